@@ -10,7 +10,7 @@ MDBOOK := mdbook 0.5.4 --no-default-features --features search
 .DEFAULT_GOAL := help
 .PHONY: help build nginx-module apache-module demo install uninstall book clean \
 	test test-core lint test-c test-servers test-vectors wasm fuzz-build \
-	deny msrv attack test-slow test-load test-guide test-asan test-slurm test-kubernetes \
+	deny msrv check-page attack test-slow test-load test-guide test-asan test-slurm test-kubernetes \
 	bench bench-redemption bench-memory bench-c bench-servers
 
 help: ## print this list
@@ -97,6 +97,12 @@ wasm: ## the core builds for wasm32
 fuzz-build: ## the fuzz targets build
 	@scripts/setup.sh build
 	@scripts/fuzz-build.sh
+
+check-page: ## the 402 page in Chromium, three languages, compared with the documents
+	@scripts/setup.sh page
+	@mkdir -p target/pages && rm -f target/pages/*.html
+	$(CARGO) run --quiet -p micromint --example render-pages --features simulated-host target/pages
+	@scripts/check-page.py target/pages
 
 msrv: ## no dependency of the library or the modules needs a newer Rust than ours (in lint)
 	@scripts/check-msrv.sh

@@ -995,7 +995,8 @@ typedef struct {
   size_t host_len;
   /**
    * The header fields in order. The paywall reads those that carry a payment, and accept,
-   * cookie, content-type, origin, range, idempotency-key and the conditions.
+   * accept-language, accept-payment, cookie, content-type, origin, range, idempotency-key and the
+   * conditions.
    */
   const micromint_header *headers;
   /**
@@ -1023,7 +1024,8 @@ typedef struct {
    */
   uint32_t port;
   /**
-   * The price of the requested page, in coins; 0 is free.
+   * The price of the requested page, in coins; 0 is free. If the vendor has a price list, the
+   * higher of this price and the list's holds, so ask about free pages too.
    */
   uint32_t price;
   /**

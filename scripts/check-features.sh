@@ -16,7 +16,7 @@ for features in "" vendor wallet,mint vendor,simulated-host; do
     check -p micromint --lib --no-default-features --features "$features"
 done
 
-for crate in coinmint mmwallet mmbroker mmvendorredeem micromint-console; do
+for crate in coinmint mmwallet mmbroker mmvendor micromint-console; do
     echo "$crate by itself, and the core with its features"
     check -p "$crate"
 done

@@ -135,13 +135,12 @@ step "7. The vendor redeems at the broker"
 # The demo does not wait: it redeems as of tomorrow.
 later=$(date -u -d '+1 day' +%Y-%m-%dT%H:%M:%SZ)
 cd "$demo/vendor"
-redeem() {
-    "$bin/mmvendorredeem" --config "$demo/vendor/micromint.toml" \
-        --key-file "$demo/vendor/vendor.key" --as-of "$later" "$@"
+vendor() {
+    "$bin/mmvendor" "$@" --config "$demo/vendor/micromint.toml" --as-of "$later"
 }
-redeem --out batch.mm
+vendor redeem --out batch.mm
 run "$bin/mmredeem" --coinfile "$demo/broker/$period.coins" --out result.mm batch.mm
-redeem --result result.mm
+vendor result result.mm
 
 step "8. The accounts"
 run "$bin/mmbroker" account --coinfile "$demo/broker/$period.coins" localhost

@@ -14,7 +14,7 @@ root=${DESTDIR:-}
 profile=${PROFILE:-release}
 cargo=${CARGO:-cargo}
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-tools="coinmint mmbroker mmredeem mmvendorredeem mmwallet printwallet"
+tools="coinmint mmbroker mmredeem mmvendor mmwallet printwallet"
 built=${CARGO_TARGET_DIR:-target}/$profile
 [ "$profile" != dev ] || built=${CARGO_TARGET_DIR:-target}/debug
 # The list of the installed files, one path per line.
@@ -56,7 +56,7 @@ trap 'rm -rf "$made"' EXIT
 written=$made/installed
 
 "$cargo" build --quiet --profile "$profile" \
-    --package micromint-ffi --package coinmint --package mmbroker --package mmvendorredeem \
+    --package micromint-ffi --package coinmint --package mmbroker --package mmvendor \
     --package mmwallet
 scripts/link-c.sh "$built"
 
@@ -94,6 +94,13 @@ put 644 "$made/README.md" "$docs/README.md"
 for document in CHANGELOG.md LICENSE-APACHE LICENSE-MIT docs/*.md docs/*/*.md; do
     case $document in docs/README.md | docs/SUMMARY.md) continue ;; esac # parts of the book
     put 644 "$document" "$docs/${document#docs/}"
+done
+for image in docs/guide/images/*.png; do
+    put 644 "$image" "$docs/${image#docs/}"
+done
+# The shipped 402 pages, to begin a page of one's own with.
+for page in micromint/src/vendor/page/page.*.html; do
+    put 644 "$page" "$prefix/share/micromint/page/$(basename "$page")"
 done
 for unit in contrib/systemd/*.*; do
     put_text "$unit" "$prefix/lib/systemd/system/$(basename "$unit")"

@@ -9,6 +9,7 @@
 #   demo     scripts/demo.sh
 #   lint     everything that make lint reads
 #   core     make test-core
+#   page     make check-page
 #   vectors  make test-vectors
 #   c        make test-c, with the examples in other languages
 #   servers  make test-servers
@@ -44,6 +45,7 @@ packages() {
         demo) echo "$nginx_module nginx curl python3" ;;
         lint) echo "$lint" ;;
         core) echo "$core" ;;
+        page) echo "$core chromium fonts-dejavu-core" ;;
         vectors) echo "python3" ;;
         c) echo "$c" ;;
         servers) echo "$servers" ;;

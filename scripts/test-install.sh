@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 fail() { echo "test-install: $*" >&2; exit 1; }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-tools="coinmint mmbroker mmredeem mmvendorredeem mmwallet printwallet"
+tools="coinmint mmbroker mmredeem mmvendor mmwallet printwallet"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 root=$folder/root
 here=$root/opt/mm
@@ -128,8 +128,8 @@ for page in "$here"/share/man/man1/*.1; do
         man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
     [ -z "$said" ] || fail "$page: $said"
 done
-for page in coinmint coinmint-mint mmbroker mmbroker-withdraw mmredeem mmvendorredeem mmwallet \
-    mmwallet-get printwallet; do
+for page in coinmint coinmint-mint mmbroker mmbroker-withdraw mmredeem mmvendor mmvendor-check \
+    mmwallet mmwallet-get printwallet; do
     [ -f "$here/share/man/man1/$page.1" ] || fail "$page.1 was not installed"
 done
 # shellcheck disable=SC2016 # the variables of the inner shell

@@ -15,6 +15,7 @@ import json
 import re
 import sys
 import tomllib
+import urllib.parse
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -300,6 +301,7 @@ FIELDS = {
     and all(re.fullmatch("[a-z0-9-]{1,32}", name.strip()) for name in text.split(",")),
     "iv": lambda text: re.fullmatch("[0-9A-Fa-f]{16}", text),
     "coin-value": lambda text: money(text) >= 0,
+    "description-utf-8": lambda text: len(from_percent(text).encode()) <= 256,
 }
 HEADERS = {
     "Funds-Withdrawn": ["user-id", "user-key", "period", "iv", "coin-value", "sets", "transaction-id"],
@@ -316,8 +318,17 @@ HEADERS = {
     "Request-Watch": ["vendor-id", "period", "watch-id", "payments", "authenticator"],
     "Watch-Result": ["vendor-id", "period", "watch-id", "authenticator"],
 }
-OPTIONAL = {"Redemption-Result": ["blocked"], "Watch-Result": ["blocked"]}
+OPTIONAL = {"Request-Payment": ["description-utf-8"], "Redemption-Result": ["blocked"], "Watch-Result": ["blocked"]}
 WITHOUT_DATA = ("Request-Payment", "Send-Expired", "Request-Owners")
+
+
+def from_percent(text):
+    """A description in percent-encoded UTF-8."""
+    need(re.fullmatch("([ -$&-~]|%[0-9A-Fa-f]{2})*", text), "percent-encoding")
+    text = urllib.parse.unquote(text, errors="strict")
+    is_printable = not re.search("[\\x00-\\x1f\\x7f-\\x9f\u2028-\u202e\u2066-\u2069]", text)
+    need(is_printable, "a printable text")
+    return text
 
 
 def read(message_type, text):
@@ -672,8 +683,8 @@ def from_base64url(text):
 
 
 def canonical(value):
-    """RFC 8785, restricted to the ASCII texts of these vectors."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    """RFC 8785, restricted to what these vectors contain."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def charge_request(headers):
@@ -682,6 +693,8 @@ def charge_request(headers):
     request = {"amount": headers["price"], "currency": "coin", "recipient": headers["vendor-id"], "methodDetails": details}
     if "description" in headers:
         request["description"] = headers["description"]
+    if "description-utf-8" in headers:
+        request["description"] = from_percent(headers["description-utf-8"])
     return base64url(canonical(request))
 
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use micromint_core::host::{Clock, Entropy};
 use micromint_core::protocol::RequestOutcome;
-use micromint_core::vendor::{Decision, Look, Paywall, PaywallError, VendorConfig, parse_price};
+use micromint_core::vendor::{
+    Decision, Look, Paywall, PaywallError, Request, VendorConfig, parse_price,
+};
 
 use crate::boundary::{free, given, guard, hand_out, output, path_at, reference, slice};
 use crate::decision::micromint_decision;
@@ -115,17 +117,8 @@ pub unsafe extern "C" fn micromint_paywall_look(
         );
         // SAFETY: the request's pointers follow the conventions.
         let (look, size_max, decision) = unsafe {
-            request.with(|request| match gate.paywall.look(request) {
-                Look::Decided((decision, _)) => {
-                    (micromint_look::MICROMINT_LOOK_DECIDED, 0, gate.decided(decision))
-                }
-                Look::NeedsBody { size_max } => {
-                    (micromint_look::MICROMINT_LOOK_NEEDS_BODY, size_max, std::ptr::null_mut())
-                }
-                Look::Pending(_) => {
-                    (micromint_look::MICROMINT_LOOK_PENDING, 0, std::ptr::null_mut())
-                }
-            })
+            request
+                .with(|request| gate.paywall.with_list_price(request, |request| gate.look(request)))
         }?;
         look_place.write(look);
         size_place.write(size_max);
@@ -155,7 +148,11 @@ pub unsafe extern "C" fn micromint_paywall_decide(
             place = output(decision_out)
         );
         // SAFETY: the request's pointers follow the conventions.
-        let decision = unsafe { request.with(|request| gate.paywall.decide(request)) }?;
+        let decision = unsafe {
+            request.with(|request| {
+                gate.paywall.with_list_price(request, |request| gate.paywall.decide(request))
+            })
+        }?;
         place.write(gate.decided(decision));
         Ok(())
     })
@@ -224,6 +221,19 @@ pub unsafe extern "C" fn micromint_price_parse(
 }
 
 impl micromint_paywall {
+    /// What to do next, the largest useful body, and the decision if there is one.
+    fn look(&self, request: &Request<'_>) -> (micromint_look, usize, *mut micromint_decision) {
+        match self.paywall.look(request) {
+            Look::Decided((decision, _)) => {
+                (micromint_look::MICROMINT_LOOK_DECIDED, 0, self.decided(decision))
+            }
+            Look::NeedsBody { size_max } => {
+                (micromint_look::MICROMINT_LOOK_NEEDS_BODY, size_max, std::ptr::null_mut())
+            }
+            Look::Pending(_) => (micromint_look::MICROMINT_LOOK_PENDING, 0, std::ptr::null_mut()),
+        }
+    }
+
     /// Gives a decision to the caller, after its line for the log.
     fn decided(&self, decision: Decision) -> *mut micromint_decision {
         if let Decision::Answer(answer) = &decision

@@ -44,7 +44,8 @@ pub struct micromint_request {
     /// Its length.
     pub host_len: usize,
     /// The header fields in order. The paywall reads those that carry a payment, and accept,
-    /// cookie, content-type, origin, range, idempotency-key and the conditions.
+    /// accept-language, accept-payment, cookie, content-type, origin, range, idempotency-key and the
+    /// conditions.
     pub headers: *const micromint_header,
     /// The number of fields.
     pub headers_len: usize,
@@ -58,7 +59,8 @@ pub struct micromint_request {
     pub is_https: u32,
     /// The port at which the connection was accepted; 0 if it is not known.
     pub port: u32,
-    /// The price of the requested page, in coins; 0 is free.
+    /// The price of the requested page, in coins; 0 is free. If the vendor has a price list, the
+    /// higher of this price and the list's holds, so ask about free pages too.
     pub price: u32,
     /// The number of pages that a visitor sees per UTC day without paying; 0 for none.
     pub free_views: u32,
@@ -127,6 +129,7 @@ impl micromint_request {
                     free_views: self.free_views,
                     is_dry_run: self.is_dry_run != 0,
                     charges_redirects: self.charges_redirects != 0,
+                    ..Place::default()
                 },
                 client: self.client()?,
                 content: self.file()?,

@@ -19,9 +19,11 @@ use micromint::hash::bulk::{BulkSearch, Filter, Level, WalkBits};
 use micromint::host::DiskDirectory;
 use micromint::identity::{UserVector, VendorVector};
 use micromint::minting::{
-    InputKey, MintConfig, MintJobBuilder, MintPlan, MintStage, Permutation, Progress, measure_rate,
+    InputKey, MintConfig, MintJobBuilder, MintPlan, MintStage, Permutation, Progress, Rate,
+    measure_rate,
 };
 use micromint::testing::{params_with, resize};
+use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -72,7 +74,7 @@ fn main() {
         time.as_millis()
     );
     print_rates(&subjects, &threads, &mut rates, clock);
-    print_kept(cores, time * rounds as u32);
+    print_kept(cores, 9 * rounds, time);
     println!("\n{:<34}{:>12}{:>14}", "checking a coin of 4 balls", "des ns", "sha256 ns");
     for (i, coins) in CHECKED_COINS.iter().enumerate() {
         let [des, sha256] = [0, 1].map(|hash| 1e9 / median(&mut checks[2 * i + hash]));
@@ -111,23 +113,38 @@ fn print_rates(subjects: &[Subject], threads: &[usize], rates: &mut [Vec<Vec<f64
     }
 }
 
-/// Balls kept per second by the whole of tossing, permutation included, for each size of group.
-/// The first line of each t is the size that suits it. Wall-clock time, on all cores.
-fn print_kept(cores: usize, time: Duration) {
+/// Balls kept per second by the whole of tossing, permutation included, for each size of group, on
+/// all cores. The first line of each t is the size that suits it. The last column is the fraction
+/// of what the widest walk would keep in the same round if every good ball were kept, and not one
+/// per group at most.
+fn print_kept(cores: usize, rounds: usize, time: Duration) {
     let title = format!("tossing on {cores} threads");
-    println!("\n{title:<34}{:>12}{:>14}", "M tosses/s", "k balls kept/s");
+    println!("\n{title:<34}{:>12}{:>14}{:>12}", "M tosses/s", "k balls kept/s", "of all good");
     for (hash, t) in [(HashName::Des, 8), (HashName::Des, 10), (HashName::Sha256, 13)] {
         let suits = WalkBits::for_fixed_count(t);
         let others = WalkBits::ALL.into_iter().rev().filter(|walk| *walk != suits);
-        for walk in std::iter::once(suits).chain(others) {
-            let params = params_with(|raw| resize(raw, 19, 8, 4, t, hash));
-            let began = Instant::now();
-            let rate = measure_rate(&params, walk, cores, time, &|| began.elapsed());
+        let walks: Vec<WalkBits> = std::iter::once(suits).chain(others).collect();
+        let params = params_with(|raw| resize(raw, 19, 8, 4, t, hash));
+        let mut columns = vec![[const { Vec::new() }; 3]; walks.len()];
+        for _ in 0..rounds {
+            let elapsed = || process_time() / cores as u32;
+            let rate = |walk: &WalkBits| measure_rate(&params, *walk, cores, time, &elapsed);
+            let rates: Vec<Rate> = walks.iter().map(rate).collect();
+            let widest = walks.iter().position(|walk| *walk == WalkBits::MAX).unwrap();
+            let all_good = rates[widest].tosses_per_second / f64::from(1 << t);
+            for (rate, [tosses, kept, fraction]) in rates.iter().zip(&mut columns) {
+                tosses.push(rate.tosses_per_second);
+                kept.push(rate.kept_per_second);
+                fraction.push(rate.kept_per_second / all_good);
+            }
+        }
+        for (walk, columns) in walks.iter().zip(&mut columns) {
+            let [tosses, kept, fraction] = columns.each_mut().map(|column| median(column));
             println!(
-                "{:<34}{:>12.1}{:>14.1}",
+                "{:<34}{:>12.1}{:>14.1}{fraction:>12.2}",
                 format!("  {hash}, t = {t}, walk = {walk}"),
-                rate.tosses_per_second / 1e6,
-                rate.kept_per_second / 1e3
+                tosses / 1e6,
+                kept / 1e3,
             );
         }
     }
@@ -170,7 +187,16 @@ fn clock() -> f64 {
 
 /// The processor time of this thread.
 fn processor_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    clock_time(ClockId::ThreadCPUTime)
+}
+
+/// The processor time of all threads together.
+fn process_time() -> Duration {
+    clock_time(ClockId::ProcessCPUTime)
+}
+
+fn clock_time(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 

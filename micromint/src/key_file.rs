@@ -26,9 +26,10 @@ use std::path::PathBuf;
 use crate::authenticator::{HexError, KEY_SIZE, Key};
 use crate::error::FileError;
 use crate::host::{Directory, Entropy, File, Lock, LockGuard, Open};
+use crate::text_file::{decode, without_mark};
 
-/// The largest key file, in bytes: the digits and a line end.
-const KEY_FILE_SIZE_MAX: u64 = 2 * KEY_SIZE as u64 + 2;
+/// The largest key file, in bytes: a byte order mark, the digits and a line end.
+const KEY_FILE_SIZE_MAX: u64 = 3 + 2 * KEY_SIZE as u64 + 2;
 
 /// A file of secrets cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -86,10 +87,9 @@ pub fn read_private_text(
     size_max: u64,
 ) -> Result<String, KeyFileError> {
     let bytes = read_private(directory, name, size_max)?;
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let why = format!("expected UTF-8 text, found another byte at offset {at}");
-        KeyFileError::Content { path: directory.path().join(name), why }
+    decode(&bytes).map(str::to_string).map_err(|error| KeyFileError::Content {
+        path: directory.path().join(name),
+        why: error.to_string(),
     })
 }
 
@@ -192,7 +192,7 @@ fn read_all(
 }
 
 fn parse(directory: &dyn Directory, name: &str, bytes: &[u8]) -> Result<Key, KeyFileError> {
-    String::from_utf8_lossy(bytes).trim_end().parse().map_err(|error: HexError| {
+    String::from_utf8_lossy(without_mark(bytes)).trim_end().parse().map_err(|error: HexError| {
         KeyFileError::Content { path: directory.path().join(name), why: error.to_string() }
     })
 }
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn what_is_not_a_key_is_refused_and_left_alone() {
         let directory = SimulatedDirectory::new();
-        let longest = format!("{}\r\n", "a".repeat(64));
+        let longest = format!("\u{feff}{}\r\n", "a".repeat(64));
         directory.put("s", longest.as_bytes());
         assert!(read_key(&directory, "s").is_ok());
         for bad in [format!("{longest} "), "a".repeat(63), "g".repeat(64), "\n".to_string()] {
@@ -258,7 +258,7 @@ mod tests {
         assert!(error.contains("expected at most 3 bytes, found 4"), "{error}");
         directory.put("s", b"open\xffsesame");
         let error = read_private_text(&directory, "s", 99).unwrap_err().to_string();
-        assert!(error.contains("at offset 4") && !error.contains("sesame"), "{error}");
+        assert!(error.contains("line 1, column 5") && !error.contains("sesame"), "{error}");
     }
 
     #[test]

@@ -102,7 +102,8 @@
 //! | [`vendor`] | the paywall of a web site, and redemption |
 //! | [`journal`] | append-only files, from which broker, wallet and till recover after a crash |
 //! | [`host`], [`time`] | what a program passes in: clock, randomness, files |
-//! | [`toml_file`], [`error`], [`reply`] | configuration files, errors, and refusals |
+//! | [`toml_file`], [`text_file`], [`file_kind`] | configuration files, and what a file is |
+//! | [`error`], [`reply`] | errors, and refusals |
 //!
 //! # Features
 //!
@@ -195,6 +196,10 @@ pub mod time;
 pub mod journal;
 
 pub mod toml_file;
+
+pub mod text_file;
+
+pub mod file_kind;
 
 pub mod error;
 

@@ -111,6 +111,12 @@ impl Money {
         let units = self.units.checked_mul(count)?;
         Some(Money { units, ..self })
     }
+
+    /// The sum of two amounts; `None` if they are in different currencies, or past 2^64 - 1 units.
+    pub fn checked_add(self, other: Money) -> Option<Money> {
+        let units = self.units.checked_add(other.units)?;
+        (self.currency == other.currency).then_some(Money { units, ..self })
+    }
 }
 
 impl fmt::Display for Currency {
@@ -250,6 +256,17 @@ mod tests {
         let most = u64::MAX / 1_000_000;
         assert_eq!(cent.checked_mul(most).unwrap().units(), most * 1_000_000);
         assert_eq!(cent.checked_mul(most + 1), None);
+    }
+
+    #[test]
+    fn amounts_of_one_currency_are_added_up_to_the_last_that_fits() {
+        let cent = read("0.01 USD").unwrap();
+        assert_eq!(cent.checked_add(cent), read("0.02 USD").ok());
+        assert_eq!(cent.checked_add(read("0.01 EUR").unwrap()), None);
+        let most = Money::new(u64::MAX - 1_000_000, cent.currency());
+        let last = most.checked_add(cent).unwrap();
+        assert_eq!(last.units(), u64::MAX);
+        assert_eq!(last.checked_add(Money::new(1, cent.currency())), None);
     }
 
     #[test]

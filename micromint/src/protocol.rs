@@ -58,8 +58,8 @@ pub use funds_withdrawn::{
 pub use invalid_payment::InvalidPayment;
 pub(crate) use names::RECEIPT_COOKIE_PREFIX;
 pub use names::{
-    MANIFEST_PATH, MEDIA_TYPE, NOT_SOLD_HEADER, PAYMENT_HEADER, PERIOD_HEADER, PROBLEM_MEDIA_TYPE,
-    REQUEST_HEADER, STATUS_HEADER,
+    MANIFEST_PATH, MEDIA_TYPE, NOT_SOLD_HEADER, PAYMENT_HEADER, PERIOD_HEADER, PRICES_PATH,
+    PROBLEM_MEDIA_TYPE, REQUEST_HEADER, STATUS_HEADER,
 };
 pub use owners_sold::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners};
 pub use payment::{COINS_PER_PAYMENT_MAX, OWNER_TOKENS_MAX, PAYMENT_SIZE_MAX, Payment};
@@ -74,5 +74,7 @@ pub use request_redemption::{
 };
 pub use request_watch::{RequestWatch, WATCH_DATA_SIZE_MAX, WATCH_PAYMENTS_MAX, WatchResult};
 pub use send_expired::SendExpired;
+#[cfg(feature = "vendor")]
+pub(crate) use text::is_printable;
 pub use text::{ID_LEN_MAX, Id, IdError, TEXT_LEN_MAX, URL_LEN_MAX, Url, UrlError, parse_decimal};
 pub use verdict::Verdict;

@@ -22,7 +22,7 @@ pub use challenge::Challenge;
 pub use charge_request::{charge_request, read_charge_request};
 pub use credential::{CREDENTIAL_LEN_MAX, Credential, token_of};
 pub use parameters::challenges_in;
-pub use payment_receipt::{PaymentReceipt, reference};
+pub use payment_receipt::{PaymentReceipt, REFERENCE_LEN, reference};
 
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};

@@ -49,9 +49,10 @@ use table::TableError;
 pub use batches::Batch;
 pub(crate) use batches::Batches;
 pub(crate) use position::Position;
+pub(crate) use position::day_of_journal;
 pub(crate) use record::TillRecord;
 pub use spend::{Spend, fingerprint};
-pub(crate) use store::{LockedStore, scan};
+pub(crate) use store::{LockedStore, days_on_disk, scan};
 pub use syncing::SyncMode;
 
 /// How long a payment can be reversed after it was recorded, in seconds. Redemption skips payments

@@ -2,8 +2,8 @@
 //!
 //! Input: the text of a file. Output: the struct that names its keys, or an error with the place of
 //! the fault (file, line, column, key), what was expected and what was found. The invariant: a key
-//! that the struct does not name is a fault, and no text larger than [`TOML_FILE_SIZE_MAX`] is
-//! parsed. The struct derives `Deserialize` with `deny_unknown_fields`.
+//! that the struct does not name is a fault, and no text is parsed that is larger than its kind of
+//! file may be, which is [`TOML_FILE_SIZE_MAX`] for nearly all. The struct derives `Deserialize` with `deny_unknown_fields`.
 
 #[cfg(any(feature = "vendor", test))]
 mod one_or_many;
@@ -24,6 +24,7 @@ pub(crate) use self::one_or_many::OneOrMany;
 #[cfg(not(target_family = "wasm"))]
 use crate::host::DiskDirectory;
 use crate::host::{Directory, read_whole};
+use crate::text_file::decode;
 use crate::time::UnixTime;
 
 /// The largest TOML file, in bytes.
@@ -42,6 +43,11 @@ pub struct TomlError {
 impl TomlError {
     fn whole(reason: String) -> TomlError {
         TomlError { path: None, place: None, key: None, reason }
+    }
+
+    /// The error for a file that cannot be read.
+    pub(crate) fn unreadable(error: &std::io::Error) -> TomlError {
+        TomlError::whole(format!("cannot be read: {error}"))
     }
 
     /// The same error, for the file at `path`.
@@ -85,10 +91,21 @@ impl fmt::Display for TomlError {
 /// # Errors
 /// A file that cannot be read, is larger than [`TOML_FILE_SIZE_MAX`], or is not UTF-8.
 pub fn load(directory: &dyn Directory, name: &str) -> Result<String, TomlError> {
-    let fault = |reason: String| TomlError::whole(reason).in_file(&directory.path().join(name));
-    let bytes = read_whole(directory, name, TOML_FILE_SIZE_MAX)
-        .map_err(|error| fault(format!("cannot be read: {error}")))?;
-    String::from_utf8(bytes).map_err(|error| fault(format!("expected UTF-8 text: {error}")))
+    load_sized(directory, name, TOML_FILE_SIZE_MAX)
+}
+
+/// [`load`] for a kind of file that has at most `size_max` bytes.
+pub(crate) fn load_sized(
+    directory: &dyn Directory,
+    name: &str,
+    size_max: u64,
+) -> Result<String, TomlError> {
+    let path = || directory.path().join(name);
+    let bytes = read_whole(directory, name, size_max)
+        .map_err(|error| TomlError::unreadable(&error).in_file(&path()))?;
+    decode(&bytes)
+        .map(str::to_string)
+        .map_err(|error| TomlError::whole(error.to_string()).in_file(&path()))
 }
 
 /// Reads the text of the TOML file at `path` on disk.
@@ -98,7 +115,7 @@ pub fn load(directory: &dyn Directory, name: &str) -> Result<String, TomlError> 
 #[cfg(not(target_family = "wasm"))]
 pub fn load_path(path: &Path) -> Result<String, TomlError> {
     let (directory, name) = DiskDirectory::of_file(path)
-        .map_err(|error| TomlError::whole(format!("cannot be read: {error}")).in_file(path))?;
+        .map_err(|error| TomlError::unreadable(&error).in_file(path))?;
     // The error shows the path as the caller wrote it.
     load(&directory, &name).map_err(|error| error.in_file(path))
 }
@@ -133,9 +150,13 @@ impl<'a> TomlText<'a> {
     /// # Errors
     /// Text that is not TOML or is larger than [`TOML_FILE_SIZE_MAX`].
     pub fn parse(text: &'a str) -> Result<TomlText<'a>, TomlError> {
-        if text.len() as u64 > TOML_FILE_SIZE_MAX {
-            let found = text.len();
-            let reason = format!("expected at most {TOML_FILE_SIZE_MAX} bytes, found {found}");
+        TomlText::parse_sized(text, TOML_FILE_SIZE_MAX)
+    }
+
+    /// [`TomlText::parse`] for a kind of file that has at most `size_max` bytes.
+    pub(crate) fn parse_sized(text: &'a str, size_max: u64) -> Result<TomlText<'a>, TomlError> {
+        if text.len() as u64 > size_max {
+            let reason = format!("expected at most {size_max} bytes, found {}", text.len());
             return Err(TomlError::whole(reason));
         }
         let table = DeTable::parse(text).map_err(|error| TomlError {
@@ -163,14 +184,15 @@ impl<'a> TomlText<'a> {
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, TomlError> {
         let whole = Spanned::new(0..self.text.len(), self.table.clone());
         T::deserialize(toml::de::Deserializer::from(whole)).map_err(|error| {
-            let key = error.span().and_then(|span| self.key_at(&span));
+            let key = error.span().and_then(|span| key_at(&self.table, &span));
             let is_unknown = key.is_some_and(|(_, is_key)| is_key);
+            let is_missing = error.message().starts_with("missing field");
             TomlError {
                 place: error
                     .span()
-                    .filter(|_| key.is_some())
+                    .filter(|span| *span != (0..self.text.len()))
                     .map(|span| place_of(self.text, &span)),
-                key: key.filter(|_| !is_unknown).map(|(key, _)| key.to_string()),
+                key: key.filter(|_| !is_unknown && !is_missing).map(|(key, _)| key.to_string()),
                 ..TomlError::whole(in_our_words(error.message()))
             }
         })
@@ -204,15 +226,67 @@ impl<'a> TomlText<'a> {
         }
     }
 
-    /// The key at fault, and whether it is the key itself and not its value.
-    fn key_at(&self, span: &Range<usize>) -> Option<(&str, bool)> {
-        let holds = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
-        self.table.iter().find_map(|(key, value)| {
-            if holds(key.span()) {
-                return Some((key.get_ref().as_ref(), true));
-            }
-            holds(value.span()).then(|| (key.get_ref().as_ref(), false))
-        })
+    /// A fault in the value of `inner` in the table `index` of the array `key`, or in the table if
+    /// that key is absent.
+    #[cfg(any(feature = "vendor", test))]
+    pub(crate) fn fault_of(
+        &self,
+        key: &str,
+        index: usize,
+        inner: &str,
+        reason: impl Into<String>,
+    ) -> TomlError {
+        let value =
+            self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value);
+        let element = match value.map(Spanned::get_ref) {
+            Some(DeValue::Array(elements)) => elements.get(index),
+            _ => None,
+        };
+        let span = element.map(|element| match element.get_ref() {
+            DeValue::Table(table) => table
+                .iter()
+                .find(|(name, _)| name.get_ref() == inner)
+                .map_or(element.span(), |(_, value)| value.span()),
+            _ => element.span(),
+        });
+        TomlError {
+            place: span.map(|span| place_of(self.text, &span)),
+            key: Some(inner.to_string()),
+            ..TomlError::whole(reason.into())
+        }
+    }
+
+    /// A fault in the part of the text at `span`.
+    #[cfg(feature = "vendor")]
+    pub(crate) fn fault_at(&self, span: Range<usize>, reason: impl Into<String>) -> TomlError {
+        TomlError {
+            place: Some(place_of(self.text, &span)),
+            key: key_at(&self.table, &span).map(|(key, _)| key.to_string()),
+            ..TomlError::whole(reason.into())
+        }
+    }
+}
+
+/// The innermost key at fault, and whether it is the key itself and not its value. The span of a
+/// table with a header of its own does not cover the tables in it.
+fn key_at<'a>(table: &'a DeTable<'_>, span: &Range<usize>) -> Option<(&'a str, bool)> {
+    let holds = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
+    table.iter().find_map(|(key, value)| {
+        if holds(key.span()) {
+            return Some((key.get_ref().as_ref(), true));
+        }
+        let here = || holds(value.span()).then(|| (key.get_ref().as_ref(), false));
+        inner_key_at(value.get_ref(), span).or_else(here)
+    })
+}
+
+fn inner_key_at<'a>(value: &'a DeValue<'_>, span: &Range<usize>) -> Option<(&'a str, bool)> {
+    match value {
+        DeValue::Table(table) => key_at(table, span),
+        DeValue::Array(elements) => {
+            elements.iter().find_map(|element| inner_key_at(element.get_ref(), span))
+        }
+        _ => None,
     }
 }
 
@@ -261,7 +335,7 @@ where
 }
 
 /// A value that is written as a string.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Parsed<T>(pub(crate) T);
 
 impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Parsed<T> {

@@ -7,6 +7,10 @@
 //! The modules below are in order of use; `scripts/check-modules.sh` refuses a cycle among them.
 
 // What a server and the paywall exchange.
+mod config_error;
+
+mod preview;
+
 mod request;
 
 mod charge;
@@ -25,6 +29,10 @@ mod variants;
 
 mod origin;
 
+mod normal_path;
+
+mod exempt;
+
 mod carrier;
 mod stripped;
 
@@ -32,10 +40,12 @@ mod receipt;
 
 mod conditions;
 
+mod prices;
+
 mod cors;
 
 // What answers consist of.
-mod config_error;
+mod accept;
 
 mod problem;
 
@@ -46,8 +56,6 @@ mod periods;
 mod config;
 
 mod manifest;
-
-mod accept;
 
 mod answer;
 
@@ -77,8 +85,18 @@ mod look;
 
 pub mod gate;
 
-// Separate from the paywall.
+// Separate from the paywall: for the vendor's own program.
+mod till_view;
+
 pub mod redemption;
+
+pub mod income;
+
+pub mod lookup;
+
+pub mod price_files;
+
+pub mod inspection;
 
 pub use answer::{price_unreadable, unavailable};
 pub use blocked::{BLOCKED_FILE, BLOCKED_USERS_MAX};
@@ -97,9 +115,15 @@ pub use metrics::{Counters, Gauges, METRICS_MEDIA_TYPE};
 pub use origin::{Origin, OriginError, PublicRoot, PublicRootError, authority_of_target};
 pub use page::Page;
 pub use paywall::{Paywall, PaywallError, Prepared, SYNC_WANTED_FILE};
+pub use preview::{Preview, TEASER_LEN_MAX, TITLE_LEN_MAX};
 pub use price::{
     PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, PriceError, is_price_file, is_redirect_to_folder,
     parse_price,
+};
+pub use prices::{
+    CAPTURE_NAME_LEN_MAX, CAPTURES_MAX, CONDITION_LEN_MAX, CONDITIONS_MAX, ListPrice,
+    PATTERN_LEN_MAX, PATTERN_PARTS_MAX, PRICE_LIST_ENTRIES_MAX, PRICE_LIST_SIZE_MAX, PriceList,
+    QUERY_PARAMETERS_MAX,
 };
 pub use receipt::{ReceiptPathError, parse_receipt_path};
 pub use request::{Content, Place, Request, RequestBuf};

@@ -15,7 +15,7 @@ use micromint::testing::cases::{
 };
 use micromint::time::UnixTime;
 use micromint::vendor::{
-    Content, Decision, Look, Paywall, Place, Request, RequestBuf, Serve, VendorConfig,
+    Content, Decision, Look, Paywall, Place, PriceList, Request, RequestBuf, Serve, VendorConfig,
 };
 
 /// The entity tag of the file that is the content.
@@ -51,6 +51,7 @@ enum Thread {
 impl Stage {
     fn new(case: &Case, thread: Thread) -> Stage {
         let config = VendorConfig::parse(&case.config(), Path::new("vendor.toml")).unwrap();
+        let origins = config.origins().to_vec();
         let clock = Arc::new(TestClock(AtomicI64::new(first_request_at().0)));
         let till = SimulatedDirectory::new();
         let periods = SimulatedDirectory::new();
@@ -67,6 +68,10 @@ impl Stage {
             Arc::new(SystemEntropy),
         )
         .unwrap();
+        let paywall = match &case.prices {
+            Some(text) => paywall.with_price_list(PriceList::parse(text, &origins).unwrap()),
+            None => paywall,
+        };
         let paywall = Arc::new(paywall);
         Stage { paywall, clock, till, periods, client: Client::default(), thread }
     }
@@ -104,11 +109,13 @@ impl Stage {
                 free_views: step.free_views,
                 is_dry_run: step.dry_run,
                 charges_redirects: step.charges_redirects,
+                ..Place::default()
             },
             client: Some(step.client),
             content: step.file.then_some(file),
         };
-        let decision = self.decide(&head, asked.body.as_deref());
+        let decision =
+            self.paywall.with_list_price(&head, |head| self.decide(head, asked.body.as_deref()));
         let seen = self.answer(&decision, step, &asked);
         self.client.keep_cookies(&seen);
         seen

@@ -175,8 +175,9 @@ fn subrequest(request: Request<'_>) -> Code {
     if !request.place().refuses_subrequests() {
         return DECLINED;
     }
+    let listed = question::list_price_of_part(request).map_or(0, |listed| listed.coins);
     match price_of(request, true) {
-        Ok(0) => DECLINED,
+        Ok(0) if listed == 0 => DECLINED,
         Ok(_) => FORBIDDEN,
         Err(_) => SERVER_ERROR,
     }
@@ -216,23 +217,24 @@ fn free(request: Request<'_>) -> Code {
     DECLINED
 }
 
-/// Notes that the request passes this place at its price, with `with_file` also that of the file
-/// beside the content. `Err` is what the hook returns.
+/// Notes that the request passes this place at its price: the highest of its own and that of the
+/// price list, with `with_file` also that of the file beside the content. `Err` is what the hook
+/// returns.
 fn pass(request: Request<'_>, with_file: bool) -> Result<(), Code> {
     let place = request.place();
-    if place.has_exemptions() && is_exempt(request.path()) {
-        return Ok(());
-    }
-    let price = price_of(request, with_file)?;
-    if price > 0 {
+    let is_exempt = place.has_exemptions() && is_exempt(request.path());
+    let own = if is_exempt { 0 } else { price_of(request, with_file)? };
+    let listed = question::list_price(request);
+    if own > 0 || listed.as_ref().is_some_and(|listed| listed.coins > 0) {
         let passed = Passed {
-            price,
+            price: own,
             receipt_path: receipt_path(request),
             free_views: place.free_views(),
             is_dry_run: place.is_dry_run(),
             charges_redirects: place.charges_redirects(),
+            preview: None,
         };
-        request.visit_or_new().gate.borrow_mut().pass(passed);
+        request.visit_or_new().gate.borrow_mut().pass(passed.with_list_price(listed));
     }
     Ok(())
 }

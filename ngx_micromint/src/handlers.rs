@@ -13,11 +13,10 @@ mod question;
 mod reply;
 mod report;
 
-use micromint::protocol::MANIFEST_PATH;
 use micromint::vendor::gate::{Next, PriceValue, is_exempt};
 use micromint::vendor::{
-    PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price, price_unreadable,
-    priced_names,
+    ListPrice, PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price,
+    price_unreadable, priced_names,
 };
 
 use crate::sys::{AGAIN, Code, DECLINED, DONE, Level, OK, Request, Worker};
@@ -73,9 +72,9 @@ pub(crate) fn access(request: &mut Request) -> Code {
     if !request.location().options.is_gated() || request.is_subrequest() {
         return DECLINED;
     }
-    if request.path() == MANIFEST_PATH.as_bytes() {
-        // This path is handled here because `try_files` finds no such file and would answer before
-        // the precontent phase.
+    if request.server().vendor().is_some_and(|vendor| vendor.is_own(request.path())) {
+        // These paths are handled here because `try_files` finds no such file and would answer
+        // before the precontent phase.
         return arrive(request);
     }
     let is_one_of_several = request.satisfies_any();
@@ -173,8 +172,9 @@ fn subrequest(request: &mut Request) -> Code {
     if !request.location().options.refuses_subrequests() {
         return DECLINED;
     }
+    let listed = question::list_price_of_part(request).map_or(0, |listed| listed.coins);
     match price_of(request, true) {
-        Ok(0) => DECLINED,
+        Ok(0) if listed == 0 => DECLINED,
         Ok(_) => FORBIDDEN,
         Err(_) => SERVER_ERROR,
     }
@@ -209,13 +209,13 @@ fn is_folder(request: &Request) -> bool {
     request.path().ends_with(b"/") && !request.has_content_handler()
 }
 
-/// Notes that the request passes this location at its price, with `with_file` also that of the file
-/// beside the content. `Err` ends the request.
+/// Notes that the request passes this location at its price: the highest of its own and that of the
+/// price list, with `with_file` also that of the file beside the content. `Err` ends the request.
 fn pass(request: &mut Request, with_file: bool) -> Result<(), Code> {
-    if request.location().options.has_exemptions() && is_exempt(request.path()) {
-        return Ok(());
-    }
-    let price = price_of(request, with_file)?;
+    let is_exempt = request.location().options.has_exemptions() && is_exempt(request.path());
+    let own = if is_exempt { 0 } else { price_of(request, with_file)? };
+    let listed = question::list_price(request);
+    let price = own.max(listed.as_ref().map_or(0, |listed: &ListPrice| listed.coins));
     let owed = request.visit().map_or(0, |visit| visit.gate.borrow().owed());
     if price <= owed && !request.location().options.is_dry_run() {
         return Ok(());
@@ -223,7 +223,7 @@ fn pass(request: &mut Request, with_file: bool) -> Result<(), Code> {
     if price == 0 {
         return Ok(());
     }
-    let passed = question::passed(request, price);
+    let passed = question::passed(request, own).with_list_price(listed);
     let Some(visit) = request.visit_or_new() else { return Err(SERVER_ERROR) };
     visit.gate.borrow_mut().pass(passed);
     Ok(())

@@ -99,6 +99,9 @@ impl Stand {
 
     fn build(&self, site: &Site, case: &Case) {
         site.write(&self.config(), &case.config());
+        if let Some(prices) = &case.prices {
+            site.write(&format!("{}/prices.toml", self.name), prices);
+        }
         for mint in accepted_mints() {
             let params = mint.params();
             site.write(

@@ -19,6 +19,7 @@ pub mod owners;
 pub mod payer;
 pub mod paying;
 pub mod price_files;
+pub mod prices;
 pub mod server;
 pub mod site;
 pub mod transport;

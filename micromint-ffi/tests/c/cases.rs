@@ -52,6 +52,9 @@ impl Stage {
         }
         let config = folder.path().join("vendor.toml");
         std::fs::write(&config, case.config()).unwrap();
+        if let Some(prices) = &case.prices {
+            std::fs::write(folder.path().join("prices.toml"), prices).unwrap();
+        }
         let now = first_request_at().0;
         let mut command = library::command(program);
         command.arg(&config).arg(now.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -118,9 +118,11 @@ impl Cast {
             vendor: "[2001:db8::1]".parse().unwrap(),
             periods: vec!["2026-12".parse().unwrap()],
             description: String::new(),
-            ..request
+            ..request.clone()
         };
         self.files.push(("request-payment-plain", plain.to_bytes()));
+        let german = RequestPayment { description: "5 % für alle: 日本".to_string(), ..request };
+        self.files.push(("request-payment-utf-8", german.to_bytes()));
 
         let one = self.payment(URL, 1);
         self.authenticate(&one);

@@ -49,6 +49,11 @@ fn rows() -> Vec<Value> {
         ),
         row("a URL with characters that JSON escapes; no description", &odd, Challenge::default()),
         row(
+            "a description in UTF-8",
+            &offer("https://news.example/story", 2, "5 % für alle: 日本"),
+            Challenge::default(),
+        ),
+        row(
             "every slot",
             &odd,
             Challenge {

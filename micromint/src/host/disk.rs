@@ -56,9 +56,9 @@ impl DiskDirectory {
     /// # Errors
     /// `InvalidInput` if `path` has no file name, or one that is not UTF-8.
     pub fn of_file(path: &Path) -> io::Result<(DiskDirectory, String)> {
-        let name = path.file_name().and_then(|name| name.to_str());
-        let name = name
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "expected a file name"))?;
+        let invalid = |what| io::Error::new(io::ErrorKind::InvalidInput, what);
+        let name = path.file_name().ok_or_else(|| invalid("expected a file name"))?;
+        let name = name.to_str().ok_or_else(|| invalid("expected a file name in UTF-8"))?;
         let parent = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),

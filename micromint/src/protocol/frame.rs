@@ -22,7 +22,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use smallvec::SmallVec;
 
-use super::text::{URL_LEN_MAX, parse_decimal};
+use super::text::{URL_LEN_MAX, is_printable, is_printable_char, parse_decimal};
 
 /// The longest line, in bytes without its end: a URL and the name of its header.
 pub const LINE_LEN_MAX: usize = URL_LEN_MAX + 256;
@@ -233,6 +233,34 @@ impl<'a> Frame<'a> {
         Err(MessageError::Header { name: name.to_string(), why })
     }
 
+    /// The value of an optional text for people, 0 to `len_max` bytes, that
+    /// [`Printer::people_or_utf8`] printed; empty if it is absent.
+    ///
+    /// # Errors
+    /// It is too long, or its encoding is not that of a printable text.
+    pub(super) fn text_or_utf8(
+        &self,
+        name: &str,
+        utf8_name: &str,
+        len_max: usize,
+    ) -> Result<String, MessageError> {
+        let Some(encoded) = self.get(utf8_name) else {
+            return if self.get(name).is_some() {
+                self.text(name, len_max)
+            } else {
+                Ok(String::new())
+            };
+        };
+        let wrong = |why: String| MessageError::Header { name: utf8_name.to_string(), why };
+        let text = percent_decoded(encoded).filter(|text| is_printable(text)).ok_or_else(|| {
+            wrong("expected printable UTF-8 text in percent-encoding".to_string())
+        })?;
+        if text.len() > len_max {
+            return Err(wrong(format!("expected at most {len_max} bytes, found {}", text.len())));
+        }
+        Ok(text)
+    }
+
     /// The data, if the message has any.
     pub fn data(&self) -> Option<&[u8]> {
         self.data.as_deref()
@@ -271,6 +299,30 @@ impl Printer {
             Some((name, value)) => self.header(name, value),
             None => self,
         }
+    }
+
+    /// Adds a header with a text for people: under `name` if it is ASCII, otherwise under
+    /// `utf8_name`, in UTF-8 with percent-encoding. Characters that are not printable become `?`;
+    /// blanks at the ends and everything after `len_max` bytes are removed.
+    pub(super) fn people_or_utf8(
+        self,
+        name: &str,
+        utf8_name: &str,
+        value: &str,
+        len_max: usize,
+    ) -> Printer {
+        if value.is_ascii() {
+            return self.people(name, value, len_max);
+        }
+        let mut plain = String::new();
+        for c in value.trim().chars() {
+            let c = if is_printable_char(c) { c } else { '?' };
+            if plain.len() + c.len_utf8() > len_max {
+                break;
+            }
+            plain.push(c);
+        }
+        self.header(utf8_name, percent_encoded(plain.trim_end()))
     }
 
     /// Adds a header with a text for people. What a header cannot carry is not sent: characters
@@ -381,6 +433,43 @@ fn ascii(text: &[u8]) -> Result<&str, MessageError> {
 }
 
 /// A message type or header name: 1 to 64 letters, digits and hyphens.
+/// A text in which `%` and all bytes that are not printable ASCII are percent-encoded.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len() * 3);
+    for byte in text.bytes() {
+        match byte {
+            b'%' | ..b' ' | 0x7f.. => {
+                // Writing to a String cannot fail.
+                let _ = write!(encoded, "%{byte:02X}");
+            }
+            _ => encoded.push(byte.into()),
+        }
+    }
+    encoded
+}
+
+/// The inverse of [`percent_encoded`], which also accepts other bytes encoded; `None` if it is not
+/// UTF-8.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [byte, after @ ..] = rest {
+        rest = match (byte, after) {
+            (b'%', [high, low, after @ ..]) => {
+                let digit = |c: u8| char::from(c).to_digit(16).map(|digit| digit as u8);
+                decoded.push(digit(*high)? << 4 | digit(*low)?);
+                after
+            }
+            (b'%', _) => return None,
+            (byte, after) => {
+                decoded.push(*byte);
+                after
+            }
+        };
+    }
+    String::from_utf8(decoded).ok()
+}
+
 fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
 }
@@ -428,6 +517,46 @@ mod tests {
             let printed = Printer::new("A").people("Text", text, 19).end();
             assert_eq!(parse(&printed).headers(), [("Text", read)]);
         }
+    }
+
+    #[test]
+    fn texts_for_people_may_be_utf8() {
+        for (text, header) in [
+            ("News of the day", ("Text", "News of the day")),
+            ("100%", ("Text", "100%")),
+            (" f\u{fc}r 5% ", ("Text-UTF-8", "f%C3%BCr 5%25")),
+            ("\u{fc}\r\nPrice: 1\u{202e}", ("Text-UTF-8", "%C3%BC??Price: 1?")),
+            ("\u{fc}\u{fc}34567890123456789", ("Text-UTF-8", "%C3%BC%C3%BC345678901234567")),
+            ("123456789012345678\u{fc}", ("Text-UTF-8", "123456789012345678")),
+        ] {
+            let printed = Printer::new("A").people_or_utf8("Text", "Text-UTF-8", text, 19).end();
+            assert_eq!(parse(&printed).headers(), [header]);
+        }
+        let read = |header: &str, len_max: usize| {
+            let text = format!("MicroMint-1.0\r\nA\r\n{header}\r\nEnd-MicroMint\r\n");
+            let text =
+                Frame::parse(text.as_bytes(), 1000).unwrap().text_or_utf8("T", "T-UTF-8", len_max);
+            text.map_err(|error| error.to_string())
+        };
+        assert_eq!(read("T-UTF-8: f%C3%bcr%205%25", 7), Ok("f\u{fc}r 5%".to_string()));
+        assert_eq!(
+            read("T: a\r\nT-UTF-8: %C3%BC", 7),
+            Ok("\u{fc}".to_string()),
+            "the one that says more"
+        );
+        assert_eq!(read("T: a%20", 7), Ok("a%20".to_string()));
+        assert_eq!(read("U: a", 7), Ok(String::new()));
+        for header in
+            ["T-UTF-8: %C3", "T-UTF-8: %", "T-UTF-8: %G0", "T-UTF-8: %0A", "T-UTF-8: %E2%80%AE"]
+        {
+            assert!(
+                read(header, 7).unwrap_err().contains("expected printable UTF-8 text"),
+                "{header}"
+            );
+        }
+        assert!(
+            read("T-UTF-8: f%C3%BCr%205%25", 6).unwrap_err().contains("at most 6 bytes, found 7")
+        );
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub const NOT_SOLD_HEADER: &str = "MicroMint-Not-Sold";
 
 /// The path of a vendor's manifest.
 pub const MANIFEST_PATH: &str = "/.well-known/micromint";
+/// The path of a vendor's public price list.
+pub const PRICES_PATH: &str = "/.well-known/micromint/prices";
 
 /// The beginning of a receipt cookie's name; 16 hexadecimal digits follow.
 pub(crate) const RECEIPT_COOKIE_PREFIX: &str = "micromint-";

@@ -13,6 +13,10 @@ pub const PERIODS_PER_REQUEST_MAX: usize = 16;
 /// The largest Request-Payment message, in bytes.
 const SIZE_MAX: usize = 32 * 1024;
 
+const DESCRIPTION: &str = "Description";
+/// The header of a description that is not ASCII.
+const DESCRIPTION_UTF8: &str = "Description-UTF-8";
+
 /// A vendor's price for a page.
 ///
 /// ```
@@ -80,14 +84,11 @@ impl RequestPayment {
             periods: periods_from(frame.need("Period")?)?,
             broker: frame.text("Broker", BROKER_LEN_MAX)?,
             coin_value: frame.parsed("Coin-Value")?,
-            description: match frame.get("Description") {
-                Some(_) => frame.text("Description", TEXT_LEN_MAX)?,
-                None => String::new(),
-            },
+            description: frame.text_or_utf8(DESCRIPTION, DESCRIPTION_UTF8, TEXT_LEN_MAX)?,
         })
     }
 
-    /// Prints the message. Characters that texts for people cannot carry are omitted or shown as
+    /// Prints the message. Characters that texts for people cannot contain are omitted or shown as
     /// `?`.
     pub fn to_bytes(&self) -> Vec<u8> {
         let periods: Vec<&str> = self.periods.iter().map(Period::as_str).collect();
@@ -101,7 +102,8 @@ impl RequestPayment {
         if self.description.trim().is_empty() {
             return head.end();
         }
-        head.people("Description", &self.description, TEXT_LEN_MAX).end()
+        let description = &self.description;
+        head.people_or_utf8(DESCRIPTION, DESCRIPTION_UTF8, description, TEXT_LEN_MAX).end()
     }
 }
 

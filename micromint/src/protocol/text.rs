@@ -18,6 +18,18 @@ pub fn parse_decimal(text: &str) -> Option<u64> {
     if canonical && text.bytes().all(|c| c.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
+/// Whether a text for people has neither control characters nor characters that change the order of
+/// the text around them: line and paragraph separators, and the embeddings, overrides and isolates
+/// of Unicode's bidirectional algorithm.
+pub(crate) fn is_printable(text: &str) -> bool {
+    text.chars().all(is_printable_char)
+}
+
+pub(super) fn is_printable_char(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// The URL of a page: an http or https origin and the raw path and query, kept byte by byte.
 ///
 /// ```

@@ -53,6 +53,9 @@ pub struct Case {
     /// Lines that replace those of the configuration with the same keys.
     #[serde(default)]
     config: String,
+    /// The text of the vendor's price list, if there is one: the file `prices.toml` beside the
+    /// configuration.
+    pub prices: Option<String>,
     /// The requests.
     pub step: Vec<CaseStep>,
 }
@@ -324,7 +327,9 @@ impl Case {
         let kept = CONFIG
             .lines()
             .filter(|line| !keys.iter().any(|key| line.starts_with(&format!("{key} ="))));
-        kept.chain(self.config.lines()).map(|line| format!("{line}\n")).collect()
+        let prices = self.prices.as_ref().map(|_| "prices = \"prices.toml\"");
+        let lines = kept.chain(self.config.lines()).chain(prices);
+        lines.map(|line| format!("{line}\n")).collect()
     }
 }
 

@@ -191,7 +191,7 @@ pub(super) fn day_text(day: u32) -> String {
 }
 
 /// The day of the journal with this name; `None` for other files.
-pub(super) fn day_of_journal(name: &str) -> Option<u32> {
+pub(crate) fn day_of_journal(name: &str) -> Option<u32> {
     let date = name.strip_prefix("till-")?.strip_suffix(".journal")?;
     let day = day_of(format!("{date}T00:00:00Z").parse().ok()?);
     (journal_name(day) == name).then_some(day)

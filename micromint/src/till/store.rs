@@ -487,6 +487,36 @@ fn deleted(directory: &dyn Directory, day: u32) -> TillError {
     JournalError::Deleted { path: directory.path().join(journal_name(day)) }.into()
 }
 
+/// The days of the journals in `directory`, and the end of the newest, read without the lock.
+/// `None` if there is no `lock` file, and so no till.
+///
+/// # Errors
+/// A file cannot be read, or the mark is damaged.
+pub(crate) fn days_on_disk(
+    directory: &dyn Directory,
+) -> Result<Option<(Vec<u32>, Position)>, TillError> {
+    let path = directory.path().join(LOCK_NAME);
+    let lock = match directory.open(LOCK_NAME, Open::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(FileError::on("open", &path))?,
+    };
+    let status = lock.look().map_err(FileError::on("read", &path))?;
+    if status.size() == 0 {
+        return Ok(Some((Vec::new(), Position::default())));
+    }
+    let damaged = || TillError::Damaged { what: format!("{}: the mark", path.display()) };
+    if !status.covers(MARK_SIZE, 0) {
+        return Err(damaged());
+    }
+    let mark = Mark::read(lock.as_ref(), &status).map_err(FileError::on("read", &path))?;
+    let mark = mark.ok_or_else(damaged)?;
+    let names = directory.names().map_err(FileError::on("read", directory.path()))?;
+    let mut days: Vec<u32> = names.iter().filter_map(|name| day_of_journal(name)).collect();
+    days.retain(|day| *day >= mark.first_day);
+    days.sort_unstable();
+    Ok(Some((days, mark.end)))
+}
+
 /// Calls `visit` for the records at positions from `from` to before `to` in the journals of `days`,
 /// in order. Needs no lock: records before an end that was seen under the lock never change.
 pub(crate) fn scan(

@@ -3,8 +3,7 @@
 use super::request::Request;
 use crate::protocol::{MEDIA_TYPE, PROBLEM_MEDIA_TYPE};
 
-/// The forms of a 402 answer, in the server's order of preference: of two forms with equal weight
-/// the first is sent.
+/// The forms of a 402 answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// `application/x-micromint`: the message itself.
@@ -15,42 +14,55 @@ pub(super) enum Form {
     Problem,
 }
 
-/// How well a media range matches: its specificity, which is 0 for `*/*`, 1 for `type/*` and 2 for
-/// the type itself, and its weight in thousandths.
-type Rank = (u8, u32);
+/// The media types that ask for each form, in the server's order of preference.
+const FORMS: [(Form, &[&str]); 3] = [
+    (Form::Message, &[MEDIA_TYPE]),
+    (Form::Page, &["text/html"]),
+    (Form::Problem, &[PROBLEM_MEDIA_TYPE, "application/json"]),
+];
 
-/// The form with the highest weight in `Accept`; the message if the header is absent or shows no
-/// preference.
-pub(super) fn form_for(request: &Request<'_>) -> Form {
-    let forms: [(Form, &[&str]); 3] = [
-        (Form::Message, &[MEDIA_TYPE]),
-        (Form::Page, &["text/html"]),
-        (Form::Problem, &[PROBLEM_MEDIA_TYPE, "application/json"]),
-    ];
-    let mut best = (Form::Message, 0);
-    for (form, names) in forms {
-        let weight = names.iter().map(|name| weight(request, name)).max().unwrap_or(0);
-        if weight > best.1 {
-            best = (form, weight);
+/// How well a media type is accepted: the weight of the most specific range that covers it, in
+/// thousandths, and the specificity of that range, which is 0 for `*/*`, 1 for `type/*` and 2 for
+/// the type itself. Of two forms the one with the higher weight is sent, then the one that was
+/// asked for more specifically.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Match {
+    weight: u32,
+    specificity: u8,
+}
+
+/// The form that matches `Accept` best; the message if the field is absent or allows no form.
+///
+/// `*/*` alone is what programs send that know nothing of MicroMint: link previews, crawlers,
+/// `curl`. They get the page, unless the client `is_payer`: it brought a payment, or says which
+/// payments it can make (Accept-Payment).
+pub(super) fn form_for(request: &Request<'_>, is_payer: bool) -> Form {
+    let is_payer = is_payer || request.header_values("accept-payment").next().is_some();
+    let mut best = (Form::Message, Match::default());
+    for (form, names) in FORMS {
+        let found = names.iter().map(|name| match_of(request, name)).max().unwrap_or_default();
+        let is_any = found.specificity == 0 && form == Form::Page && !is_payer;
+        if found.weight > 0 && (found > best.1 || (is_any && found == best.1)) {
+            best = (form, found);
         }
     }
     best.0
 }
 
-/// The weight of a media type in thousandths: that of the most specific range that covers it.
-fn weight(request: &Request<'_>, name: &str) -> u32 {
+/// How well a media type is accepted.
+fn match_of(request: &Request<'_>, name: &str) -> Match {
     let ranges =
         request.header_values("accept").flat_map(|value| value.split(|byte| *byte == b','));
-    let ranks = ranges.filter_map(|range| rank(range, name));
-    ranks.max_by_key(|(precision, _)| *precision).map_or(0, |(_, weight)| weight)
+    let matches = ranges.filter_map(|range| match_by(range, name));
+    matches.max_by_key(|found| found.specificity).unwrap_or_default()
 }
 
 /// How `range`, such as `text/*;q=0.5`, matches the media type `name`; `None` if it does not cover
 /// it.
-fn rank(range: &[u8], name: &str) -> Option<Rank> {
+fn match_by(range: &[u8], name: &str) -> Option<Match> {
     let mut parts = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     let media = parts.next()?;
-    let precision = match media {
+    let specificity = match media {
         b"*/*" => 0,
         _ if media.eq_ignore_ascii_case(name.as_bytes()) => 2,
         _ => {
@@ -59,8 +71,14 @@ fn rank(range: &[u8], name: &str) -> Option<Rank> {
             kind.eq_ignore_ascii_case(its_kind.as_bytes()).then_some(1)?
         }
     };
-    let q = parts.find_map(|part| part.strip_prefix(b"q=").or(part.strip_prefix(b"Q=")));
-    Some((precision, q.map_or(Some(1000), thousandths)?))
+    Some(Match { weight: weight_in(parts)?, specificity })
+}
+
+/// The weight among the parameters of a range, in thousandths: 1000 without one, `None` if it is
+/// not a weight.
+pub(super) fn weight_in<'a>(mut parameters: impl Iterator<Item = &'a [u8]>) -> Option<u32> {
+    let q = parameters.find_map(|part| part.strip_prefix(b"q=").or(part.strip_prefix(b"Q=")));
+    q.map_or(Some(1000), thousandths)
 }
 
 /// Reads a weight: `0` or `1`, optionally followed by `.` and up to three digits.
@@ -89,33 +107,45 @@ fn thousandths(text: &[u8]) -> Option<u32> {
 mod tests {
     use super::*;
 
+    fn form_with(accept: &[&str], others: &[&'static str], is_payer: bool) -> Form {
+        let accept = accept.iter().map(|value| (b"Accept".as_slice(), value.as_bytes()));
+        let others = others.iter().map(|name| (name.as_bytes(), b"micromint/charge".as_slice()));
+        let headers: Vec<(&[u8], &[u8])> = accept.chain(others).collect();
+        form_for(&Request { headers: &headers, ..Request::default() }, is_payer)
+    }
+
     fn form(accept: &[&str]) -> Form {
-        let headers: Vec<(&[u8], &[u8])> =
-            accept.iter().map(|value| (b"Accept".as_slice(), value.as_bytes())).collect();
-        form_for(&Request { headers: &headers, ..Request::default() })
+        form_with(accept, &[], false)
     }
 
     #[test]
-    fn the_highest_weight_wins_and_ties_go_to_the_message() {
+    fn the_highest_weight_wins_then_the_most_specific_range() {
         use Form::{Message, Page, Problem};
         for (accept, expected) in [
-            ("*/*", Message),
             ("", Message),
             ("nonsense", Message),
             ("image/png", Message),
             ("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", Page),
             ("TEXT/HTML", Page),
             ("text/*", Page),
+            ("text/html, */*", Page),
             ("text/html, application/x-micromint", Message),
             ("text/html;q=0.9, application/x-micromint;q=0.8", Page),
             ("text/html;q=0.8, application/x-micromint;q=0.81", Message),
+            ("application/x-micromint, */*", Message),
+            ("application/x-micromint;q=0.5, */*", Page),
+            ("application/x-micromint;q=0.5, */*;q=0.5", Message),
             ("application/json", Problem),
+            ("application/json, text/plain, */*", Problem),
+            ("application/problem+json, */*", Problem),
             ("application/problem+json, */*;q=0.1", Problem),
             ("application/*", Message),
+            ("application/*, */*", Message),
             ("application/*, application/x-micromint;q=0", Problem),
             ("text/html;q=0, */*", Message),
             ("*/*;q=0.5, text/html;q=0.4", Message),
             ("text/html;q=0", Message),
+            ("*/*;q=0", Message),
             ("text/html; level=1 ; q=0.3, application/json;q=0.2", Page),
             ("text/html;q=2, application/json;q=0.2", Problem),
             ("text/html;q=0.0001, application/json;q=0.001", Problem),
@@ -125,5 +155,15 @@ mod tests {
         }
         assert_eq!(form(&[]), Message);
         assert_eq!(form(&["*/*;q=0.1", "text/html;q=0.2"]), Page);
+    }
+
+    #[test]
+    fn whoever_accepts_anything_gets_the_page_unless_it_can_pay() {
+        for accept in ["*/*", "*/*;q=0.1", "image/avif, image/webp, */*;q=0.8"] {
+            assert_eq!(form(&[accept]), Form::Page, "{accept}");
+            assert_eq!(form_with(&[accept], &["Accept-Payment"], false), Form::Message);
+            assert_eq!(form_with(&[accept], &[], true), Form::Message, "a payment was refused");
+        }
+        assert_eq!(form_with(&["text/html"], &["Accept-Payment"], true), Form::Page);
     }
 }

@@ -9,10 +9,12 @@ use base64::Engine;
 
 use super::accept::{Form, form_for};
 use super::carrier::{Carrier, InHeader};
+use super::conditions::has_current;
+use super::config::VendorConfig;
 use super::cors::{CorsPolicy, METHODS};
 use super::decision::Answer;
 use super::merge::Merge;
-use super::page::Page;
+use super::page::{Subject, Summary};
 use super::price::PriceError;
 use super::problem;
 use super::request::Request;
@@ -30,9 +32,12 @@ const REQUEST_HEADER_LEN_MAX: usize = 8000;
 const CHALLENGE_LEN_MAX: usize = 8000;
 /// The Link field of a 402: the URL of the vendor's manifest.
 const LINK: &str = "</.well-known/micromint>; rel=\"payment\"";
-/// How long caches may keep a manifest, in seconds.
-const MANIFEST_SECONDS: u32 = 300;
-const MANIFEST_METHODS: &str = "GET, HEAD, OPTIONS";
+/// The request fields that choose the form of a 402, and those that choose the page and its language.
+const VARY: &str = "Accept, Accept-Payment";
+const VARY_OF_PAGE: &str = "Accept, Accept-Payment, Accept-Language";
+/// How long caches may keep a document of the paywall, in seconds.
+const DOCUMENT_SECONDS: u32 = 300;
+const DOCUMENT_METHODS: &str = "GET, HEAD, OPTIONS";
 /// How long a client should wait after a 503, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 10;
 /// A refused payment: the reason, the payment if it could be parsed, and otherwise a line for the
@@ -44,14 +49,16 @@ pub(super) struct RefusedPayment {
     pub(super) log: Option<String>,
 }
 
-/// 402: the price of the page in the form that the client prefers, and why a payment was refused. If
-/// the offer names no period, nothing can be paid now: the answer has no request for payment.
+/// 402: the price of the page in the form and language that the client prefers, and why a payment
+/// was refused. If the offer names no period, nothing can be paid now: the answer has no request for
+/// payment.
 pub(super) fn payment_required(
     offer: &RequestPayment,
     challenge: &Challenge,
     request: &Request<'_>,
     refused: Option<RefusedPayment>,
-    page: &Page,
+    summary: Summary<'_>,
+    config: &VendorConfig,
 ) -> Answer {
     let refusal = refused.as_ref().map(|refused| refused.refusal);
     let outcome = refusal.map_or(RequestOutcome::Unpaid, RequestOutcome::Refused);
@@ -61,13 +68,18 @@ pub(super) fn payment_required(
     let mut headers = status_headers(outcome);
     let payment = refused.as_ref().and_then(|refused| refused.payment.as_ref());
     let invalid = refusal.map(|refusal| invalid_payment(offer, refusal, payment));
-    let (media_type, body) = match form_for(request) {
+    let mut vary = VARY;
+    let (media_type, body) = match form_for(request, refusal.is_some()) {
         Form::Message if can_be_paid || invalid.is_some() => {
             (MEDIA_TYPE, invalid.unwrap_or(message))
         }
         Form::Page => {
+            let page = config.page().choose(request);
+            vary = VARY_OF_PAGE;
             headers.push(("Content-Security-Policy", page.policy().into()));
-            ("text/html; charset=utf-8", page.fill(offer, &message, refusal))
+            headers.push(("Content-Language", page.language().to_string().into()));
+            let subject = Subject { offer, refusal, login: config.login(), summary };
+            ("text/html; charset=utf-8", page.fill(&subject))
         }
         Form::Problem | Form::Message => (
             PROBLEM_MEDIA_TYPE,
@@ -89,7 +101,7 @@ pub(super) fn payment_required(
     }
     let user = payment.map(|payment| payment.user.clone());
     let log = refused.and_then(|refused| refused.log);
-    let vary = Merge::union("Vary", "Accept");
+    let vary = Merge::union("Vary", vary);
     Answer { headers, merge: vec![vary], body, user, log, ..bare(outcome, 402) }
 }
 
@@ -127,12 +139,13 @@ pub(super) fn options(cors: &CorsPolicy, request: &Request<'_>) -> Answer {
     Answer { headers, merge: cors.of_options(request), ..bare(RequestOutcome::Options, 204) }
 }
 
-/// 200, 204 or 405: the manifest, the same for everyone. A payment in the request was not
-/// recorded.
-pub(super) fn manifest(
+/// 200, 204, 304 or 405: a document of the paywall in JSON, the same for everyone. A payment in the
+/// request was not recorded. `etag` is the entity tag with its quotes, if it has one.
+pub(super) fn document(
     request: &Request<'_>,
     carrier: Carrier<'_>,
     text: impl FnOnce() -> String,
+    etag: Option<&str>,
 ) -> Answer {
     let outcome =
         if carrier == Carrier::None { RequestOutcome::Free } else { RequestOutcome::Returned };
@@ -142,23 +155,28 @@ pub(super) fn manifest(
     let mut answer = bare(outcome, 200);
     match request.method {
         b"GET" | b"HEAD" => {
-            answer.body = text().into_bytes();
-            answer.headers.push(("Content-Type", "application/json".into()));
+            if etag.is_some_and(|etag| has_current(request, etag)) {
+                answer.status = 304;
+            } else {
+                answer.body = text().into_bytes();
+                answer.headers.push(("Content-Type", "application/json".into()));
+                answer.headers.push(("X-Content-Type-Options", "nosniff".into()));
+            }
             answer
                 .headers
-                .push(("Cache-Control", format!("{who}, max-age={MANIFEST_SECONDS}").into()));
-            answer.headers.push(("X-Content-Type-Options", "nosniff".into()));
+                .push(("Cache-Control", format!("{who}, max-age={DOCUMENT_SECONDS}").into()));
+            answer.headers.extend(etag.map(|etag| ("ETag", etag.to_string().into())));
             answer.merge = CorsPolicy::Any.of_answer(request);
         }
         b"OPTIONS" => {
             answer.status = 204;
-            answer.headers.push(("Allow", MANIFEST_METHODS.into()));
+            answer.headers.push(("Allow", DOCUMENT_METHODS.into()));
             answer.merge = CorsPolicy::Any.of_answer(request);
             answer.merge.extend(CorsPolicy::Any.of_options(request));
         }
         _ => {
             answer.status = 405;
-            answer.headers.push(("Allow", MANIFEST_METHODS.into()));
+            answer.headers.push(("Allow", DOCUMENT_METHODS.into()));
         }
     }
     if outcome == RequestOutcome::Returned {

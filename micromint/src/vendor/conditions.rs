@@ -77,6 +77,11 @@ fn validators(content: Content<'_>) -> impl Iterator<Item = (&'static str, Cow<'
     etag.into_iter().chain(modified)
 }
 
+/// Whether the client of a view has the current copy, which has this entity tag.
+pub(super) fn has_current(request: &Request<'_>, etag: &str) -> bool {
+    names(request, "if-none-match", Some(etag.as_bytes()), is_same_weakly)
+}
+
 /// Whether the content is withheld from this request. With `is_get` it is served as a GET whatever
 /// its method is, and its preconditions are ignored.
 pub(super) fn withheld(

@@ -1,6 +1,6 @@
 //! The vendor's configuration.
 //!
-//! Input: a TOML file, the same for nginx, Apache, the C library and `mmvendorredeem`, or the calls
+//! Input: a TOML file, the same for nginx, Apache, the C library and `mmvendor`, or the calls
 //! of a program that builds one. Output: the configuration that a paywall is opened with. Reading
 //! has no side effects, so `nginx -t` may do it. The invariant: every paywall has a configuration
 //! that passes [`VendorConfig::check`], so clients accept payments to this vendor at each of its
@@ -15,8 +15,9 @@ use super::config_error::{ConfigError, SettingError};
 use super::cors::CorsPolicy;
 use super::origin::{ORIGINS_MAX, PublicRoot};
 use super::page::Page;
+use crate::error::clip;
 use crate::identity::VendorId;
-use crate::protocol::{TEXT_LEN_MAX, Url};
+use crate::protocol::{TEXT_LEN_MAX, Url, is_printable};
 use crate::till::SyncMode;
 use crate::time::DAY_SECONDS;
 use crate::toml_file;
@@ -68,8 +69,9 @@ pub struct VendorConfig {
     requires_owners: bool,
     description: String,
     page: Page,
+    login: Option<String>,
     cors: CorsPolicy,
-    price_list: Option<String>,
+    prices: Option<PathBuf>,
 }
 
 impl VendorConfig {
@@ -94,8 +96,9 @@ impl VendorConfig {
             requires_owners: false,
             description: String::new(),
             page: Page::default(),
+            login: None,
             cors: CorsPolicy::default(),
-            price_list: None,
+            prices: None,
             till,
         }
     }
@@ -135,7 +138,7 @@ impl VendorConfig {
         VendorConfig { requires_owners, ..self }
     }
 
-    /// What is sold, for people: at most [`TEXT_LEN_MAX`] printable ASCII characters. Default:
+    /// What is sold, for people: at most [`TEXT_LEN_MAX`] bytes of printable characters. Default:
     /// empty.
     #[must_use]
     pub fn with_description(self, description: impl Into<String>) -> VendorConfig {
@@ -148,6 +151,13 @@ impl VendorConfig {
         VendorConfig { page, ..self }
     }
 
+    /// Where subscribers log in, for the page: a URL, or a path at the vendor's origins. `{url}` in
+    /// it stands for the URL of the page that was asked for, percent-encoded. Default: nowhere.
+    #[must_use]
+    pub fn with_login(self, place: impl Into<String>) -> VendorConfig {
+        VendorConfig { login: Some(place.into()), ..self }
+    }
+
     /// The origins whose scripts may see pages with a price: at most 64 if they are listed.
     /// Default: [`CorsPolicy::Site`].
     #[must_use]
@@ -155,11 +165,10 @@ impl VendorConfig {
         VendorConfig { cors, ..self }
     }
 
-    /// Where the vendor publishes a list of prices: a URL, or a path at the vendor's origins.
-    /// Default: none.
+    /// The file of the price list. Default: none.
     #[must_use]
-    pub fn with_price_list(self, place: impl Into<String>) -> VendorConfig {
-        VendorConfig { price_list: Some(place.into()), ..self }
+    pub fn with_prices(self, path: impl Into<PathBuf>) -> VendorConfig {
+        VendorConfig { prices: Some(path.into()), ..self }
     }
 
     /// Reads a configuration file. Relative paths in it are relative to its folder.
@@ -169,13 +178,13 @@ impl VendorConfig {
     pub fn load(path: &Path) -> Result<VendorConfig, ConfigError> {
         let (config, page) = file::read(&toml_file::load_path(path)?, path)?;
         match page {
-            Some(page) => Ok(config.with_page(Page::load(&page)?)),
+            Some(page) => Ok(config.with_page(Page::load(&page.path, &page.language)?)),
             None => Ok(config),
         }
     }
 
     /// Parses the text of the configuration file at `path`, which is used for relative paths and
-    /// messages only. No file is read, so the page is the default one.
+    /// messages only. No file is read, so the page is the shipped one.
     ///
     /// # Errors
     /// The text is not TOML; a key is missing, unknown or has an invalid value; or
@@ -197,10 +206,11 @@ impl VendorConfig {
         let receipt_range = RECEIPT_SECONDS_MIN.into()..=RECEIPT_SECONDS_MAX.into();
         in_range("receipt-time", self.receipt_seconds.into(), receipt_range)?;
         self.check_description()?;
+        self.check_login()?;
         if let CorsPolicy::Listed(origins) = &self.cors {
             check_count("cors-origins", origins)?;
         }
-        self.check_price_list()
+        Ok(())
     }
 
     fn check_origins(&self) -> Result<(), SettingError> {
@@ -233,27 +243,20 @@ impl VendorConfig {
 
     fn check_description(&self) -> Result<(), SettingError> {
         let text = &self.description;
-        if text.len() <= TEXT_LEN_MAX && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        if text.len() <= TEXT_LEN_MAX && is_printable(text) {
             return Ok(());
         }
-        let found: String = text.chars().take(80).collect();
-        let reason =
-            format!("expected at most {TEXT_LEN_MAX} printable ASCII characters, found {found:?}");
+        let reason = format!(
+            "expected at most {TEXT_LEN_MAX} bytes of printable characters, found {:?}",
+            clip(text)
+        );
         Err(SettingError::new("description", reason))
     }
 
-    fn check_price_list(&self) -> Result<(), SettingError> {
-        let Some(place) = &self.price_list else { return Ok(()) };
-        // A path must be one that a page of the vendor could have.
-        let is_path = place.starts_with('/');
-        let url = if is_path { format!("https://host.example{place}") } else { place.clone() };
-        match url.parse::<Url>() {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let reason = format!("expected a path or a URL: {error}");
-                Err(SettingError::new("price-list", reason))
-            }
-        }
+    fn check_login(&self) -> Result<(), SettingError> {
+        let place =
+            self.login.as_deref().map(|place| place.replace("{url}", "https%3A%2F%2Fa.b%2F"));
+        check_place("login", place.as_deref())
     }
 
     /// The vendor's identifier.
@@ -311,15 +314,30 @@ impl VendorConfig {
         &self.page
     }
 
+    /// Where subscribers log in, if anywhere.
+    pub(super) fn login(&self) -> Option<&str> {
+        self.login.as_deref()
+    }
+
     /// The origins whose scripts may see pages with a price.
     pub fn cors(&self) -> &CorsPolicy {
         &self.cors
     }
 
-    /// Where the vendor publishes a list of prices, if at all.
-    pub(super) fn price_list(&self) -> Option<&str> {
-        self.price_list.as_deref()
+    /// The file of the price list, if there is one.
+    pub fn prices(&self) -> Option<&Path> {
+        self.prices.as_deref()
     }
+}
+
+/// Checks a place of the vendor: a URL, or a path that one of its pages could have.
+fn check_place(key: &'static str, place: Option<&str>) -> Result<(), SettingError> {
+    let Some(place) = place else { return Ok(()) };
+    let is_path = place.starts_with('/') && !place.starts_with("//");
+    let url = if is_path { format!("https://host.example{place}") } else { place.to_string() };
+    url.parse::<Url>()
+        .map(|_| ())
+        .map_err(|error| SettingError::new(key, format!("expected a path or a URL: {error}")))
 }
 
 fn check_count<T>(key: &'static str, origins: &[T]) -> Result<(), SettingError> {
@@ -369,7 +387,7 @@ mod tests {
         assert_eq!(config.receipt_secret(), Path::new("/var/till.receipt-secret"));
         assert_eq!((config.cap(), config.description()), (None, ""));
         assert!(!config.requires_owners());
-        assert_eq!((config.cors(), config.price_list()), (&CorsPolicy::Site, None));
+        assert_eq!((config.cors(), config.prices()), (&CorsPolicy::Site, None));
         assert_eq!(config.page(), &Page::default());
         assert_eq!(good().with_cap(0).cap(), None);
         assert_eq!(good().with_cap(1).cap(), Some(1));
@@ -382,8 +400,6 @@ mod tests {
             let origin = "https://news.example".parse().unwrap();
             good().with_cors(CorsPolicy::Listed(vec![origin; count]))
         };
-        let path = |len: usize| format!("/{}", "a".repeat(len - 1));
-        let path_max = crate::protocol::URL_LEN_MAX - "https://host.example".len();
         for config in [
             config(many(1)),
             config(many(ORIGINS_MAX)),
@@ -396,8 +412,9 @@ mod tests {
             good().with_receipt_seconds(RECEIPT_SECONDS_MIN),
             good().with_receipt_seconds(RECEIPT_SECONDS_MAX),
             good().with_description("x".repeat(TEXT_LEN_MAX)),
-            good().with_price_list(path(path_max)),
-            good().with_price_list("https://prices.example/"),
+            good().with_description("\u{fc}".repeat(TEXT_LEN_MAX / 2)),
+            good().with_login("/login?next={url}"),
+            good().with_login("https://account.example/"),
         ] {
             config.check().unwrap();
         }
@@ -422,8 +439,11 @@ mod tests {
             (good().with_receipt_seconds(RECEIPT_SECONDS_MAX + 1), "receipt-time", None),
             (good().with_description("x".repeat(TEXT_LEN_MAX + 1)), "description", None),
             (good().with_description("\n"), "description", None),
-            (good().with_price_list(path(path_max + 1)), "price-list", None),
-            (good().with_price_list("prices"), "price-list", None),
+            (good().with_description("a\u{202e}b"), "description", None),
+            (good().with_login("/a b"), "login", None),
+            (good().with_login("login"), "login", None),
+            (good().with_login("//evil.example/"), "login", None),
+            (good().with_login("javascript:alert(1)"), "login", None),
         ] {
             let error = config.check().unwrap_err();
             assert_eq!((error.key, error.index), (key, index), "{error}");

@@ -15,12 +15,12 @@ pub enum ConfigError {
     #[error(transparent)]
     Setting(#[from] SettingError),
     /// Another file or folder that the configuration names.
-    #[error("{}{}: {reason}", path.display(), line_suffix(*line))]
+    #[error("{}{}: {reason}", path.display(), place_suffix(*place))]
     File {
         /// The file or folder.
         path: PathBuf,
-        /// The line of the error, counted from 1, if it is known.
-        line: Option<usize>,
+        /// The line and the column of the error, counted from 1, if they are known.
+        place: Option<(usize, usize)>,
         /// What was expected and what was found.
         reason: String,
     },
@@ -39,20 +39,20 @@ pub struct SettingError {
     pub reason: String,
 }
 
-/// `:3` for line 3, empty for a file as a whole.
-fn line_suffix(line: Option<usize>) -> String {
-    line.map(|line| format!(":{line}")).unwrap_or_default()
+/// `:3:5` for column 5 of line 3, empty for a file as a whole.
+fn place_suffix(place: Option<(usize, usize)>) -> String {
+    place.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default()
 }
 
 impl ConfigError {
     /// An error in a file or folder as a whole.
     pub(super) fn file(path: &Path, reason: impl Into<String>) -> ConfigError {
-        ConfigError::File { path: path.to_path_buf(), line: None, reason: reason.into() }
+        ConfigError::File { path: path.to_path_buf(), place: None, reason: reason.into() }
     }
 
-    /// An error in a line of a file.
-    pub(super) fn line(path: &Path, line: usize, reason: impl Into<String>) -> ConfigError {
-        ConfigError::File { path: path.to_path_buf(), line: Some(line), reason: reason.into() }
+    /// An error at a line and column of a file.
+    pub(super) fn at(path: &Path, place: (usize, usize), reason: impl Into<String>) -> ConfigError {
+        ConfigError::File { path: path.to_path_buf(), place: Some(place), reason: reason.into() }
     }
 }
 

@@ -9,7 +9,6 @@
 //! invariants: a client's request is charged at most once; a charge that a later place makes too
 //! small is reversed before the higher price is asked.
 
-mod exempt;
 mod options;
 mod passed;
 mod visit;
@@ -17,7 +16,7 @@ mod visit;
 #[cfg(test)]
 mod tests;
 
-pub use exempt::is_exempt;
+pub use super::exempt::is_exempt;
 pub use options::{Mode, OptionError, Options, PriceValue, Syntax, Value};
 pub use passed::Passed;
 pub use visit::{

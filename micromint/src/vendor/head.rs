@@ -14,6 +14,10 @@ use super::merge::{Merge, MergeRule, united};
 use crate::protocol::{RequestOutcome, STATUS_HEADER};
 use crate::scheme::RECEIPT_HEADER;
 
+/// The fields that describe the body of an answer.
+const BODY_HEADERS: [&str; 4] =
+    ["Content-Language", "Content-Security-Policy", "Content-Type", "X-Content-Type-Options"];
+
 /// The changes to an answer's head: a server first removes fields, then adds others.
 ///
 /// ```
@@ -81,6 +85,14 @@ impl Answer {
             .add
             .extend(self.headers.iter().map(|(name, value)| (*name, Cow::Borrowed(&**value))));
         changes.merge(&self.merge, &values);
+        changes
+    }
+
+    /// [`Answer::head`] for an error page of the site that is sent in place of the body: without the
+    /// fields that describe the body.
+    pub fn head_of_error_page(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges<'_> {
+        let mut changes = self.head(values);
+        changes.add.retain(|(name, _)| !BODY_HEADERS.contains(name));
         changes
     }
 
@@ -226,6 +238,24 @@ mod tests {
         assert_eq!(head(&[]), ["A: b", "Vary: Accept, Origin", "C: d"]);
         let there = [("vary", "Cookie, Origin"), ("c", "e")];
         assert_eq!(head(&there), ["c: e", "A: b", "Vary: Cookie, Origin, Accept"]);
+    }
+
+    #[test]
+    fn the_sites_own_error_page_lacks_what_describes_the_body() {
+        let answer = Answer {
+            headers: vec![
+                ("Content-Security-Policy", "default-src 'none'".into()),
+                ("Content-Type", "text/html".into()),
+                ("Content-Language", "de".into()),
+                ("X-Content-Type-Options", "nosniff".into()),
+                ("MicroMint-Request", "a".into()),
+            ],
+            merge: vec![merge("Vary", "Accept", MergeRule::Union)],
+            ..Answer::default()
+        };
+        let head = changed(&[], |values| answer.head_of_error_page(values));
+        assert_eq!(head, ["MicroMint-Request: a", "Vary: Accept"]);
+        assert_eq!(changed(&[], |values| answer.head(values)).len(), 6);
     }
 
     #[test]

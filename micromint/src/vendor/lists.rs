@@ -159,6 +159,11 @@ impl Lists {
         matches!(self.owners, OwnersList::Absent)
     }
 
+    /// Whether an owners file was read that has no owner.
+    pub(super) fn knows_nobody(&self) -> bool {
+        matches!(&self.owners, OwnersList::Read(owners) if owners.count() == 0)
+    }
+
     /// Why no payment is taken, if the owners file exists and cannot be read.
     pub(super) fn fault(&self) -> Option<&str> {
         match &self.owners {

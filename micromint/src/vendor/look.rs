@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::carrier::Carrier;
 use super::decision::{Decision, Serve};
-use super::paywall::{Checked, Examined, May, Paywall, Route, WouldBlock, as_placed, is_free};
+use super::paywall::{Checked, Examined, May, Paywall, Route, WouldBlock};
 use super::request::{Request, RequestBuf};
 use super::serving::{Vendor, VendorDecision};
 use crate::protocol::PAYMENT_SIZE_MAX;
@@ -94,7 +94,7 @@ impl Paywall {
         request: &'a Request<'a>,
         carrier: Carrier<'a>,
     ) -> Look<'a> {
-        if is_free(request, carrier) {
+        if self.is_free(request, carrier) {
             // Nearly all requests end here. A decision is large, so it is built in place.
             return Look::Decided((Decision::Serve(Serve::default()), None));
         }
@@ -113,7 +113,7 @@ impl Paywall {
         request: &'a Request<'a>,
     ) -> Look<'a> {
         match self.route(request, Carrier::of(request)) {
-            Route::Decided(decision) => Look::Decided((as_placed(request, decision), None)),
+            Route::Decided(decision) => Look::Decided((self.as_placed(request, decision), None)),
             route => Look::Pending(self.pending(vendor, request, Work::Route(route))),
         }
     }
@@ -199,7 +199,7 @@ impl<'a> Pending<'a> {
                 }
             }
         };
-        Ok((as_placed(self.request, decision), Some(paywall)))
+        Ok((paywall.as_placed(self.request, decision), Some(paywall)))
     }
 
     /// Decides. May wait for the disk, and opens the vendor's paywall again if it could not record.
@@ -213,7 +213,7 @@ impl<'a> Pending<'a> {
             Work::Till(checked) => paywall.conclude_checked(request, &checked),
             // Periods and lists are read again first.
             Work::Route(_) if paywall.is_due() => paywall.decide(request),
-            Work::Route(route) => as_placed(request, paywall.follow(request, route)),
+            Work::Route(route) => paywall.as_placed(request, paywall.follow(request, route)),
             Work::Everything => return decide_whole(vendor, Some(paywall), request),
         };
         watched(vendor, paywall, decision)

@@ -23,8 +23,6 @@ struct Manifest<'a> {
     description: &'a str,
     origins: Vec<&'a str>,
     periods: Vec<Period<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    price_list: Option<&'a str>,
     price_rule: &'a str,
     receipt_time: u32,
     vendor_id: &'a str,
@@ -73,7 +71,6 @@ pub(super) fn manifest<'a>(
         description: config.description(),
         origins: config.origins().iter().map(|root| root.origin().as_str()).collect(),
         periods: periods.iter().map(period).collect(),
-        price_list: config.price_list(),
         price_rule: PRICE_RULE,
         receipt_time: config.receipt_seconds(),
         vendor_id: config.vendor().as_str(),

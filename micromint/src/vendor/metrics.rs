@@ -46,6 +46,9 @@ pub struct Gauges {
     pub periods_without_owners: usize,
     /// The number of vendors none of whose periods is valid: they accept no coins.
     pub vendors_without_period: usize,
+    /// The number of vendors whose price list cannot be used as it is now: the prices read before
+    /// stay in use.
+    pub stale_price_lists: usize,
 }
 
 impl Sum for Gauges {
@@ -53,6 +56,7 @@ impl Sum for Gauges {
         gauges.fold(Gauges::default(), |sum, one| Gauges {
             periods_without_owners: sum.periods_without_owners + one.periods_without_owners,
             vendors_without_period: sum.vendors_without_period + one.vendors_without_period,
+            stale_price_lists: sum.stale_price_lists + one.stale_price_lists,
         })
     }
 }
@@ -108,6 +112,11 @@ impl Counters {
                 "micromint_vendors_without_period",
                 "Vendors that accept no coins, because none of their periods is valid.",
                 gauges.vendors_without_period,
+            ),
+            (
+                "micromint_stale_price_lists",
+                "Vendors whose changed price list cannot be used, so that older prices are in use.",
+                gauges.stale_price_lists,
             ),
         ] {
             // Writing to a String cannot fail.
@@ -191,8 +200,9 @@ mod tests {
         counters.count(&paid(false).event(404, RequestOutcome::Reversed));
         counters.count(&paid(true).event(200, RequestOutcome::Paid));
         counters.count(&paid(false).event(402, RequestOutcome::Refused(Refusal::Spent)));
-        let one = Gauges { periods_without_owners: 1, vendors_without_period: 0 };
-        let other = Gauges { periods_without_owners: 1, vendors_without_period: 3 };
+        let one = Gauges { periods_without_owners: 1, ..Gauges::default() };
+        let other =
+            Gauges { periods_without_owners: 1, vendors_without_period: 3, stale_price_lists: 1 };
         let text = counters.to_prometheus([one, other].into_iter().sum());
         for line in [
             "# TYPE micromint_requests_total counter",
@@ -207,9 +217,11 @@ mod tests {
             "micromint_periods_without_owners 2",
             "# TYPE micromint_vendors_without_period gauge",
             "micromint_vendors_without_period 3",
+            "# TYPE micromint_stale_price_lists gauge",
+            "micromint_stale_price_lists 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }
-        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), SLOTS + 2);
+        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), SLOTS + 3);
     }
 }

@@ -1,244 +1,297 @@
-//! The page that people see instead of one they have not paid for: self-contained, and usable
-//! without scripts, styles or a wallet. Its text and layout come from a template, the built-in one
-//! or the vendor's own.
+//! The page that people see instead of one that they have not paid for: self-contained, in their
+//! language, and without scripts.
 //!
-//! Input: a template once, then the data of each request. Output: a page for each request. The
-//! invariant: every value is escaped, so that no address, description or message can become markup.
-//!
-//! The default page paints nothing while a wallet in the browser pays and reloads the page; without
-//! a wallet it appears after 0.8 s.
+//! Input: the files of the vendor's own page, if there is one, then the data of each request.
+//! Output: a page for each request. The invariant: every value is escaped, so that no address,
+//! title or description can become markup; the page in a language is chosen by Accept-Language
+//! alone.
 
+mod files;
+mod language;
+mod phrase;
+mod shipped;
 mod template;
+mod translation;
+mod words;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use self::template::{Template, TemplateError};
+use self::language::{Language, preferred};
+use self::shipped::{SHIPPED, shipped};
+use self::translation::Translation;
 use super::config_error::ConfigError;
-use super::problem::NO_PERIOD;
-use crate::host::{DiskDirectory, read_whole};
-use crate::money::coins;
-use crate::protocol::{MEDIA_TYPE, Refusal, RequestPayment};
+use super::request::Request;
+use crate::protocol::{Refusal, RequestPayment};
 
-/// The largest template, in bytes.
-const PAGE_FILE_SIZE_MAX: u64 = 256 * 1024;
+/// The language of the page if a client prefers none that there is.
+pub(super) const LANGUAGE_DEFAULT: &str = "en";
 
-/// The placeholders of a template, which [`Page::fill`] fills in.
-const NAMES: [&str; 12] = [
-    "price",
-    "coins",
-    "money",
-    "coin-value",
-    "description",
-    "url",
-    "vendor-id",
-    "broker",
-    "periods",
-    "refusal",
-    "reason",
-    MESSAGE,
-];
-/// The placeholder whose value is markup.
-const MESSAGE: &str = "message";
-
-/// The policy of the default page: it loads and runs nothing.
-const DEFAULT_POLICY: &str =
+/// The policy of a shipped page: it loads and runs nothing.
+const SHIPPED_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 /// The policy of a vendor's own page: pictures, fonts, styles and forms of the site, no scripts.
 const OWN_POLICY: &str = "default-src 'none'; img-src 'self' data:; font-src 'self'; \
                           style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'self'";
 
-/// The page of a vendor: the default one, or the vendor's own.
+/// The page that people see if they have not paid, in one or more languages: the shipped one, or
+/// the vendor's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    template: Arc<Template>,
-    policy: &'static str,
+    inner: Arc<Inner>,
 }
 
-fn parse(text: &str) -> Result<Template, TemplateError> {
-    Template::parse(text, &NAMES, MESSAGE)
+#[derive(Debug, PartialEq, Eq)]
+struct Inner {
+    /// At least one.
+    translations: Vec<(Translation, Origin)>,
+    /// The languages of the translations, in the same order.
+    languages: Vec<Language>,
+    /// The index of the translation for clients that prefer none of the languages.
+    default: usize,
+    /// What the webmaster should know, one line each.
+    warnings: Vec<String>,
+}
+
+/// Whose page it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Shipped,
+    Own,
+}
+
+/// The page in the language that a client prefers.
+#[derive(Clone, Copy)]
+pub(super) struct Chosen<'a> {
+    translation: &'a Translation,
+    origin: Origin,
+}
+
+/// What a page is about.
+#[derive(Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub(super) offer: &'a RequestPayment,
+    pub(super) refusal: Option<Refusal>,
+    /// Where subscribers log in: a path or a URL, in which `{url}` stands for the page's.
+    pub(super) login: Option<&'a str>,
+    pub(super) summary: Summary<'a>,
+}
+
+/// What is sold at this address, in the vendor's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Summary<'a> {
+    pub(super) title: Option<&'a str>,
+    pub(super) teaser: Option<&'a str>,
 }
 
 impl Default for Page {
+    /// The shipped page, with English for those who prefer none of its languages.
     fn default() -> Page {
-        // Parsed for each configuration instead of stored in a static, which would leak whenever a
-        // server unloads its module at a restart. The template is part of the program, and a test
-        // parses it.
-        #[allow(clippy::expect_used)]
-        let template = parse(include_str!("page.html")).expect("the default page is a template");
-        Page { template: Arc::new(template), policy: DEFAULT_POLICY }
+        let translations = shipped().into_iter().map(|page| (page, Origin::Shipped)).collect();
+        Page::new(translations, 0, Vec::new())
     }
 }
 
 impl Page {
-    /// Reads a template.
+    fn new(
+        translations: Vec<(Translation, Origin)>,
+        default: usize,
+        warnings: Vec<String>,
+    ) -> Page {
+        let languages = translations.iter().map(|(page, _)| page.language().clone()).collect();
+        Page { inner: Arc::new(Inner { translations, languages, default, warnings }) }
+    }
+
+    /// The shipped page. `language` is a language tag, such as `de`: the language for clients that
+    /// prefer none of the shipped ones.
     ///
     /// # Errors
-    /// The file cannot be read, is larger than 256 KiB, or is not a valid template; the error
-    /// states the line.
-    pub fn load(path: &Path) -> Result<Page, ConfigError> {
-        let unreadable = |error: std::io::Error| {
-            ConfigError::file(path, format!("page: cannot be read: {error}"))
-        };
-        let (directory, name) = DiskDirectory::of_file(path).map_err(unreadable)?;
-        let bytes = read_whole(&directory, &name, PAGE_FILE_SIZE_MAX).map_err(unreadable)?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            ConfigError::file(path, format!("page: expected UTF-8 text: {error}"))
+    /// The page is not shipped in `language`.
+    pub fn shipped(language: &str) -> Result<Page, String> {
+        let page = Page::default();
+        let known = SHIPPED.iter().position(|(tag, _)| tag.eq_ignore_ascii_case(language));
+        let default = known.ok_or_else(|| {
+            let tags: Vec<&str> = SHIPPED.iter().map(|(tag, _)| *tag).collect();
+            format!(
+                "expected one of {}, or a page of your own, found {language:.40?}",
+                tags.join(", ")
+            )
         })?;
-        let template = parse(&text).map_err(|error| {
-            ConfigError::line(path, error.line, format!("page: {}", error.reason))
-        })?;
-        Ok(Page { template: Arc::new(template), policy: OWN_POLICY })
+        let translations = page.inner.translations.clone();
+        Ok(Page::new(translations, default, Vec::new()))
+    }
+
+    /// Reads a vendor's own page. With the path `page.html`, the file `page.fr.html` beside it is
+    /// the page in French, and likewise for every language tag. `page.html` itself is the page in
+    /// `language`, for clients that prefer no other; without it, the shipped page is used for the
+    /// languages that have no file.
+    ///
+    /// # Errors
+    /// A file cannot be read, is larger than 256 KiB or is not a valid page, with line and column;
+    /// there are more than 64 files, or none; or there is no page in `language`.
+    pub fn load(path: &Path, language: &str) -> Result<Page, ConfigError> {
+        files::load(path, language)
+    }
+
+    /// What the webmaster should know about the files, one line each: texts that they lack.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.inner.warnings
+    }
+
+    /// The page in the language that a request prefers.
+    pub(super) fn choose(&self, request: &Request<'_>) -> Chosen<'_> {
+        let Inner { translations, languages, default, .. } = &*self.inner;
+        let fields: smallvec::SmallVec<[&[u8]; 1]> =
+            request.header_values("accept-language").collect();
+        let index = preferred(fields.iter().copied(), languages).unwrap_or(*default);
+        let (translation, origin) = &translations[index];
+        Chosen { translation, origin: *origin }
+    }
+}
+
+impl<'a> Chosen<'a> {
+    /// The value of Content-Language.
+    pub(super) fn language(self) -> &'a str {
+        self.translation.language().as_str()
     }
 
     /// What the browser may load for the page: the value of Content-Security-Policy.
-    pub(super) fn policy(&self) -> &'static str {
-        self.policy
+    pub(super) fn policy(self) -> &'static str {
+        match self.origin {
+            Origin::Shipped => SHIPPED_POLICY,
+            Origin::Own => OWN_POLICY,
+        }
     }
 
-    /// The page for a request, which may follow a refused payment. If the request names no period,
-    /// nothing can be paid now, and the page says so.
-    pub(super) fn fill(
-        &self,
-        request: &RequestPayment,
-        message: &[u8],
-        refusal: Option<Refusal>,
-    ) -> Vec<u8> {
-        let (price, coins, periods) =
-            (request.price.to_string(), coins(request.price.into()), periods(request));
-        let can_be_paid = !periods.is_empty();
-        let money = request.money().filter(|_| can_be_paid);
-        let money = money.map(|money| money.to_string()).unwrap_or_default();
-        let coin_value = if can_be_paid { request.coin_value.to_string() } else { String::new() };
-        let message = if can_be_paid { data_block(message) } else { String::new() };
-        let sentence = refusal.map_or(if can_be_paid { "" } else { NO_PERIOD }, Refusal::sentence);
-        // In the order of NAMES.
-        let values: [&str; NAMES.len()] = [
-            &price,
-            &coins,
-            &money,
-            &coin_value,
-            &request.description,
-            request.url.as_str(),
-            request.vendor.as_str(),
-            &request.broker,
-            &periods,
-            sentence,
-            refusal.map_or("", Refusal::word),
-            &message,
-        ];
-        self.template.fill(&values).into_bytes()
+    /// The page about a subject.
+    pub(super) fn fill(self, subject: &Subject<'_>) -> Vec<u8> {
+        self.translation.fill(subject)
     }
-}
-
-fn periods(request: &RequestPayment) -> String {
-    request.periods.iter().map(|period| period.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-/// The message as a data block. The content of a script element cannot be escaped, so a message
-/// that could end the element is omitted; the header contains it too.
-fn data_block(message: &[u8]) -> String {
-    let text = String::from_utf8_lossy(message);
-    if text.contains('<') {
-        return String::new();
-    }
-    format!("<script type=\"{MEDIA_TYPE}\">{text}</script>")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::money::Money;
 
-    fn request(description: &str) -> RequestPayment {
+    fn offer(description: &str) -> RequestPayment {
         RequestPayment {
             url: "https://news.example/a?b=c&d='%22".parse().unwrap(),
             price: 3,
             vendor: "news.example".parse().unwrap(),
-            broker: "https://broker.example/".to_string(),
+            broker: "https://shop.broker.example:8443/coins?a".to_string(),
             coin_value: "0.01 USD".parse().unwrap(),
             periods: vec!["2026-12".parse().unwrap(), "2027-01".parse().unwrap()],
             description: description.to_string(),
         }
     }
 
-    fn filled(page: &Page, request: &RequestPayment, refusal: Option<Refusal>) -> String {
-        String::from_utf8(page.fill(request, &request.to_bytes(), refusal)).unwrap()
+    fn subject(offer: &RequestPayment) -> Subject<'_> {
+        Subject { offer, refusal: None, login: None, summary: Summary::default() }
     }
 
-    fn own(text: &str) -> Result<Page, ConfigError> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("page.html");
-        std::fs::write(&path, text).unwrap();
-        Page::load(&path)
+    /// The page for a reader who prefers a language.
+    fn shown(language: &str, subject: &Subject<'_>) -> String {
+        let headers: [(&[u8], &[u8]); 1] = [(b"Accept-Language", language.as_bytes())];
+        let request = Request { headers: &headers, ..Request::default() };
+        let page = Page::default();
+        String::from_utf8(page.choose(&request).fill(subject)).unwrap()
     }
 
     #[test]
-    fn the_default_page_says_what_there_is_to_say() {
-        let page = filled(&Page::default(), &request("News <of> the day"), None);
+    fn the_page_names_the_price_in_money_and_where_coins_are_sold() {
+        let page = shown("en", &subject(&offer("News <of> the day")));
         for piece in [
-            "<h1>This page costs 3 coins</h1>",
-            "<dt>Price</dt><dd>3 coins, 0.03 USD</dd>",
-            "News &lt;of&gt; the day",
-            "https://news.example/a?b=c&amp;d=&#39;%22",
-            "<dd>2026-12, 2027-01</dd>",
-            "href=\"https://broker.example/\"",
+            "<title>This page costs 3 cents</title>",
+            "<h1>This page costs <strong><bdi>3 cents</bdi></strong></h1>",
+            "<bdi>News &lt;of&gt; the day</bdi>",
+            "href=\"https://shop.broker.example:8443/coins?a\">Get a wallet and coins</a>",
+            "which <bdi>shop.broker.example:8443</bdi> sells.",
         ] {
             assert!(page.contains(piece), "{piece} in\n{page}");
         }
-        assert!(!page.contains("<script"), "a message that could end its block is left out");
-        assert!(!page.contains("role=\"alert\"") && !page.contains("{{"));
-        let page = filled(&Page::default(), &request(""), Some(Refusal::Spent));
-        assert!(
-            page.contains("<p class=\"refused\" role=\"alert\">A coin was spent here before.</p>")
-        );
-        assert!(!page.contains("<p></p>"));
-        assert!(page.contains("<script type=\"application/x-micromint\">MicroMint-1.0\r\n"));
-    }
-
-    #[test]
-    fn the_default_page_sends_nobody_to_buy_coins_that_are_not_accepted() {
-        let nothing = RequestPayment {
-            broker: String::new(),
-            coin_value: crate::money::Money::NONE,
-            periods: Vec::new(),
-            ..request("")
-        };
-        let page = String::from_utf8(Page::default().fill(&nothing, b"", None)).unwrap();
-        assert!(page.contains(&format!("role=\"alert\">{NO_PERIOD}</p>")), "{page}");
-        for piece in ["XXX", "Valid coins", "Sold by", "One coin", "wallet", "<script", "{{"] {
+        // Nothing to log in to, nothing refused, no words of the protocol, nothing left to fill in.
+        for piece in ["subscription", "role=\"alert\"", "2026-12", "0.01", "coin-value", "{{"] {
             assert!(!page.contains(piece), "{piece} in\n{page}");
         }
     }
 
     #[test]
-    fn a_webmasters_page_is_filled_in_and_may_show_the_sites_pictures() {
-        let text = "<p title=\"{{description}}\">{{ price }}|{{ coins }}|{{ money }}|{{coin-value}}|{{ url }}|{{ vendor-id }}|{{broker}}|{{ periods }}|{{#reason}}{{ reason }}: {{ refusal }}{{/reason}}</p>{{ message }}";
-        let page = own(text).unwrap();
-        let filled = filled(&page, &request("\"x\""), Some(Refusal::Expired));
-        assert!(
-            filled.starts_with(
-                "<p title=\"&quot;x&quot;\">3|3 coins|0.03 USD|0.01 USD|https://news.example/a?b=c&amp;d=&#39;%22|news.example|https://broker.example/|2026-12, 2027-01|expired: These coins have expired.</p><script"
-            ),
-            "{filled}"
-        );
-        assert!(page.policy().contains("img-src 'self'") && !page.policy().contains("script-src"));
+    fn title_and_teaser_are_what_people_and_previews_see() {
+        let offer = offer("");
+        let summary = Summary { title: Some("A \"long\" read"), teaser: Some("<b>One\ntwo") };
+        let page = shown("en", &Subject { summary, ..subject(&offer) });
+        for piece in [
+            "<title>A &quot;long&quot; read</title>",
+            "<meta property=\"og:title\" content=\"A &quot;long&quot; read\">",
+            "<meta property=\"og:description\" content=\"&lt;b&gt;One\ntwo\">",
+            "<h1 dir=\"auto\">A &quot;long&quot; read</h1>",
+            "<p class=\"teaser\" dir=\"auto\">&lt;b&gt;One\ntwo</p>",
+            "<p class=\"price\">This page costs <strong><bdi>3 cents</bdi></strong></p>",
+        ] {
+            assert!(page.contains(piece), "{piece} in\n{page}");
+        }
+        assert_eq!(page.matches("<h1").count(), 1);
     }
 
     #[test]
-    fn faults_are_told_with_their_line() {
-        for (text, says) in [
-            ("a\n{{ prize }}{{ message }}", "page.html:2: page: unknown placeholder \"prize\""),
-            ("no placeholder", "page.html:1: page: expected {{ message }} once"),
-            ("{{ message }}\n{{ message }}", "page.html:2: page: expected {{ message }} once"),
-        ] {
-            let error = own(text).unwrap_err().to_string();
-            assert!(error.contains(says), "{error}");
+    fn coins_that_are_worth_nothing_cost_no_money() {
+        let offer = RequestPayment { coin_value: "0.01 XTS".parse().unwrap(), ..offer("") };
+        let page = shown("en", &subject(&offer));
+        assert!(page.contains("This page costs <strong><bdi>3 coins</bdi></strong>"), "{page}");
+        assert!(!page.contains("XTS"), "{page}");
+    }
+
+    #[test]
+    fn nobody_is_sent_to_buy_coins_that_are_not_accepted() {
+        let offer = RequestPayment {
+            broker: String::new(),
+            coin_value: Money::NONE,
+            periods: Vec::new(),
+            ..offer("")
+        };
+        let with_login = Subject { login: Some("/login"), ..subject(&offer) };
+        let page = shown("en", &with_login);
+        let sentence = "role=\"alert\">No coins are accepted for this page at the moment.</p>";
+        assert!(page.contains(sentence) && page.contains("href=\"/login\""), "{page}");
+        for piece in ["XXX", "wallet", "class=\"button\"", "{{"] {
+            assert!(!page.contains(piece), "{piece} in\n{page}");
         }
-        let error = Page::load(Path::new("/nowhere/page.html")).unwrap_err().to_string();
-        assert!(error.contains("page: cannot be read"), "{error}");
-        let sized = |size: u64| format!("{{{{ message }}}}{}", "x".repeat(size as usize - 13));
-        assert!(own(&sized(PAGE_FILE_SIZE_MAX)).is_ok());
-        let error = own(&sized(PAGE_FILE_SIZE_MAX + 1)).unwrap_err().to_string();
-        assert!(error.contains("expected at most 262144 bytes, found 262145"), "{error}");
+    }
+
+    #[test]
+    fn every_language_has_no_script_isolates_values_and_translates_refusals() {
+        let offer = offer("a");
+        let summary = Summary { title: Some("Title"), teaser: None };
+        for (language, refusal) in [
+            ("en", "A coin was spent here before."),
+            ("de", "Eine Münze wurde hier schon ausgegeben."),
+            ("ar", "سبق إنفاق إحدى العملات هنا."),
+        ] {
+            let refused = Subject {
+                refusal: Some(Refusal::Spent),
+                login: Some("/login?next={url}"),
+                summary,
+                ..subject(&offer)
+            };
+            let page = shown(language, &refused);
+            let alert = format!("<p class=\"refusal\" role=\"alert\">{refusal}</p>");
+            assert!(page.contains(&alert), "{page}");
+            assert!(page.contains("next=https%3A%2F%2Fnews.example%2Fa%3Fb%3Dc%26d%3D%27%2522\""));
+            assert!(!page.contains("<script") && !page.contains("animation"), "{page}");
+            let (_, body) = page.split_once("<body>").unwrap();
+            for value in ["news.example", "a", "shop.broker.example:8443"] {
+                assert!(body.contains(&format!("<bdi>{value}</bdi>")), "{value} in\n{page}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_shipped_languages_can_be_the_default_of_the_shipped_page() {
+        let request = Request::default();
+        assert_eq!(Page::shipped("de").unwrap().choose(&request).language(), "de");
+        assert_eq!(Page::default().choose(&request).language(), LANGUAGE_DEFAULT);
+        let error = Page::shipped("fr").unwrap_err();
+        assert!(error.contains("expected one of en, de, ar, or a page of your own"), "{error}");
     }
 }

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use self::ask::Ask;
 use self::credential::is_of_others;
 use self::dry_run::rehearsed;
+pub(super) use self::files::open_prices;
 use self::files::{make_till_folder, secret_place, warnings};
 use self::judge::served;
 use self::quotes::{Quoted, Quotes};
@@ -38,9 +39,8 @@ use super::config_error::ConfigError;
 use super::cors::CorsPolicy;
 use super::decision::{Answer, Decision, Serve};
 use super::manifest::{is_manifest, manifest};
-#[cfg(doc)]
-use super::request::Place;
-use super::request::Request;
+use super::prices::{ListPrice, PriceList, Prices, is_published};
+use super::request::{Place, Request};
 use super::views::FreeViews;
 use crate::authenticator::Key;
 use crate::error::FileError;
@@ -80,6 +80,7 @@ pub struct Paywall {
     till: Till,
     blocked: BlockedUsers,
     sync_wanted: SyncWanted,
+    prices: Option<Arc<Prices>>,
     views: FreeViews,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -135,6 +136,8 @@ pub(super) enum Route<'a> {
     Unpaid(Ask<'a>),
     /// By the body: a request for free content may carry a payment too.
     FreeBody,
+    /// Free content, after the price list was examined for later requests.
+    Free,
 }
 
 /// What a route leads to before the till is asked.
@@ -153,7 +156,7 @@ impl Route<'_> {
         match self {
             Route::Header(ask, _) => !ask.is_view() && ask.idempotency_key().is_some(),
             Route::Body(_) | Route::FreeBody => true,
-            Route::Decided(_) | Route::Unpaid(_) => false,
+            Route::Decided(_) | Route::Unpaid(_) | Route::Free => false,
         }
     }
 }
@@ -172,6 +175,7 @@ impl Paywall {
     ) -> Result<Prepared, PaywallError> {
         config.check().map_err(ConfigError::from)?;
         let warnings = warnings(config, clock.now())?;
+        open_prices(config, clock.now())?;
         make_till_folder(config.till()).map_err(FileError::on("make", config.till()))?;
         let (directory, name) = secret_place(config)?;
         read_or_create_key(&directory, &name, entropy)?;
@@ -193,13 +197,15 @@ impl Paywall {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Paywall, PaywallError> {
         let accepted = Accepted::open_on_disk(&config, None, clock.now())?;
-        Paywall::open_with(config, Arc::new(accepted), clock, entropy)
+        let prices = open_prices(&config, clock.now())?;
+        Paywall::open_with(config, Arc::new(accepted), prices, clock, entropy)
     }
 
-    /// [`Paywall::open`] with periods and lists that were already read.
+    /// [`Paywall::open`] with periods, lists and prices that were already read.
     pub(super) fn open_with(
         config: VendorConfig,
         accepted: Arc<Accepted>,
+        prices: Option<Arc<Prices>>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Paywall, PaywallError> {
@@ -207,7 +213,8 @@ impl Paywall {
         let (directory, name) = secret_place(&config)?;
         let receipt_key = read_or_create_key(&directory, &name, entropy.as_ref())?;
         let till = Box::new(DiskDirectory::new(config.till()));
-        Paywall::with_accepted(config, accepted, receipt_key, till, clock, entropy)
+        let paywall = Paywall::with_accepted(config, accepted, receipt_key, till, clock, entropy)?;
+        Ok(Paywall { prices, ..paywall })
     }
 
     /// A paywall from the caller's parts. It reads the periods and lists in a directory and notices
@@ -272,10 +279,52 @@ impl Paywall {
             till,
             blocked,
             sync_wanted: SyncWanted::default(),
+            prices: None,
             views,
             clock,
             entropy,
         })
+    }
+
+    /// The same paywall with this price list, which never changes.
+    #[must_use]
+    pub fn with_price_list(self, list: PriceList) -> Paywall {
+        Paywall { prices: Some(Arc::new(Prices::fixed(list))), ..self }
+    }
+
+    /// What the price list says about the page that a request is for; `None` if there is no list, if
+    /// no entry matches, or, with `has_exemptions`, if the path is exempt. Only target and host of
+    /// the request count, as the client sent them. Does not access the disk.
+    pub fn list_price(&self, request: &Request<'_>, has_exemptions: bool) -> Option<ListPrice> {
+        self.prices.as_ref()?.current().find(request, has_exemptions)
+    }
+
+    /// Calls `with` with the request at the price that it owes: the higher of its own and that of
+    /// the price list. A program whose places are not those of a [`gate`](super::gate) asks
+    /// everything else about the request that `with` gets.
+    ///
+    /// ```no_run
+    /// # fn decided(paywall: &micromint::vendor::Paywall) -> micromint::vendor::Decision {
+    /// use micromint::vendor::Request;
+    ///
+    /// let request = Request { method: b"GET", target: b"/story", ..Request::default() };
+    /// paywall.with_list_price(&request, |request| paywall.decide(request))
+    /// # }
+    /// ```
+    pub fn with_list_price<R>(
+        &self,
+        request: &Request<'_>,
+        with: impl FnOnce(&Request<'_>) -> R,
+    ) -> R {
+        let Some(listed) = self.list_price(request, true) else { return with(request) };
+        let receipt_path = listed.receipt_path.as_deref().map(str::as_bytes);
+        let place = Place {
+            receipt_path: receipt_path.or(request.place.receipt_path),
+            charges_redirects: listed.charges_redirects.unwrap_or(request.place.charges_redirects),
+            preview: listed.preview.as_ref().or(request.place.preview),
+            ..request.place
+        };
+        with(&Request { price: request.price.max(listed.coins), place, ..*request })
     }
 
     /// The accepted periods and the broker's lists.
@@ -314,28 +363,41 @@ impl Paywall {
                 if let Some(question) = question {
                     self.keep(question, &decision);
                 }
-                decided(as_placed(request, decision))
+                decided(self.as_placed(request, decision))
             }
             route if route.needs_body() && request.body.is_none() => read_body(),
-            route => work(route),
+            route => {
+                if let (Route::Free | Route::Unpaid(_), Some(prices)) = (&route, &self.prices) {
+                    prices.delay(self.clock.now());
+                }
+                work(route)
+            }
         }
     }
 
     /// Decides about a request whose body was read, if it may carry a payment. May wait for the
     /// disk.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
-        let alert = if request.price == 0 { None } else { self.refresh(self.clock.now()) };
+        let now = self.clock.now();
+        let alert = if request.price == 0 { self.refresh_prices(now) } else { self.refresh(now) };
         let mut decision = self.follow(request, self.route(request, Carrier::of(request)));
         if alert.is_some() {
             decision.about_mut().alert = alert;
         }
-        as_placed(request, decision)
+        self.as_placed(request, decision)
     }
 
-    /// Whether a payment must wait until periods or lists were examined.
+    /// Whether a payment must wait until periods, lists or prices were examined.
     pub(super) fn is_due(&self) -> bool {
         let now = self.clock.now();
-        self.accepted.is_due(now) || self.blocked.is_due(now)
+        self.accepted.is_due(now)
+            || self.blocked.is_due(now)
+            || self.prices.as_ref().is_some_and(|prices| prices.is_due(now))
+    }
+
+    /// Whether a request that needs no disk waits until the price list was examined.
+    fn waits_for_prices(&self) -> bool {
+        self.prices.as_ref().is_some_and(|prices| prices.delays(self.clock.now()))
     }
 
     /// Whether a thread that must not wait can ask the till now.
@@ -348,9 +410,15 @@ impl Paywall {
 
     /// Reads the periods and lists that have changed. Returns new errors to log, if there are any.
     fn refresh(&self, now: UnixTime) -> Option<String> {
-        let errors = [self.accepted.refresh(now), self.blocked.refresh(now)];
+        let errors =
+            [self.accepted.refresh(now), self.blocked.refresh(now), self.refresh_prices(now)];
         let errors: Vec<String> = errors.into_iter().flatten().collect();
         (!errors.is_empty()).then(|| errors.join("; "))
+    }
+
+    /// Reads the price list if it has changed. Returns a new error to log, if there is one.
+    fn refresh_prices(&self, now: UnixTime) -> Option<String> {
+        self.prices.as_ref()?.refresh(now)
     }
 
     /// Decides by a route, on a thread that may block.
@@ -372,6 +440,7 @@ impl Paywall {
         let (ask, checked) = match route {
             Route::Decided(decision) => return Examined::Decided(decision),
             Route::FreeBody => return Examined::Decided(Decision::Serve(free_post(request))),
+            Route::Free => return Examined::Decided(Decision::Serve(Serve::default())),
             Route::Unpaid(ask) => return Examined::Free(ask),
             Route::Header(ask, InHeader::Message(value)) => {
                 let checked = match carrier::from_header(value) {
@@ -411,7 +480,7 @@ impl Paywall {
             Err(answer) => Ok((*answer).into()),
         };
         // Waiting is allowed, so nothing would block.
-        decision.map_or_else(|WouldBlock| self.decide(request), |it| as_placed(request, it))
+        decision.map_or_else(|WouldBlock| self.decide(request), |it| self.as_placed(request, it))
     }
 
     pub(super) fn conclusion(
@@ -494,11 +563,12 @@ impl Paywall {
         if carrier == Carrier::Several {
             return decided(answer::bad_request(400, "A request carries at most one payment."));
         }
-        if is_manifest(request.target) {
-            return decided(answer::manifest(request, carrier, || self.manifest()));
+        if let Some(answer) = self.own_answer(request, carrier) {
+            return decided(answer);
         }
         if request.price == 0 {
             return match carrier {
+                Carrier::None if self.waits_for_prices() => Route::Free,
                 Carrier::None | Carrier::Several => {
                     Route::Decided(Decision::Serve(Serve::default()))
                 }
@@ -512,6 +582,38 @@ impl Paywall {
             Ok(ask) => self.route_to_page(ask, carrier),
             Err(answer) => decided(*answer),
         }
+    }
+
+    /// Whether a request without a payment is for free content, and nothing needs the disk.
+    pub(super) fn is_free(&self, request: &Request<'_>, carrier: Carrier<'_>) -> bool {
+        request.price == 0
+            && carrier == Carrier::None
+            && !self.is_own(request.target)
+            && !self.waits_for_prices()
+    }
+
+    /// Whether the paywall itself answers requests for this target, whatever price it has.
+    pub(super) fn is_own(&self, target: &[u8]) -> bool {
+        is_manifest(target) || (self.prices.is_some() && is_published(target))
+    }
+
+    /// The answer to a request for one of the paywall's own documents.
+    fn own_answer(&self, request: &Request<'_>, carrier: Carrier<'_>) -> Option<Answer> {
+        if is_manifest(request.target) {
+            return Some(answer::document(request, carrier, || self.manifest(), None));
+        }
+        let prices = self.prices.as_ref().filter(|_| is_published(request.target))?.current();
+        let published = prices.published(self.config.vendor().as_str(), request)?;
+        let text = || published.text.clone();
+        Some(answer::document(request, carrier, text, Some(&published.etag)))
+    }
+
+    /// The decision as it applies at the place of the request: in a dry run the content is served.
+    /// The paywall's own documents are exempt.
+    pub(super) fn as_placed(&self, request: &Request<'_>, decision: Decision) -> Decision {
+        let is_tried_out =
+            request.place.is_dry_run && request.price > 0 && !self.is_own(request.target);
+        if is_tried_out { rehearsed(request, decision) } else { decision }
     }
 
     fn route_to_page<'a>(&self, ask: Ask<'a>, carrier: Carrier<'a>) -> Route<'a> {
@@ -529,7 +631,9 @@ impl Paywall {
             Carrier::Header(value) => Route::Header(ask, value),
             Carrier::Body => Route::Body(ask),
             Carrier::None | Carrier::Several
-                if self.has_free_views(&ask) || self.accepted.is_due(ask.now) =>
+                if self.has_free_views(&ask)
+                    || self.accepted.is_due(ask.now)
+                    || self.waits_for_prices() =>
             {
                 Route::Unpaid(ask)
             }
@@ -538,19 +642,6 @@ impl Paywall {
             }
         }
     }
-}
-
-/// Whether the request is for free content and carries no payment.
-pub(super) fn is_free(request: &Request<'_>, carrier: Carrier<'_>) -> bool {
-    request.price == 0 && carrier == Carrier::None && !is_manifest(request.target)
-}
-
-/// The decision as it applies at the place of the request: in a dry run the content is served. The
-/// manifest is exempt.
-pub(super) fn as_placed(request: &Request<'_>, decision: Decision) -> Decision {
-    let is_tried_out =
-        request.place.is_dry_run && request.price > 0 && !is_manifest(request.target);
-    if is_tried_out { rehearsed(request, decision) } else { decision }
 }
 
 fn decided(answer: Answer) -> Route<'static> {

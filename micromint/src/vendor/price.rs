@@ -5,6 +5,7 @@
 //! parsed is an error, never free; the server answers 500 then.
 
 use crate::protocol::{COINS_PER_PAYMENT_MAX, parse_decimal};
+use crate::text_file::without_mark;
 
 /// The largest price file, in bytes.
 pub const PRICE_FILE_SIZE_MAX: usize = 64;
@@ -33,6 +34,7 @@ impl PriceError {
 /// use micromint::vendor::parse_price;
 ///
 /// assert_eq!(parse_price(b" 3\n")?, 3);
+/// assert_eq!(parse_price(b"\xef\xbb\xbf3\r\n")?, 3);
 /// assert!(parse_price(b"").is_err());
 /// assert!(parse_price(b"501").is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -45,7 +47,8 @@ pub fn parse_price(text: &[u8]) -> Result<u32, PriceError> {
     if text.len() > PRICE_FILE_SIZE_MAX {
         return Err(PriceError { found: format!("{} bytes", text.len()) });
     }
-    let line = text.strip_suffix(b"\n").unwrap_or(text);
+    let line = without_mark(text);
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let line = std::str::from_utf8(line).map_err(|_| error())?;
     parse_decimal(line.trim_matches([' ', '\t']))

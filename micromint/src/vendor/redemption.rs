@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use super::blocked::{self, BLOCKED_FILE, block};
+use super::till_view::TillView;
 use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator, Key, hex};
 use crate::bytes::{u32_be, u64_be};
 use crate::error::FileError;
@@ -154,7 +155,7 @@ pub fn make_batch(
 ) -> Result<Option<OutgoingBatch>, RedemptionError> {
     for _ in 0..TRIES_MAX {
         let now = till.now();
-        let view = View::of(till)?;
+        let view = TillView::of(till)?;
         let is_asked = |batch: &&Batch| period.is_none_or(|period| batch.period == *period);
         if let Some(batch) =
             view.batches.all.iter().filter(is_asked).find(|batch| batch.is_due(now))
@@ -281,7 +282,7 @@ pub fn batches(till: &Till) -> Result<Vec<Batch>, RedemptionError> {
 /// The till failed.
 pub fn unbatched(till: &Till) -> Result<BTreeMap<Period, Unbatched>, RedemptionError> {
     let now = till.now();
-    let view = View::of(till)?;
+    let view = TillView::of(till)?;
     let mut found: BTreeMap<Period, Unbatched> = BTreeMap::new();
     for payment in view.unbatched(till, None)? {
         let sum = found.entry(payment.period.clone()).or_default();
@@ -305,11 +306,11 @@ pub fn unbatched(till: &Till) -> Result<BTreeMap<Period, Unbatched>, RedemptionE
 /// The till failed.
 pub fn prune(till: &Till) -> Result<Vec<String>, RedemptionError> {
     let now = till.now();
-    let view = View::of(till)?;
+    let view = TillView::of(till)?;
     let mut open_days: BTreeMap<u32, BTreeSet<Period>> = BTreeMap::new();
     let mut reversed = BTreeSet::new();
     let mut payments = Vec::new();
-    view.scan(till, Position::default(), |at, record| match record {
+    view.scan(till.directory(), Position::default(), |at, record| match record {
         TillRecord::Payment(payment) => payments.push((at, payment.period, payment.keep_until)),
         TillRecord::Reversal(note) => drop(reversed.insert(note.payment)),
         TillRecord::Retry(_) => {}
@@ -351,13 +352,6 @@ pub fn prune(till: &Till) -> Result<Vec<String>, RedemptionError> {
     })?)
 }
 
-/// The till at one moment. Records before its end never change.
-struct View {
-    days: Vec<u32>,
-    end: Position,
-    batches: Batches,
-}
-
 /// A payment that is in no batch.
 struct UnbatchedPayment {
     at: Position,
@@ -376,23 +370,7 @@ impl UnbatchedPayment {
     }
 }
 
-impl View {
-    fn of(till: &Till) -> Result<View, TillError> {
-        till.locked(|store| {
-            let batches = Batches::read(store.directory())?;
-            Ok(View { days: store.days()?, end: store.end(), batches })
-        })
-    }
-
-    fn scan(
-        &self,
-        till: &Till,
-        from: Position,
-        visit: impl FnMut(Position, TillRecord),
-    ) -> Result<(), TillError> {
-        scan(till.directory(), &self.days, from, self.end, visit)
-    }
-
+impl TillView {
     /// The payments that are in no batch and were not reversed, in order.
     fn unbatched(
         &self,
@@ -401,7 +379,7 @@ impl View {
     ) -> Result<Vec<UnbatchedPayment>, TillError> {
         let mut payments: Vec<UnbatchedPayment> = Vec::new();
         let mut reversed = BTreeSet::new();
-        self.scan(till, Position::default(), |at, record| match record {
+        self.scan(till.directory(), Position::default(), |at, record| match record {
             TillRecord::Payment(payment) => {
                 let is_asked = period.is_none_or(|period| payment.period == *period);
                 if is_asked && at >= self.batches.end_of(&payment.period) {
@@ -490,7 +468,7 @@ impl View {
     /// The payments in the range of a batch, without reversed ones.
     fn read(&self, till: &Till, batch: &Batch) -> Result<Vec<u8>, TillError> {
         let mut reversed = BTreeSet::new();
-        self.scan(till, batch.from, |_, record| {
+        self.scan(till.directory(), batch.from, |_, record| {
             if let TillRecord::Reversal(note) = record {
                 reversed.insert(note.payment);
             }

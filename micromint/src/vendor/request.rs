@@ -4,17 +4,20 @@
 //! invariant: no header outside `HEADERS_READ` changes a decision.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::preview::Preview;
 use crate::protocol::PAYMENT_HEADER;
 use crate::scheme::{AUTHORIZATION_HEADER, CREDENTIAL_HEADER};
 use crate::time::UnixTime;
 
 /// The request header fields that the paywall reads; names match in any case. A server that copies
 /// a request needs no others.
-pub(super) const HEADERS_READ: [&str; 17] = [
+pub(super) const HEADERS_READ: [&str; 18] = [
     "Accept",
+    "Accept-Language",
     "Accept-Payment",
     "Access-Control-Request-Headers",
     "Access-Control-Request-Method",
@@ -95,6 +98,8 @@ pub struct Place<'a> {
     pub is_dry_run: bool,
     /// A redirect by the content is what is sold, also for GET: it is charged.
     pub charges_redirects: bool,
+    /// The title and teaser of the page, for the 402.
+    pub preview: Option<&'a Arc<Preview>>,
 }
 
 /// What is known of a file before it is sent.
@@ -139,6 +144,7 @@ pub struct RequestBuf {
     is_dry_run: bool,
     charges_redirects: bool,
     client: Option<IpAddr>,
+    preview: Option<Arc<Preview>>,
     content: Option<(Option<UnixTime>, Option<u64>)>,
 }
 
@@ -186,6 +192,7 @@ impl From<&Request<'_>> for RequestBuf {
             free_views: place.free_views,
             is_dry_run: place.is_dry_run,
             charges_redirects: place.charges_redirects,
+            preview: place.preview.cloned(),
             client: request.client,
             content: content.map(|content| (content.last_modified, content.size)),
             bytes,
@@ -213,6 +220,7 @@ impl RequestBuf {
                 free_views: self.free_views,
                 is_dry_run: self.is_dry_run,
                 charges_redirects: self.charges_redirects,
+                preview: self.preview.as_ref(),
             },
             client: self.client,
             content: self.content.map(|(last_modified, size)| Content {

@@ -16,8 +16,10 @@ use super::answer::unavailable;
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
 use super::decision::Decision;
+use super::manifest::is_manifest;
 use super::metrics::Gauges;
-use super::paywall::{Paywall, PaywallError, Prepared};
+use super::paywall::{Paywall, PaywallError, Prepared, open_prices};
+use super::prices::{ListPrice, Prices, is_published};
 use super::request::Request;
 use crate::error::FileError;
 use crate::host::{Clock, Entropy};
@@ -61,6 +63,8 @@ pub struct Vendor {
     /// As it was when the configuration was read. The processes that are forked later begin with
     /// it: a list that disappears from disk meanwhile is not forgotten.
     accepted: Accepted,
+    /// The price list, which every paywall of this vendor uses.
+    prices: Option<Arc<Prices>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     /// The paywall in use. The lock is held for a moment only, never during disk access.
@@ -77,8 +81,8 @@ impl Vendor {
     /// nothing on disk.
     ///
     /// # Errors
-    /// The configuration, a period or a list cannot be read, or a required owners file does not
-    /// exist.
+    /// The configuration, a period, a list or the price list cannot be read, or a required owners
+    /// file does not exist.
     pub fn read(
         path: PathBuf,
         position: String,
@@ -87,12 +91,14 @@ impl Vendor {
     ) -> Result<Vendor, ConfigError> {
         let config = VendorConfig::load(&path)?;
         let accepted = Accepted::open_on_disk(&config, None, clock.now())?;
+        let prices = open_prices(&config, clock.now())?;
         let (paywall, has_failed, failed_at) = Default::default();
         Ok(Vendor {
             path,
             position,
             config,
             accepted,
+            prices,
             clock,
             entropy,
             paywall,
@@ -135,10 +141,31 @@ impl Vendor {
 
     /// What is measured of this vendor, as far as this process knows. Never waits for the disk.
     pub fn gauges(&self) -> Gauges {
-        self.to_ask().map_or_else(Gauges::default, |paywall| Gauges {
-            periods_without_owners: paywall.periods_without_owners().len(),
-            vendors_without_period: paywall.lacks_period().into(),
-        })
+        let paywall = self.to_ask();
+        let paywall = paywall.as_ref();
+        Gauges {
+            periods_without_owners: paywall
+                .map_or(0, |paywall| paywall.periods_without_owners().len()),
+            vendors_without_period: paywall.map_or(0, |paywall| paywall.lacks_period().into()),
+            stale_price_lists: self.prices.as_ref().map_or(0, |prices| prices.is_stale().into()),
+        }
+    }
+
+    /// What the price list says about the page that a request is for; see [`Paywall::list_price`].
+    pub fn list_price(&self, request: &Request<'_>, has_exemptions: bool) -> Option<ListPrice> {
+        self.prices.as_ref()?.current().find(request, has_exemptions)
+    }
+
+    /// What the price list says about a part of another page's response, by the path that the server
+    /// includes, decoded.
+    pub fn list_price_of_part(&self, path: &[u8], request: &Request<'_>) -> Option<ListPrice> {
+        self.prices.as_ref()?.current().find_decoded(path, request)
+    }
+
+    /// Whether the paywall itself answers requests for this target, whatever price it has: the
+    /// manifest, and the public price list if there is one.
+    pub fn is_own(&self, target: &[u8]) -> bool {
+        is_manifest(target) || (self.prices.is_some() && is_published(target))
     }
 
     /// The paywall, if it was ever open: enough to answer with prices. Never waits for the disk.
@@ -160,7 +187,8 @@ impl Vendor {
             None => Arc::new(Accepted::open_on_disk(&self.config, Some(&self.accepted), now)?),
         };
         let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
-        Paywall::open_with(self.config.clone(), accepted, clock, entropy)
+        let prices = self.prices.clone();
+        Paywall::open_with(self.config.clone(), accepted, prices, clock, entropy)
     }
 
     /// The paywall; opens it if it is not open or failed to record. Waits for the disk. `Ok(None)`
@@ -426,6 +454,50 @@ mod tests {
         assert!(site.vendor.to_ask().is_none() && site.vendor.to_record().is_none());
         assert_eq!(site.pay("0"), RequestOutcome::Paid);
         assert!(site.vendor.to_ask().is_some() && site.vendor.to_record().is_some());
+    }
+
+    /// A list that is replaced takes effect although nobody pays, and a broken one is reported by the
+    /// request that found it.
+    #[test]
+    fn a_request_for_a_free_page_finds_a_new_price_list() {
+        let site = site();
+        let path = site.folder.path().join("vendor.toml");
+        let text = std::fs::read_to_string(&path).unwrap() + "prices = \"prices.toml\"\n";
+        std::fs::write(&path, text).unwrap();
+        let list = |coins: u32| format!("[[price]]\npath = \"/x\"\ncoins = {coins}\n");
+        let write = |text: &str| {
+            std::fs::write(site.folder.path().join("new"), text).unwrap();
+            let list = site.folder.path().join("prices.toml");
+            std::fs::rename(site.folder.path().join("new"), list).unwrap();
+        };
+        write(&list(0));
+        let (clock, entropy) = (Arc::new(site.clock.clone()), Arc::new(SystemEntropy));
+        let vendor = Vendor::read(path, "here".to_string(), clock, entropy).unwrap();
+        vendor.open().unwrap();
+        let request = Request { method: b"GET", target: b"/x", ..Request::default() };
+        let coins = || vendor.list_price(&request, true).unwrap().coins;
+        let is_told = |request: &Request<'_>| match vendor.look(request) {
+            Look::Decided((decision, _)) => decision.about().alert.clone(),
+            Look::NeedsBody { .. } => None,
+            Look::Pending(pending) => {
+                let Err(pending) = pending.try_now() else { panic!("the disk is needed") };
+                pending.to_owned().wait(&vendor).0.0.about().alert.clone()
+            }
+        };
+        write(&list(2));
+        assert_eq!((is_told(&request), coins()), (None, 0));
+        site.clock.pass(LOOK_SECONDS);
+        assert_eq!((is_told(&request), coins()), (None, 2));
+        write(&list(501));
+        site.clock.pass(LOOK_SECONDS);
+        let priced = Request { price: 2, is_https: true, ..request };
+        let told = is_told(&priced).unwrap();
+        assert!(told.contains("prices.toml:3:9: coins: expected a price"), "{told}");
+        assert_eq!((coins(), vendor.gauges().stale_price_lists), (2, 1));
+        write(&list(3));
+        site.clock.pass(LOOK_SECONDS);
+        assert_eq!((is_told(&priced), coins()), (None, 3));
+        assert_eq!(vendor.gauges().stale_price_lists, 0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Asks the paywall: how a request is presented. The thread belongs to the request and may wait.
 
 use micromint::vendor::gate::{Asked, Thread, Visit as Gate};
-use micromint::vendor::{Content, Request as PaywallRequest, Vendor};
+use micromint::vendor::{Content, ListPrice, Request as PaywallRequest, Vendor};
 
 use super::reply::{carry_out, fail};
 use super::{SERVER_ERROR, free};
@@ -82,6 +82,28 @@ fn ask_with(request: Request<'_>, vendor: &Vendor, body: &Body, size_max: usize)
 pub(super) fn give_body_back(request: Request<'_>, visit: &Visit) {
     if !visit.gate.borrow().replaces_body() {
         request.give_body_back(visit);
+    }
+}
+
+/// What the price list says about the page that the client asked for.
+pub(super) fn list_price(request: Request<'_>) -> Option<ListPrice> {
+    let has_exemptions = request.place().has_exemptions();
+    request.server().vendor()?.list_price(&asked(request), has_exemptions)
+}
+
+/// What the price list says about the path of a subrequest.
+pub(super) fn list_price_of_part(request: Request<'_>) -> Option<ListPrice> {
+    request.server().vendor()?.list_price_of_part(request.path(), &asked(request))
+}
+
+/// What the client asked for.
+fn asked(request: Request<'_>) -> PaywallRequest<'_> {
+    PaywallRequest {
+        target: request.target(),
+        is_https: request.is_https(),
+        host: request.host(),
+        port: request.port(),
+        ..PaywallRequest::default()
     }
 }
 

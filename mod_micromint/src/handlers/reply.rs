@@ -3,7 +3,7 @@
 use micromint::vendor::gate::{Action, Mode, Severity, Stage};
 use micromint::vendor::{Answer, METRICS_MEDIA_TYPE, Request as PaywallRequest, unavailable};
 
-use super::question::give_body_back;
+use super::question::{give_body_back, list_price};
 use super::report::tell;
 use super::{FORBIDDEN, NOT_FOUND, pass, price_of};
 use crate::ap::{Code, DECLINED, Level, OK, Request, counters};
@@ -95,6 +95,9 @@ fn watch_head(request: Request<'_>) {
 /// Its header fields are added when the head is made.
 fn refuse(request: Request<'_>, answer: &Answer) -> Code {
     if request.has_error_document(answer.status) {
+        if let Some(visit) = request.visit() {
+            visit.gate.borrow_mut().set_error_page(true);
+        }
         return Code::from(answer.status);
     }
     send(request, answer)
@@ -119,16 +122,19 @@ pub(super) fn is_content_type(name: &str) -> bool {
 /// paywall's answer, or, if the 402 has another origin, the paywall's answer for this place.
 pub(super) fn message(request: Request<'_>) -> Code {
     let visit = request.visit_or_new();
+    visit.gate.borrow_mut().set_error_page(false);
     let sent = visit.gate.borrow().answer().cloned();
     if let Some(answer) = sent {
         return send(request, &answer);
     }
     let Some(vendor) = request.server().vendor() else { return NOT_FOUND };
     let price = match price_of(request, true) {
-        Ok(0) => return NOT_FOUND,
         Ok(price) => price,
         Err(code) => return code,
     };
+    if price == 0 && list_price(request).is_none_or(|listed| listed.coins == 0) {
+        return NOT_FOUND;
+    }
     if let Err(code) = pass(request, true) {
         return code;
     }
@@ -140,7 +146,7 @@ pub(super) fn message(request: Request<'_>) -> Code {
         return rule(request, unavailable("the till could not be opened a moment ago".to_string()));
     };
     let headers = request.headers();
-    let answer = paywall.price_tag(&PaywallRequest {
+    let asked = PaywallRequest {
         method: b"GET",
         target: request.target(),
         is_https: request.is_https(),
@@ -149,7 +155,8 @@ pub(super) fn message(request: Request<'_>) -> Code {
         headers: &headers,
         price,
         ..PaywallRequest::default()
-    });
+    };
+    let answer = paywall.with_list_price(&asked, |asked| paywall.price_tag(asked));
     rule(request, answer)
 }
 

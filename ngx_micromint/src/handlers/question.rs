@@ -5,8 +5,8 @@ use std::sync::Arc;
 use micromint::protocol::PAYMENT_SIZE_MAX;
 use micromint::vendor::gate::{Asked, Passed, Reply, Thread, Value};
 use micromint::vendor::{
-    Content, Request as PaywallRequest, Vendor, has_login as has_login_of, has_payment_or_receipt,
-    unavailable,
+    Content, ListPrice, Request as PaywallRequest, Vendor, has_login as has_login_of,
+    has_payment_or_receipt, unavailable,
 };
 
 use super::SERVER_ERROR;
@@ -116,7 +116,30 @@ pub(super) fn has_login(request: &Request) -> bool {
     has_login_of(&PaywallRequest { headers: &headers, ..PaywallRequest::default() })
 }
 
-/// This location as the gate sees it, at its price for this request.
+/// What the price list says about the page that the client asked for.
+pub(super) fn list_price(request: &Request) -> Option<ListPrice> {
+    let vendor = request.server().vendor()?;
+    let has_exemptions = request.location().options.has_exemptions();
+    vendor.list_price(&asked(request), has_exemptions)
+}
+
+/// What the price list says about the path of a subrequest.
+pub(super) fn list_price_of_part(request: &Request) -> Option<ListPrice> {
+    request.server().vendor()?.list_price_of_part(request.path(), &asked(request))
+}
+
+/// What the client asked for.
+fn asked(request: &Request) -> PaywallRequest<'_> {
+    PaywallRequest {
+        target: request.target(),
+        is_https: request.is_https(),
+        host: request.host(),
+        port: request.port(),
+        ..PaywallRequest::default()
+    }
+}
+
+/// This location as the gate sees it, at its own price for this request.
 pub(super) fn passed(request: &mut Request, price: u32) -> Passed {
     let varying = match request.location().options.receipt_path() {
         Some(Value::Varying(value)) => {
@@ -138,6 +161,7 @@ pub(super) fn passed(request: &mut Request, price: u32) -> Passed {
         free_views: options.free_views(),
         is_dry_run: options.is_dry_run(),
         charges_redirects: options.charges_redirects(),
+        preview: None,
     }
 }
 

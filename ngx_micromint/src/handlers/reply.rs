@@ -5,6 +5,7 @@ use micromint::vendor::gate::{Action, Severity};
 use micromint::vendor::{Answer, Request as PaywallRequest, is_redirect_to_folder};
 
 use super::head::{change_head, content_type};
+use super::question::list_price;
 use super::{NOT_FOUND, SERVER_ERROR, UNAVAILABLE, is_folder, price_of};
 use crate::sys::{Code, DECLINED, DONE, Level, OK, Request};
 
@@ -61,6 +62,9 @@ pub(super) fn carry_out(request: &mut Request) -> Code {
 /// The filter adds its fields.
 fn refuse(request: &mut Request, answer: &Answer) -> Code {
     if request.has_error_page(answer.status) {
+        if let Some(visit) = request.visit() {
+            visit.gate.borrow_mut().set_error_page(true);
+        }
         return answer.status as Code;
     }
     let code = request.discard_body();
@@ -79,7 +83,11 @@ pub(crate) fn message(request: &mut Request) -> Code {
     if code != OK {
         return code;
     }
-    let sent = request.visit().and_then(|visit| visit.gate.borrow().answer().cloned());
+    let sent = request.visit().and_then(|visit| {
+        let mut gate = visit.gate.borrow_mut();
+        gate.set_error_page(false);
+        gate.answer().cloned()
+    });
     if let Some(answer) = sent {
         return request.send(answer.status, content_type(&answer), &answer.body);
     }
@@ -87,13 +95,15 @@ pub(crate) fn message(request: &mut Request) -> Code {
         return UNAVAILABLE;
     };
     let price = match price_of(request, true) {
-        Ok(0) => return NOT_FOUND,
         Ok(price) => price,
         Err(code) => return code,
     };
+    if price == 0 && list_price(request).is_none_or(|listed| listed.coins == 0) {
+        return NOT_FOUND;
+    }
     let answer = {
         let headers = request.headers();
-        paywall.price_tag(&PaywallRequest {
+        let asked = PaywallRequest {
             method: b"GET",
             target: request.target(),
             is_https: request.is_https(),
@@ -102,7 +112,8 @@ pub(crate) fn message(request: &mut Request) -> Code {
             headers: &headers,
             price,
             ..PaywallRequest::default()
-        })
+        };
+        paywall.with_list_price(&asked, |asked| paywall.price_tag(asked))
     };
     let changes = answer.head(|name| request.answer_values(name));
     if change_head(request, &changes).is_none() {

@@ -11,6 +11,7 @@ mod life;
 mod owners;
 mod paying;
 mod places;
+mod price_list;
 mod prices;
 mod reports;
 mod sanitizer;

@@ -12,6 +12,7 @@ mod load;
 mod owners;
 mod paying;
 mod places;
+mod price_list;
 mod refusals;
 mod reversals;
 mod scheme;

@@ -389,6 +389,48 @@ fn error_pages_stand_in_for_the_message() {
     }
 }
 
+/// The recipe of docs/reference/nginx.md: a teaser of the site's own for each page, and 402 as before.
+#[test]
+fn a_teaser_stands_in_for_the_page_and_wallets_still_pay() {
+    const TEASER: &str = "<meta property='og:title' content='One'><img src=/one.png>";
+    let site = Site::new();
+    site.page("articles/one.html", "content for one", Some("1"));
+    site.page("articles/two.html", "content for two", Some("2"));
+    site.write("www/teaser/articles/one.html", TEASER);
+    let nginx = Nginx::with_server(
+        site,
+        r#"location /articles/ { error_page 402 /teaser$uri; }
+           location /teaser/ { internal; try_files $uri @pay; }
+           location @pay { micromint_message; }"#,
+    );
+    for accept in ["*/*", "text/html", "application/x-micromint"] {
+        let asked = |target: &str| nginx.ask(&RequestText::get(target).with("Accept", accept));
+        let one = asked("/articles/one.html");
+        assert_eq!((one.short(), one.body.as_str()), (word(402, "unpaid"), TEASER), "{accept}");
+        assert_eq!(one.header("content-type").unwrap(), "text/html");
+        for field in ["micromint-request", "www-authenticate", "cache-control", "vary", "link"] {
+            assert!(one.header(field).is_some(), "{accept}: {field} in {one:?}");
+        }
+        // What describes the paywall's own body is not about this one.
+        for field in ["content-security-policy", "content-language", "x-content-type-options"] {
+            assert!(one.header(field).is_none(), "{accept}: {field} in {one:?}");
+        }
+        // Without a teaser it is the paywall's own answer.
+        let two = asked("/articles/two.html");
+        assert_eq!(two.short(), word(402, "unpaid"), "{accept}");
+        assert_eq!(
+            two.header("content-type"),
+            nginx.ask(&RequestText::get("/two.html").with("Accept", accept)).header("content-type")
+        );
+        let is_page = accept != "application/x-micromint";
+        assert_eq!(two.header("content-language").is_some(), is_page, "{accept}: {two:?}");
+    }
+    assert_eq!(nginx.get("/teaser/articles/one.html").status, 404, "internal");
+    for (target, price) in [("/articles/one.html", 1), ("/articles/two.html", 2)] {
+        assert_eq!(nginx.pay(target, price).short(), word(200, "paid"), "{target}");
+    }
+}
+
 #[test]
 fn parts_of_a_page_are_paid_with_the_page() {
     let site = Site::new();

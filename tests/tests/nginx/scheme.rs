@@ -81,7 +81,7 @@ fn cors_is_merged_with_the_fields_that_the_site_adds() {
     let of = |answer: &Response, name: &str| answer.header(name).unwrap_or_default();
     assert_eq!(of(&unpaid, "access-control-allow-origin"), "https://app.example");
     assert_eq!(of(&unpaid, "access-control-allow-credentials"), "true");
-    assert_eq!(of(&unpaid, "vary"), "Accept, Origin");
+    assert_eq!(of(&unpaid, "vary"), "Accept, Accept-Payment, Origin");
     let open = nginx.ask(&from("/open/x"));
     assert_eq!((open.status, of(&open, "access-control-allow-origin").as_str()), (402, "*"));
     assert_eq!(of(&open, "vary"), "Cookie, Accept, Origin");

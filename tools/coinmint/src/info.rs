@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use micromint::coin_file::{CoinFile, Phase};
-use micromint::error::FileError;
-use micromint::host::{DiskDirectory, replace_public};
 use micromint::minting::{MintPlan, Progress};
+use micromint_console::output::{Existing, Rules};
 use micromint_console::{EXIT_OK, ToolError, read_input, say};
 
 use crate::files::Mint;
@@ -115,21 +114,17 @@ pub(crate) fn params(args: &ParamsArgs) -> Result<u8, ToolError> {
     let beside = || mint.source.with_file_name(format!("{}.params", params.period()));
     let path = args.output.clone().unwrap_or_else(beside);
     let text = params.to_toml();
-    if path == Path::new("-") {
-        say!("{}", text.trim_end());
-        return Ok(EXIT_OK);
+    let is_same =
+        |found: &Path| read_input(found, text.len()).is_ok_and(|found| found == text.as_bytes());
+    let output = Rules::new(Existing::If("one with the same parameters", &is_same))
+        .public()
+        .uses(&mint.source, "the configuration")
+        .uses(&mint.path(), "the coin file")
+        .open(Some(&path))?;
+    let is_stdout = output.is_stdout();
+    output.write(text.as_bytes())?;
+    if !is_stdout {
+        say!("wrote {}", path.display());
     }
-    if !path.exists() {
-        DiskDirectory::of_file(&path)
-            .and_then(|(directory, name)| replace_public(&directory, &name, text.as_bytes()))
-            .map_err(FileError::on("write", &path))?;
-    } else if read_input(&path, text.len())? != text.as_bytes() {
-        return Err(format!(
-            "{} exists and has other parameters; it was not changed",
-            path.display()
-        )
-        .into());
-    }
-    say!("wrote {}", path.display());
     Ok(EXIT_OK)
 }

@@ -14,7 +14,8 @@ use micromint::minting::{
 use micromint::money::Money;
 use micromint::period::Period;
 use micromint::time::UnixTime;
-use micromint_console::{EXIT_OK, ToolError, say, write_output};
+use micromint_console::output::{Existing, Rules};
+use micromint_console::{EXIT_OK, ToolError, say, tell};
 
 use crate::files::coin_file_path;
 use crate::{threads, units};
@@ -47,7 +48,8 @@ pub(crate) struct InitArgs {
     /// The name of the period, 1 to 32 characters of a-z, 0-9 and -, such as 2026-12.
     #[arg(long)]
     period: Period,
-    /// The configuration file to write; it must not exist [default: PERIOD.toml].
+    /// The configuration file to write, which must not exist; - writes standard output [default:
+    /// PERIOD.toml].
     #[arg(short, long)]
     output: Option<PathBuf>,
     /// The broker's URL, which vendors and wallets see. It cannot change after minting.
@@ -77,20 +79,27 @@ pub(crate) fn run(args: &InitArgs) -> Result<u8, ToolError> {
         (None, ..) => return Err("expected --profile, or --readers and --coins".into()),
     };
     let config = draw(args, size)?;
-    let output = args.output.clone().unwrap_or_else(|| format!("{}.toml", args.period).into());
-    write_output(Some(&output), config.to_toml().as_bytes())?;
-    say!("wrote {}: {}", output.display(), config.params);
-    let secret = secret_path(&coin_file_path(&output, &config.coinfile));
+    let path = args.output.clone().unwrap_or_else(|| format!("{}.toml", args.period).into());
+    let secret = secret_path(&coin_file_path(&path, &config.coinfile));
+    let rules = Rules::new(Existing::Kept).uses(&secret, "the broker's secret");
+    let output = rules.open(Some(&path))?;
+    // With `-o -`, standard output is the configuration alone.
+    let told = |line: String| match path == Path::new("-") {
+        true => tell!("{line}"),
+        false => say!("{line}"),
+    };
+    output.write(config.to_toml().as_bytes())?;
+    told(format!("wrote {}: {}", path.display(), config.params));
     if make_secret(&secret)? {
-        say!(
+        told(format!(
             "wrote {}: the broker's secret, for all periods; keep it secret and make a copy",
             secret.display()
-        );
+        ));
     } else {
-        say!("{} exists and is used: the broker's secret", secret.display());
+        told(format!("{} exists and is used: the broker's secret", secret.display()));
     }
     if args.broker.is_none() {
-        eprintln!(
+        tell!(
             "coinmint: note: the broker's URL is {BROKER_DEFAULT}; set your own in the \
             configuration before minting, because it cannot change later"
         );

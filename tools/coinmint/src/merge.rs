@@ -7,7 +7,7 @@ use clap::Args;
 use micromint::error::FileError;
 use micromint::host::{Directory, DiskDirectory};
 use micromint::minting::{MergeOutcome, Progress, RunFile, Shard, run_names};
-use micromint_console::{EXIT_OK, ToolError, say};
+use micromint_console::{EXIT_OK, ToolError, say, tell};
 
 use crate::files::Mint;
 use crate::progress::Reporter;
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &MergeArgs) -> Result<u8, ToolError> {
     let progress = |now: Progress| reporter.report(now);
     let job =
         mint.job().with_memory(args.memory).with_stop(&stop).with_progress(&progress).build()?;
-    eprintln!("{}, {} run files, into {}", mint.config.params, runs.len(), mint.path().display());
+    tell!("{}, {} run files, into {}", mint.config.params, runs.len(), mint.path().display());
     let outcome = job.merge(&runs, args.part);
     reporter.finish();
     let path = mint.path();

@@ -5,9 +5,11 @@ use std::time::Instant;
 
 use clap::Args;
 use micromint::error::FileError;
+use micromint::file_kind::FileKind;
 use micromint::host::DiskDirectory;
 use micromint::minting::{MintError, MintJob, MintOutcome, Progress, RunFile, Shard, ShardOutcome};
-use micromint_console::{EXIT_OK, ToolError, say};
+use micromint_console::output::{Existing, Rules};
+use micromint_console::{EXIT_OK, ToolError, say, tell};
 
 use crate::files::Mint;
 use crate::progress::Reporter;
@@ -67,6 +69,15 @@ pub(crate) fn run(args: &MintArgs) -> Result<u8, ToolError> {
 fn toss_shard(args: &MintArgs, mint: &Mint, shard: Shard) -> Result<u8, ToolError> {
     let beside = || mint.path().with_file_name(shard.run_name(&mint.name));
     let path = args.run_file.clone().unwrap_or_else(beside);
+    let output = Rules::new(Existing::OfKind(FileKind::MintingFile))
+        .uses(&mint.source, "the configuration")
+        .uses(&mint.path(), "the coin file")
+        .open(Some(&path))?;
+    if output.file().is_none() {
+        let path = path.display();
+        return Err(format!("{path}: expected a plain file, since a later run continues it").into());
+    }
+    drop(output);
     let (directory, name) = DiskDirectory::of_file(&path).map_err(FileError::on("use", &path))?;
     let run = RunFile { directory: &directory, name: &name };
     let what = format!(", shard {shard}");
@@ -114,7 +125,7 @@ fn run_job<T>(
         .with_progress(&progress)
         .build()?;
     let params = &mint.config.params;
-    eprintln!("{params}{what} on {} threads, into {}", job.threads(), into.display());
+    tell!("{params}{what} on {} threads, into {}", job.threads(), into.display());
     let outcome = work(&job);
     reporter.finish();
     Ok((outcome.map_err(explained)?, units::time(began.elapsed().as_secs_f64())))

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use micromint::minting::{MintStage, Progress};
+use micromint_console::tell;
 
 use crate::units;
 
@@ -68,7 +69,7 @@ impl Reporter {
                 );
                 bar.set_message(text);
             }
-            None => eprintln!("{text}"),
+            None => tell!("{text}"),
         }
     }
 

@@ -82,12 +82,50 @@ fn a_month_from_init_to_params() {
     assert!(params.contains("start = \"2026-12-01T00:00:00Z\""), "{params}");
     run(&directory, "params 2026-12.toml").success();
     fs::write(file("2026-12.params"), "other").unwrap();
-    fails(&directory, "params 2026-12.toml", 1, "exists and has other parameters");
+    fails(&directory, "params 2026-12.toml", 1, "only one with the same parameters is replaced");
 
     let before = fs::read(file("2026-12.coins")).unwrap();
     let (again, _) = output(run(&directory, "mint").success());
     assert!(again.contains("nothing was done"), "{again}");
     assert!(fs::read(file("2026-12.coins")).unwrap() == before);
+}
+
+/// What `init`, `params` and `mint --run-file` may write.
+#[test]
+fn outputs_never_replace_the_mints_own_files() {
+    let directory = with_test_period();
+    let at = |name: &str| directory.path().join(name);
+    std::os::unix::fs::symlink("2026-12.toml", at("soft")).unwrap();
+    fs::hard_link(at("broker.secret"), at("hard")).unwrap();
+    fs::write(at("letter"), "Dear Bob").unwrap();
+    let before =
+        ["2026-12.toml", "broker.secret", "letter"].map(|name| fs::read(at(name)).unwrap());
+    let init = "init --profile test --period 2027-01 --weak -o";
+    for name in ["2026-12.toml", "broker.secret", "soft", "hard", "letter"] {
+        fails(&directory, &format!("{init} {name}"), 1, "is not overwritten");
+        fails(&directory, &format!("params -o {name}"), 1, "is not overwritten");
+        let run_file = format!("mint --shard 1/2 --run-file {name}");
+        fails(&directory, &run_file, 1, "is not overwritten");
+    }
+    fails(&directory, "params -o 2026-12.coins", 1, "is the coin file");
+    fails(&directory, "mint --shard 1/2 --run-file 2026-12.coins", 1, "is the coin file");
+    fails(&directory, "mint --shard 1/2 --run-file /dev/null", 1, "expected a plain file");
+    let after = ["2026-12.toml", "broker.secret", "letter"].map(|name| fs::read(at(name)).unwrap());
+    assert_eq!(before, after);
+
+    let (params, _) = output(run(&directory, "params -o -").success());
+    assert!(params.starts_with("period = \"2026-12\""), "{params}");
+    assert_eq!(output(run(&directory, "params -o /dev/stdout").success()).0, params);
+    run(&directory, "params -o /dev/null").success();
+    fails(&directory, "params -o /dev/full", 1, "/dev/full");
+    std::os::unix::fs::symlink("new.params", at("link")).unwrap();
+    for _ in 0..2 {
+        run(&directory, "params -o link").success();
+        assert_eq!(fs::read_to_string(at("new.params")).unwrap(), params);
+    }
+    let (config, told) = output(run(&directory, &format!("{init} -")).success());
+    assert!(config.contains("input-key") && !config.contains("wrote"), "{config}");
+    assert!(told.contains("broker.secret exists and is used"), "{told}");
 }
 
 #[test]
@@ -154,7 +192,7 @@ fn init_refuses_what_it_should() {
         &directory,
         "init --profile test --period 2026-12 --weak",
         1,
-        "cannot write 2026-12.toml: File exists",
+        "2026-12.toml exists and is not overwritten",
     );
     assert_eq!(fs::read(directory.path().join("2026-12.toml")).unwrap(), before);
 

@@ -5,15 +5,17 @@
 
 use std::error::Error;
 use std::fmt;
-use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 use micromint::error::{FileError, chain};
 use micromint::host::DiskDirectory;
 use micromint::key_file::read_private_text;
+use micromint::text_file::decode;
+
+pub mod output;
 
 mod pages;
 
@@ -34,30 +36,65 @@ pub type ToolError = Box<dyn Error + Send + Sync>;
 
 /// Ends a tool: prints an error with its causes, and returns the exit status.
 pub fn finish(program: &str, result: Result<u8, ToolError>) -> ExitCode {
-    match result {
-        Ok(status) => ExitCode::from(status),
-        Err(error) => {
-            eprintln!("{program}: error: {}", chain(error.as_ref()));
+    let output = OUTPUT.lock().unwrap_or_else(PoisonError::into_inner);
+    match (result, &*output) {
+        (Ok(EXIT_OK), OutputState::Failed(error)) => {
+            tell!("{program}: error: cannot write to standard output: {error}");
+            ExitCode::from(EXIT_FAILURE)
+        }
+        (Ok(status), _) => ExitCode::from(status),
+        (Err(error), _) => {
+            tell!("{program}: error: {}", chain(error.as_ref()));
             ExitCode::from(EXIT_FAILURE)
         }
     }
 }
 
-/// Prints a line to standard output, like `println!`, but without a panic if the reader is gone.
+/// Prints a line to standard output, like `println!`, but never ends the program: see
+/// [`print_text`].
 #[macro_export]
 macro_rules! say {
-    ($($words:tt)*) => { $crate::print_line(format_args!($($words)*)) };
+    ($($words:tt)*) => { $crate::print_text(&format!("{}\n", format_args!($($words)*))) };
 }
 
-/// Prints a line to standard output; [`say!`] calls it. If the reader closed the pipe (as `| head`
-/// does), the program ends silently with status 0. On any other error it ends with a message.
-pub fn print_line(line: fmt::Arguments<'_>) {
-    if let Err(error) = writeln!(io::stdout(), "{line}") {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            process::exit(EXIT_OK.into());
-        }
-        eprintln!("error: cannot write to standard output: {error}");
-        process::exit(EXIT_FAILURE.into());
+/// Prints a line to standard error, like `eprintln!`, but without a panic if it cannot be written:
+/// a message that nobody reads must not stop what the program is doing.
+#[macro_export]
+macro_rules! tell {
+    ($($words:tt)*) => { $crate::print_error(format_args!($($words)*)) };
+}
+
+/// Prints a line to standard error; [`tell!`] calls it.
+pub fn print_error(line: fmt::Arguments<'_>) {
+    // Nothing is left to report a failure to.
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// What became of standard output.
+static OUTPUT: Mutex<OutputState> = Mutex::new(OutputState::Open);
+
+enum OutputState {
+    Open,
+    /// The reader closed the pipe, as `| head` does: the rest is not printed.
+    Closed,
+    /// It cannot be written, for this reason, which [`finish`] reports.
+    Failed(io::Error),
+}
+
+/// Prints text to standard output. If that fails, the program goes on without printing, because
+/// work may remain; [`finish`] reports the failure, unless the reader closed the pipe.
+pub fn print_text(text: &str) {
+    // The state is usable after a panic.
+    let mut state = OUTPUT.lock().unwrap_or_else(PoisonError::into_inner);
+    if !matches!(*state, OutputState::Open) {
+        return;
+    }
+    let mut output = io::stdout().lock();
+    if let Err(error) = output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        *state = match error.kind() {
+            io::ErrorKind::BrokenPipe => OutputState::Closed,
+            _ => OutputState::Failed(error),
+        };
     }
 }
 
@@ -93,29 +130,11 @@ pub fn read_input(path: &Path, size_max: usize) -> Result<Vec<u8>, ToolError> {
 pub fn read_secret_input(path: &Path, size_max: usize) -> Result<String, ToolError> {
     if path == Path::new("-") {
         let bytes = read_input(path, size_max)?;
-        return String::from_utf8(bytes).map_err(|_| "standard input: expected UTF-8 text".into());
+        let text = decode(&bytes).map_err(|error| format!("standard input: {error}"))?;
+        return Ok(text.to_string());
     }
     let (directory, name) = DiskDirectory::of_file(path).map_err(FileError::on("read", path))?;
     Ok(read_private_text(&directory, &name, size_max as u64)?)
-}
-
-/// Writes to standard output for `None` or `-`, or creates a file of mode 0600, which must not
-/// exist yet.
-///
-/// # Errors
-/// It exists or cannot be written.
-pub fn write_output(path: Option<&Path>, bytes: &[u8]) -> Result<(), ToolError> {
-    let Some(path) = path.filter(|path| *path != Path::new("-")) else {
-        let mut output = io::stdout().lock();
-        output.write_all(bytes)?;
-        return Ok(output.flush()?);
-    };
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    Ok(write().map_err(FileError::on("write", path))?)
 }
 
 #[cfg(test)]
@@ -125,11 +144,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn input_is_bounded_and_output_replaces_nothing() {
+    fn input_is_bounded() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a");
-        write_output(Some(&path), b"four").unwrap();
-        assert!(write_output(Some(&path), b"more").is_err());
+        std::fs::write(&path, b"four").unwrap();
         assert_eq!(read_input(&path, 4).unwrap(), b"four");
         assert!(read_input(&path, 3).is_err());
     }
@@ -138,7 +156,8 @@ mod tests {
     fn a_secret_that_others_can_read_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a");
-        write_output(Some(&path), b"four").unwrap();
+        std::fs::write(&path, b"four").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(read_secret_input(&path, 4).unwrap(), "four");
         assert!(read_secret_input(&path, 3).is_err());
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();

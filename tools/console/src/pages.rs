@@ -14,7 +14,7 @@ use std::process;
 use clap::{Command, Parser};
 use clap_complete::{Shell, generate_to};
 
-use crate::{EXIT_FAILURE, EXIT_OK};
+use crate::{EXIT_FAILURE, EXIT_OK, tell};
 
 /// The name of the option.
 const OPTION: &str = "--write-pages";
@@ -28,7 +28,7 @@ pub fn command_line<C: Parser>() -> C {
         let status = match write(C::command(), Path::new(folder)) {
             Ok(()) => EXIT_OK,
             Err(error) => {
-                eprintln!("error: {OPTION} {}: {error}", folder.display());
+                tell!("error: {OPTION} {}: {error}", folder.display());
                 EXIT_FAILURE
             }
         };

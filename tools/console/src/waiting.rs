@@ -20,7 +20,7 @@ fn tell_wait(path: &Path) {
     let program = std::env::args_os().next().unwrap_or_default();
     let program = Path::new(&program).file_name().unwrap_or_default().to_string_lossy();
     let user = holder(path).map(|holder| format!(" ({holder})")).unwrap_or_default();
-    eprintln!("{program}: waiting for {}, which another program uses{user}", path.display());
+    crate::tell!("{program}: waiting for {}, which another program uses{user}", path.display());
 }
 
 /// The process that holds a lock on this file, if the system says so: `process 123, mmwallet`.

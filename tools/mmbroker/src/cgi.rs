@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use micromint::error::chain;
 use micromint::host::{Clock, SystemClock};
 use micromint::protocol::parse_decimal;
-use micromint_console::ToolError;
+use micromint_console::{ToolError, tell};
 
 use crate::common::open;
 use crate::random_number;
@@ -21,13 +21,13 @@ use crate::web::{
 /// details.
 pub(crate) fn main() -> ExitCode {
     let response = answer().unwrap_or_else(|error| {
-        eprintln!("mmbroker: error: {}", chain(error.as_ref()));
+        tell!("mmbroker: error: {}", chain(error.as_ref()));
         refusal(500, "The broker cannot answer at the moment.")
     });
     match write(&response.for_accept(variable("HTTP_ACCEPT").as_deref())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("mmbroker: error: cannot write the response: {error}");
+            tell!("mmbroker: error: cannot write the response: {error}");
             ExitCode::FAILURE
         }
     }

@@ -1,5 +1,5 @@
 //! Shared code of `mmbroker` and `mmredeem`: opening the coin file and the secret, the time, and
-//! output.
+//! the places of results.
 
 use std::path::{Path, PathBuf};
 
@@ -7,11 +7,12 @@ use clap::Args;
 use micromint::broker::{Alarm, Broker};
 use micromint::coin_file::secret_path;
 use micromint::error::FileError;
-use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy, replace_whole};
+use micromint::host::{Clock, DiskDirectory, SystemClock, SystemEntropy};
 use micromint::key_file::read_key;
 use micromint::money::coins;
 use micromint::time::UnixTime;
-use micromint_console::{EXIT_OK, ToolError, tell_waits};
+use micromint_console::output::{Existing, Rules};
+use micromint_console::{EXIT_OK, ToolError, tell, tell_waits};
 
 /// The options that name the broker's files.
 #[derive(Args)]
@@ -31,6 +32,17 @@ impl Place {
     /// Opens the broker.
     pub(crate) fn open(&self) -> Result<Broker, ToolError> {
         open(&self.coinfile, self.secret_file.as_deref())
+    }
+
+    /// The rules for an output: never over the broker's own files.
+    pub(crate) fn rules<'a>(&self, existing: Existing<'a>) -> Rules<'a> {
+        Rules::new(existing)
+            .uses(&self.coinfile, "the coin file")
+            .uses(&self.secret_path(), "the broker's secret")
+    }
+
+    fn secret_path(&self) -> PathBuf {
+        self.secret_file.clone().unwrap_or_else(|| secret_path(&self.coinfile))
     }
 
     /// The time that decisions use.
@@ -61,7 +73,7 @@ pub(crate) fn report_alarm(program: &str, alarm: &Alarm) -> u8 {
     if alarm.is_silent() {
         return EXIT_OK;
     }
-    eprintln!("{program}: ALARM: {}", alarm_in_words(alarm));
+    tell!("{program}: ALARM: {}", alarm_in_words(alarm));
     EXIT_ALARM
 }
 
@@ -78,21 +90,42 @@ pub(crate) fn alarm_in_words(alarm: &Alarm) -> String {
     words.join(", ")
 }
 
-/// Writes the answer to the message in the file `message`: to `message.result`, in the folder `out`
-/// if that is one, else to the file `out`. An older answer is replaced.
-pub(crate) fn write_result(
-    out: Option<&Path>,
-    message: &Path,
-    answer: &[u8],
-) -> Result<(), ToolError> {
+/// Where the answer to the message in the file `message` goes: to `message.result`, in the folder
+/// `out` if that is one, else to the file `out`. The answer to a message on standard input goes to
+/// standard output.
+pub(crate) fn result_path(out: Option<&Path>, message: &Path) -> PathBuf {
     let mut name = message.file_name().unwrap_or_default().to_os_string();
     name.push(".result");
-    let result = match out {
+    match out {
+        None if message == Path::new("-") => message.to_path_buf(),
         None => message.with_file_name(name),
         Some(out) if out.is_dir() => out.join(name),
         Some(out) => out.to_path_buf(),
-    };
-    let written = DiskDirectory::of_file(&result)
-        .and_then(|(directory, name)| replace_whole(&directory, &name, answer));
-    Ok(written.map_err(FileError::on("write", &result))?)
+    }
+}
+
+/// Refuses messages whose answers would go to the same file, before anything is done.
+pub(crate) fn check_results_differ(
+    out: Option<&Path>,
+    messages: &[PathBuf],
+) -> Result<(), ToolError> {
+    let mut places: Vec<(PathBuf, &Path)> = Vec::new();
+    for message in messages {
+        let result = result_path(out, message);
+        let folder = result.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = std::fs::canonicalize(folder.unwrap_or(Path::new("."))).unwrap_or_default();
+        let place = folder.join(result.file_name().unwrap_or_default());
+        if let Some((_, other)) = places.iter().find(|(taken, _)| *taken == place) {
+            return Err(format!(
+                "{} and {} would both have the result {}; nothing was done: process them in \
+                different folders",
+                other.display(),
+                message.display(),
+                result.display()
+            )
+            .into());
+        }
+        places.push((place, message));
+    }
+    Ok(())
 }

@@ -13,25 +13,31 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use micromint::broker::{Alarm, BinRange, Broker, Ruling};
-use micromint::error::chain;
-use micromint::host::{DiskDirectory, Entropy, SystemEntropy, replace_public};
+use micromint::error::{FileError, chain};
+use micromint::file_kind::FileKind;
+use micromint::host::{DiskDirectory, Entropy, SystemEntropy};
 use micromint::identity::{UserId, VendorId};
 use micromint::money::coins;
+use micromint::period::Period;
 use micromint::protocol::{
-    FundsWithdrawn, RequestCredit, RequestWatch, Verdict, WATCH_DATA_SIZE_MAX,
+    FundsWithdrawn, RequestCredit, RequestWatch, Verdict, WATCH_DATA_SIZE_MAX, WatchResult,
 };
 use micromint::reply::Reply;
+use micromint::text_file::decode;
+use micromint_console::output::Existing;
 use micromint_console::{
-    EXIT_FAILURE, EXIT_OK, ToolError, command_line, finish, read_input, say, write_output,
+    EXIT_FAILURE, EXIT_OK, ToolError, command_line, finish, read_input, say, tell,
 };
 
-use common::{EXIT_ALARM, Place, report_alarm, write_result};
+use common::{EXIT_ALARM, Place, check_results_differ, report_alarm, result_path};
 use report::counted;
 
 /// The largest Request-Credit message that is read, in bytes.
 const RETURN_SIZE_MAX: usize = 16 * 1024 * 1024;
 /// The largest Request-Watch message that is read, in bytes: the headers, and the data in Base64.
 const WATCH_SIZE_MAX: usize = WATCH_DATA_SIZE_MAX / 54 * 78 + 64 * 1024;
+/// The largest list of users that is read, in bytes; a vendor reads no larger one.
+const LIST_SIZE_MAX: usize = 16 * 1024 * 1024;
 
 /// The MicroMint broker: sells coins in sets of superbins, accepts returns, shows accounts
 ///
@@ -108,7 +114,7 @@ struct Withdraw {
     /// sells under this number, and at most once
     #[arg(long, value_name = "NUMBER")]
     transaction: Option<u64>,
-    /// The file for the Funds-Withdrawn message, which must not exist [default: standard output]
+    /// The file for the Funds-Withdrawn message, which must not exist; - writes standard output [default: -]
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -119,7 +125,7 @@ struct Return {
     place: Place,
     /// The file with the Request-Credit message; - reads standard input
     request: PathBuf,
-    /// The file for the Funds-Credited message, which must not exist [default: standard output]
+    /// The file for the Funds-Credited message, which must not exist; - writes standard output [default: -]
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -171,8 +177,8 @@ struct OwnersFile {
     /// The vendor for whom the file is: no other vendor can use it
     #[arg(long, value_name = "HOST")]
     vendor: VendorId,
-    /// The file to write; readable for everybody, since web servers must read it [default:
-    /// PERIOD.owners in the folder of the coin file]
+    /// The file to write; readable for everybody, since web servers must read it; - writes standard
+    /// output [default: PERIOD.owners in the folder of the coin file]
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -185,7 +191,7 @@ struct Watch {
     /// FILE.result]
     #[arg(short, long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Files with Request-Watch messages
+    /// Files with Request-Watch messages; - reads standard input
     #[arg(required = true, value_name = "FILE")]
     messages: Vec<PathBuf>,
 }
@@ -215,8 +221,8 @@ enum RulingWord {
 struct Lists {
     #[command(flatten)]
     place: Place,
-    /// The file to write; it is replaced if it exists [default: PERIOD.revoked in the folder of the
-    /// coin file]
+    /// The file to write; - writes standard output. A file that exists is replaced if it is a list
+    /// of users [default: PERIOD.revoked in the folder of the coin file]
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -252,8 +258,8 @@ fn run(command: Command) -> Result<u8, ToolError> {
 }
 
 fn withdraw(arguments: &Withdraw) -> Result<u8, ToolError> {
-    refuse_existing(arguments.out.as_deref())?;
     let place = &arguments.place;
+    let output = place.rules(Existing::Kept).open(arguments.out.as_deref())?;
     let (user, now) = (&arguments.user, place.now());
     let mut broker = place.open()?;
     let funds = match (arguments.sets, arguments.transaction) {
@@ -265,13 +271,13 @@ fn withdraw(arguments: &Withdraw) -> Result<u8, ToolError> {
         (None, None) => return Err("expected --sets or --transaction".into()),
     };
     let transaction = funds.transaction;
-    write_output(arguments.out.as_deref(), &funds.to_bytes()).map_err(|error| {
+    output.write(&funds.to_bytes()).map_err(|error| {
         format!(
             "{error}; the sale is recorded: write its message again with \
             `mmbroker withdraw --user {user} --transaction {transaction}`"
         )
     })?;
-    eprintln!("{}", sale_in_words(&funds));
+    tell!("{}", sale_in_words(&funds));
     Ok(EXIT_OK)
 }
 
@@ -289,20 +295,20 @@ fn sale_in_words(funds: &FundsWithdrawn) -> String {
 }
 
 fn take_back(arguments: &Return) -> Result<u8, ToolError> {
-    refuse_existing(arguments.out.as_deref())?;
+    let output = arguments.place.rules(Existing::Kept).open(arguments.out.as_deref())?;
     let request = RequestCredit::parse(&read_input(&arguments.request, RETURN_SIZE_MAX)?)
         .map_err(|error| format!("{}: {error}", arguments.request.display()))?;
     let mut broker = arguments.place.open()?;
     let answer =
         broker.take_back(&request, random_number()?, arguments.place.now())?.into_result()?;
-    write_output(arguments.out.as_deref(), &answer.to_bytes())?;
+    output.write(&answer.to_bytes())?;
     let count = |verdict| answer.verdicts.iter().filter(|v| **v == verdict).count() as u64;
     let (waiting, credited) = (count(Verdict::Waiting), count(Verdict::Accepted));
     let disputed = match count(Verdict::Disputed) {
         0 => String::new(),
         number => format!(", {number} disputed"),
     };
-    eprintln!(
+    tell!(
         "{} of {}: {credited} credited, {waiting} waiting until {}, {} refused{disputed}",
         coins(answer.verdicts.len() as u64),
         answer.user,
@@ -314,13 +320,14 @@ fn take_back(arguments: &Return) -> Result<u8, ToolError> {
 
 /// Answers Request-Watch messages, each on its own. A file that fails does not stop the others.
 fn watch(arguments: &Watch) -> Result<u8, ToolError> {
+    check_results_differ(arguments.out.as_deref(), &arguments.messages)?;
     let mut broker = arguments.place.open()?;
     let (mut has_failed, mut has_alarm) = (false, false);
     for path in &arguments.messages {
         match watch_one(arguments, &mut broker, path) {
             Ok(status) => has_alarm |= status != EXIT_OK,
             Err(error) => {
-                eprintln!("mmbroker: error: {}: {}", path.display(), chain(error.as_ref()));
+                tell!("mmbroker: error: {}: {}", path.display(), chain(error.as_ref()));
                 has_failed = true;
             }
         }
@@ -334,20 +341,39 @@ fn watch(arguments: &Watch) -> Result<u8, ToolError> {
 
 fn watch_one(arguments: &Watch, broker: &mut Broker, path: &Path) -> Result<u8, ToolError> {
     let request = RequestWatch::parse(&read_input(path, WATCH_SIZE_MAX)?)?;
+    let is_its = |earlier: &Path| is_result_of(earlier, &request);
+    let rules = arguments.place.rules(Existing::If("an earlier result of this message", &is_its));
+    let output =
+        rules.uses(path, "the message").open(Some(&result_path(arguments.out.as_deref(), path)))?;
+    let is_stdout = output.is_stdout();
     let answer = broker.watch(&request, arguments.place.now())?.into_result()?;
-    write_result(arguments.out.as_deref(), path, &answer.result.to_bytes())?;
+    output.write(&answer.result.to_bytes())?;
     let verdicts = &answer.result.verdicts;
     let refused = verdicts.iter().filter(|verdict| verdict.is_rejection()).count() as u64;
-    say!(
+    let mut words = format!(
         "{}: {} of {}, {refused} refused",
         path.display(),
         coins(verdicts.len() as u64),
         request.vendor
     );
     for user in answer.result.blocked.users() {
-        say!("  {} should stop serving {user}", request.vendor);
+        words.push_str(&format!("\n  {} should stop serving {user}", request.vendor));
+    }
+    match is_stdout {
+        true => tell!("{words}"),
+        false => say!("{words}"),
     }
     Ok(report_alarm("mmbroker", &answer.alarm))
+}
+
+/// Whether the file is the result of this message, as it was answered before.
+fn is_result_of(earlier: &Path, request: &RequestWatch) -> bool {
+    let earlier = read_input(earlier, WATCH_SIZE_MAX);
+    earlier.is_ok_and(|text| {
+        WatchResult::parse(&text).is_ok_and(|result| {
+            (&result.vendor, &result.watch) == (&request.vendor, &request.watch)
+        })
+    })
 }
 
 fn decide(arguments: &Decide) -> Result<u8, ToolError> {
@@ -359,7 +385,7 @@ fn decide(arguments: &Decide) -> Result<u8, ToolError> {
     let mut broker = place.open()?;
     let outcome = broker.decide_dispute(vendor, user.as_ref(), ruling, place.now())?;
     let outcome = outcome.into_result()?;
-    eprintln!(
+    tell!(
         "{} paid, {} credited, {} lapsed, {} still disputed",
         coins(outcome.paid),
         outcome.credited,
@@ -382,7 +408,7 @@ fn vendor_key(arguments: &VendorKey) -> Result<u8, ToolError> {
             Reply::Granted(key) if from.is_none() && hosts.len() == 1 => say!("{}", key.to_hex()),
             Reply::Granted(key) => say!("{host} {}", key.to_hex()),
             Reply::Refused(why) => {
-                eprintln!("mmbroker: error: {host} is not registered: {why}");
+                tell!("mmbroker: error: {host} is not registered: {why}");
                 status = EXIT_FAILURE;
             }
         }
@@ -393,18 +419,37 @@ fn vendor_key(arguments: &VendorKey) -> Result<u8, ToolError> {
 fn revoke(arguments: &Revoke) -> Result<u8, ToolError> {
     let place = &arguments.lists.place;
     let mut broker = place.open()?;
+    let period = broker.params().period().clone();
+    let path = list_path(place, arguments.lists.out.as_deref(), &period, "revoked");
+    let rules = place.rules(Existing::If("a list of users", &is_list_of_users)).public();
+    let output = rules.open(Some(&path))?;
     let revoked = broker.revoke(&arguments.user, place.now())?;
     let lines: String = revoked.iter().map(|user| format!("{user}\n")).collect();
-    write_list(&arguments.lists, &broker, "revoked", lines.as_bytes())?;
-    eprintln!("{} of {} revoked", counted(revoked.len() as u64, "user"), broker.params().period());
+    output.write(lines.as_bytes())?;
+    tell!("{} of {period} revoked", counted(revoked.len() as u64, "user"));
     Ok(EXIT_OK)
+}
+
+/// Whether every line of the file is a User-ID.
+fn is_list_of_users(path: &Path) -> bool {
+    let text = read_input(path, LIST_SIZE_MAX);
+    text.is_ok_and(|text| {
+        let text = decode(&text).unwrap_or("not a list");
+        text.lines().all(|line| line.is_empty() || line.parse::<UserId>().is_ok())
+    })
+}
+
+/// The path of a list for the vendors: `out`, or PERIOD.KIND in the folder of the coin file.
+fn list_path(place: &Place, out: Option<&Path>, period: &Period, kind: &str) -> PathBuf {
+    let default = || place.coinfile.with_file_name(format!("{period}.{kind}"));
+    out.map_or_else(default, Path::to_path_buf)
 }
 
 fn compromise(arguments: &Compromise) -> Result<u8, ToolError> {
     let mut broker = arguments.place.open()?;
     for bins in &arguments.bins {
         let marked = broker.compromise(*bins, arguments.place.now())?.into_result()?;
-        eprintln!("{bins}: {} compromised", counted(marked, "more ball"));
+        tell!("{bins}: {} compromised", counted(marked, "more ball"));
     }
     Ok(EXIT_OK)
 }
@@ -412,16 +457,23 @@ fn compromise(arguments: &Compromise) -> Result<u8, ToolError> {
 fn owners(arguments: &OwnersFile) -> Result<u8, ToolError> {
     let place = &arguments.place;
     let mut broker = place.open()?;
+    let period = broker.params().period().clone();
+    let path = list_path(place, arguments.out.as_deref(), &period, "owners");
+    let rules = place.rules(Existing::OfKind(FileKind::Owners)).public();
+    let output = rules.open(Some(&path))?;
     let owners = broker.owners(&arguments.vendor)?;
-    let period = broker.params().period();
-    let default = || place.coinfile.with_file_name(format!("{period}.owners"));
-    let path = arguments.out.clone().unwrap_or_else(default);
-    let (directory, name) =
-        DiskDirectory::of_file(&path).map_err(micromint::error::FileError::on("write", &path))?;
-    owners
-        .write(&directory, &name, broker.params())
-        .map_err(|error| format!("{}: {error}", path.display()))?;
-    eprintln!(
+    match output.file().filter(|file| file.metadata().is_ok_and(|found| found.len() > 0)) {
+        // A file that exists grows in place, since vendors read only what is new.
+        Some(file) => {
+            let (directory, name) =
+                DiskDirectory::of_file(file).map_err(FileError::on("write", &path))?;
+            owners
+                .write(&directory, &name, broker.params())
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        None => output.write(&owners.to_bytes())?,
+    }
+    tell!(
         "{} of {period} sold, as {} can check it",
         counted(owners.count().into(), "set"),
         arguments.vendor
@@ -429,40 +481,14 @@ fn owners(arguments: &OwnersFile) -> Result<u8, ToolError> {
     Ok(EXIT_OK)
 }
 
-/// Replaces a list for the vendors. Readers see the old file or the complete new one.
-fn write_list(
-    arguments: &Lists,
-    broker: &Broker,
-    kind: &str,
-    bytes: &[u8],
-) -> Result<(), ToolError> {
-    let default =
-        || arguments.place.coinfile.with_file_name(format!("{}.{kind}", broker.params().period()));
-    let path = arguments.out.clone().unwrap_or_else(default);
-    let written = DiskDirectory::of_file(&path)
-        .and_then(|(directory, name)| replace_public(&directory, &name, bytes));
-    Ok(written.map_err(micromint::error::FileError::on("write", &path))?)
-}
-
 fn settle(place: &Place) -> Result<u8, ToolError> {
     let mut broker = place.open()?;
     let redeem_until = broker.params().raw().redeem_until;
     if broker.settle(place.now())? {
-        eprintln!("all claims are settled");
+        tell!("all claims are settled");
         Ok(EXIT_OK)
     } else {
         Err(format!("claims cannot be settled before {redeem_until}; nothing changed").into())
-    }
-}
-
-/// Refuses an output file that exists, before the sale is made.
-fn refuse_existing(path: Option<&Path>) -> Result<(), ToolError> {
-    match path {
-        Some(path) if path != Path::new("-") && path.exists() => {
-            Err(format!("{} exists and is not overwritten; nothing was done", path.display())
-                .into())
-        }
-        _ => Ok(()),
     }
 }
 

@@ -15,14 +15,19 @@ use clap::Parser;
 use micromint::broker::{BatchAnswer, Broker, rejected_coins, rejected_coins_end};
 use micromint::error::{FileError, chain};
 use micromint::money::coins;
-use micromint::protocol::{BATCH_DATA_SIZE_MAX, RequestRedemption, Verdict};
+use micromint::protocol::{BATCH_DATA_SIZE_MAX, RedemptionResult, RequestRedemption, Verdict};
 use micromint::time::UnixTime;
-use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, command_line, finish, read_input, say};
+use micromint_console::output::Existing;
+use micromint_console::{
+    EXIT_FAILURE, EXIT_OK, ToolError, command_line, finish, read_input, say, tell,
+};
 
-use common::{EXIT_ALARM, Place, report_alarm, write_result};
+use common::{EXIT_ALARM, Place, check_results_differ, report_alarm, result_path};
 
 /// The largest batch file, in bytes: the headers, and the data in Base64.
 const BATCH_SIZE_MAX: usize = BATCH_DATA_SIZE_MAX / 54 * 78 + 64 * 1024;
+/// The largest earlier result that is read, in bytes.
+const RESULT_SIZE_MAX: usize = 64 * 1024 * 1024;
 
 /// Checks every coin in batches of payments, marks the coins that are paid, and writes the verdicts
 ///
@@ -38,11 +43,12 @@ const BATCH_SIZE_MAX: usize = BATCH_DATA_SIZE_MAX / 54 * 78 + 64 * 1024;
 struct Arguments {
     #[command(flatten)]
     place: Place,
-    /// The folder for the results, or a file for the result of a single batch [default:
+    /// The folder for the results, or a file for the result of a single batch; - writes standard
+    /// output. A file that exists is replaced only if it is a result of the same batch [default:
     /// BATCH.result in the folder of BATCH]
     #[arg(short, long, value_name = "PATH")]
     out: Option<PathBuf>,
-    /// Files with Request-Redemption messages
+    /// Files with Request-Redemption messages; - reads standard input
     #[arg(required = true, value_name = "BATCH")]
     batches: Vec<PathBuf>,
 }
@@ -60,13 +66,14 @@ fn run(arguments: &Arguments) -> Result<u8, ToolError> {
         )
         .into());
     }
+    check_results_differ(arguments.out.as_deref(), &arguments.batches)?;
     let mut broker = arguments.place.open()?;
     let (mut failed, mut has_alarm) = (false, false);
     for path in &arguments.batches {
         match redeem(arguments, &mut broker, path) {
             Ok(status) => has_alarm |= status != EXIT_OK,
             Err(error) => {
-                eprintln!("mmredeem: error: {}: {}", path.display(), chain(error.as_ref()));
+                tell!("mmredeem: error: {}: {}", path.display(), chain(error.as_ref()));
                 failed = true;
             }
         }
@@ -82,11 +89,28 @@ fn run(arguments: &Arguments) -> Result<u8, ToolError> {
 fn redeem(arguments: &Arguments, broker: &mut Broker, path: &Path) -> Result<u8, ToolError> {
     let batch = RequestRedemption::parse(&read_input(path, BATCH_SIZE_MAX)?)?;
     let now = arguments.place.now();
+    let is_its = |earlier: &Path| is_result_of(earlier, &batch);
+    let rules = arguments.place.rules(Existing::If("an earlier result of this batch", &is_its));
+    let output =
+        rules.uses(path, "the batch").open(Some(&result_path(arguments.out.as_deref(), path)))?;
+    let is_stdout = output.is_stdout();
     let answer = broker.redeem(&batch, now)?.into_result()?;
-    write_result(arguments.out.as_deref(), path, &answer.result.to_bytes())?;
+    output.write(&answer.result.to_bytes())?;
     append_rejected(&arguments.place.coinfile, &batch, &answer.result.verdicts, now)?;
-    say!("{}", in_words(path, &answer));
+    match is_stdout {
+        true => tell!("{}", in_words(path, &answer)),
+        false => say!("{}", in_words(path, &answer)),
+    }
     Ok(report_alarm("mmredeem", &answer.alarm))
+}
+
+/// Whether the file is the result of an earlier redemption of this batch.
+fn is_result_of(earlier: &Path, batch: &RequestRedemption) -> bool {
+    let earlier = read_input(earlier, RESULT_SIZE_MAX);
+    earlier.is_ok_and(|text| {
+        RedemptionResult::parse(&text)
+            .is_ok_and(|result| (&result.vendor, &result.batch) == (&batch.vendor, &batch.batch))
+    })
 }
 
 fn in_words(path: &Path, answer: &BatchAnswer) -> String {

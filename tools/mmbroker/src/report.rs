@@ -4,7 +4,7 @@ use micromint::broker::{Broker, Offender, UserAccount, VendorAccount};
 use micromint::identity::{UserId, VendorId};
 use micromint::money::{Money, coins, coins_worth};
 use micromint::time::UnixTime;
-use micromint_console::{EXIT_OK, ToolError, say};
+use micromint_console::{EXIT_OK, ToolError, say, tell};
 
 use crate::common::alarm_in_words;
 
@@ -114,10 +114,10 @@ fn print_alarms(broker: &mut Broker) -> Result<u8, ToolError> {
     let alarms = broker.alarms()?;
     for vendor in &alarms.vendors {
         if !vendor.coins.is_silent() {
-            eprintln!("mmbroker: ALARM: {} sent {}", vendor.vendor, alarm_in_words(&vendor.coins));
+            tell!("mmbroker: ALARM: {} sent {}", vendor.vendor, alarm_in_words(&vendor.coins));
         }
         for hour in &vendor.faults {
-            eprintln!(
+            tell!(
                 "mmbroker: ALARM: {} seems to be at fault: from {} on, {} of {} failed",
                 vendor.vendor,
                 hour.began,
@@ -127,7 +127,7 @@ fn print_alarms(broker: &mut Broker) -> Result<u8, ToolError> {
         }
     }
     for user in &alarms.users {
-        eprintln!("mmbroker: ALARM: in the name of {}: {}", user.user, alarm_in_words(&user.coins));
+        tell!("mmbroker: ALARM: in the name of {}: {}", user.user, alarm_in_words(&user.coins));
     }
     Ok(EXIT_OK)
 }

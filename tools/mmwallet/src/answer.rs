@@ -22,7 +22,7 @@ use micromint::protocol::{
 use micromint::reply::Reply;
 use micromint::scheme::{AUTHORIZATION_HEADER, CREDENTIAL_HEADER, Challenge, Credential};
 use micromint::wallet::{Fetch, Policy, Sending, WalletState, payment_for_header};
-use micromint_console::{EXIT_OK, ToolError, read_input};
+use micromint_console::{EXIT_OK, ToolError, read_input, tell};
 
 use crate::exit;
 use crate::net::Client;
@@ -113,7 +113,7 @@ pub fn answer(
     let sending = match paid {
         Reply::Granted(sending) => sending,
         Reply::Refused(why) => {
-            eprintln!("mmwallet: {url}: not paid: {why}; no coins were sent");
+            tell!("mmwallet: {url}: not paid: {why}; no coins were sent");
             return Ok(exit::NOT_PAID);
         }
     };
@@ -227,7 +227,7 @@ impl Answer<'_> {
         let value = self.state.holdings()[payment.holding].params.coin_value();
         let again = if self.sending.again { ", the same as before" } else { "" };
         let reference = payment.reference();
-        eprintln!(
+        tell!(
             "mmwallet: payment {reference}: {} for {}{again}; {} remain unspent. Record what \
             became of it with `mmwallet settle {reference} OUTCOME`",
             coins_worth(payment.coins.into(), value),

@@ -12,7 +12,8 @@ use micromint::protocol::{
     SendExpired, Url, Verdict,
 };
 use micromint::wallet::{Received, Wallet};
-use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, read_input, say, write_output};
+use micromint_console::output::{Existing, Output, Rules};
+use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, read_input, say};
 
 use crate::exit;
 use crate::login::{Login, LoginOptions, secure_url};
@@ -28,7 +29,9 @@ const ANSWER_SIZE_MAX: usize = 4 * 1024 * 1024;
 /// # Errors
 /// The file cannot be read or is not a Funds-Withdrawn message.
 pub fn receive(file: &WalletFile, path: &Path) -> Result<u8, ToolError> {
-    take_in(file, None, &read_input(path, FUNDS_WITHDRAWN_SIZE_MAX)?)
+    let text = read_input(path, FUNDS_WITHDRAWN_SIZE_MAX)?;
+    FundsWithdrawn::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    take_in(file, None, &text)
 }
 
 /// Stores the coins of a message that came from the web page `page`, or else from a file.
@@ -107,6 +110,7 @@ pub fn give_back(
     client: &Client,
     options: &ReturnOptions<'_>,
 ) -> Result<u8, ToolError> {
+    let output = return_output(file, options)?;
     let mut wallet = file.open()?;
     let (meant, return_url) = meant(&wallet, options)?;
     let login = bind_login(options)?;
@@ -139,10 +143,22 @@ pub fn give_back(
         )
         .into());
     }
-    for OpenReturn { message, .. } in &returns {
-        write_output(options.output, &message.to_bytes())?;
-    }
+    let messages = returns.iter().map(|one| one.message.to_bytes());
+    output.write(&messages.collect::<Vec<_>>().concat())?;
     Ok(EXIT_OK)
+}
+
+/// Where the messages go if they are not sent.
+fn return_output(file: &WalletFile, options: &ReturnOptions<'_>) -> Result<Output, ToolError> {
+    let mut rules = Rules::new(Existing::Kept).uses(file.path(), "the wallet");
+    for (used, what) in
+        [(options.invitation, "the invitation"), (options.login.password_file, "the password file")]
+    {
+        if let Some(used) = used {
+            rules = rules.uses(used, what);
+        }
+    }
+    rules.open(options.output)
 }
 
 /// A return without a final answer, and where to send it.
@@ -159,7 +175,8 @@ fn meant(
     let state = wallet.state();
     let (mut meant, mut url) = ((0..state.holdings().len()).collect::<Vec<_>>(), None);
     if let Some(path) = options.invitation {
-        let invitation = SendExpired::parse(&read_input(path, ANSWER_SIZE_MAX)?)?;
+        let invitation = SendExpired::parse(&read_input(path, ANSWER_SIZE_MAX)?)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
         meant = state.invited(&invitation)?;
         url = Some(invitation.return_url.to_string());
     }
@@ -250,6 +267,7 @@ fn return_url_at(broker: &str) -> String {
 /// The file cannot be read, or the message is not the broker's answer to a return of this wallet.
 pub fn credited(file: &WalletFile, path: &Path) -> Result<u8, ToolError> {
     let text = read_input(path, ANSWER_SIZE_MAX)?;
+    FundsCredited::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     take_answer(&mut file.open()?, &text)?;
     Ok(EXIT_OK)
 }

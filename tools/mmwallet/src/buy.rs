@@ -16,7 +16,7 @@ use micromint::protocol::{
 };
 use micromint::reply::Reply;
 use micromint::wallet::{NewOrder, Order, OrderToSend, Wallet};
-use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, say};
+use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, say, tell};
 
 use crate::broker::take_in;
 use crate::exit;
@@ -111,10 +111,12 @@ pub fn go_on(file: &WalletFile, client: &Client) -> Result<u8, ToolError> {
             let sending = OrderToSend::again(order);
             page.send(file, &mut wallet, &sending)
         } else {
-            eprintln!(
+            tell!(
                 "mmwallet: order {} is open: `mmwallet receive --from {} --user {} --password-file \
                 FILE` goes on with it",
-                order.transaction, order.page, order.login
+                order.transaction,
+                order.page,
+                order.login
             );
             Ok(exit::NO_ANSWER)
         };
@@ -122,7 +124,7 @@ pub fn go_on(file: &WalletFile, client: &Client) -> Result<u8, ToolError> {
             Ok(EXIT_OK) => {}
             Ok(failed) => status = failed,
             Err(error) => {
-                eprintln!("mmwallet: error: {}", chain(error.as_ref()));
+                tell!("mmwallet: error: {}", chain(error.as_ref()));
                 status = EXIT_FAILURE;
             }
         }
@@ -163,7 +165,7 @@ impl<'a> Page<'a> {
         let answer = match self.client.send("HEAD", url.as_str(), &self.headers, b"") {
             Ok(answer) => answer,
             Err(error) => {
-                eprintln!("mmwallet: {url}: {}; nothing was ordered", chain(&error));
+                tell!("mmwallet: {url}: {}; nothing was ordered", chain(&error));
                 return Ok(Reply::Refused(exit::NETWORK));
             }
         };
@@ -176,7 +178,7 @@ impl<'a> Page<'a> {
                     300..=399 => format!(" to {target:?}, which is not followed"),
                     _ => String::new(),
                 };
-                eprintln!("mmwallet: {url}: HTTP status {status}{to}; nothing was ordered");
+                tell!("mmwallet: {url}: HTTP status {status}{to}; nothing was ordered");
                 return Ok(Reply::Refused(exit::HTTP));
             }
         }
@@ -205,7 +207,7 @@ impl<'a> Page<'a> {
             counted_sets(order.sets)
         );
         let no_answer = |why: &str| {
-            eprintln!("mmwallet: {url}: {why}; {still_open}");
+            tell!("mmwallet: {url}: {why}; {still_open}");
             Ok(exit::NO_ANSWER)
         };
         let mut answer = match self.post(&order.form()) {
@@ -220,7 +222,7 @@ impl<'a> Page<'a> {
             };
             let taken = take_in(file, Some(url), &text);
             if matches!(taken, Ok(EXIT_FAILURE)) {
-                eprintln!("mmwallet: {still_open}");
+                tell!("mmwallet: {still_open}");
             }
             return taken.map_err(|error| format!("{error}; {still_open}").into());
         }
@@ -230,7 +232,7 @@ impl<'a> Page<'a> {
         }
         let reason = reason_in(&mut answer);
         wallet.close_order(number, true, reason.trim_start_matches(": "), SystemClock.now())?;
-        eprintln!(
+        tell!(
             "mmwallet: {url}: the broker sold nothing under order {number} (HTTP status \
             {status}){reason}; you have no new coins"
         );
@@ -243,7 +245,7 @@ impl<'a> Page<'a> {
         let mut answer = match self.post(&format!("transaction={transaction}")) {
             Ok(answer) => answer,
             Err(error) => {
-                eprintln!("mmwallet: {url}: {}; nothing was bought", chain(&error));
+                tell!("mmwallet: {url}: {}; nothing was bought", chain(&error));
                 return Ok(exit::NETWORK);
             }
         };
@@ -251,7 +253,7 @@ impl<'a> Page<'a> {
             return take_in(file, Some(url), &answer.read(FUNDS_WITHDRAWN_SIZE_MAX)?);
         }
         let (status, reason) = (answer.status, reason_in(&mut answer));
-        eprintln!(
+        tell!(
             "mmwallet: {url}: sale {transaction} did not come (HTTP status {status}){reason}; \
             nothing was bought"
         );

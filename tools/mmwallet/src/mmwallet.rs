@@ -1,30 +1,30 @@
 //! The command line of the wallet (thesis 3.4): `mmwallet receive | balance | history | get | price
 //! | answer | settle | return | credited | backup | restore | move`.
 
+mod get_args;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use get_args::{GetArgs, seconds};
 use micromint::host::{Clock, SystemClock};
 use micromint::identity::VendorId;
 use micromint::wallet::Policy;
-use micromint_console::{EXIT_OK, ToolError, command_line, finish, read_input};
+use micromint_console::{EXIT_OK, ToolError, command_line, finish};
 use mmwallet::answer::{self, AnswerArgs, SettleArgs};
 use mmwallet::broker::{self, ReturnOptions};
 use mmwallet::buy::{self, BuyOptions};
 use mmwallet::exit;
-use mmwallet::get::{self, GetOptions};
+use mmwallet::get::{self, GetOptions, Manners};
 use mmwallet::login::LoginOptions;
 use mmwallet::net::{Client, NetOptions};
-use mmwallet::settings::{DAILY_LIMIT_DEFAULT, Settings};
+use mmwallet::settings::Settings;
 use mmwallet::show;
 use mmwallet::transfer::{self, MoveArgs};
 use mmwallet::wallet_file::WalletFile;
-
-/// The largest body that `get -d` sends, in bytes.
-const BODY_SIZE_MAX: usize = 16 * 1024 * 1024;
 
 /// Fetches web pages and pays for them with MicroMint coins.
 ///
@@ -65,7 +65,8 @@ enum Command {
         json: bool,
     },
     /// Fetch a page as curl does, and pay for it if necessary.
-    #[command(after_help = exit::TABLE)]
+    // As in curl, the last of several equal options counts.
+    #[command(after_help = exit::TABLE, args_override_self = true)]
     Get(Box<GetArgs>),
     /// Show the price of a page without paying.
     Price {
@@ -88,7 +89,7 @@ enum Command {
     /// Write a backup of the wallet to a new file. Nothing can be spent from it until it is
     /// restored.
     Backup {
-        /// The file to write; it must not exist.
+        /// The file to write, which must not exist; - writes standard output.
         file: PathBuf,
     },
     /// Move the wallet to another machine, by way of a file. It can be spent from in one place
@@ -121,16 +122,26 @@ enum Command {
 
 #[derive(Args)]
 struct NetArgs {
-    /// The proxy, such as http://proxy.example:3128 or socks5://localhost:1080; an empty text uses
-    /// none [default: the environment variables HTTPS_PROXY, HTTP_PROXY and ALL_PROXY].
-    #[arg(long, value_name = "URL")]
+    /// The proxy, such as http://proxy.example:3128 or socks5://proxy.example:1080; an empty text
+    /// uses none. This machine and the hosts in NO_PROXY are always reached directly [default: the
+    /// environment variables http_proxy, HTTPS_PROXY and ALL_PROXY].
+    #[arg(short = 'x', long, value_name = "URL")]
     proxy: Option<String>,
     /// Trust the certificates in this PEM file instead of the system's.
     #[arg(long, value_name = "FILE")]
     cacert: Option<PathBuf>,
     /// The time limit for each request with its whole response.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
-    max_time: Option<u32>,
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    max_time: Option<Duration>,
+    /// The time limit for a connection [default: 30].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    connect_timeout: Option<Duration>,
+    /// Trust any certificate of this machine (localhost, 127.0.0.0/8, ::1), and of no other.
+    #[arg(short = 'k', long)]
+    insecure: bool,
+    /// Show requests and responses on standard error, without coins, keys and passwords.
+    #[arg(short, long)]
+    verbose: bool,
 }
 
 impl NetArgs {
@@ -138,7 +149,11 @@ impl NetArgs {
         Client::new(&NetOptions {
             proxy: self.proxy.as_deref().or(settings.proxy.as_deref()),
             cacert: self.cacert.as_deref().or(settings.cacert.as_deref()),
-            time_max: self.max_time.map(|seconds| Duration::from_secs(seconds.into())),
+            // As for curl, 0 is no limit.
+            time_max: self.max_time.filter(|time| !time.is_zero()),
+            connect_time_max: self.connect_timeout.filter(|time| !time.is_zero()),
+            trusts_loopback: self.insecure,
+            verbose: self.verbose,
         })
     }
 }
@@ -183,52 +198,6 @@ struct ReceiveArgs {
     give_up: Option<u64>,
     #[command(flatten)]
     login: LoginArgs,
-    #[command(flatten)]
-    net: NetArgs,
-}
-
-#[derive(Args)]
-struct GetArgs {
-    /// The URL of the page.
-    url: String,
-    /// Pay up to this price without asking, in coins [default: from the settings, or 0].
-    #[arg(long, value_name = "N")]
-    autopay: Option<u32>,
-    /// Send at most this many coins in one UTC day [default: from the settings, or 100].
-    #[arg(long, value_name = "N")]
-    daily_limit: Option<u32>,
-    /// Pay over plain http too. Others on the network can then steal the coins. http to this
-    /// machine (localhost, 127.0.0.0/8, ::1) is always allowed.
-    #[arg(long)]
-    allow_http: bool,
-    /// Write the content to this file instead of standard output.
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Print the status line and headers of the response before the content.
-    #[arg(short, long)]
-    include: bool,
-    /// Print no messages about successful payments, and no warnings about expiring coins.
-    #[arg(short, long)]
-    silent: bool,
-    /// The HTTP method [default: GET, or POST with --data].
-    #[arg(short = 'X', long, value_name = "METHOD")]
-    request: Option<String>,
-    /// Send this header; can be repeated.
-    #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = header_field)]
-    header: Vec<(String, String)>,
-    /// Send this body; @FILE reads it from a file. The method is then POST unless -X names another.
-    #[arg(short, long, value_name = "DATA")]
-    data: Option<String>,
-    /// Send the payment in a header instead of the body of a POST.
-    #[arg(long)]
-    pay_in_header: bool,
-    /// Do not wait if the vendor does not know the coins yet, because you bought them a moment ago.
-    /// Without this option the same payment is sent again for two minutes.
-    #[arg(long)]
-    no_wait: bool,
-    /// Follow at most this many redirects before paying. A payment never follows a redirect.
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    max_redirs: u32,
     #[command(flatten)]
     net: NetArgs,
 }
@@ -283,7 +252,7 @@ fn run(cli: &Cli) -> Result<u8, ToolError> {
             answer::answer(args, &net.client(&settings)?, &wallet, &settings)
         }
         Command::Settle(args) => answer::settle(args, &wallet),
-        Command::Get(args) => get(args, &wallet, &settings),
+        Command::Get(args) => get_args::run(args, &wallet, &settings),
         Command::Price { url, json, net } => {
             let args = GetOptions { url, ..unpaid() };
             get::price(&args, &net.client(&settings)?, *json)
@@ -324,37 +293,6 @@ fn receive(args: &ReceiveArgs, wallet: &WalletFile, settings: &Settings) -> Resu
     }
 }
 
-fn get(args: &GetArgs, wallet: &WalletFile, settings: &Settings) -> Result<u8, ToolError> {
-    let body = match args.data.as_deref().map(|data| (data, data.strip_prefix('@'))) {
-        None => Vec::new(),
-        Some((_, Some(path))) => read_input(Path::new(path), BODY_SIZE_MAX)?,
-        Some((data, None)) => data.as_bytes().to_vec(),
-    };
-    let method = match (&args.request, &args.data) {
-        (Some(method), _) => method.as_str(),
-        (None, Some(_)) => "POST",
-        (None, None) => "GET",
-    };
-    let options = GetOptions {
-        url: &args.url,
-        method,
-        headers: &args.header,
-        body: &body,
-        output: args.output.as_deref(),
-        include_head: args.include,
-        silent: args.silent,
-        redirects_max: args.max_redirs,
-        pay_in_header: args.pay_in_header,
-        waits: !args.no_wait,
-        policy: Policy::new(args.autopay.or(settings.autopay).unwrap_or(0))
-            .with_daily_limit(Some(
-                args.daily_limit.or(settings.daily_limit).unwrap_or(DAILY_LIMIT_DEFAULT),
-            ))
-            .with_http(args.allow_http || settings.allow_http.unwrap_or(false)),
-    };
-    get::get(&options, &args.net.client(settings)?, wallet, settings)
-}
-
 /// A plain GET that pays nothing.
 fn unpaid<'a>() -> GetOptions<'a> {
     GetOptions {
@@ -365,17 +303,12 @@ fn unpaid<'a>() -> GetOptions<'a> {
         output: None,
         include_head: false,
         silent: false,
-        redirects_max: 10,
+        redirects_max: 50,
         pay_in_header: false,
         waits: false,
         policy: Policy::new(0).with_daily_limit(Some(0)),
+        manners: Manners { follow: true, ..Manners::default() },
     }
-}
-
-/// `Name: value`.
-fn header_field(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("expected NAME: VALUE")?;
-    Ok((name.trim().to_string(), value.trim().to_string()))
 }
 
 #[cfg(test)]

@@ -6,8 +6,6 @@
 mod details;
 mod orders;
 
-use std::io::{self, Write};
-
 use serde_json::{Value, json};
 
 use micromint::identity::VendorId;
@@ -15,7 +13,7 @@ use micromint::money::coins_worth;
 use micromint::protocol::{RequestPayment, Verdict};
 use micromint::time::UnixTime;
 use micromint::wallet::{Holding, WalletState};
-use micromint_console::ToolError;
+use micromint_console::{ToolError, print_text, tell};
 
 pub use details::details;
 
@@ -259,23 +257,26 @@ pub fn warn_of_expiry(state: &WalletState, now: UnixTime, seconds: i64) {
         let (raw, balance) = (state.holdings()[holding].params.raw(), state.balance(holding));
         let count = balance.unspent + balance.in_doubt;
         if now < raw.expiration {
-            eprintln!(
+            tell!(
                 "mmwallet: warning: {count} coins of period {} expire at {}; \
                 spend them before, or return them to the broker afterwards",
-                raw.period, raw.expiration
+                raw.period,
+                raw.expiration
             );
         } else {
-            eprintln!(
+            tell!(
                 "mmwallet: warning: {count} coins of period {} have expired; return them before {} \
                 with `mmwallet return --send`, or they are lost",
-                raw.period, raw.redeem_until
+                raw.period,
+                raw.redeem_until
             );
         }
     }
 }
 
 fn print(text: &str) -> Result<(), ToolError> {
-    Ok(io::stdout().lock().write_all(text.as_bytes())?)
+    print_text(text);
+    Ok(())
 }
 
 pub(crate) fn print_json(value: &Value) -> Result<(), ToolError> {

@@ -10,7 +10,8 @@ use micromint::error::FileError;
 use micromint::host::{Clock, Directory, DiskDirectory, SystemClock, SystemEntropy};
 use micromint::money::coins;
 use micromint::wallet::{Frozen, Wallet, WalletState};
-use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, say, tell_waits};
+use micromint_console::output::{Existing, Rules};
+use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, say, tell, tell_waits};
 
 use crate::wallet_file::WalletFile;
 
@@ -31,9 +32,13 @@ pub struct MoveArgs {
 /// # Errors
 /// The file exists or cannot be written, or the wallet cannot be used.
 pub fn backup(wallet: &WalletFile, path: &Path) -> Result<u8, ToolError> {
-    let (directory, name) = parts(path)?;
-    wallet.open()?.backup(&directory, &name, SystemClock.now())?;
-    eprintln!(
+    let rules = Rules::new(Existing::Kept).uses(wallet.path(), "the wallet");
+    let output = rules.open(Some(path))?;
+    let mut wallet = wallet.open()?;
+    output.write_with(|folder, name| {
+        Ok(wallet.backup(&DiskDirectory::new(folder), name, SystemClock.now())?)
+    })?;
+    tell!(
         "mmwallet: wrote {}, a backup of the wallet as it is now; \
         coins that you spend from now on must not be spent from the backup again",
         path.display()
@@ -60,7 +65,7 @@ pub fn restore(wallet: &WalletFile, path: &Path, spendable: bool) -> Result<u8, 
     };
     let number = coins(count(backup.state()).into());
     if spendable {
-        eprintln!(
+        tell!(
             "mmwallet: {} {made}. You say that no coin was spent since: its {number} can be spent. \
             If one was, it is spent twice, and the broker finds out that it was you",
             path.display()
@@ -70,7 +75,7 @@ pub fn restore(wallet: &WalletFile, path: &Path, spendable: bool) -> Result<u8, 
             0 => String::new(),
             number => format!(", and so can those of its open orders ({number})"),
         };
-        eprintln!(
+        tell!(
             "mmwallet: {} {made}. Restoring freezes its {number}: they can only be returned to the \
             broker after their period{orders}. Some may have been spent since, and a coin that is \
             spent twice shows the broker who you are. If you are certain that none was spent, use \
@@ -78,7 +83,7 @@ pub fn restore(wallet: &WalletFile, path: &Path, spendable: bool) -> Result<u8, 
             path.display()
         );
         if !agrees("Restore and freeze?")? {
-            eprintln!("mmwallet: nothing was restored");
+            tell!("mmwallet: nothing was restored");
             return Ok(EXIT_FAILURE);
         }
     }
@@ -107,6 +112,9 @@ pub fn relocate(wallet: &WalletFile, args: &MoveArgs) -> Result<u8, ToolError> {
 }
 
 fn move_out(wallet: &WalletFile, path: &Path) -> Result<u8, ToolError> {
+    if path == Path::new("-") {
+        return Err("a wallet cannot be moved to standard output: --out needs a file".into());
+    }
     let (directory, name) = parts(path)?;
     let mut open = wallet.open()?;
     let moved = open.move_out(&directory, &name, &SystemEntropy, SystemClock.now());
@@ -144,7 +152,7 @@ fn move_in(wallet: &WalletFile, path: &Path) -> Result<u8, ToolError> {
     say!("moved {number} into {}", wallet.path().display());
     // It is marked as used, and holds keys.
     if let Err(error) = from.remove(&from_name).map_err(FileError::on("remove", path)) {
-        eprintln!("mmwallet: warning: {error}; nothing can be spent from it, remove it yourself");
+        tell!("mmwallet: warning: {error}; nothing can be spent from it, remove it yourself");
     }
     Ok(EXIT_OK)
 }

@@ -14,6 +14,7 @@ use crate::till::SyncMode;
 use crate::toml_file::{Number, OneOrMany, Parsed, TomlError, TomlText};
 use crate::vendor::cors::CorsPolicy;
 use crate::vendor::origin::PublicRoot;
+use crate::vendor::page::{LANGUAGE_DEFAULT, Page};
 
 /// The keys, in the order of the reference.
 #[derive(Deserialize)]
@@ -31,8 +32,10 @@ struct VendorFile {
     owners: Option<Parsed<OwnersFiles>>,
     description: Option<String>,
     page: Option<Parsed<FilePath>>,
+    language: Option<String>,
+    login: Option<String>,
     cors_origins: Option<OneOrMany<String>>,
-    price_list: Option<String>,
+    prices: Option<Parsed<FilePath>>,
 }
 
 /// A path that is not empty.
@@ -94,14 +97,20 @@ impl FromStr for Sync {
     }
 }
 
-/// Parses the file at `path`. Returns the configuration and the path of its page, which is not
-/// read.
-pub(super) fn read(text: &str, path: &Path) -> Result<(VendorConfig, Option<PathBuf>), TomlError> {
+/// A page of the vendor's own, which is not read yet.
+pub(super) struct OwnPage {
+    pub(super) path: PathBuf,
+    /// The language of the page for clients that prefer no other.
+    pub(super) language: String,
+}
+
+/// Parses the file at `path`. Returns the configuration and the page that it names, if it does.
+pub(super) fn read(text: &str, path: &Path) -> Result<(VendorConfig, Option<OwnPage>), TomlError> {
     let folder = path.parent().unwrap_or(Path::new(""));
     read_text(text, folder).map_err(|error| error.in_file(path))
 }
 
-fn read_text(text: &str, folder: &Path) -> Result<(VendorConfig, Option<PathBuf>), TomlError> {
+fn read_text(text: &str, folder: &Path) -> Result<(VendorConfig, Option<OwnPage>), TomlError> {
     let text = TomlText::parse(text)?;
     let file: VendorFile = text.read()?;
     let sync = file.sync_mode(&text)?;
@@ -124,11 +133,22 @@ fn read_text(text: &str, folder: &Path) -> Result<(VendorConfig, Option<PathBuf>
     if let Some(owners) = file.owners {
         config = config.with_owners_required(owners.0 == OwnersFiles::Required);
     }
-    if let Some(place) = file.price_list {
-        config = config.with_price_list(place);
+    if let Some(prices) = file.prices {
+        config = config.with_prices(at(prices));
+    }
+    if let Some(place) = file.login {
+        config = config.with_login(place);
     }
     config.check().map_err(|error| text.fault_in(error.key, error.index, error.reason))?;
-    Ok((config, file.page.map(at)))
+    if let Some(path) = file.page.map(at) {
+        let language = file.language.unwrap_or_else(|| LANGUAGE_DEFAULT.to_string());
+        return Ok((config, Some(OwnPage { path, language })));
+    }
+    if let Some(language) = file.language {
+        let page = Page::shipped(&language).map_err(|reason| text.fault("language", reason))?;
+        config = config.with_page(page);
+    }
+    Ok((config, None))
 }
 
 impl VendorFile {
@@ -166,7 +186,6 @@ impl VendorFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vendor::page::Page;
 
     const GOOD: &str = "\
 vendor-id = \"news.example\"
@@ -195,7 +214,7 @@ till = \"/var/till\"
         let text = format!(
             "{}origins = \"http://news.example:8080\"\nsync = \"interval\"\nsync-interval = 250\n\
              receipt-time = 60\nreceipt-secret = \"secret\"\ncap = 0x10\ndescription = 'a \"b\"'\n\
-             cors-origins = [\"https://app.example\"]\nprice-list = \"/prices?a\"\n",
+              login = \"/login\"\ncors-origins = [\"https://app.example\"]\nprices = \"prices.toml\"\n",
             GOOD.replace(
                 "origins = [\"https://news.example\", \"https://www.news.example\"]\n",
                 ""
@@ -208,12 +227,12 @@ till = \"/var/till\"
         assert_eq!(config.sync(), SyncMode::Interval(250));
         assert_eq!(config.receipt_secret(), Path::new("/etc/micromint/secret"));
         assert_eq!((config.receipt_seconds(), config.cap()), (60, Some(16)));
-        assert_eq!(config.description(), "a \"b\"");
+        assert_eq!((config.description(), config.login()), ("a \"b\"", Some("/login")));
         assert_eq!(
             config.cors(),
             &CorsPolicy::Listed(vec!["https://app.example".parse().unwrap()])
         );
-        assert_eq!(config.price_list(), Some("/prices?a"));
+        assert_eq!(config.prices(), Some(Path::new("/etc/micromint/prices.toml")));
         assert_eq!(parse(&format!("{GOOD}cors-origins = \"*\"")).unwrap().cors(), &CorsPolicy::Any);
         assert_eq!(parse(GOOD).unwrap().cors(), &CorsPolicy::Site);
         assert_eq!(parse(&format!("{GOOD}cap = 0")).unwrap().cap(), None);
@@ -231,8 +250,13 @@ till = \"/var/till\"
         std::fs::write(&path, format!("{GOOD}page = \"page.html\"\n")).unwrap();
         let error = VendorConfig::load(&path).unwrap_err().to_string();
         assert!(error.contains("page.html: page: cannot be read"), "{error}");
-        std::fs::write(folder.path().join("page.html"), "{{ message }}").unwrap();
+        std::fs::write(folder.path().join("page.fr.html"), "{{ price }}").unwrap();
         assert_ne!(VendorConfig::load(&path).unwrap().page(), &Page::default());
+        let french = format!("{GOOD}page = \"page.html\"\nlanguage = \"fr\"\n");
+        std::fs::write(&path, french).unwrap();
+        VendorConfig::load(&path).unwrap();
+        std::fs::write(&path, format!("{GOOD}language = \"de\"\n")).unwrap();
+        assert_eq!(VendorConfig::load(&path).unwrap().page(), &Page::shipped("de").unwrap());
         std::fs::write(&path, GOOD).unwrap();
         assert_eq!(VendorConfig::load(&path).unwrap().page(), &Page::default());
     }
@@ -272,7 +296,15 @@ till = \"/var/till\"
                 with("sync = \"interval\"\nsync-interval = 60001"),
                 "vendor.toml:6:17: sync-interval: expected a number from 1 to 60000, found 60001",
             ),
-            (with("description = \"\\n\""), "description: expected at most 256 printable"),
+            (
+                with("description = \"\\n\""),
+                "vendor.toml:5:15: description: expected at most 256 bytes of printable characters",
+            ),
+            (with("login = \"a\""), "vendor.toml:5:9: login: expected a path or a URL"),
+            (
+                with("language = \"fr\""),
+                "vendor.toml:5:12: language: expected one of en, de, ar, or a page of your own",
+            ),
             (
                 with("owners = \"yes\""),
                 "vendor.toml:5:10: owners: expected \"optional\" or \"required\", found \"yes\"",
@@ -292,11 +324,8 @@ till = \"/var/till\"
                 with("cors-origins = 1"),
                 "cors-origins: invalid type: integer `1`, expected a string or an array",
             ),
-            (
-                with("price-list = \"prices\""),
-                "vendor.toml:5:14: price-list: expected a path or a URL",
-            ),
-            (with("price-list = \"/a b\""), "price-list: expected a path or a URL"),
+            (with("prices = \"\""), "vendor.toml:5:10: prices: expected a path, found \"\""),
+            (with("price-list = \"/prices\""), "vendor.toml:5:1: unknown key `price-list`"),
             (
                 GOOD.replace("news.example\"\norigins", "News.example\"\norigins"),
                 "vendor.toml:1:13: vendor-id: expected",

@@ -1,5 +1,9 @@
 //! A place that a request passed, and which of several places decides.
 
+use std::sync::Arc;
+
+use crate::vendor::preview::Preview;
+use crate::vendor::prices::ListPrice;
 use crate::vendor::request::Place;
 
 /// A place that a request passed: its price and settings, evaluated for this request.
@@ -15,6 +19,8 @@ pub struct Passed {
     pub is_dry_run: bool,
     /// See [`Place::charges_redirects`].
     pub charges_redirects: bool,
+    /// See [`Place::preview`].
+    pub preview: Option<Arc<Preview>>,
 }
 
 /// How much a place asks. A price that is only rehearsed is less than any real one.
@@ -37,6 +43,20 @@ impl Passed {
         Rank::new(self.price, self.is_dry_run)
     }
 
+    /// This place for a request about whose page the price list says `listed`. The higher price
+    /// holds; what an entry says about receipts and redirects holds before the place's own settings.
+    #[must_use]
+    pub fn with_list_price(self, listed: Option<ListPrice>) -> Passed {
+        let Some(listed) = listed else { return self };
+        Passed {
+            price: self.price.max(listed.coins),
+            receipt_path: listed.receipt_path.map(String::into_bytes).or(self.receipt_path),
+            charges_redirects: listed.charges_redirects.unwrap_or(self.charges_redirects),
+            preview: listed.preview.or(self.preview),
+            ..self
+        }
+    }
+
     /// Its settings, as the paywall reads them.
     pub fn place(&self) -> Place<'_> {
         Place {
@@ -44,6 +64,7 @@ impl Passed {
             free_views: self.free_views,
             is_dry_run: self.is_dry_run,
             charges_redirects: self.charges_redirects,
+            preview: self.preview.as_ref(),
         }
     }
 }

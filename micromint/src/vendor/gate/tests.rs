@@ -13,7 +13,7 @@ use crate::scheme::BASE64URL;
 use crate::testing::{ObviousMint, params_with};
 use crate::till::tests::HandClock;
 use crate::vendor::request::Request;
-use crate::vendor::{Answer, Vendor};
+use crate::vendor::{Answer, ListPrice, Preview, Vendor};
 
 struct Site {
     _folder: tempfile::TempDir,
@@ -144,6 +144,36 @@ fn the_highest_price_counts_and_of_equal_ones_the_first() {
     let closing = close(&mut visit, 200).unwrap();
     let cookie = closing.changes.add.iter().find(|(name, _)| *name == "Set-Cookie").unwrap();
     assert!(cookie.1.contains("Path=/a/") || !cookie.1.contains("/b/"), "{cookie:?}");
+}
+
+#[test]
+fn the_price_list_makes_a_place_dearer_and_says_what_it_sells() {
+    let place = Passed {
+        receipt_path: Some(b"/a/".to_vec()),
+        free_views: 3,
+        is_dry_run: true,
+        charges_redirects: true,
+        ..priced(2)
+    };
+    assert_eq!(place.clone().with_list_price(None), place);
+    let listed = ListPrice { coins: 3, ..ListPrice::default() };
+    assert_eq!(
+        place.clone().with_list_price(Some(listed)),
+        Passed { price: 3, ..place.clone() },
+        "what the list does not say, the place says"
+    );
+    let preview = Some(Arc::new(Preview::new("title", "teaser").unwrap()));
+    let listed = ListPrice {
+        coins: 0,
+        receipt_path: Some("/b".to_string()),
+        charges_redirects: Some(false),
+        preview: preview.clone(),
+    };
+    assert_eq!(
+        place.clone().with_list_price(Some(listed)),
+        Passed { receipt_path: Some(b"/b".to_vec()), charges_redirects: false, preview, ..place },
+        "an exception to the list is none to the place"
+    );
 }
 
 #[test]

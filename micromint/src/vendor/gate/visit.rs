@@ -179,6 +179,8 @@ pub struct Visit {
     original: Option<RequestBuf>,
     /// What became of the charge, once the head of the response was made.
     became: Option<RequestOutcome>,
+    /// The site sends an error page of its own in place of the answer's body.
+    has_error_page: bool,
 }
 
 // ---- the places it passes
@@ -312,9 +314,6 @@ impl Visit {
             false => vendor.look(request),
         };
         let decided = match look {
-            Look::Decided((Decision::Serve(serve), _)) if serve == Serve::default() => {
-                return Asked::Free;
-            }
             Look::Decided(decided) => decided,
             Look::NeedsBody { size_max } => return Asked::NeedsBody { size_max },
             Look::Pending(pending) if thread == Thread::Blocking => pending.wait(),
@@ -326,6 +325,11 @@ impl Visit {
                 }
             },
         };
+        if let (Decision::Serve(serve), _) = &decided
+            && *serve == Serve::default()
+        {
+            return Asked::Free;
+        }
         self.keep(decided, || RequestBuf::from(request));
         Asked::Decided
     }
@@ -402,6 +406,12 @@ impl Visit {
         };
         self.stage = stage;
         action
+    }
+
+    /// Whether the site sends an error page of its own in place of the answer's body. Its head then
+    /// lacks the fields that describe the body.
+    pub fn set_error_page(&mut self, has_error_page: bool) {
+        self.has_error_page = has_error_page;
     }
 
     /// Lines for the server's log about the decision.
@@ -513,7 +523,11 @@ impl Visit {
             return None;
         }
         if let Some(answer) = self.answer() {
-            let (changes, outcome) = (answer.head(values).into_owned(), answer.outcome);
+            let changes = match self.has_error_page {
+                true => answer.head_of_error_page(values),
+                false => answer.head(values),
+            };
+            let (changes, outcome) = (changes.into_owned(), answer.outcome);
             self.became = Some(outcome);
             return Some(Closing { changes, reversal: None });
         }

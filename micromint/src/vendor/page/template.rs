@@ -1,9 +1,9 @@
-//! Templates: text with placeholders `{{ name }}`, and parts `{{#name}} … {{/name}}` that are
-//! printed only if the name has a value.
+//! Templates: text with placeholders `{{ name }}`, parts `{{#name}} … {{/name}}` that are printed
+//! only if the name has a value, and parts `{{^name}} … {{/name}}` that are printed only if not.
 //!
 //! Input: the text of a template and the names that it may use. Output: the text with values filled
 //! in. The invariant: values are escaped for HTML text and quoted attributes, and appear nowhere
-//! else; only the one raw name is inserted as markup.
+//! else. The one name whose value is a style, and is not escaped, appears only in a style.
 
 /// The deepest nesting of parts.
 const DEPTH_MAX: usize = 8;
@@ -23,31 +23,48 @@ enum Piece {
     Value(usize),
     /// The value of this number, not escaped.
     Raw(usize),
-    /// If the value of the first number is empty, continue at the piece of the second.
-    Part(usize, usize),
+    /// If the value of this number is empty, or if it is not, continue at the piece `end`.
+    Part {
+        number: usize,
+        skipped_if_empty: bool,
+        end: usize,
+    },
+}
+
+/// Where a placeholder stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Context {
+    /// In text or in a quoted attribute.
+    Text,
+    Style,
+    /// Where a value cannot be escaped: in a script, in a comment, unquoted in a tag.
+    Other,
 }
 
 /// The text is not a valid template.
 #[derive(Debug)]
 pub(super) struct TemplateError {
-    /// The line, counted from 1.
-    pub(super) line: usize,
+    /// The line and the column, counted from 1.
+    pub(super) place: (usize, usize),
     /// What is wrong.
     pub(super) reason: String,
 }
 
 impl Template {
-    /// Parses a template that may use `names`; `raw` must appear exactly once.
+    /// Parses a template that may use `names`. The value of the name `style` is a style.
     ///
     /// # Errors
     /// A placeholder is not closed, unknown or in a position where it cannot be escaped; a part is
-    /// not closed; `raw` is absent or repeated.
-    pub(super) fn parse(text: &str, names: &[&str], raw: &str) -> Result<Template, TemplateError> {
+    /// not closed.
+    pub(super) fn parse(
+        text: &str,
+        names: &[&str],
+        style: &str,
+    ) -> Result<Template, TemplateError> {
         let mut reader = Reader { text, at: 0, pieces: Vec::new(), open: Vec::new() };
-        let mut has_raw = false;
-        while let Some(tag) = reader.next_tag()? {
+        while let Some((tag, context)) = reader.next_tag()? {
             let (kind, name) = match tag.as_bytes().first() {
-                Some(kind @ (b'#' | b'/')) => (*kind, tag[1..].trim()),
+                Some(kind @ (b'#' | b'^' | b'/')) => (*kind, tag[1..].trim()),
                 _ => (b' ', tag),
             };
             let number = names.iter().position(|known| *known == name).ok_or_else(|| {
@@ -56,25 +73,26 @@ impl Template {
                     names.join(", ")
                 ))
             })?;
+            if (context == Context::Style) != (name == style) || context == Context::Other {
+                return Err(reader.wrong(match name == style {
+                    true => format!("expected {{{{ {style} }}}} in a <style> element only"),
+                    false => "a placeholder in a style, a script, a comment or an unquoted \
+                              attribute cannot be escaped"
+                        .to_string(),
+                }));
+            }
             match kind {
-                b'#' => reader.begin(number)?,
+                b'#' | b'^' => reader.begin(number, kind == b'#')?,
                 b'/' => reader.end(number, name)?,
-                _ if name == raw && has_raw => {
-                    return Err(reader.wrong(format!("expected {{{{ {raw} }}}} once")));
-                }
-                _ if name == raw => {
-                    has_raw = true;
-                    reader.pieces.push(Piece::Raw(number));
-                }
+                _ if name == style => reader.pieces.push(Piece::Raw(number)),
                 _ => reader.pieces.push(Piece::Value(number)),
             }
+            reader.skip_tag();
         }
-        if let Some((number, _)) = reader.open.last() {
-            let name = names.get(*number).unwrap_or(&"");
+        if let Some((number, piece)) = reader.open.pop() {
+            let name = names.get(number).unwrap_or(&"");
+            reader.at = piece.1;
             return Err(reader.wrong(format!("{{{{#{name}}}}} is not closed by {{{{/{name}}}}}")));
-        }
-        if !has_raw {
-            return Err(reader.wrong(format!("expected {{{{ {raw} }}}} once")));
         }
         let text_len = text.len();
         Ok(Template { pieces: reader.pieces, text_len })
@@ -91,8 +109,11 @@ impl Template {
                 Piece::Text(text) => filled.push_str(text),
                 Piece::Value(number) => push_escaped(&mut filled, value(*number)),
                 Piece::Raw(number) => filled.push_str(value(*number)),
-                Piece::Part(number, end) if value(*number).is_empty() => at = *end,
-                Piece::Part(..) => {}
+                Piece::Part { number, skipped_if_empty, end } => {
+                    if value(*number).is_empty() == *skipped_if_empty {
+                        at = *end;
+                    }
+                }
             }
         }
         filled
@@ -103,13 +124,15 @@ struct Reader<'a> {
     text: &'a str,
     at: usize,
     pieces: Vec<Piece>,
-    /// The open parts: the number of the value, and the index of the piece that opened the part.
-    open: Vec<(usize, usize)>,
+    /// The open parts: the number of the value, the index of the piece that opened the part, and
+    /// where that is in the text.
+    open: Vec<(usize, (usize, usize))>,
 }
 
 impl<'a> Reader<'a> {
-    /// The content of the next pair of braces; the text before it becomes a piece.
-    fn next_tag(&mut self) -> Result<Option<&'a str>, TemplateError> {
+    /// The content of the next pair of braces, and where it stands; the text before it becomes a
+    /// piece. The position stays at the braces, for errors.
+    fn next_tag(&mut self) -> Result<Option<(&'a str, Context)>, TemplateError> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let Some(opening) = rest.find("{{") else {
             self.push_text(rest);
@@ -120,13 +143,13 @@ impl<'a> Reader<'a> {
         self.at += opening;
         let closing =
             rest[opening..].find("}}").ok_or_else(|| self.wrong("{{ is not closed".to_string()))?;
-        if self.is_unescapable() {
-            let reason = "a placeholder in a style, a script, a comment or an unquoted attribute \
-                          cannot be escaped";
-            return Err(self.wrong(reason.to_string()));
-        }
-        self.at += closing + 2;
-        Ok(Some(rest[opening + 2..opening + closing].trim()))
+        Ok(Some((rest[opening + 2..opening + closing].trim(), self.context())))
+    }
+
+    /// Goes on after the pair of braces at the position.
+    fn skip_tag(&mut self) {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        self.at += rest.find("}}").map_or(rest.len(), |closing| closing + 2);
     }
 
     fn push_text(&mut self, text: &str) {
@@ -135,21 +158,21 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn begin(&mut self, number: usize) -> Result<(), TemplateError> {
+    fn begin(&mut self, number: usize, skipped_if_empty: bool) -> Result<(), TemplateError> {
         if self.open.len() == DEPTH_MAX {
             return Err(self.wrong(format!("parts are nested more than {DEPTH_MAX} deep")));
         }
-        self.open.push((number, self.pieces.len()));
-        self.pieces.push(Piece::Part(number, usize::MAX));
+        self.open.push((number, (self.pieces.len(), self.at)));
+        self.pieces.push(Piece::Part { number, skipped_if_empty, end: usize::MAX });
         Ok(())
     }
 
     fn end(&mut self, number: usize, name: &str) -> Result<(), TemplateError> {
         let after = self.pieces.len();
         match self.open.pop() {
-            Some((begun, piece)) if begun == number => {
-                if let Some(part) = self.pieces.get_mut(piece) {
-                    *part = Piece::Part(number, after);
+            Some((begun, (piece, _))) if begun == number => {
+                if let Some(Piece::Part { end, .. }) = self.pieces.get_mut(piece) {
+                    *end = after;
                 }
                 Ok(())
             }
@@ -157,30 +180,37 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether the current position is neither in text nor in the quoted value of an attribute.
-    fn is_unescapable(&self) -> bool {
+    /// Where the position is.
+    fn context(&self) -> Context {
         let before = self.text.get(..self.at).unwrap_or_default().to_ascii_lowercase();
         let last = |what: &str| before.rfind(what);
         let is_within =
             |open: &str, close: &str| last(open).is_some_and(|at| last(close) < Some(at));
-        if is_within("<style", "</style")
-            || is_within("<script", "</script")
-            || is_within("<!--", "-->")
-        {
-            return true;
+        if is_within("<!--", "-->") || is_within("<script", "</script") {
+            return Context::Other;
         }
         // In a tag: an odd number of one kind of quotes has been opened since its `<`.
-        match (last("<"), last(">")) {
-            (Some(opened), closed) if closed.is_none_or(|closed| closed < opened) => {
-                !is_quoted(before.get(opened..).unwrap_or_default())
-            }
-            _ => false,
+        let is_in_tag = match (last("<"), last(">")) {
+            (Some(opened), closed) => closed.is_none_or(|closed| closed < opened),
+            (None, _) => false,
+        };
+        if is_in_tag && !is_quoted(last("<").and_then(|at| before.get(at..)).unwrap_or_default()) {
+            return Context::Other;
+        }
+        match is_within("<style", "</style") {
+            true if is_in_tag => Context::Other,
+            true => Context::Style,
+            false => Context::Text,
         }
     }
 
     fn wrong(&self, reason: String) -> TemplateError {
         let before = self.text.get(..self.at).unwrap_or_default();
-        TemplateError { line: before.matches('\n').count() + 1, reason }
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        TemplateError {
+            place: (before.matches('\n').count() + 1, line.chars().count() + 1),
+            reason,
+        }
     }
 }
 
@@ -215,7 +245,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Template, TemplateError> {
-        Template::parse(text, &["a", "b", "raw"], "raw")
+        Template::parse(text, &["a", "b", "style"], "style")
     }
 
     fn filled(text: &str, values: [&str; 3]) -> String {
@@ -223,50 +253,56 @@ mod tests {
     }
 
     #[test]
-    fn values_are_escaped_and_the_raw_one_is_not() {
-        let found = filled("<i title='{{a}}'>{{ a }}</i>{{raw}}", ["<&\"'>", "", "<b>"]);
-        assert_eq!(found, "<i title='&lt;&amp;&quot;&#39;&gt;'>&lt;&amp;&quot;&#39;&gt;</i><b>");
+    fn values_are_escaped_and_a_style_is_not() {
+        let found =
+            filled("<style>{{style}}</style><i title='{{a}}'>{{ a }}</i>", ["<&\"'>", "", "a>b"]);
         assert_eq!(
-            filled("{{raw}}{ }} {{a}}", ["{{b}}", "x", ""]),
-            "{ }} {{b}}",
+            found,
+            "<style>a>b</style><i title='&lt;&amp;&quot;&#39;&gt;'>&lt;&amp;&quot;&#39;&gt;</i>"
+        );
+        assert_eq!(
+            filled("{{b}}{ }} {{a}}", ["x", "{{a}}", ""]),
+            "{{a}}{ }} x",
             "values are not read again"
         );
     }
 
     #[test]
-    fn parts_stand_where_there_is_a_value() {
-        let text = "{{raw}}{{#a}}A{{ a }}{{#b}}B{{b}}{{/b}}a{{/a}}.";
+    fn parts_appear_with_a_value_or_without_one() {
+        let text = "{{#a}}A{{ a }}{{#b}}B{{b}}{{/b}}{{^b}}-{{/b}}a{{/a}}{{^a}}none{{/a}}.";
         assert_eq!(filled(text, ["1", "2", ""]), "A1B2a.");
-        assert_eq!(filled(text, ["1", "", ""]), "A1a.");
-        assert_eq!(filled(text, ["", "2", ""]), ".");
+        assert_eq!(filled(text, ["1", "", ""]), "A1-a.");
+        assert_eq!(filled(text, ["", "2", ""]), "none.");
     }
 
     #[test]
-    fn faults_have_a_line_and_a_reason() {
-        let deep = format!("{{{{raw}}}}{}", "{{#a}}".repeat(DEPTH_MAX + 1));
-        for (text, line, says) in [
-            ("", 1, "expected {{ raw }} once"),
-            ("{{raw}}\n{{raw}}", 2, "expected {{ raw }} once"),
-            ("{{raw}}\n\n{{ c }}", 3, "unknown placeholder \"c\""),
-            ("{{raw}}{{ }}", 1, "unknown placeholder \"\""),
-            ("{{raw}}\n{{ a", 2, "{{ is not closed"),
-            ("{{raw}}{{#a}}", 1, "{{#a}} is not closed"),
-            ("{{raw}}{{/a}}", 1, "{{/a}} does not close"),
-            ("{{raw}}{{#a}}{{#b}}{{/a}}{{/b}}", 1, "{{/a}} does not close"),
-            (&deep, 1, "nested more than 8 deep"),
-            ("{{raw}}<style>\n{{a}}</style>", 2, "cannot be escaped"),
-            ("{{raw}}<SCRIPT>{{a}}</SCRIPT>", 1, "cannot be escaped"),
-            ("<!-- {{raw}} -->", 1, "cannot be escaped"),
-            ("{{raw}}<a href={{a}}>", 1, "cannot be escaped"),
-            ("{{raw}}<a href=\"x\" {{a}}>", 1, "cannot be escaped"),
+    fn mistakes_have_a_place_and_a_reason() {
+        let deep = "{{#a}}".repeat(DEPTH_MAX + 1);
+        for (text, place, says) in [
+            ("\n\n\u{fc} {{ c }}", (3, 3), "unknown placeholder \"c\""),
+            ("{{ }}", (1, 1), "unknown placeholder \"\""),
+            ("\n{{ a", (2, 1), "{{ is not closed"),
+            (" {{#a}}", (1, 2), "{{#a}} is not closed"),
+            ("x{{/a}}", (1, 2), "{{/a}} does not close"),
+            ("{{#a}}{{#b}}{{/a}}{{/b}}", (1, 13), "{{/a}} does not close"),
+            (&deep, (1, 49), "nested more than 8 deep"),
+            ("<style>\n{{a}}</style>", (2, 1), "cannot be escaped"),
+            ("<SCRIPT>{{a}}</SCRIPT>", (1, 9), "cannot be escaped"),
+            ("<!-- {{a}} -->", (1, 6), "cannot be escaped"),
+            ("<!-- <style>{{style}} -->", (1, 13), "in a <style> element only"),
+            ("<a href={{a}}>", (1, 9), "cannot be escaped"),
+            ("<a href=\"x\" {{a}}>", (1, 13), "cannot be escaped"),
+            ("{{style}}", (1, 1), "expected {{ style }} in a <style> element only"),
+            ("<a style=\"{{style}}\">", (1, 11), "in a <style> element only"),
+            ("<style {{style}}></style>", (1, 8), "in a <style> element only"),
         ] {
             let error = parse(text).unwrap_err();
-            assert!(error.line == line && error.reason.contains(says), "{text:?}: {error:?}");
+            assert!(error.place == place && error.reason.contains(says), "{text:?}: {error:?}");
         }
         for good in [
-            "{{raw}}<style>a{}</style>{{a}}",
-            "{{raw}}<a href=\"{{a}}\" title='\"{{b}}'>",
-            "{{raw}}<!-- x -->{{a}}",
+            "<style>a{}{{style}}</style>{{a}}",
+            "<a href=\"{{a}}\" title='\"{{b}}'>",
+            "<!-- x -->{{a}}",
         ] {
             assert!(parse(good).is_ok(), "{good}");
         }

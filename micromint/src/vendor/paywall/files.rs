@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, Permissions, set_permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::FileError;
 use crate::host::DiskDirectory;
@@ -13,6 +14,7 @@ use crate::vendor::accepted::Accepted;
 use crate::vendor::config::VendorConfig;
 use crate::vendor::config_error::ConfigError;
 use crate::vendor::lists::file_name;
+use crate::vendor::prices::Prices;
 
 /// Reads the periods and the broker's lists, as a test that they can be read. Returns a line if no
 /// period is valid or will be soon, and one for each period that has not ended and has no owners
@@ -23,6 +25,7 @@ pub(super) fn warnings(config: &VendorConfig, now: UnixTime) -> Result<Vec<Strin
     let mut warnings: Vec<String> = checker.period_warning(now).into_iter().collect();
     let periods = checker.without_owners(now);
     warnings.extend(periods.iter().map(|period| without_owners(config, period)));
+    warnings.extend_from_slice(config.page().warnings());
     Ok(warnings)
 }
 
@@ -35,6 +38,15 @@ fn without_owners(config: &VendorConfig, period: &Period) -> String {
         path.display(),
         config.vendor()
     )
+}
+
+/// Reads the price list, if the configuration names one.
+pub(in crate::vendor) fn open_prices(
+    config: &VendorConfig,
+    now: UnixTime,
+) -> Result<Option<Arc<Prices>>, ConfigError> {
+    let Some(path) = config.prices() else { return Ok(None) };
+    Ok(Some(Arc::new(Prices::open_on_disk(path, config.origins(), now)?)))
 }
 
 /// Creates the directory of the till with mode 0700, and its missing parents with mode 0755, so that

@@ -25,6 +25,7 @@ use crate::vendor::charge::Taken;
 use crate::vendor::check::{Checker, Refused};
 use crate::vendor::conditions::Withheld;
 use crate::vendor::decision::{Answer, Decision, Serve};
+use crate::vendor::page::Summary;
 use crate::vendor::request::Request;
 use crate::vendor::stripped::stripped_headers;
 
@@ -310,7 +311,8 @@ impl Paywall {
         let offer = self.offer(ask);
         let challenge =
             self.challenger.issue(&offer, ask.now, is_authorized_otherwise(ask.request));
-        answer::payment_required(&offer, &challenge, ask.request, refused, self.config.page())
+        let summary = Summary::default();
+        answer::payment_required(&offer, &challenge, ask.request, refused, summary, &self.config)
     }
 }
 

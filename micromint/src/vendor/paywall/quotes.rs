@@ -74,7 +74,7 @@ impl Paywall {
     pub(super) fn quoted(&self, request: &Request<'_>, carrier: Carrier<'_>) -> Quoted {
         let Some(asked) = plain_question(request, carrier) else { return Quoted::Never };
         let now = self.clock.now();
-        if self.accepted.is_due(now) {
+        if self.accepted.is_due(now) || self.waits_for_prices() {
             return Quoted::Never;
         }
         let checker = self.accepted.current();
@@ -115,7 +115,7 @@ pub(super) struct Question {
 }
 
 /// Everything that the answer depends on; `None` if that is more than the page, its price and the
-/// preferred form.
+/// preferred form and language.
 fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>> {
     let is_plain = carrier == Carrier::None
         && matches!(request.method, b"GET" | b"HEAD")
@@ -132,15 +132,20 @@ fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>
     writer.u32(request.price);
     writer.u8(request.is_https.into()).u8(request.host.is_some().into());
     writer.u32(request.port.map_or(0, |port| u32::from(port) + 1));
-    // The lengths keep different fields from producing the same bytes.
-    let mut push = |field: &[u8]| {
-        writer.u64(field.len() as u64).bytes(field);
+    // The kinds and lengths keep different fields from producing the same bytes.
+    let mut push = |kind: u8, field: &[u8]| {
+        writer.u8(kind).u64(field.len() as u64).bytes(field);
     };
-    push(request.target);
-    push(host);
+    push(0, request.target);
+    push(0, host);
+    let preview = request.place.preview;
+    push(0, preview.map_or("", |preview| preview.title()).as_bytes());
+    push(0, preview.map_or("", |preview| preview.teaser()).as_bytes());
     for (name, value) in request.headers {
         match name.len() {
-            6 if name.eq_ignore_ascii_case(b"accept") => push(value),
+            6 if name.eq_ignore_ascii_case(b"accept") => push(1, value),
+            15 if name.eq_ignore_ascii_case(b"accept-language") => push(2, value),
+            14 if name.eq_ignore_ascii_case(b"accept-payment") => push(3, b""),
             // Scripts of other sites, and users whom the site itself authenticates.
             6 if name.eq_ignore_ascii_case(b"origin") => return None,
             13 if name.eq_ignore_ascii_case(b"authorization") => return None,
@@ -162,6 +167,7 @@ mod tests {
     use crate::testing::params_with;
     use crate::till::tests::HandClock;
     use crate::vendor::config::VendorConfig;
+    use crate::vendor::preview::Preview;
     use crate::vendor::request::Place;
 
     /// The description of the vendor of [`paywall`], to be searched for in a body.
@@ -256,16 +262,18 @@ mod tests {
     type Field = (&'static [u8], &'static [u8]);
     /// Scheme, host and port of the request.
     type Host = (bool, Option<&'static str>, Option<u16>);
-    /// Method, target, host, headers, price, whether a dry run, seconds to pass.
-    type Asked = (&'static str, &'static str, Host, Vec<Field>, u32, bool, i64);
+    /// Method, target, host, headers, price, whether a dry run, whether a preview, seconds to pass.
+    type Asked = (&'static str, &'static str, Host, Vec<Field>, u32, bool, bool, i64);
 
     prop_compose! {
         fn field()(
             name in prop::sample::select(vec![
-                "Accept", "accept", "Cookie", "Origin", "Authorization", "X-Any",
+                "Accept", "accept", "Accept-Language", "Accept-Payment", "Cookie", "Origin",
+                "Authorization", "X-Any",
             ]),
             value in prop::sample::select(vec![
-                "text/html", "*/*", "application/json", "https://news.example", "a=b", "",
+                "text/html", "*/*", "application/json", "https://news.example", "a=b", "", "de",
+                "ar-EG",
             ]),
         ) -> Field {
             (name.as_bytes(), value.as_bytes())
@@ -285,12 +293,13 @@ mod tests {
                 ])),
                 prop::option::of(prop::sample::select(vec![80, 443, 8080])),
             ),
-            headers in prop::collection::vec(field(), 0..3),
+            headers in prop::collection::vec(field(), 0..4),
             price in 0u32..3,
             is_dry_run in prop::bool::weighted(0.1),
+            has_preview in any::<bool>(),
             seconds in -200i64..200,
         ) -> Asked {
-            (method, target, host, headers, price, is_dry_run, seconds)
+            (method, target, host, headers, price, is_dry_run, has_preview, seconds)
         }
     }
 
@@ -303,8 +312,10 @@ mod tests {
         ) {
             let clock = HandClock::at(BETWEEN);
             let asked_often = paywall(&clock);
+            let preview = Arc::new(Preview::new("title", "teaser").unwrap());
             for question in &questions {
-                let (method, target, host, headers, price, is_dry_run, seconds) = question;
+                let (method, target, host, headers, price, is_dry_run, has_preview, seconds) =
+                    question;
                 let (is_https, host, port) = host;
                 clock.pass(*seconds);
                 let request = Request {
@@ -313,7 +324,11 @@ mod tests {
                     host: host.map(str::as_bytes),
                     port: *port,
                     price: *price,
-                    place: Place { is_dry_run: *is_dry_run, ..Place::default() },
+                    place: Place {
+                        is_dry_run: *is_dry_run,
+                        preview: has_preview.then_some(&preview),
+                        ..Place::default()
+                    },
                     ..page(target, headers)
                 };
                 prop_assert_eq!(

@@ -4,6 +4,7 @@
 mod cgi;
 mod kill;
 mod orders;
+mod outputs;
 mod redeem;
 mod sell;
 mod wallet;

@@ -39,6 +39,9 @@ fn a_sale_that_cannot_be_written_is_not_made() {
         place.error("mmbroker withdraw --user alice --sets 1 -o there").contains("there exists")
     );
     let error = place.error("mmbroker withdraw --user alice --sets 1 -o no/such/directory");
+    assert!(error.contains("cannot write no/such/directory"), "{error}");
+    assert!(place.text("mmbroker status").contains("sales      0 "));
+    let error = place.error("mmbroker withdraw --user alice --sets 1 -o /dev/full");
     assert!(
         error.contains(
             "the sale is recorded: write its message again with \

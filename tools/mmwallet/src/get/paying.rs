@@ -25,7 +25,7 @@ use micromint::wallet::{
     PROBLEM_SIZE_MAX, PaymentForm, PaymentOutcome, Problem, Sending, Wallet, outcome_of,
     payment_for_header, receipt_in,
 };
-use micromint_console::{EXIT_OK, ToolError};
+use micromint_console::{EXIT_OK, ToolError, tell};
 
 use super::decide::{form_of, is_plain_get};
 use super::output::{Broken, Output};
@@ -59,7 +59,7 @@ pub(super) enum Next {
 }
 
 impl Paying<'_> {
-    pub(super) fn send(mut self, url: &AnyUrl, output: &mut Output) -> Result<Next, ToolError> {
+    pub(super) fn send(mut self, url: &AnyUrl, output: &mut Output<'_>) -> Result<Next, ToolError> {
         let mut form = form_of(self.options);
         let mut attempt = self.attempts(url, form);
         if let Ok(Attempt { answer, outcome, .. }) = &attempt
@@ -249,7 +249,7 @@ impl Paying<'_> {
     }
 
     /// Writes the content of a paid page and records the payment.
-    fn content(&mut self, answer: Response, output: &mut Output) -> Result<Next, ToolError> {
+    fn content(&mut self, answer: Response, output: &mut Output<'_>) -> Result<Next, ToolError> {
         let now = SystemClock.now();
         let cookies = answer.headers.get_all("set-cookie").iter();
         let mut receipts = cookies.filter_map(|value| receipt_in(value.to_str().ok()?, now));
@@ -257,8 +257,7 @@ impl Paying<'_> {
             self.wallet.keep_receipt(self.sending.payment, receipt)?;
         }
         let said = self.said(&answer);
-        let moved_to = answer.header("location").filter(|_| answer.status >= 300);
-        let moved_to = moved_to.map(str::to_string);
+        let moved_to = answer.location().filter(|_| answer.status >= 300);
         match output.write(answer, self.options.include_head) {
             Ok(()) => {}
             Err(Broken::Input(error)) => return Ok(self.no_answer(&error)),
@@ -276,6 +275,7 @@ impl Paying<'_> {
             }
         }
         self.record_outcome(&PaymentOutcome::Paid)?;
+        self.client.count_coins(self.request.price);
         self.say_paid(now, &said);
         Ok(Next::Done(match moved_to {
             None => EXIT_OK,
@@ -348,7 +348,7 @@ impl Paying<'_> {
 
     fn say(&self, text: &str) {
         if !self.options.silent {
-            eprintln!("mmwallet: {text}");
+            tell!("mmwallet: {text}");
         }
     }
 }

@@ -118,12 +118,15 @@ fn heads_of_answers_are_bounded() {
 fn redirects_are_followed_before_paying_and_never_after() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let output = get(&home, &vendor.url("/moved-to=/page"), &[]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (6, ""), "{output:?}");
+    assert!(stderr(&output).contains("a redirect to \"/page\"; -L follows it"), "{output:?}");
+    let output = get(&home, &vendor.url("/moved-to=/page"), &["-L"]);
     assert_eq!((status(&output), stdout(&output).as_str()), (0, "paid content"), "{output:?}");
-    let output = get(&home, &vendor.url("/moved-to=/page"), &["--max-redirs", "0"]);
+    let output = get(&home, &vendor.url("/moved-to=/page"), &["-L", "--max-redirs", "0"]);
     assert_eq!(status(&output), 7, "{output:?}");
 
     // The vendor takes the coins and answers with a redirect, which the wallet does not follow.
-    let output = get(&home, &vendor.url("/away"), &[]);
+    let output = get(&home, &vendor.url("/away"), &["-L"]);
     assert_eq!(status(&output), 6, "{output:?}");
     assert!(!vendor.seen().iter().any(|seen| seen.path == "/free"));
     assert_eq!(home.outcome(), "unknown");
@@ -132,12 +135,25 @@ fn redirects_are_followed_before_paying_and_never_after() {
 #[test]
 fn secrets_for_one_site_do_not_follow_a_redirect_to_another() {
     let (home, vendor, other) = (Home::new(), Vendor::start(&MINT), Vendor::start(&MINT));
-    let secret = ["-H", "Authorization: Basic c2VjcmV0", "-H", "X-Key: 1", "-H", "Accept: a/b"];
+    let secret = [
+        "-L",
+        "-H",
+        "Authorization: Basic c2VjcmV0",
+        "-H",
+        "X-Key: 1",
+        "-H",
+        "Host: secret.example",
+        "-b",
+        "session=1",
+        "-H",
+        "Accept: a/b",
+    ];
     let to = format!("/moved-to={}", other.url("/free"));
     let output = home.run(&[&["get", &vendor.url(&to)], &secret[..]].concat());
     assert_eq!(stdout(&output), "free content");
     let first = &vendor.seen()[0].headers;
     assert!(first.contains_key("authorization") && first.contains_key("x-key"));
+    assert_eq!((first["host"].as_str(), first["cookie"].as_str()), ("secret.example", "session=1"));
 
     // The payment goes to the other site too.
     let (home, to) = (Home::with_coins(), format!("/moved-to={}", other.url("/page")));
@@ -146,11 +162,12 @@ fn secrets_for_one_site_do_not_follow_a_redirect_to_another() {
     assert_eq!(other.seen().len(), 3);
     for seen in other.seen() {
         let has = |name| seen.headers.contains_key(name);
-        assert!(!has("authorization") && !has("x-key"), "{seen:?}");
+        assert!(!has("authorization") && !has("x-key") && !has("cookie"), "{seen:?}");
+        assert_eq!(format!("http://{}", seen.headers["host"]), other.url(""));
         assert_eq!(seen.headers["accept"], "a/b");
     }
     // A body is not sent elsewhere either.
-    let output = home.run(&["get", &vendor.url(&to), "-X", "GET", "-d", "secret"]);
+    let output = home.run(&["get", &vendor.url(&to), "-L", "-X", "GET", "-d", "secret"]);
     assert_eq!(status(&output), 6, "{output:?}");
     assert_eq!(other.seen().len(), 3);
 }
@@ -518,12 +535,15 @@ fn no_output_contains_a_coin_or_a_key() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let mut all = String::new();
     for args in [
-        vec!["get", "-i", "--autopay", "5", "/page"],
-        vec!["get", "-i", "--autopay", "5", "/refuse=spent"],
-        vec!["get", "-i", "--autopay", "5", "/lost"],
+        vec!["get", "-i", "--autopay", "5", "-v", "/page"],
+        vec!["get", "-i", "--autopay", "5", "-v", "/refuse=spent"],
+        vec!["get", "-i", "--autopay", "5", "-v", "/lost"],
+        vec!["get", "-v", "--autopay", "5", "--pay-in-header", "/page"],
+        vec!["get", "-v", "--autopay", "5", "-X", "DELETE", "/page"],
+        vec!["get", "-v", "--autopay", "5", "-w%{json}%{header_json}", "/scheme"],
     ] {
-        let url = vendor.url(args[4]);
-        let output = home.run(&[&args[..4], &[url.as_str()]].concat());
+        let url = vendor.url(args[5]);
+        let output = home.run(&[&args[..5], &[url.as_str()]].concat());
         all.push_str(&(stdout(&output) + &stderr(&output)));
     }
     for args in [["history", "--json"], ["balance", "--json"]] {
@@ -540,31 +560,6 @@ fn no_output_contains_a_coin_or_a_key() {
         let base64 = data.lines().rev().nth(2).unwrap();
         assert!(base64.len() == 76 && !all.contains(base64));
     }
-}
-
-#[test]
-fn a_proxy_is_used_as_the_options_say() {
-    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
-    // The vendor acts as the proxy: it gets the request for a page of another host, with its
-    // absolute URL.
-    let proxy = vendor.url("");
-    let output = get(&home, "http://news.example/free", &["--proxy", &proxy]);
-    let seen = vendor.seen();
-    let through = seen
-        .iter()
-        .any(|s| s.path.contains("news.example") || s.headers["host"].contains("news.example"));
-    assert!(through, "{output:?} {seen:?}");
-    let get_free = |more: &[&str]| {
-        let mut command = home.command("mmwallet");
-        command
-            .env("ALL_PROXY", "http://127.0.0.1:1")
-            .args(["get", &vendor.url("/free")])
-            .args(more)
-            .output()
-            .unwrap()
-    };
-    assert_eq!(status(&get_free(&[])), 7, "the proxy of the environment");
-    assert_eq!(status(&get_free(&["--proxy", ""])), 0);
 }
 
 #[test]
@@ -599,6 +594,8 @@ fn https_needs_a_trusted_certificate() {
     let output = get(&home, &vendor.url("/page"), &[]);
     assert_eq!(status(&output), 7, "{output:?}");
     assert_eq!(vendor.spent(), 2);
+    let output = get(&home, &vendor.url("/free"), &["-k"]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (0, "free content"), "{output:?}");
 }
 
 /// Where the server refuses a POST, or something drops it, the same message goes in a header.

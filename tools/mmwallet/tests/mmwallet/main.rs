@@ -9,7 +9,15 @@ mod consent;
 
 mod get;
 
+mod manners;
+
 mod orders;
+
+mod outputs;
+
+mod proxies;
+
+mod site;
 
 mod transfer;
 

@@ -77,17 +77,13 @@ impl Vendor {
         vendor
     }
 
-    /// Serves the pages of `origin` for the vendor `host`, and the manifest of `host`. The address
-    /// is that of a proxy, through which both names lead here.
-    pub(crate) fn start_behind_proxy(
-        mint: &Arc<ObviousMint>,
-        origin: &str,
-        host: &str,
-    ) -> (Arc<Vendor>, String) {
+    /// Serves the pages of the host `page_host` for the vendor `host`, and the manifest of `host`.
+    /// Both names are below `localhost`.
+    pub(crate) fn start_named(mint: &Arc<ObviousMint>, page_host: &str, host: &str) -> Arc<Vendor> {
         let (listener, address) = listen();
-        let vendor = Vendor::new(mint, origin.to_string(), host);
+        let vendor = Vendor::new(mint, format!("http://{page_host}:{}", address.port()), host);
         vendor.clone().serve_on(listener);
-        (vendor, format!("http://{address}"))
+        vendor
     }
 
     fn serve_on(self: Arc<Vendor>, listener: TcpListener) {
@@ -171,7 +167,8 @@ impl Vendor {
             return content("free content", "");
         }
         if path == MANIFEST_PATH {
-            return match seen.headers["host"] == self.host {
+            let named = seen.headers["host"].split(':').next();
+            return match named == Some(self.host.as_str()) {
                 true => self.manifest.lock().unwrap().clone(),
                 false => http("404 Not Found", "", b""),
             };

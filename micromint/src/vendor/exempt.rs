@@ -1,12 +1,14 @@
 //! The paths that are free although a price stands above them.
 
+use super::normal_path::NormalPath;
+
 /// Folders and files that other programs fetch on behalf of the site. A folder ends with a slash.
 const EXEMPT: [&str; 3] = ["/.well-known/acme-challenge/", "/robots.txt", "/favicon.ico"];
 /// The paths that begin so are the paywall's own.
 const OWN: &str = "/.well-known/micromint";
 
-/// Whether a path is free whatever price stands above it. `path` is decoded and normalised, as the
-/// server maps it to content.
+/// Whether a path is free whatever price stands above it. `path` is decoded, as the server maps it
+/// to content; all spellings of it have the same answer.
 ///
 /// ```
 /// use micromint::vendor::gate::is_exempt;
@@ -14,10 +16,12 @@ const OWN: &str = "/.well-known/micromint";
 /// assert!(is_exempt(b"/robots.txt") && !is_exempt(b"/robots.txt/story"));
 /// ```
 pub fn is_exempt(path: &[u8]) -> bool {
-    // A server normalises paths; one that did not must not open a page by it.
-    if path.split(|byte| *byte == b'/').any(|part| part == b"..") {
-        return false;
-    }
+    is_exempt_path(&NormalPath::of_decoded(path))
+}
+
+/// The same for a path in its normal form.
+pub(super) fn is_exempt_path(path: &NormalPath<'_>) -> bool {
+    let path = path.as_bytes();
     let is_named = |name: &str| match name.ends_with('/') {
         true => path.len() > name.len() && path.starts_with(name.as_bytes()),
         false => path == name.as_bytes(),
@@ -37,6 +41,9 @@ mod tests {
             "/.well-known/micromint/prices",
             "/robots.txt",
             "/favicon.ico",
+            "//robots.txt",
+            "/a/../robots.txt",
+            "/./favicon.ico",
         ] {
             assert!(is_exempt(path.as_bytes()), "{path}");
         }
@@ -53,7 +60,7 @@ mod tests {
             "/a/robots.txt",
             "/robots.txt.html",
             "/ROBOTS.TXT",
-            "//robots.txt",
+            "/robots%2etxt",
             "/favicon.ico.gz",
         ] {
             assert!(!is_exempt(path.as_bytes()), "{path}");

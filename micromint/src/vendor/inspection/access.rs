@@ -1,0 +1,287 @@
+//! Whether the server's workers can use the files, and whether others can.
+//!
+//! Input: modes and owners of files and of the folders above them. Output: findings. The workers
+//! need no rights to be examined for: modes are evaluated as the kernel does it, for the owner,
+//! the group or others. Access control lists are not seen.
+
+use std::collections::BTreeSet;
+use std::fs::{self, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::{Findings, Inspection, Severity, shown};
+use crate::vendor::config::VendorConfig;
+use crate::vendor::lists::LIST_ENDINGS;
+
+/// The bits of one class of a mode.
+const READ: u32 = 4;
+const WRITE: u32 = 2;
+const ENTER: u32 = 1;
+/// The user ID of root, who may do everything.
+const ROOT: u32 = 0;
+
+/// The user as whom the server's workers run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workers {
+    /// The user's name.
+    pub name: String,
+    /// The user ID.
+    pub uid: u32,
+    /// The IDs of all groups of the user.
+    pub gids: Vec<u32>,
+}
+
+/// What keeps the workers from using a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Obstacle {
+    /// The file itself, or a folder above it.
+    pub(super) path: PathBuf,
+    /// The mode of it.
+    mode: u32,
+    /// The missing bits.
+    missing: u32,
+}
+
+impl Workers {
+    /// Whether this user may do what `bits` says with such a file.
+    fn may(&self, metadata: &Metadata, bits: u32) -> bool {
+        let mode = metadata.mode();
+        let class = if metadata.uid() == self.uid {
+            mode >> 6
+        } else if self.gids.contains(&metadata.gid()) {
+            mode >> 3
+        } else {
+            mode
+        };
+        self.uid == ROOT || class & bits == bits
+    }
+
+    /// What keeps this user from using the file at `path` as `bits` says: a folder above it that is
+    /// closed to the user, or its own mode.
+    ///
+    /// # Errors
+    /// The file does not exist, or the caller may not examine it.
+    pub(super) fn obstacle(&self, path: &Path, bits: u32) -> io::Result<Option<Obstacle>> {
+        let absolute = std::path::absolute(path)?;
+        let real = fs::canonicalize(&absolute)?;
+        // A symbolic link is followed from the folder that it is in.
+        let above: BTreeSet<&Path> =
+            absolute.ancestors().skip(1).chain(real.ancestors().skip(1)).collect();
+        let parts = above.into_iter().map(|folder| (folder, ENTER));
+        for (path, bits) in parts.chain([(real.as_path(), bits)]) {
+            let metadata = fs::metadata(path)?;
+            if !self.may(&metadata, bits) {
+                let mode = metadata.mode() & 0o7777;
+                return Ok(Some(Obstacle { path: path.to_path_buf(), mode, missing: bits }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Adds a finding if this user cannot use the file at `path`. A file that does not exist is no
+    /// finding.
+    pub(super) fn need(&self, path: &Path, bits: u32, means: &str, findings: &mut Findings) {
+        match self.obstacle(path, bits) {
+            Ok(None) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => not_examined(path, &error, findings),
+            Ok(Some(obstacle)) => self.closed(path, &obstacle, means, findings),
+        }
+    }
+
+    fn closed(&self, path: &Path, obstacle: &Obstacle, means: &str, findings: &mut Findings) {
+        let Obstacle { path: closed, mode, missing } = obstacle;
+        let name = &self.name;
+        let (found, advice) = if *missing == ENTER && closed != path {
+            let found = format!(
+                "{name} cannot enter {}, which has mode {mode:04o}; it was perhaps created under a \
+                 strict umask",
+                shown(closed)
+            );
+            (found, format!("chmod o+x {}", shown(closed)))
+        } else {
+            let (verb, right) = if missing & WRITE != 0 {
+                ("write", format!("chown {name} {}", shown(closed)))
+            } else {
+                ("read", format!("chmod o+r {}, or make {name} its owner", shown(closed)))
+            };
+            (format!("{name} cannot {verb} it; it has mode {mode:04o}"), right)
+        };
+        findings.add(
+            Severity::Error,
+            "closed-to-workers",
+            path,
+            [found, means.to_string(), advice],
+        );
+    }
+}
+
+/// Adds a finding about a file that the caller may not examine.
+pub(super) fn not_examined(path: &Path, error: &io::Error, findings: &mut Findings) {
+    let found = format!("cannot be examined: {error}");
+    let means = "mistakes in it are not found".to_string();
+    let advice = "run this as root, or as the user of the server".to_string();
+    findings.add(Severity::Note, "not-examined", path, [found, means, advice]);
+}
+
+pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: &mut Findings) {
+    if let Some(workers) = &inspection.workers {
+        inspect_workers(workers, config, findings);
+    } else {
+        let found = "the user of the server's workers is not known".to_string();
+        let means = "permissions were not examined".to_string();
+        let advice = "name the user with --user".to_string();
+        findings.add(Severity::Note, "not-examined", &inspection.config, [found, means, advice]);
+    }
+    inspect_secret(config.receipt_secret(), "receipt-secret", findings);
+    if let Some(key_file) = &inspection.key_file {
+        inspect_secret(key_file, "vendor-key", findings);
+    }
+    inspect_writers(inspection, config, findings);
+}
+
+fn inspect_workers(workers: &Workers, config: &VendorConfig, findings: &mut Findings) {
+    let periods = config.periods();
+    let means = "the workers answer requests for priced pages with 503, or keep using old files";
+    let before = findings.0.len();
+    workers.need(periods, READ | ENTER, means, findings);
+    if findings.0.len() == before {
+        for path in files_in(periods) {
+            let ending = path.extension().and_then(|ending| ending.to_str());
+            let is_read = ending.is_some_and(|it| it == "params" || LIST_ENDINGS.contains(&it));
+            if is_read {
+                workers.need(&path, READ, means, findings);
+            }
+        }
+    }
+    let means = "the workers cannot record payments, and answer them with 503";
+    let before = findings.0.len();
+    workers.need(config.till(), READ | WRITE | ENTER, means, findings);
+    if findings.0.len() == before {
+        let closed = files_in(config.till()).find_map(|path| {
+            let obstacle = workers.obstacle(&path, READ | WRITE).ok().flatten()?;
+            Some((path, obstacle))
+        });
+        // One is enough: all of them have the same reason, such as a tool that ran as another user.
+        if let Some((path, obstacle)) = closed {
+            workers.closed(&path, &obstacle, means, findings);
+        }
+    }
+    workers.need(config.receipt_secret(), READ, "the workers cannot serve priced pages", findings);
+}
+
+/// The files in a folder; none if it cannot be read.
+fn files_in(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.is_file())
+        .collect();
+    paths.sort();
+    paths.into_iter()
+}
+
+/// A secret that others can read or write is refused.
+fn inspect_secret(path: &Path, kind: &'static str, findings: &mut Findings) {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => not_examined(path, &error, findings),
+        Ok(metadata) if metadata.mode() & 0o077 != 0 => {
+            let found = format!("others can read it; it has mode {:04o}", metadata.mode() & 0o7777);
+            let means = "it is a secret, and refused while others can read it".to_string();
+            let advice = format!("chmod 600 {}", shown(path));
+            findings.add(Severity::Error, kind, path, [found, means, advice]);
+        }
+        Ok(_) => {}
+    }
+}
+
+/// Who else can change what is paid to whom, or read what is not redeemed yet.
+fn inspect_writers(inspection: &Inspection, config: &VendorConfig, findings: &mut Findings) {
+    for path in [inspection.config.as_path(), config.periods()] {
+        let Ok(metadata) = fs::metadata(path) else { continue };
+        if metadata.mode() & 0o002 != 0 {
+            let found = format!("every user can write it; mode {:04o}", metadata.mode() & 0o7777);
+            let means = "any program on this machine can change who is paid and which coins are \
+                         accepted"
+                .to_string();
+            let advice = format!("chmod o-w {}", shown(path));
+            findings.add(Severity::Warning, "writable", path, [found, means, advice]);
+        }
+    }
+    let Ok(till) = fs::metadata(config.till()) else { return };
+    if till.mode() & 0o077 != 0 {
+        let found = format!("others can enter it; it has mode {:04o}", till.mode() & 0o7777);
+        let means = "others on this machine may read payments that are not redeemed yet and who \
+                     read what"
+            .to_string();
+        let advice = format!("chmod 700 {}", shown(config.till()));
+        findings.add(Severity::Warning, "till-open", config.till(), [found, means, advice]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// A user whose files these are not, with the group of this file or not.
+    fn other(path: &Path, has_group: bool) -> Workers {
+        let metadata = fs::metadata(path).unwrap();
+        let gids = if has_group { vec![metadata.gid()] } else { vec![metadata.gid() + 1] };
+        Workers { name: "www-data".to_string(), uid: metadata.uid() + 4711, gids }
+    }
+
+    #[test]
+    fn one_class_of_a_mode_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "").unwrap();
+        let owner = Workers { uid: fs::metadata(&path).unwrap().uid(), ..other(&path, false) };
+        for (mode, as_owner, as_group, as_other) in [
+            (0o400, true, false, false),
+            (0o040, false, true, false),
+            (0o004, false, false, true),
+            (0o444, true, true, true),
+        ] {
+            set_mode(&path, mode);
+            let metadata = fs::metadata(&path).unwrap();
+            // Root may do everything.
+            assert_eq!(owner.may(&metadata, READ), as_owner || owner.uid == ROOT, "{mode:o}");
+            assert_eq!(other(&path, true).may(&metadata, READ), as_group, "{mode:o}");
+            assert_eq!(other(&path, false).may(&metadata, READ), as_other, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_closed_folder_above_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        set_mode(folder.path(), 0o755);
+        let (above, inner) = (folder.path().join("a"), folder.path().join("a/b"));
+        fs::create_dir_all(&inner).unwrap();
+        set_mode(&above, 0o700);
+        set_mode(&inner, 0o755);
+        let workers = other(&above, false);
+        let obstacle = workers.obstacle(&inner, READ | ENTER).unwrap().unwrap();
+        assert_eq!((&obstacle.path, obstacle.mode), (&above, 0o700));
+        let mut findings = Findings::default();
+        workers.need(&inner, READ | ENTER, "x", &mut findings);
+        let [finding] = &findings.0[..] else { panic!("{:?}", findings.0) };
+        assert_eq!((finding.kind, finding.severity), ("closed-to-workers", Severity::Error));
+        assert!(finding.found.contains("umask") && finding.advice.starts_with("chmod o+x"));
+        set_mode(&above, 0o711);
+        assert_eq!(workers.obstacle(&inner, READ | ENTER).unwrap(), None);
+        // A link into a closed folder helps nobody.
+        set_mode(&above, 0o700);
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&inner, &link).unwrap();
+        assert_eq!(workers.obstacle(&link, READ).unwrap().unwrap().path, above);
+        assert!(workers.obstacle(&folder.path().join("absent"), READ).is_err());
+    }
+}

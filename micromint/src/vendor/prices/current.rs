@@ -1,0 +1,248 @@
+//! The price list in use, kept up to date with its file.
+//!
+//! Input: the file. Output: the list. A file that is replaced takes effect within seconds, without a
+//! reload of the server. The invariants: a file that cannot be used changes nothing, so the prices
+//! read before stay in use, which is reported once and shown by a gauge; asking for the list never
+//! waits for the disk.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::list::PriceList;
+use crate::host::{Directory, DiskDirectory, Stamp};
+use crate::time::UnixTime;
+use crate::toml_file::TomlError;
+use crate::vendor::origin::PublicRoot;
+
+/// How often the file is examined, in seconds.
+pub(in crate::vendor) const LOOK_SECONDS: i64 = 5;
+/// How long to wait before an unusable file that has not changed is read again, in seconds.
+const AGAIN_SECONDS: i64 = 60;
+
+/// The price list in use.
+pub(in crate::vendor) struct Prices {
+    current: RwLock<Arc<PriceList>>,
+    /// `None` if the list was passed in and never changes.
+    file: Option<ListFile>,
+    looked_at: AtomicI64,
+    /// When a request that needs no disk was last made to wait for an examination.
+    delayed_at: AtomicI64,
+    is_stale: AtomicBool,
+    read: Mutex<Read>,
+}
+
+struct ListFile {
+    directory: Box<dyn Directory>,
+    name: String,
+    roots: Vec<PublicRoot>,
+}
+
+/// The file as it was last read.
+#[derive(Default)]
+struct Read {
+    stamp: Option<Stamp>,
+    failed: Option<Failed>,
+}
+
+/// A file that could not be used.
+struct Failed {
+    stamp: Option<Stamp>,
+    reason: String,
+    at: UnixTime,
+}
+
+impl Prices {
+    /// This list, which never changes.
+    pub(in crate::vendor) fn fixed(list: PriceList) -> Prices {
+        Prices::with(list, None, UnixTime(0), None)
+    }
+
+    /// The list at `path` of a vendor whose pages are at `roots`.
+    ///
+    /// # Errors
+    /// The errors of [`PriceList::load`].
+    pub(in crate::vendor) fn open_on_disk(
+        path: &Path,
+        roots: &[PublicRoot],
+        now: UnixTime,
+    ) -> Result<Prices, TomlError> {
+        let (directory, name) = DiskDirectory::of_file(path)
+            .map_err(|error| TomlError::unreadable(&error).in_file(path))?;
+        Prices::open(Box::new(directory), name, roots, now).map_err(|error| error.in_file(path))
+    }
+
+    fn open(
+        directory: Box<dyn Directory>,
+        name: String,
+        roots: &[PublicRoot],
+        now: UnixTime,
+    ) -> Result<Prices, TomlError> {
+        // Before the reading, so that a change made meanwhile is found the next time.
+        let stamp = directory.stamp(&name).ok();
+        let list = PriceList::load_in(directory.as_ref(), &name, roots)?;
+        let file = ListFile { directory, name, roots: roots.to_vec() };
+        Ok(Prices::with(list, Some(file), now, stamp))
+    }
+
+    fn with(
+        list: PriceList,
+        file: Option<ListFile>,
+        now: UnixTime,
+        stamp: Option<Stamp>,
+    ) -> Prices {
+        Prices {
+            current: RwLock::new(Arc::new(list)),
+            file,
+            looked_at: AtomicI64::new(now.0),
+            delayed_at: AtomicI64::new(now.0),
+            is_stale: AtomicBool::new(false),
+            read: Mutex::new(Read { stamp, failed: None }),
+        }
+    }
+
+    /// The list in use.
+    pub(in crate::vendor) fn current(&self) -> Arc<PriceList> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the file is due to be examined; also true after the clock was set back.
+    pub(in crate::vendor) fn is_due(&self, now: UnixTime) -> bool {
+        self.file.is_some() && is_past(&self.looked_at, now)
+    }
+
+    /// Whether a request that needs no disk must wait for an examination that is due: one request of
+    /// a process is enough, for which [`Prices::delay`] is called.
+    pub(in crate::vendor) fn delays(&self, now: UnixTime) -> bool {
+        self.is_due(now) && is_past(&self.delayed_at, now)
+    }
+
+    /// A request waits for an examination.
+    pub(in crate::vendor) fn delay(&self, now: UnixTime) {
+        self.delayed_at.store(now.0, Ordering::Relaxed);
+    }
+
+    /// Whether the file could not be used when it was last examined.
+    pub(in crate::vendor) fn is_stale(&self) -> bool {
+        self.is_stale.load(Ordering::Relaxed)
+    }
+
+    /// Examines the file if that is due, and reads it if it has changed. Returns a new error to log,
+    /// if there is one. Waits for the disk.
+    pub(in crate::vendor) fn refresh(&self, now: UnixTime) -> Option<String> {
+        let file = self.file.as_ref().filter(|_| self.is_due(now))?;
+        // Another thread is refreshing.
+        let mut read = self.read.try_lock().ok()?;
+        self.looked_at.store(now.0, Ordering::Relaxed);
+        let stamp = file.directory.stamp(&file.name).ok();
+        let is_known = |failed: &Failed| {
+            failed.stamp == stamp
+                && (failed.at..failed.at.plus_seconds(AGAIN_SECONDS)).contains(&now)
+        };
+        if read.failed.as_ref().is_some_and(is_known) {
+            return None;
+        }
+        if stamp.is_some() && stamp == read.stamp {
+            read.failed = None;
+            self.is_stale.store(false, Ordering::Relaxed);
+            return None;
+        }
+        match PriceList::load_in(file.directory.as_ref(), &file.name, &file.roots) {
+            Ok(list) => {
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(list);
+                *read = Read { stamp, failed: None };
+                self.is_stale.store(false, Ordering::Relaxed);
+                None
+            }
+            Err(error) => {
+                let reason = format!("{error}; the prices read before stay in use");
+                let is_new = read.failed.as_ref().is_none_or(|failed| failed.reason != reason);
+                read.failed = Some(Failed { stamp, reason: reason.clone(), at: now });
+                self.is_stale.store(true, Ordering::Relaxed);
+                is_new.then_some(reason)
+            }
+        }
+    }
+}
+
+/// Whether `at` is [`LOOK_SECONDS`] or more before `now`, or after it.
+fn is_past(at: &AtomicI64, now: UnixTime) -> bool {
+    let at = at.load(Ordering::Relaxed);
+    !(at..at.saturating_add(LOOK_SECONDS)).contains(&now.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::SimulatedDirectory;
+    use crate::vendor::request::Request;
+
+    const NOW: UnixTime = UnixTime(1_000_000);
+
+    fn list(coins: u32) -> String {
+        format!("[[price]]\npath = '/x'\ncoins = {coins}\n")
+    }
+
+    fn open(directory: &SimulatedDirectory) -> Prices {
+        let roots = ["https://news.example".parse().unwrap()];
+        Prices::open(Box::new(directory.clone()), "prices.toml".to_string(), &roots, NOW).unwrap()
+    }
+
+    fn coins(prices: &Prices) -> u32 {
+        let request = Request { target: b"/x", ..Request::default() };
+        prices.current().find(&request, true).unwrap().coins
+    }
+
+    #[test]
+    fn a_new_file_takes_effect_within_seconds() {
+        let directory = SimulatedDirectory::new();
+        directory.put("prices.toml", list(1).as_bytes());
+        let prices = open(&directory);
+        directory.put("prices.toml", list(2).as_bytes());
+        let at = |seconds: i64| NOW.plus_seconds(seconds);
+        assert!(!prices.is_due(at(LOOK_SECONDS - 1)));
+        assert_eq!((prices.refresh(at(LOOK_SECONDS - 1)), coins(&prices)), (None, 1));
+        assert!(prices.delays(at(LOOK_SECONDS)));
+        prices.delay(at(LOOK_SECONDS));
+        assert!(!prices.delays(at(LOOK_SECONDS)), "one request is enough");
+        assert_eq!((prices.refresh(at(LOOK_SECONDS)), coins(&prices)), (None, 2));
+        assert!(!prices.is_due(at(LOOK_SECONDS)) && prices.is_due(at(0)), "set back");
+    }
+
+    #[test]
+    fn a_broken_file_keeps_the_prices_and_is_reported_once() {
+        let directory = SimulatedDirectory::new();
+        directory.put("prices.toml", list(1).as_bytes());
+        let prices = open(&directory);
+        let mut now = NOW;
+        let mut refreshed = |seconds: i64| {
+            now = now.plus_seconds(seconds);
+            let line = prices.refresh(now).unwrap_or_default();
+            (line, prices.is_stale(), coins(&prices))
+        };
+        directory.put("prices.toml", list(501).as_bytes());
+        let (line, is_stale, price) = refreshed(LOOK_SECONDS);
+        assert!(line.contains("prices.toml:3:9: coins: expected a price from 0 to 500"), "{line}");
+        assert!(line.ends_with("; the prices read before stay in use") && is_stale);
+        assert_eq!(price, 1);
+        assert_eq!(refreshed(LOOK_SECONDS), (String::new(), true, 1));
+        assert_eq!(refreshed(AGAIN_SECONDS), (String::new(), true, 1));
+        directory.put("prices.toml", b"");
+        let (line, _, price) = refreshed(LOOK_SECONDS);
+        assert!(line.contains("missing key `price`"), "{line}");
+        assert_eq!(price, 1, "an empty file makes nothing free");
+        directory.remove("prices.toml").unwrap();
+        let (line, is_stale, price) = refreshed(LOOK_SECONDS);
+        assert!(line.contains("cannot be read") && is_stale, "{line}");
+        assert_eq!(price, 1);
+        directory.put("prices.toml", list(3).as_bytes());
+        assert_eq!(refreshed(LOOK_SECONDS), (String::new(), false, 3));
+    }
+
+    #[test]
+    fn a_list_that_was_passed_in_never_changes() {
+        let roots = ["https://news.example".parse().unwrap()];
+        let prices = Prices::fixed(PriceList::parse(&list(1), &roots).unwrap());
+        assert!(!prices.is_due(UnixTime(i64::MAX)) && prices.refresh(UnixTime(0)).is_none());
+    }
+}

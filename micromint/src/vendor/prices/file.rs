@@ -1,0 +1,325 @@
+//! The file of the price list (`docs/reference/vendor.md`).
+//!
+//! Input: the text, and the origins of the vendor. Output: the list, or an error with its position in
+//! the text. The invariant: a list that was read has no two entries between which nothing decides,
+//! and no entry that cannot match.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::conditions::{CONDITIONS_MAX, Conditions, Parameter, Suffix};
+use super::list::{Entry, PriceList, Twice};
+use super::pattern::Pattern;
+use crate::host::{Directory, DiskDirectory};
+use crate::protocol::COINS_PER_PAYMENT_MAX;
+use crate::toml_file::{self, Number, OneOrMany, Parsed, TomlError, TomlText};
+use crate::vendor::origin::PublicRoot;
+use crate::vendor::preview::Preview;
+
+/// The largest file of a price list, in bytes.
+pub const PRICE_LIST_SIZE_MAX: u64 = 1024 * 1024;
+/// The largest number of entries of a price list.
+pub const PRICE_LIST_ENTRIES_MAX: usize = 10_000;
+
+/// The keys of the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriceFile {
+    price: Vec<PriceEntry>,
+}
+
+/// The keys of an entry, in the order of the reference.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriceEntry {
+    path: Parsed<Pattern>,
+    hosts: Option<OneOrMany<String>>,
+    query: Option<OneOrMany<Parsed<Parameter>>>,
+    suffix: Option<OneOrMany<Parsed<Suffix>>>,
+    coins: Number,
+    receipt: Option<Parsed<Pattern>>,
+    title: Option<String>,
+    teaser: Option<String>,
+    redirects: Option<Parsed<Redirects>>,
+}
+
+/// The value of `redirects`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Redirects {
+    Charge,
+    Reverse,
+}
+
+impl FromStr for Redirects {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Redirects, String> {
+        match text {
+            "charge" => Ok(Redirects::Charge),
+            "reverse" => Ok(Redirects::Reverse),
+            _ => Err(format!("expected \"charge\" or \"reverse\", found {text:.80?}")),
+        }
+    }
+}
+
+/// A fault of an entry: its key, what was expected and what was found.
+type Fault = (&'static str, String);
+
+impl PriceList {
+    /// Reads the list at `path` of a vendor whose pages are at `roots`.
+    ///
+    /// # Errors
+    /// The file cannot be read, is larger than [`PRICE_LIST_SIZE_MAX`], or [`PriceList::parse`]
+    /// fails.
+    pub fn load(path: &Path, roots: &[PublicRoot]) -> Result<PriceList, TomlError> {
+        let (directory, name) = DiskDirectory::of_file(path)
+            .map_err(|error| TomlError::unreadable(&error).in_file(path))?;
+        // The error shows the path as the caller wrote it.
+        PriceList::load_in(&directory, &name, roots).map_err(|error| error.in_file(path))
+    }
+
+    pub(super) fn load_in(
+        directory: &dyn Directory,
+        name: &str,
+        roots: &[PublicRoot],
+    ) -> Result<PriceList, TomlError> {
+        let text = toml_file::load_sized(directory, name, PRICE_LIST_SIZE_MAX)?;
+        PriceList::parse(&text, roots).map_err(|error| error.in_file(&directory.path().join(name)))
+    }
+
+    /// Parses the text of a price list of a vendor whose pages are at `roots`.
+    ///
+    /// # Errors
+    /// The text is not TOML; it has no entry or more than [`PRICE_LIST_ENTRIES_MAX`]; a key is
+    /// missing, unknown or has an invalid value; or two entries have the same path and conditions.
+    /// The error states line, column and key.
+    pub fn parse(text: &str, roots: &[PublicRoot]) -> Result<PriceList, TomlError> {
+        let text = TomlText::parse_sized(text, PRICE_LIST_SIZE_MAX)?;
+        let file: PriceFile = text.read()?;
+        let count = file.price.len();
+        if !(1..=PRICE_LIST_ENTRIES_MAX).contains(&count) {
+            let reason = format!("expected 1 to {PRICE_LIST_ENTRIES_MAX} entries, found {count}");
+            return Err(text.fault("price", reason));
+        }
+        let read = |(number, entry): (usize, PriceEntry)| {
+            entry.read(roots).map_err(|(key, reason)| text.fault_of("price", number, key, reason))
+        };
+        let entries = file.price.into_iter().enumerate().map(read).collect::<Result<_, _>>()?;
+        PriceList::new(entries, roots).map_err(|Twice { first, second }| {
+            let first = text.fault_of("price", first, "path", "").line().unwrap_or_default();
+            let reason = format!(
+                "expected another path or other conditions than those of the entry in line {first}"
+            );
+            text.fault_of("price", second, "path", reason)
+        })
+    }
+}
+
+impl PriceEntry {
+    fn read(self, roots: &[PublicRoot]) -> Result<Entry, Fault> {
+        let Number(coins) = self.coins;
+        if coins > COINS_PER_PAYMENT_MAX {
+            let reason =
+                format!("expected a price from 0 to {COINS_PER_PAYMENT_MAX} coins, found {coins}");
+            return Err(("coins", reason));
+        }
+        let path = self.path.0;
+        let receipt = self.receipt.map(|receipt| receipt.0);
+        if let Some(receipt) = &receipt
+            && !receipt.begins(&path)
+        {
+            let reason = format!(
+                "expected the beginning of the path {:?}, since a browser sends a receipt only to \
+                 the pages below it, found {:?}",
+                path.as_str(),
+                receipt.as_str()
+            );
+            return Err(("receipt", reason));
+        }
+        let preview = match (self.title, self.teaser) {
+            (None, None) => None,
+            (title, teaser) => {
+                let preview = Preview::new(title.unwrap_or_default(), teaser.unwrap_or_default());
+                Some(Arc::new(preview.map_err(|error| (error.key, error.reason))?))
+            }
+        };
+        let charges_redirects = self.redirects.map(|policy| policy.0 == Redirects::Charge);
+        let conditions = Conditions {
+            hosts: hosts(self.hosts, roots)?,
+            query: sorted(values("query", self.query)?),
+            suffixes: sorted(values("suffix", self.suffix)?),
+        };
+        Ok(Entry { path, conditions, coins, receipt, charges_redirects, preview })
+    }
+}
+
+/// The hosts of an entry, each of which has pages of the vendor.
+fn hosts(hosts: Option<OneOrMany<String>>, roots: &[PublicRoot]) -> Result<Vec<String>, Fault> {
+    let known: Vec<&str> = roots.iter().map(|root| root.origin().host().as_str()).collect();
+    let mut found = counted("hosts", hosts)?;
+    for host in &mut found {
+        host.make_ascii_lowercase();
+        if !known.contains(&host.as_str()) {
+            let known = known.join(", ");
+            let reason = format!(
+                "expected hosts of the vendor's origins ({known}), without a port, found {host:.80?}"
+            );
+            return Err(("hosts", reason));
+        }
+    }
+    Ok(sorted(found))
+}
+
+fn values<T>(key: &'static str, values: Option<OneOrMany<Parsed<T>>>) -> Result<Vec<T>, Fault> {
+    Ok(counted(key, values)?.into_iter().map(|value| value.0).collect())
+}
+
+/// The elements of a condition. An empty array would be a condition that cannot hold.
+fn counted<T>(key: &'static str, values: Option<OneOrMany<T>>) -> Result<Vec<T>, Fault> {
+    let Some(OneOrMany(values)) = values else { return Ok(Vec::new()) };
+    if (1..=CONDITIONS_MAX).contains(&values.len()) {
+        return Ok(values);
+    }
+    Err((key, format!("expected 1 to {CONDITIONS_MAX} values, found {}", values.len())))
+}
+
+/// In one order, so that equal conditions are found to be equal.
+fn sorted<T: Ord>(mut values: Vec<T>) -> Vec<T> {
+    values.sort_unstable();
+    values.dedup();
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn roots() -> Vec<PublicRoot> {
+        ["https://news.example", "https://www.news.example:8443"]
+            .map(|root| root.parse().unwrap())
+            .into()
+    }
+
+    fn parse(text: &str) -> Result<PriceList, TomlError> {
+        PriceList::parse(text, &roots())
+    }
+
+    fn error(text: &str) -> String {
+        parse(text).unwrap_err().in_file(Path::new("prices.toml")).to_string()
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let list = parse(
+            "[[price]]\npath = \"/2026/{id}/\"\nhosts = \"News.Example\"\nquery = [\"print\", \"p=2\"]\n\
+             suffix = \".pdf\"\ncoins = 2\nreceipt = \"/2026/\"\ntitle = \"\u{dc}ber\"\n\
+             teaser = '''\none\ntwo'''\nredirects = \"charge\"\n\n[[price]]\npath = \"/\"\ncoins = 0\n",
+        )
+        .unwrap();
+        assert_eq!((list.len(), list.is_empty()), (2, false));
+        assert!(parse("price = [{ path = '/', coins = 1, redirects = 'reverse' }]").is_ok());
+    }
+
+    #[test]
+    fn a_fault_says_where_it_is_and_what_was_expected_and_found() {
+        let entry = |lines: &str| {
+            format!("# prices\n[[price]]\npath = '/a'\ncoins = 1\n\n[[price]]\n{lines}")
+        };
+        for (lines, says) in [
+            ("path = 'b'\ncoins = 1", "prices.toml:7:8: path: expected a path that begins with /"),
+            ("path = '/b'", "prices.toml:6:"),
+            ("path = '/b'", "missing key `coins`"),
+            ("coins = 1", "missing key `path`"),
+            ("path = '/b'\ncoins = 501", "prices.toml:8:9: coins: expected a price from 0 to 500"),
+            ("path = '/b'\ncoins = -1", "prices.toml:8:9: coins: expected a number from 0"),
+            ("path = '/b'\ncoins = '1'", "prices.toml:8:9: coins: invalid type"),
+            ("path = '/b'\nprice = 1", "prices.toml:8:1: unknown key `price`, expected one of"),
+            (
+                "path = '/b/{id}'\ncoins = 1\nreceipt = '/b/{no}'",
+                "prices.toml:9:11: receipt: expected the beginning of the path \"/b/{id}\"",
+            ),
+            (
+                "path = '/b'\ncoins = 1\nhosts = ['news.example', 'new.example']",
+                "prices.toml:9:9: hosts: expected hosts of the vendor's origins (news.example, \
+                 www.news.example), without a port, found \"new.example\"",
+            ),
+            ("path = '/b'\ncoins = 1\nhosts = []", "hosts: expected 1 to 64 values, found 0"),
+            ("path = '/b'\ncoins = 1\nquery = 'a&b'", "prices.toml:9:9: query: expected one param"),
+            (
+                "path = '/b'\ncoins = 1\nsuffix = ['.a',\n '.b/']",
+                "prices.toml:10:2: suffix: expected the end of a path",
+            ),
+            (
+                "path = '/b'\ncoins = 1\ntitle = \"a\\u0000\"",
+                "prices.toml:9:9: title: expected no control",
+            ),
+            ("path = '/b'\ncoins = 1\nredirects = 'no'", "redirects: expected \"charge\" or"),
+            ("path = '/a'\ncoins = 2", "prices.toml:7:8: path: expected another path or other"),
+            ("path = '/%61'\ncoins = 2", "than those of the entry in line 3"),
+            ("path =", "prices.toml:7:"),
+        ] {
+            let error = error(&entry(lines));
+            assert!(error.contains(says), "expected {says:?} in {error:?}");
+        }
+        for (text, says) in [
+            ("", "prices.toml: missing key `price`"),
+            ("price = []", "prices.toml:1:9: price: expected 1 to 10000 entries, found 0"),
+            ("prices = []", "prices.toml:1:1: unknown key `prices`"),
+        ] {
+            assert!(error(text).contains(says), "{}", error(text));
+        }
+    }
+
+    #[test]
+    fn entries_differ_in_path_or_conditions() {
+        for (other, is_same) in [
+            ("path = '/a/{x}'", true),
+            ("path = '/a/{y}'", true),
+            ("path = '/a/{x}/'", false),
+            ("path = '/a/{*x}'", false),
+            ("path = '/a/{x}'\nquery = 'p'", false),
+            ("path = '/a/{x}'\nhosts = 'news.example'", false),
+            ("path = '/a/{x}'\nsuffix = '.pdf'", false),
+        ] {
+            let text =
+                format!("[[price]]\npath = '/a/{{x}}'\ncoins = 1\n[[price]]\n{other}\ncoins = 1");
+            assert_eq!(parse(&text).is_err(), is_same, "{other}");
+        }
+        let text = "price = [{path='/a', coins=1, query=['a', 'b']}, {path='/a', coins=1, query=['b', 'a']}]";
+        assert!(
+            error(text).contains("expected another path"),
+            "in whatever order they are written"
+        );
+    }
+
+    #[test]
+    fn every_bound_is_kept_and_nothing_past_it() {
+        let entries = |count: usize| -> String {
+            (0..count).map(|number| format!("[[price]]\npath='/{number}'\ncoins=1\n")).collect()
+        };
+        assert_eq!(parse(&entries(PRICE_LIST_ENTRIES_MAX)).unwrap().len(), PRICE_LIST_ENTRIES_MAX);
+        let found = error(&entries(PRICE_LIST_ENTRIES_MAX + 1));
+        assert!(found.contains("expected 1 to 10000 entries, found 10001"), "{found}");
+
+        let sized = |size: u64| {
+            let text = entries(1);
+            let rest = size as usize - text.len();
+            format!("{text}#{}", "x".repeat(rest - 1))
+        };
+        assert!(parse(&sized(PRICE_LIST_SIZE_MAX)).is_ok());
+        let found = error(&sized(PRICE_LIST_SIZE_MAX + 1));
+        assert!(found.contains("expected at most 1048576 bytes, found 1048577"), "{found}");
+
+        let conditions = |count: usize| {
+            let all: Vec<String> = (0..count).map(|number| format!("'q{number}'")).collect();
+            format!("price = [{{ path = '/', coins = 1, query = [{}] }}]", all.join(", "))
+        };
+        assert!(parse(&conditions(CONDITIONS_MAX)).is_ok());
+        assert!(
+            error(&conditions(CONDITIONS_MAX + 1)).contains("expected 1 to 64 values, found 65")
+        );
+    }
+}

@@ -1,0 +1,346 @@
+//! The price list: which entry decides about a request.
+//!
+//! Input: entries, then requests. Output: what the list says about a page. The rule: of the entries
+//! whose path matches and whose conditions hold, the most specific one decides. Paths are compared
+//! part by part from the left, where a text is more specific than `{name}`, which is more specific
+//! than `{*name}`; then the slash at the end counts, then the conditions. The invariants: the order
+//! of the entries in the file changes nothing; the cost of a request depends on the number of
+//! different shapes of paths in the list, not on the number of entries.
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use smallvec::SmallVec;
+
+use super::ListPrice;
+use super::conditions::{Conditions, Holds, Query};
+use super::pattern::{Kind, Part, Pattern, SplitPath};
+use super::published::Published;
+use crate::vendor::exempt::is_exempt_path;
+use crate::vendor::normal_path::{NormalPath, path_and_query};
+use crate::vendor::origin::{AskedHost, PublicRoot};
+use crate::vendor::preview::Preview;
+use crate::vendor::request::Request;
+
+/// An entry of the price list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) path: Pattern,
+    pub(super) conditions: Conditions,
+    pub(super) coins: u32,
+    pub(super) receipt: Option<Pattern>,
+    pub(super) charges_redirects: Option<bool>,
+    pub(super) preview: Option<Arc<Preview>>,
+}
+
+/// A vendor's price list.
+#[derive(Debug)]
+pub struct PriceList {
+    roots: Vec<PublicRoot>,
+    entries: Vec<Entry>,
+    /// The most specific first.
+    shapes: Vec<Shape>,
+    has_hosts: bool,
+    /// What is published at each root, once it was asked for.
+    published: Vec<OnceLock<Published>>,
+}
+
+/// All paths whose parts are of the same kinds. Of these at most one matches a path, apart from the
+/// slash at its end.
+#[derive(Debug)]
+struct Shape {
+    kinds: Vec<Kind>,
+    /// The number of texts, if nothing stands before or between them.
+    leading_texts: Option<usize>,
+    /// By the texts, with slashes between them.
+    nodes: HashMap<Box<[u8]>, Node>,
+}
+
+/// The entries of one path.
+#[derive(Debug, Default)]
+struct Node {
+    /// The most specific conditions first; of equally specific ones the highest price.
+    ranked: Vec<usize>,
+    /// The positions in `ranked` of the entries without a condition on the query.
+    plain: Vec<usize>,
+    /// Those of the others, by their first parameter.
+    by_name: HashMap<Box<[u8]>, ByValue>,
+}
+
+#[derive(Debug, Default)]
+struct ByValue {
+    any: Vec<usize>,
+    values: HashMap<Box<[u8]>, Vec<usize>>,
+}
+
+/// Two entries with the same path and conditions, by their numbers.
+#[derive(Debug)]
+pub(super) struct Twice {
+    pub(super) first: usize,
+    pub(super) second: usize,
+}
+
+impl PriceList {
+    /// The list of these entries of a vendor whose pages are at `roots`.
+    pub(super) fn new(entries: Vec<Entry>, roots: &[PublicRoot]) -> Result<PriceList, Twice> {
+        let mut shapes: Vec<Shape> = Vec::new();
+        for (number, entry) in entries.iter().enumerate() {
+            let kinds: Vec<Kind> = entry.path.parts.iter().map(Part::kind).collect();
+            let at = match shapes.binary_search_by(|shape| shape.kinds.cmp(&kinds)) {
+                Ok(at) => at,
+                Err(at) => {
+                    shapes.insert(at, Shape::new(kinds));
+                    at
+                }
+            };
+            let node = shapes[at].nodes.entry(texts(&entry.path)).or_default();
+            let is_same = |other: &&usize| entries[**other].is_same_place(entry);
+            if let Some(first) = node.ranked.iter().find(is_same) {
+                return Err(Twice { first: *first, second: number });
+            }
+            node.ranked.push(number);
+        }
+        for node in shapes.iter_mut().flat_map(|shape| shape.nodes.values_mut()) {
+            node.rank(&entries);
+        }
+        let has_hosts = entries.iter().any(|entry| !entry.conditions.hosts.is_empty());
+        let published = roots.iter().map(|_| OnceLock::new()).collect();
+        Ok(PriceList { roots: roots.to_vec(), entries, shapes, has_hosts, published })
+    }
+
+    /// What the list says about the page that a request is for, by the path that the client sent.
+    /// `None` if no entry matches, or, with `has_exemptions`, if the path is exempt.
+    pub fn find(&self, request: &Request<'_>, has_exemptions: bool) -> Option<ListPrice> {
+        let (path, query) = path_and_query(request.target)?;
+        let path = NormalPath::of_sent(path);
+        if has_exemptions && is_exempt_path(&path) {
+            return None;
+        }
+        let host = if self.has_hosts { self.host_of(request) } else { "" };
+        self.find_path(&path, host, query)
+    }
+
+    /// What the list says about a path that a server decoded, at whatever host and without a query.
+    pub(in crate::vendor) fn find_decoded(
+        &self,
+        path: &[u8],
+        request: &Request<'_>,
+    ) -> Option<ListPrice> {
+        self.find_path(&NormalPath::of_decoded(path), self.host_of(request), b"")
+    }
+
+    /// A path with `%2F` in it is read in both ways, and the higher price counts: whether it is
+    /// decoded depends on the content.
+    fn find_path(&self, path: &NormalPath<'_>, host: &str, query: &[u8]) -> Option<ListPrice> {
+        let query = AskedQuery { text: query, parsed: OnceCell::new() };
+        let found = self.decisive(path, host, &query);
+        let Some(other) = path.with_slashes_decoded() else { return found };
+        let other = self.decisive(&other, host, &query);
+        match (found, other) {
+            (Some(found), Some(other)) if other.coins > found.coins => Some(other),
+            (found, other) => found.or(other),
+        }
+    }
+
+    fn decisive(
+        &self,
+        path: &NormalPath<'_>,
+        host: &str,
+        query: &AskedQuery<'_>,
+    ) -> Option<ListPrice> {
+        let path = SplitPath::new(path);
+        let mut found: Option<&Entry> = None;
+        let nodes = self.shapes.iter().filter_map(|shape| Some((shape, shape.node(&path)?)));
+        'walk: for (shape, node) in nodes {
+            for number in node.candidates(query, |entry| self.is_other_form(shape, entry, &path)) {
+                let entry = &self.entries[number];
+                let holds = entry.conditions.hold(host, path.without_slash(), || query.parsed());
+                if holds != Holds::No && found.is_none_or(|found| entry.coins > found.coins) {
+                    found = Some(entry);
+                }
+                if holds == Holds::Yes {
+                    break 'walk;
+                }
+            }
+        }
+        found.map(|entry| entry.price(&path))
+    }
+
+    /// Whether an entry was written for the same path with or without the slash at its end.
+    fn is_other_form(&self, shape: &Shape, entry: usize, path: &SplitPath<'_>) -> bool {
+        !shape.has_rest() && self.entries[entry].path.has_slash != path.has_slash
+    }
+
+    fn host_of(&self, request: &Request<'_>) -> &str {
+        self.root_of(request).map_or("", |(_, root)| root.origin().host().as_str())
+    }
+
+    /// The root that a request is for, and its number.
+    fn root_of(&self, request: &Request<'_>) -> Option<(usize, &PublicRoot)> {
+        let root = AskedHost::of(request, &self.roots).pick(&self.roots)?;
+        let number = self.roots.iter().position(|one| std::ptr::eq(one, root))?;
+        Some((number, root))
+    }
+
+    /// The number of entries.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether it has no entry.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What is published at the origin of a request; `vendor` is the vendor's identifier.
+    pub(in crate::vendor) fn published(
+        &self,
+        vendor: &str,
+        request: &Request<'_>,
+    ) -> Option<&Published> {
+        let (number, root) = self.root_of(request)?;
+        let place = self.published.get(number)?;
+        Some(place.get_or_init(|| Published::new(&self.entries, vendor, root)))
+    }
+}
+
+/// The query of a request, parsed if an entry has a condition on it.
+struct AskedQuery<'a> {
+    text: &'a [u8],
+    parsed: OnceCell<Query<'a>>,
+}
+
+impl<'a> AskedQuery<'a> {
+    fn parsed(&self) -> &Query<'a> {
+        self.parsed.get_or_init(|| Query::parse(self.text))
+    }
+}
+
+impl Entry {
+    /// Whether it has the path and conditions of another one, so that neither is more specific.
+    fn is_same_place(&self, other: &Entry) -> bool {
+        let has_rest = matches!(self.path.parts.last(), Some(Part::Rest(_)));
+        let is_same_form = has_rest || self.path.has_slash == other.path.has_slash;
+        is_same_form && self.conditions == other.conditions
+    }
+
+    fn price(&self, path: &SplitPath<'_>) -> ListPrice {
+        ListPrice {
+            coins: self.coins,
+            receipt_path: self.receipt.as_ref().map(|receipt| receipt.filled(path)),
+            charges_redirects: self.charges_redirects,
+            preview: self.preview.clone(),
+        }
+    }
+}
+
+/// The texts of a pattern, with slashes between them.
+fn texts(path: &Pattern) -> Box<[u8]> {
+    let texts = path.parts.iter().filter_map(|part| match part {
+        Part::Text(text) => Some(&**text),
+        Part::Capture(_) | Part::Rest(_) => None,
+    });
+    texts.collect::<Vec<&[u8]>>().join(&b'/').into()
+}
+
+impl Shape {
+    fn new(kinds: Vec<Kind>) -> Shape {
+        let texts = kinds.iter().filter(|kind| **kind == Kind::Text).count();
+        let is_leading = kinds[..texts].iter().all(|kind| *kind == Kind::Text);
+        let leading_texts = is_leading.then_some(texts);
+        Shape { kinds, leading_texts, nodes: HashMap::new() }
+    }
+
+    fn has_rest(&self) -> bool {
+        self.kinds.last() == Some(&Kind::Rest)
+    }
+
+    /// The entries whose path matches.
+    fn node(&self, path: &SplitPath<'_>) -> Option<&Node> {
+        let is_long_enough = match self.has_rest() {
+            true => path.parts.len() + 1 >= self.kinds.len(),
+            false => path.parts.len() == self.kinds.len() && !path.has_more,
+        };
+        if !is_long_enough {
+            return None;
+        }
+        match self.leading_texts {
+            Some(0) => self.nodes.get(&b""[..]),
+            Some(count) => self.nodes.get(&path.bytes[1..path.parts[count - 1].end]),
+            None => {
+                let mut key: SmallVec<[u8; 128]> = SmallVec::new();
+                for (part, _) in
+                    path.parts.iter().zip(&self.kinds).filter(|(_, kind)| **kind == Kind::Text)
+                {
+                    if !key.is_empty() {
+                        key.push(b'/');
+                    }
+                    key.extend_from_slice(&path.bytes[part.clone()]);
+                }
+                self.nodes.get(&key[..])
+            }
+        }
+    }
+}
+
+impl Node {
+    /// Puts the entries in order, and makes the index.
+    fn rank(&mut self, entries: &[Entry]) {
+        self.ranked.sort_by(|one, other| {
+            let rank =
+                |number: &usize| (entries[*number].conditions.rank(), entries[*number].coins);
+            rank(other).cmp(&rank(one)).then(one.cmp(other))
+        });
+        for (position, number) in self.ranked.iter().enumerate() {
+            match entries[*number].conditions.query.first() {
+                None => self.plain.push(position),
+                Some(first) => {
+                    let by_value = self.by_name.entry(first.name.as_slice().into()).or_default();
+                    match &first.value {
+                        None => by_value.any.push(position),
+                        Some(value) => {
+                            by_value
+                                .values
+                                .entry(value.as_slice().into())
+                                .or_default()
+                                .push(position);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The entries that may count, the most specific first. `is_other_form` tells those that were
+    /// written for the path with another end.
+    fn candidates(
+        &self,
+        query: &AskedQuery<'_>,
+        is_other_form: impl Fn(usize) -> bool,
+    ) -> SmallVec<[usize; 4]> {
+        let mut found: SmallVec<[usize; 4]> = self.plain.iter().copied().collect();
+        if !self.by_name.is_empty() {
+            let query = query.parsed();
+            if query.is_cut {
+                found = (0..self.ranked.len()).collect();
+            }
+            for (name, value) in query.parameters().filter(|_| !query.is_cut) {
+                let Some(by_value) = self.by_name.get(name) else { continue };
+                found.extend_from_slice(&by_value.any);
+                found.extend(by_value.values.get(value).into_iter().flatten().copied());
+            }
+            found.sort_unstable();
+            found.dedup();
+        }
+        let mut found: SmallVec<[usize; 4]> =
+            found.iter().map(|position| self.ranked[*position]).collect();
+        if found.len() > 1 {
+            found.sort_by_key(|number| is_other_form(*number));
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! The price list on any server: pages that are no files, a list that changes while the server runs,
+//! and what a configuration test says about a broken one.
+
+use crate::client::{RequestText, Response};
+use crate::owners::UNTIL_LISTS_ARE_DUE;
+use crate::server::{Server, asked_and_paid, sold, word};
+use crate::site::Site;
+use crate::twins::price_of;
+use crate::wait_until;
+
+/// The list of [`site`].
+const LIST: &str = "
+[[price]]
+path = \"/{*rest}\"
+coins = 1
+
+[[price]]
+path = \"/2026/{id}/\"
+coins = 2
+receipt = \"/2026/{id}/\"
+title = \"The long read\"
+
+[[price]]
+path = \"/about\"
+coins = 0
+
+[[price]]
+path = \"/costly.html\"
+coins = 0
+
+[[price]]
+path = \"/counters\"
+coins = 0
+";
+
+/// A site with this list, the front controller `front.html`, a page with a price file that asks more
+/// than the list, and a folder without an index.
+pub fn site_with(list: &str) -> Site {
+    let site = Site::new();
+    let vendor = site.vendor_toml("till") + "prices = \"prices.toml\"\n";
+    site.write("vendor.toml", &vendor);
+    site.write("prices.toml", list);
+    site.page("front.html", "made by the front controller", None);
+    site.page("costly.html", "costly", Some("3"));
+    site.write("www/folder/file.txt", "file");
+    site
+}
+
+/// The price that an answer asks; 0 for none.
+fn price(answer: &Response) -> u32 {
+    price_of(answer).unwrap_or(0)
+}
+
+/// A site with a list.
+pub fn site() -> Site {
+    site_with(LIST)
+}
+
+/// Whatever is no file is led on to `front.html`, and folders without an index are listed.
+pub fn what_the_client_asked_for_is_priced(server: &impl Server) {
+    for target in ["/2026/x", "//2026/x/", "/2026/./x", "/a/../2026/%78"] {
+        let asked = server.get(target);
+        assert_eq!(asked.short(), word(402, "unpaid"), "{target}");
+        assert_eq!(price(&asked), 2, "{target}: {}", asked.body);
+    }
+    assert_eq!(asked_and_paid(server, "/2026/x", 2), sold());
+    let paid = server.pay("/2026/y/", 2);
+    assert_eq!(paid.body, "made by the front controller");
+    let cookie = paid.cookie().unwrap();
+    for (target, expected) in [("/2026/y", "receipt"), ("/2026/z", "unpaid")] {
+        let answer = server.ask(&RequestText::get(target).with("Cookie", &cookie));
+        assert_eq!(answer.word(), expected, "{target}");
+    }
+    assert_eq!(asked_and_paid(server, "/anything/else?p=1", 1), sold());
+    // The exception is one although the front controller itself has a price.
+    let about = server.get("/about");
+    assert_eq!(about.seen(), (200, String::new(), "made by the front controller"));
+    assert_eq!(asked_and_paid(server, "/front.html", 1), sold());
+    // Files: the list, a price file that asks more, and an exception to the list only.
+    assert_eq!(asked_and_paid(server, "/free.html", 1), sold());
+    assert_eq!(asked_and_paid(server, "/two.html", 2), sold());
+    assert_eq!(asked_and_paid(server, "/costly.html", 3), sold());
+    // The server's own redirect to a folder is free, its list is not.
+    let redirect = server.get("/folder");
+    assert_eq!((redirect.status, redirect.word()), (301, String::new()));
+    let listed = server.pay("/folder/", 1);
+    assert!(listed.short() == word(200, "paid") && listed.body.contains("file.txt"));
+    let robots = server.get("/robots.txt");
+    assert_eq!(robots.word(), "", "exempt");
+    let published = server.get("/.well-known/micromint/prices");
+    assert_eq!(published.status, 200);
+    assert!(published.body.contains("\"title\": \"The long read\""), "{}", published.body);
+}
+
+/// A list that is replaced is read by every serving process without a restart. A broken one changes
+/// nothing; the log and the gauge at `/counters` say so.
+pub fn a_list_may_change(server: &impl Server) {
+    let children = server.children();
+    let site = server.site();
+    let replace = |text: &str| {
+        site.write("prices.new", text);
+        std::fs::rename(site.path("prices.new"), site.path("prices.toml")).unwrap();
+        std::thread::sleep(UNTIL_LISTS_ARE_DUE);
+    };
+    let is_stale = |number: usize| {
+        let text = server.get("/counters").body;
+        text.lines().any(|line| line == format!("micromint_stale_price_lists {number}"))
+    };
+    let wait_for_price = |expected: u32| {
+        wait_until(&format!("the price {expected}"), || {
+            (0..8).all(|_| price(&server.get("/2026/x")) == expected)
+        });
+    };
+    wait_for_price(2);
+    assert!(is_stale(0));
+    replace(&LIST.replace("coins = 2", "coins = 4"));
+    wait_for_price(4);
+    // A page that was free before gets a price too: a free page looks for a new list as well.
+    assert_eq!(server.get("/about").status, 200);
+    replace(&LIST.replace("coins = 2", "coins = 501"));
+    wait_until("the broken list to be reported", || {
+        server.get("/2026/x");
+        let log = server.log();
+        log.contains("prices.toml:8:9: coins: expected a price from 0 to 500 coins, found 501")
+            && log.contains("the prices read before stay in use")
+    });
+    assert_eq!(price(&server.get("/2026/x")), 4);
+    wait_until("the gauge", || is_stale(1));
+    replace(
+        "[[price]]\npath = \"/about\"\ncoins = 5\n[[price]]\npath = \"/counters\"\ncoins = 0\n",
+    );
+    wait_until("a price for what was free", || (0..8).all(|_| price(&server.get("/about")) == 5));
+    assert_eq!(server.get("/2026/x").word(), "");
+    wait_until("the gauge", || is_stale(0));
+    assert_eq!(server.children(), children, "without a restart");
+}
+
+/// Broken lists, and what a configuration test says of each, after the path of the list.
+pub const BROKEN_LISTS: [(&str, &str); 5] = [
+    (
+        "[[price]]\npath = \"/a\"\ncoins = 501\n",
+        "prices.toml:3:9: coins: expected a price from 0 to 500 coins, found 501",
+    ),
+    (
+        "[[price]]\npath = \"/a/{id\"\ncoins = 1\n",
+        "prices.toml:2:8: path: expected a capture such as {id}",
+    ),
+    ("[[price]]\npath = \"/a\"\nprice = 1\n", "prices.toml:3:1: unknown key `price`"),
+    (
+        "[[price]]\npath = \"/a\"\ncoins = 1\n[[price]]\npath = \"/%61\"\ncoins = 2\n",
+        "prices.toml:5:8: path: expected another path or other conditions than those of the entry in \
+         line 2",
+    ),
+    ("", "prices.toml: missing key `price`"),
+];

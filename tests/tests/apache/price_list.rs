@@ -1,0 +1,42 @@
+//! The price list.
+
+use micromint_servers::apache::{Apache, SELLING, apache, write_configuration};
+use micromint_servers::prices;
+
+/// A front controller as an application has it in its `.htaccess`, lists of folders, and the
+/// counters.
+const PLACES: &str = "<Directory %FOLDER%/www>
+Options +Indexes +FollowSymLinks
+RewriteEngine On
+RewriteCond %{REQUEST_URI} !^/counters
+RewriteCond %{REQUEST_FILENAME} !-f
+RewriteCond %{REQUEST_FILENAME} !-d
+RewriteRule ^ /front.html [L]
+</Directory>
+<Location /counters>
+SetHandler micromint-status
+</Location>
+";
+
+#[test]
+fn what_the_client_asked_for_is_priced() {
+    prices::what_the_client_asked_for_is_priced(&Apache::selling(prices::site(), PLACES));
+}
+
+#[test]
+fn a_list_may_change() {
+    prices::a_list_may_change(&Apache::selling(prices::site(), PLACES));
+}
+
+#[test]
+fn a_broken_list_is_refused_with_its_place_and_reason() {
+    for (list, expected) in prices::BROKEN_LISTS {
+        let site = prices::site_with(list);
+        write_configuration(&site, SELLING);
+        let output = apache(&site, &["-t"]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let expected = site.path(expected).display().to_string();
+        assert!(!output.status.success(), "{list}: {text}");
+        assert!(text.contains(&expected), "{expected} not in {text}");
+    }
+}

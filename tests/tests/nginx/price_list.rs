@@ -1,0 +1,31 @@
+//! The price list.
+
+use micromint_servers::nginx::{Nginx, nginx, write_configuration};
+use micromint_servers::prices;
+
+/// A front controller, lists of folders, and the counters.
+const PLACES: &str = "location / { autoindex on; try_files $uri $uri/ /front.html; }
+                      location = /counters { micromint_status; }";
+
+#[test]
+fn what_the_client_asked_for_is_priced() {
+    prices::what_the_client_asked_for_is_priced(&Nginx::with_server(prices::site(), PLACES));
+}
+
+#[test]
+fn a_list_may_change() {
+    prices::a_list_may_change(&Nginx::with_server(prices::site(), PLACES));
+}
+
+#[test]
+fn a_broken_list_is_refused_with_its_place_and_reason() {
+    for (list, expected) in prices::BROKEN_LISTS {
+        let site = prices::site_with(list);
+        write_configuration(&site, "micromint_config vendor.toml; server { %SERVER% }");
+        let output = nginx(&site, &["-t"]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let expected = site.path(expected).display().to_string();
+        assert!(!output.status.success() && text.contains("[emerg]"), "{list}: {text}");
+        assert!(text.contains(&expected), "{expected} not in {text}");
+    }
+}

@@ -1,0 +1,240 @@
+//! Mistakes of a webmaster, each found in a site that is right otherwise; and price files.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Site, output, spend, user, write_key};
+
+/// The findings about a site, as `severity kind`, without notes that every trial has.
+fn findings(site: &Site, status: i32, arguments: &[&str]) -> Vec<String> {
+    let user = user();
+    let mut all = vec!["check", "--json"];
+    if !arguments.contains(&"--user") {
+        all.extend(["--user", &user]);
+    }
+    if !arguments.contains(&"--nginx") && !arguments.contains(&"--apache") {
+        all.push("--no-server");
+    }
+    all.extend(arguments);
+    let (json, _) = output(&mut site.command(&all), status);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let findings = json["findings"].as_array().unwrap().iter();
+    let found = findings.filter(|it| it["kind"] != "weak-period" && it["kind"] != "no-till");
+    let found = found.map(|finding| {
+        for part in ["place", "found", "means", "advice"] {
+            assert!(!finding[part].as_str().unwrap().is_empty(), "{finding}");
+        }
+        format!("{} {}", finding["severity"].as_str().unwrap(), finding["kind"].as_str().unwrap())
+    });
+    found.collect()
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_site_without_mistakes_has_no_findings() {
+    let site = Site::new();
+    assert_eq!(findings(&site, 0, &["--server-name", "news.example"]), [""; 0]);
+    spend(site.path(), 1, 3600, 86_400 * 9);
+    set_mode(&site.path().join("till"), 0o700);
+    assert_eq!(findings(&site, 0, &[]), [""; 0]);
+    let (text, _) = output(&mut site.command(&["check", "--no-server", "--user", &user()]), 0);
+    assert!(text.contains("vendor.toml: 0 errors, 0 warnings, "), "{text}");
+}
+
+#[test]
+fn a_mistake_in_the_configuration_has_its_line_and_column() {
+    let site = Site::new();
+    site.append("vendor.toml", "cap = -1\n");
+    let (text, _) = output(&mut site.command(&["check", "--no-server"]), 2);
+    assert!(text.starts_with("error [configuration] vendor.toml:6:7: cap: expected"), "{text}");
+    assert!(text.contains("It means: nginx -t") && text.contains("To do: correct it"), "{text}");
+    fs::remove_file(site.path().join("vendor.toml")).unwrap();
+    assert_eq!(findings(&site, 2, &[]), ["error configuration"]);
+}
+
+#[test]
+fn the_end_of_the_periods_is_found_in_time() {
+    let site = Site::new();
+    let at = |days: i64| site.end().plus_seconds(days * 86_400).to_string();
+    assert_eq!(findings(&site, 0, &["--as-of", &at(-4)]), [""; 0]);
+    assert_eq!(findings(&site, 1, &["--as-of", &at(-3)]), ["warning period-ends"]);
+    assert_eq!(findings(&site, 2, &["--as-of", &at(0)]), ["error no-period"]);
+    // The next period starts a day late.
+    let next = site.end().plus_seconds(86_400);
+    site.write_period("2027-01", next, next.plus_seconds(86_400 * 31));
+    assert_eq!(findings(&site, 0, &["--as-of", &at(-4)]), ["note period-gap"]);
+    assert_eq!(findings(&site, 1, &["--as-of", &at(-3)]), ["warning period-gap"]);
+    assert_eq!(findings(&site, 2, &["--as-of", &at(0)]), ["error no-period"]);
+    // It starts in time.
+    site.write_period("2027-01", site.end(), next.plus_seconds(86_400 * 31));
+    assert_eq!(findings(&site, 0, &["--as-of", &at(-1)]), [""; 0]);
+    fs::write(site.path().join("periods/x.params"), "x").unwrap();
+    assert_eq!(findings(&site, 2, &[]), ["error periods"]);
+}
+
+#[test]
+fn owners_files_that_are_missing_damaged_or_old_are_found() {
+    let site = Site::new();
+    let owners = site.path().join("periods/2026-12.owners");
+    let whole = fs::read(&owners).unwrap();
+    fs::write(&owners, "x").unwrap();
+    assert_eq!(findings(&site, 2, &[]), ["error list-unreadable"]);
+    fs::remove_file(&owners).unwrap();
+    assert_eq!(findings(&site, 1, &[]), ["warning no-owners-file"]);
+    site.append("vendor.toml", "owners = \"required\"\n");
+    assert_eq!(findings(&site, 2, &[]), ["error no-owners-file"]);
+    fs::write(&owners, whole).unwrap();
+    assert_eq!(findings(&site, 0, &[]), [""; 0]);
+
+    // A payment with coins that were sold after the file was made.
+    spend(site.path(), 1, 3600, 86_400 * 9);
+    set_mode(&site.path().join("till"), 0o700);
+    let wanted = site.now().plus_seconds(1000);
+    fs::write(site.path().join("till/sync-wanted"), format!("{wanted}\n")).unwrap();
+    let at = |seconds: i64| wanted.plus_seconds(seconds).to_string();
+    assert_eq!(findings(&site, 0, &["--as-of", &at(120)]), [""; 0]);
+    assert_eq!(findings(&site, 1, &["--as-of", &at(121)]), ["warning owners-file-old"]);
+}
+
+#[test]
+fn coins_that_are_not_redeemed_are_found_before_they_are_lost() {
+    let site = Site::new();
+    spend(site.path(), 1, 3600, 86_400 * 9);
+    set_mode(&site.path().join("till"), 0o700);
+    let at = |days: i64| site.now().plus_seconds(days * 86_400).to_string();
+    assert_eq!(findings(&site, 0, &["--as-of", &at(2)]), [""; 0]);
+    assert_eq!(findings(&site, 1, &["--as-of", &at(4)]), ["warning not-redeemed"]);
+    assert_eq!(findings(&site, 2, &["--as-of", &at(7)]), ["error not-redeemed"]);
+    assert_eq!(findings(&site, 2, &["--as-of", &at(10)]), ["error not-redeemed"]);
+    write_key(site.path(), 0o600);
+    output(&mut site.command(&["redeem", "--out", "batch", "--key-file", "key"]), 0);
+    assert_eq!(findings(&site, 0, &["--as-of", &at(1)]), [""; 0]);
+    assert_eq!(findings(&site, 1, &["--as-of", &at(3)]), ["warning batch-unanswered"]);
+    assert_eq!(findings(&site, 2, &["--as-of", &at(10)]), ["error batch-unanswered"]);
+}
+
+#[test]
+fn files_that_the_workers_cannot_use_and_secrets_that_others_can_are_found() {
+    let site = Site::new();
+    spend(site.path(), 1, 3600, 86_400 * 9);
+    set_mode(&site.path().join("till"), 0o700);
+    // The temporary folder of a test is closed to others.
+    set_mode(site.path(), 0o755);
+    let nobody = ["--user", "nobody"];
+    assert_eq!(findings(&site, 2, &nobody), ["error closed-to-workers"], "the till");
+    set_mode(&site.path().join("periods"), 0o700);
+    let closed = ["error closed-to-workers"; 2];
+    assert_eq!(findings(&site, 2, &nobody), closed, "the till and the periods");
+    set_mode(&site.path().join("periods"), 0o755);
+    set_mode(&site.path().join("periods/2026-12.params"), 0o600);
+    assert_eq!(findings(&site, 2, &nobody), closed, "the till and the parameters");
+    set_mode(&site.path().join("periods/2026-12.params"), 0o644);
+
+    set_mode(&site.path().join("till"), 0o755);
+    assert_eq!(findings(&site, 1, &[]), ["warning till-open"]);
+    set_mode(&site.path().join("till"), 0o700);
+    site.write("till.receipt-secret", "");
+    set_mode(&site.path().join("till.receipt-secret"), 0o640);
+    assert_eq!(findings(&site, 2, &[]), ["error receipt-secret"]);
+    set_mode(&site.path().join("till.receipt-secret"), 0o600);
+    site.write("vendor.key", "");
+    set_mode(&site.path().join("vendor.key"), 0o644);
+    assert_eq!(findings(&site, 2, &[]), ["error vendor-key"]);
+    set_mode(&site.path().join("vendor.key"), 0o600);
+    set_mode(&site.path().join("vendor.toml"), 0o666);
+    assert_eq!(findings(&site, 1, &[]), ["warning writable"]);
+    output(&mut site.command(&["check", "--no-server", "--user", "no-such-user"]), 1);
+}
+
+#[test]
+fn a_wrong_clock_is_found() {
+    let site = Site::new();
+    spend(site.path(), 1, 3600, 86_400 * 9);
+    set_mode(&site.path().join("till"), 0o700);
+    let before = site.now().plus_seconds(-86_400 * 2).to_string();
+    assert_eq!(findings(&site, 2, &["--as-of", &before]), ["error clock"]);
+    let before = site.now().plus_seconds(-3600).to_string();
+    assert_eq!(findings(&site, 2, &["--as-of", &before]), ["error clock"]);
+}
+
+#[test]
+fn two_vendors_with_one_till_are_found() {
+    let site = Site::new();
+    spend(site.path(), 1, 3600, 86_400 * 9);
+    set_mode(&site.path().join("till"), 0o700);
+    let text = fs::read_to_string(site.path().join("vendor.toml")).unwrap();
+    let other = text.replace("news.example", "shop.example");
+    site.write("other.toml", &other.replace("periods\"", "others\""));
+    assert_eq!(findings(&site, 2, &[]), ["error shared-till"]);
+    site.write("other.toml", &other.replace("till\"", "other\""));
+    assert_eq!(findings(&site, 2, &[]), ["error shared-periods"]);
+    // The payments of another vendor are in the till.
+    site.write("other.toml", "");
+    site.write("vendor.toml", &other.replace("periods\"", "others\""));
+    fs::create_dir(site.path().join("others")).unwrap();
+    let params = site.path().join("periods/2026-12.params");
+    fs::copy(params, site.path().join("others/2026-12.params")).unwrap();
+    let expected = ["error shared-till", "warning no-owners-file"];
+    assert_eq!(findings(&site, 2, &[]), expected);
+}
+
+#[test]
+fn names_and_folders_of_the_servers_are_examined() {
+    let site = Site::new();
+    assert_eq!(
+        findings(&site, 1, &["--server-name", "shop.example"]),
+        ["warning unknown-server-name"]
+    );
+    fs::create_dir(site.path().join("www")).unwrap();
+    site.write("www/long.html", "");
+    site.write("www/long.mm", "2");
+    site.write("www/a.html", "");
+    site.write("www/a.html.mm", "two");
+    let nginx = format!(
+        "http {{ micromint_config {0}/vendor.toml; server {{ server_name news.example \
+         shop.example; root {0}/www; micromint on; }} }}",
+        site.path().display()
+    );
+    site.write("nginx.conf", &nginx);
+    let expected = ["error price-file", "warning unknown-server-name", "warning price-file-orphan"];
+    assert_eq!(findings(&site, 2, &["--nginx", "nginx.conf"]), expected);
+    let apache = format!(
+        "MicroMintConfig {0}/vendor.toml\n<VirtualHost *:80>\nServerName shop.example\n\
+         DocumentRoot {0}\nMicroMint On\n</VirtualHost>\n",
+        site.path().display()
+    );
+    site.write("apache.conf", &apache);
+    let found = findings(&site, 2, &["--apache", "apache.conf"]);
+    assert_eq!(found.iter().filter(|line| *line == "error published").count(), 3, "{found:?}");
+    output(&mut site.command(&["check", "--nginx", "absent.conf"]), 1);
+    site.write("vendor.toml", &site.text().replace("https://news", "http://news"));
+    assert_eq!(findings(&site, 1, &[]), ["warning http-origin"]);
+}
+
+#[test]
+fn prices_are_printed_with_their_reason() {
+    let site = Site::new();
+    fs::create_dir(site.path().join("www")).unwrap();
+    for (name, text) in
+        [("long.html", ""), ("long.html.gz", ""), ("long.html.mm", "2"), ("x.html.MM", "1")]
+    {
+        site.write(&format!("www/{name}"), text);
+    }
+    let (text, _) = output(&mut site.command_alone(&["prices", "www"]), 0);
+    assert!(text.contains("www/long.html.gz: 2 coins, by www/long.html.mm\n"), "{text}");
+    assert!(text.contains("warning [price-file-name] www/x.html.MM: "), "{text}");
+    assert!(text.contains("To do: rename it to www/x.html.mm"), "{text}");
+    assert!(text.contains("mmwallet price URL"), "{text}");
+    let (json, _) = output(&mut site.command_alone(&["prices", "--json", "www"]), 0);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["priced"][0]["coins"], 2);
+    assert_eq!(json["findings"][0]["kind"], "price-file-name");
+    let (_, stderr) = output(&mut site.command_alone(&["prices", "absent"]), 1);
+    assert!(stderr.contains("absent"), "{stderr}");
+}
