@@ -127,9 +127,10 @@ attack: ## every known attack on the money, on a real demo period (a minute, onc
 	@scripts/setup.sh core
 	$(CARGO) run --release -p micromint --example attack
 
-test-slow: ## the largest sizes, and measurements
+test-slow: ## the largest sizes, measurements, and a hundred purchases that are killed
 	@scripts/setup.sh core
 	$(CARGO) test --release -p micromint -- --ignored --nocapture --test-threads 1
+	$(CARGO) test --release -p mmbroker --test broker -- --ignored a_hundred
 
 test-load: nginx-module ## honest and hostile load while workers are killed: MINUTES=10
 	@scripts/setup.sh servers

@@ -2432,9 +2432,9 @@ micromint_status micromint_wallet_keep_receipt(micromint_wallet *wallet,
                                                micromint_error **error_out);
 
 /**
- * The receipt for a page, if the wallet has a valid one.
+ * The receipts that may open a page, if the wallet has valid ones.
  *
- * url, url_len: the page. Send the receipt only with requests for this very URL.
+ * url, url_len: the page. Send the receipts only with requests for this very URL.
  * cookie_out:   a buffer with the value for a header Cookie.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT if the URL is invalid, MICROMINT_ERROR_ABSENT if there is no
@@ -2568,7 +2568,8 @@ micromint_status micromint_wallet_coins_at(const micromint_wallet *wallet,
                                            micromint_error **error_out);
 
 /**
- * Whether the file is a backup, from which nothing can be spent. NULL gives false.
+ * Whether nothing can be spent from the file: it is a backup, or the wallet was moved to another
+ * file. NULL gives false.
  */
 bool micromint_wallet_is_backup(const micromint_wallet *wallet);
 

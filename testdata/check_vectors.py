@@ -734,6 +734,38 @@ PERIODS = periods()
 USER_KEY = mac(bytes(range(32)), [b"micromint user key", b"2026-12", b"alice"])
 VENDOR_KEY = mac(bytes(range(32)), [b"micromint vendor key", b"news.example"])
 SYNC_KEY = mac(VENDOR_KEY, [b"micromint sync"])
+# The fields of each type of record in a wallet: name and form. "time" is 8 bytes signed, "text" has a
+# length of 2 bytes before it, "rest" has none, "hex" and "number" are as long as they say.
+WALLET_RECORDS = {
+    5: [("time", "time"), ("payment", 4), ("code", 1), ("word", "rest")],
+    8: [("time", "time")],
+    9: [("time", "time"), ("spendable", 1)],
+    10: [("payment", 4), ("end", "time"), ("path", "text"), ("cookie", "rest")],
+    11: [("time", "time"), ("holding", 4)],
+    13: [("time", "time"), ("transaction", 8), ("sets", 4), ("period", "text"), ("login", "text"), ("page", "rest")],
+    14: [("time", "time"), ("transaction", 8), ("refused", 1), ("reason", "rest")],
+    15: [("time", "time"), ("step", 1), ("token", "hex")],
+}
+
+
+def check_wallet(row):
+    payload = bytes([row["type"]])
+    for name, form in WALLET_RECORDS[row["type"]]:
+        value = row["fields"][name]
+        if form == "time":
+            payload += value.to_bytes(8, "little", signed=True)
+        elif form == "text":
+            payload += len(value.encode()).to_bytes(2, "little") + value.encode()
+        elif form == "rest":
+            payload += value.encode()
+        elif form == "hex":
+            payload += bytes.fromhex(value)
+        else:
+            number = int(value, 16) if isinstance(value, str) else value
+            payload += number.to_bytes(form, "little")
+    assert payload.hex() == row["payload"]
+
+
 CHECKS = {
     "des.json": check_des,
     "hashes.json": check_hash,
@@ -747,6 +779,7 @@ CHECKS = {
     "minted.json": check_minted,
     "coin-file.json": check_coin_file,
     "scheme.json": check_scheme,
+    "wallet.json": check_wallet,
 }
 
 

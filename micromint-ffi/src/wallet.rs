@@ -169,8 +169,8 @@ pub unsafe extern "C" fn micromint_wallet_receive(
 /// coins_out:            the new coins; 0 unless the sets are new.
 /// reason_out:           with MICROMINT_RECEIVED_REFUSED a buffer with the reason; else NULL.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT if the URL is invalid, MICROMINT_ERROR_MESSAGE if the message is
-/// not a Funds-Withdrawn; MICROMINT_ERROR_FILE: receive it again.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the URL is invalid, MICROMINT_ERROR_MESSAGE if the message
+/// is not a Funds-Withdrawn; MICROMINT_ERROR_FILE: receive it again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_receive_from(
     wallet: *mut micromint_wallet,
@@ -420,8 +420,9 @@ pub(crate) fn absent(what: &str, number: usize) -> micromint_error {
 
 pub(crate) fn refused(error: WalletError) -> micromint_error {
     let status = match &error {
-        WalletError::Backup { .. }
+        WalletError::Frozen { .. }
         | WalletError::NoBackup { .. }
+        | WalletError::CarriesNoWallet { .. }
         | WalletError::Exists { .. }
         | WalletError::NotCredited(_) => MICROMINT_ERROR_STATE,
         WalletError::File(_) | WalletError::Journal(_) | WalletError::Entropy(_) => {

@@ -42,17 +42,15 @@ pub unsafe extern "C" fn micromint_wallet_keep_receipt(
         let receipt = receipt_in(cookie, it.host.now());
         place.write(receipt.is_some());
         match receipt {
-            Some((cookie, expires)) => {
-                it.wallet.keep_receipt(payment, cookie, expires).map_err(refused)
-            }
+            Some(receipt) => it.wallet.keep_receipt(payment, receipt).map_err(refused),
             None => Ok(()),
         }
     })
 }
 
-/// The receipt for a page, if the wallet has a valid one.
+/// The receipts that may open a page, if the wallet has valid ones.
 ///
-/// url, url_len: the page. Send the receipt only with requests for this very URL.
+/// url, url_len: the page. Send the receipts only with requests for this very URL.
 /// cookie_out:   a buffer with the value for a header Cookie.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT if the URL is invalid, MICROMINT_ERROR_ABSENT if there is no
@@ -67,10 +65,10 @@ pub unsafe extern "C" fn micromint_wallet_receipt(
 ) -> micromint_status {
     guard(error_out, || {
         given!(it = reference(wallet), place = output(cookie_out), url = parsed(url, url_len));
-        let cookie = it.wallet.state().receipt(&url, it.host.now()).ok_or_else(|| {
+        let cookie = it.wallet.state().receipts(&url, it.host.now()).ok_or_else(|| {
             micromint_error::new(MICROMINT_ERROR_ABSENT, format!("there is no receipt for {url}"))
         })?;
-        place.write(micromint_buffer::hand_out(cookie.as_bytes().to_vec()));
+        place.write(micromint_buffer::hand_out(cookie.into_bytes()));
         Ok(())
     })
 }

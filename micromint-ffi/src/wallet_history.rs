@@ -270,11 +270,12 @@ pub unsafe extern "C" fn micromint_wallet_coins_at(
     })
 }
 
-/// Whether the file is a backup, from which nothing can be spent. NULL gives false.
+/// Whether nothing can be spent from the file: it is a backup, or the wallet was moved to another
+/// file. NULL gives false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_is_backup(wallet: *const micromint_wallet) -> bool {
     // SAFETY: the caller passes NULL or a live wallet.
-    unsafe { wallet.as_ref() }.is_some_and(|it| it.wallet.state().backup_made().is_some())
+    unsafe { wallet.as_ref() }.is_some_and(|it| it.wallet.state().frozen().is_some())
 }
 
 fn holding_of(it: &micromint_wallet, holding: usize) -> Answer<&Holding> {

@@ -135,7 +135,7 @@ const JOURNAL_KIND: &str = "broker";
 /// match broker.withdraw(&alice, 100, 2, now)? {
 ///     Reply::Granted(_) => panic!("the file has 32 sets"),
 ///     Reply::Refused(refusal) => {
-///         assert_eq!(refusal.to_string(), "sold out: 100 sets wanted, 30 are left");
+///         assert_eq!(refusal.to_string(), "sold out: 100 sets wanted, 30 remain");
 ///     }
 /// }
 /// # Ok(())

@@ -21,7 +21,7 @@ use crate::bytes::from_u64_be;
 use crate::time::UnixTime;
 
 #[cfg(not(target_family = "wasm"))]
-pub use disk::DiskDirectory;
+pub use disk::{DiskDirectory, WaitNotice};
 #[cfg(feature = "vendor")]
 pub(crate) use shared_file::SharedFile;
 #[cfg(feature = "simulated-host")]

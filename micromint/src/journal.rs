@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use crate::error::FileError;
 
 pub use file::{CaughtUp, Journal, Tail};
-#[cfg(feature = "vendor")]
+#[cfg(any(feature = "vendor", feature = "wallet"))]
 pub(crate) use format::HEADER_SIZE;
 pub use format::RECORD_SIZE_MAX;
 pub use replayed::{Locked, Replayed};

@@ -58,8 +58,8 @@ pub use funds_withdrawn::{
 pub use invalid_payment::InvalidPayment;
 pub(crate) use names::RECEIPT_COOKIE_PREFIX;
 pub use names::{
-    MANIFEST_PATH, MEDIA_TYPE, PAYMENT_HEADER, PRICES_PATH, PROBLEM_MEDIA_TYPE, REQUEST_HEADER,
-    STATUS_HEADER,
+    MANIFEST_PATH, MEDIA_TYPE, NOT_SOLD_HEADER, PAYMENT_HEADER, PERIOD_HEADER, PRICES_PATH,
+    PROBLEM_MEDIA_TYPE, REQUEST_HEADER, STATUS_HEADER,
 };
 pub use owners_sold::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners};
 pub use payment::{COINS_PER_PAYMENT_MAX, OWNER_TOKENS_MAX, PAYMENT_SIZE_MAX, Payment};

@@ -33,6 +33,8 @@ mod balance;
 // What answers mean.
 mod answer;
 
+mod order;
+
 mod form;
 
 mod problem;
@@ -41,6 +43,8 @@ mod problem;
 mod receive;
 
 mod backup;
+
+mod moving;
 
 #[cfg(test)]
 mod tests;
@@ -60,7 +64,7 @@ use plan::PaymentPlan;
 use record::{VERDICTS_PER_RECORD_MAX, WalletRecord};
 
 pub use answer::{
-    InvalidRequestHeader, has_ended, outcome_of, payment_for_header, receipt_in,
+    InvalidRequestHeader, Receipt, has_ended, outcome_of, payment_for_header, receipt_in,
     request_in_challenge, request_in_header, resend_after,
 };
 pub use balance::Balance;
@@ -68,11 +72,15 @@ pub use consent::{MANIFEST_ORIGINS_MAX, MANIFEST_SIZE_MAX, NeededConsent, NoCons
 pub use credit::{NotCredited, NotInvited, Returnable};
 pub use form::PaymentForm;
 pub use genuine::NotGenuine;
+pub use moving::Frozen;
+pub use order::{LOGIN_LEN_MAX, NewOrder, NotOrdered, Order, OrderClosed, OrderToSend};
 pub use outcome::PaymentOutcome;
 pub use plan::{Choice, Fetch, Policy, Unpayable};
 pub use problem::{PROBLEM_SIZE_MAX, Problem};
 pub use receive::{BINS_PER_BALL_MAX, NotReceived, Received, SPARSE_SIZE_MAX};
-pub use state::{CoinReturn, Holding, PastPayment, WalletState, Withdrawal};
+pub use state::{
+    CoinReturn, Holding, Moment, PastPayment, RECEIPTS_LEN_MAX, WalletState, Withdrawal,
+};
 
 /// The kind of a wallet's journal.
 const KIND: &str = "wallet";
@@ -91,17 +99,23 @@ pub enum WalletError {
     /// The source of randomness failed.
     #[error("no randomness: {0}")]
     Entropy(io::Error),
-    /// The file is a backup, which must be restored before it can be changed.
-    #[error("{}: this is a backup made at {made}; restore it first", path.display())]
-    Backup {
+    /// Nothing can be spent from the file, and nothing else can change.
+    #[error("{}: {frozen}", path.display())]
+    Frozen {
         /// The wallet file.
         path: PathBuf,
-        /// When the backup was made.
-        made: UnixTime,
+        /// Why.
+        frozen: Frozen,
     },
-    /// The file is not a backup.
+    /// The file is neither a backup nor a wallet that was moved out of it.
     #[error("{}: expected a backup, found a wallet in use", path.display())]
     NoBackup {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file does not carry a wallet to move in.
+    #[error("{}: expected a wallet that was moved out, found another file", path.display())]
+    CarriesNoWallet {
         /// The file.
         path: PathBuf,
     },
@@ -238,7 +252,7 @@ impl Wallet {
             PaymentPlan::Resend(payment) => {
                 let earlier = &file.state().payments[payment as usize];
                 let (message, outcome) = (earlier.message.clone(), earlier.outcome.clone());
-                if outcome != PaymentOutcome::Unknown {
+                if outcome.is_sent_again() && outcome != PaymentOutcome::Unknown {
                     // Its coins must pay for nothing else while it is on its way.
                     let outcome = PaymentOutcome::Unknown;
                     commit(file, &[WalletRecord::Outcome { at: now, payment, outcome }])?;
@@ -293,15 +307,10 @@ impl Wallet {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn keep_receipt(
-        &mut self,
-        payment: u32,
-        cookie: String,
-        expires: UnixTime,
-    ) -> Result<(), WalletError> {
+    pub fn keep_receipt(&mut self, payment: u32, receipt: Receipt) -> Result<(), WalletError> {
         // Not synced: losing a receipt costs nothing, since the vendor answers the same message
         // again without charging for it.
-        let record = WalletRecord::Receipt { payment, expires, cookie };
+        let record = WalletRecord::Receipt { payment, receipt };
         self.locked(|file| append(file, &[record]))
     }
 
@@ -366,13 +375,13 @@ impl Wallet {
         })
     }
 
-    /// Calls `act` under the file's lock, with the state up to date. Fails on a backup.
+    /// Calls `act` under the file's lock, with the state up to date. Fails if nothing can be spent.
     fn locked<T>(
         &mut self,
         act: impl FnOnce(&mut Locked<'_, WalletState>) -> Result<T, WalletError>,
     ) -> Result<T, WalletError> {
-        self.file.locked(|file| match file.state().backup_made {
-            Some(made) => Err(WalletError::Backup { path: file.path().into(), made }),
+        self.file.locked(|file| match file.state().frozen {
+            Some(frozen) => Err(WalletError::Frozen { path: file.path().into(), frozen }),
             None => act(file),
         })
     }

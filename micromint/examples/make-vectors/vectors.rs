@@ -12,6 +12,7 @@ mod messages;
 mod minting;
 mod periods;
 mod scheme;
+mod wallet;
 
 use serde_json::Value;
 
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Vec<(String, Vec<u8>)> {
     files.extend(messages::files());
     files.push(scheme::file());
     files.extend(scheme::seeds());
+    files.push(wallet::file());
     files.extend(minting::files());
     files.extend(coin_file::files());
     files.extend(text_seeds(&files));

@@ -15,13 +15,22 @@ use crate::protocol::{FundsWithdrawn, SoldSet};
 use crate::reply::Reply;
 use crate::time::UnixTime;
 
+impl SaleRefusal {
+    /// Whether the refusal means that nothing was sold under the Transaction-ID, and nothing will
+    /// be if the same is asked again. A number that belongs to another sale proves nothing: the
+    /// buyer may have lost the login under which it was bought.
+    pub fn is_certain(&self) -> bool {
+        !matches!(self, SaleRefusal::OtherSale { .. } | SaleRefusal::NoSuchSale { .. })
+    }
+}
+
 /// Why no sets are sold.
 #[derive(Debug, thiserror::Error)]
 pub enum SaleRefusal {
     /// The number of sets is out of range.
     #[error("expected 1 to {max} sets, found {found}")]
     Sets {
-        /// [`FundsWithdrawn::sets_max`].
+        /// [`FundsWithdrawn::sets_max`], or the limit of [`Broker::withdraw_up_to`].
         max: u32,
         /// The requested number of sets.
         found: u32,
@@ -33,7 +42,7 @@ pub enum SaleRefusal {
         expiration: UnixTime,
     },
     /// Fewer sets are left.
-    #[error("sold out: {wanted} sets wanted, {left} are left")]
+    #[error("sold out: {wanted} sets wanted, {left} remain")]
     SoldOut {
         /// The requested number of sets.
         wanted: u32,
@@ -81,6 +90,22 @@ impl Broker {
         transaction: u64,
         now: UnixTime,
     ) -> Result<Reply<FundsWithdrawn, SaleRefusal>, BrokerError> {
+        self.withdraw_up_to(u32::MAX, user, sets, transaction, now)
+    }
+
+    /// Does the same, but makes no new sale of more than `sets_max` sets. A sale that was made
+    /// before is repeated, however large it is.
+    ///
+    /// # Errors
+    /// The files cannot be used.
+    pub fn withdraw_up_to(
+        &mut self,
+        sets_max: u32,
+        user: &UserId,
+        sets: u32,
+        transaction: u64,
+        now: UnixTime,
+    ) -> Result<Reply<FundsWithdrawn, SaleRefusal>, BrokerError> {
         let max = FundsWithdrawn::sets_max(self.params());
         if !(1..=max).contains(&sets) {
             return Ok(Reply::Refused(SaleRefusal::Sets { max, found: sets }));
@@ -97,6 +122,9 @@ impl Broker {
                 } else {
                     Reply::Refused(SaleRefusal::OtherSale { transaction })
                 });
+            }
+            if sets > sets_max {
+                return Ok(Reply::Refused(SaleRefusal::Sets { max: sets_max, found: sets }));
             }
             broker.sell(user, sets, transaction, now)
         })?;

@@ -8,6 +8,9 @@ use std::sync::Arc;
 #[cfg(feature = "vendor")]
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, OFlags, SeekFrom, Statx, StatxFlags};
 
@@ -22,16 +25,30 @@ const PUBLIC_FILE_MODE: u32 = 0o644;
 /// The user ID of root.
 const ROOT: u32 = 0;
 
+/// How long to wait for a lock before the user is told.
+const SILENT_WAIT: Duration = Duration::from_secs(1);
+
+/// Tells the user that a lock on this file is awaited.
+pub type WaitNotice = fn(&Path);
+
 /// A directory on disk.
 #[derive(Clone, Debug)]
 pub struct DiskDirectory {
     path: PathBuf,
+    wait_notice: Option<WaitNotice>,
 }
 
 impl DiskDirectory {
     /// The directory at `path`. Does not access it.
     pub fn new(path: impl Into<PathBuf>) -> DiskDirectory {
-        DiskDirectory { path: path.into() }
+        DiskDirectory { path: path.into(), wait_notice: None }
+    }
+
+    /// Sets a function that is called, once for each lock, if a lock on a file of this directory is
+    /// not free within a second. The default is to wait silently.
+    #[must_use]
+    pub fn with_wait_notice(self, notice: WaitNotice) -> DiskDirectory {
+        DiskDirectory { wait_notice: Some(notice), ..self }
     }
 
     /// The directory of the file at `path`, and the file's name.
@@ -109,6 +126,7 @@ impl Directory for DiskDirectory {
             },
         };
         Ok(Box::new(DiskFile {
+            waiting: self.wait_notice.map(|notice| (path, notice)),
             file: Arc::new(file),
             cannot_try: AtomicBool::new(false),
             #[cfg(feature = "vendor")]
@@ -190,12 +208,29 @@ struct DiskFile {
     file: Arc<fs::File>,
     /// Whether the file system has no reads that do not wait. It is asked once.
     cannot_try: AtomicBool,
+    /// Its path, and what to call if a lock is not free.
+    waiting: Option<(PathBuf, WaitNotice)>,
     /// The mapped part, after a call of [`File::map`]. Only the till uses it.
     #[cfg(feature = "vendor")]
     mapping: OnceLock<Option<Mapping>>,
 }
 
 impl DiskFile {
+    /// Waits for the lock, silently.
+    fn wait_for(&self, how: Lock) -> io::Result<()> {
+        // A signal may interrupt the wait; try again.
+        loop {
+            let locked = match how {
+                Lock::Shared => self.file.lock_shared(),
+                Lock::Exclusive => self.file.lock(),
+            };
+            match locked {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                locked => return locked,
+            }
+        }
+    }
+
     #[cfg(feature = "vendor")]
     fn mapping(&self) -> Option<&Mapping> {
         self.mapping.get()?.as_ref()
@@ -298,17 +333,23 @@ impl File for DiskFile {
     }
 
     fn lock(&self, how: Lock) -> io::Result<()> {
-        // A signal may interrupt the wait; try again.
-        loop {
-            let locked = match how {
-                Lock::Shared => self.file.lock_shared(),
-                Lock::Exclusive => self.file.lock(),
-            };
-            match locked {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                locked => return locked,
-            }
+        let Some((path, notice)) = &self.waiting else { return self.wait_for(how) };
+        if self.try_lock(how)? {
+            return Ok(());
         }
+        let (locked, waiting) = mpsc::channel::<()>();
+        thread::scope(|scope| {
+            let tell = move || {
+                if waiting.recv_timeout(SILENT_WAIT) == Err(RecvTimeoutError::Timeout) {
+                    notice(path);
+                }
+            };
+            // Without the thread, the wait is silent.
+            let _ = thread::Builder::new().spawn_scoped(scope, tell);
+            let result = self.wait_for(how);
+            drop(locked);
+            result
+        })
     }
 
     fn try_lock(&self, how: Lock) -> io::Result<bool> {
@@ -349,6 +390,28 @@ mod tests {
                 let odd = fs::Permissions::from_mode(0o640);
                 fs::set_permissions(place.path().join(name), odd).unwrap();
             }
+        }
+    }
+
+    #[test]
+    fn who_waits_for_a_lock_is_told_after_a_second() {
+        static TOLD: std::sync::Mutex<Vec<PathBuf>> = std::sync::Mutex::new(Vec::new());
+        let place = tempfile::tempdir().unwrap();
+        let directory = DiskDirectory::new(place.path())
+            .with_wait_notice(|path| TOLD.lock().unwrap().push(path.into()));
+        let open = || directory.open("a", Open::Create).unwrap();
+        let (first, second) = (open(), open());
+        for (held, told) in [(SILENT_WAIT / 4, 0), (SILENT_WAIT * 3 / 2, 1)] {
+            first.lock(Lock::Exclusive).unwrap();
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    thread::sleep(held);
+                    first.unlock().unwrap();
+                });
+                second.lock(Lock::Shared).unwrap();
+            });
+            second.unlock().unwrap();
+            assert_eq!(*TOLD.lock().unwrap(), vec![place.path().join("a"); told]);
         }
     }
 

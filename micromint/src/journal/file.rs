@@ -283,6 +283,39 @@ impl Journal {
         Ok(self.file.read_at(bytes, offset).map_err(FileError::on("read", &self.path))?)
     }
 
+    /// Copies the journal, as far as this handle has read it, into the new file `name`, with one
+    /// more record at the end. The header comes last: before the copy is complete and durable, with
+    /// that record, it is not a journal. The name is not durable before the directory is synced.
+    ///
+    /// # Errors
+    /// A file cannot be read or written. The copy may then exist, and is not a journal.
+    #[cfg(feature = "wallet")]
+    pub(crate) fn copy_with(
+        &self,
+        directory: &dyn Directory,
+        name: &str,
+        last: &[u8],
+    ) -> Result<(), JournalError> {
+        let path = directory.path().join(name);
+        let copy = directory.open(name, Open::CreateNew).map_err(FileError::on("make", &path))?;
+        let on_write = || FileError::on("write", &path);
+        let mut at = HEADER_SIZE;
+        while at < self.end {
+            let mut bytes = vec![0; (self.end - at).min(CHUNK_SIZE as u64) as usize];
+            self.read_exact(&mut bytes, at)?;
+            copy.write_at(&bytes, at).map_err(on_write())?;
+            at += bytes.len() as u64;
+        }
+        let mut record = Vec::new();
+        format::push_record(&mut record, last, self.seed)?;
+        copy.write_at(&record, at).map_err(on_write())?;
+        copy.sync().map_err(on_write())?;
+        let mut header = [0; HEADER_SIZE as usize];
+        self.read_exact(&mut header, 0)?;
+        copy.write_at(&header, 0).map_err(on_write())?;
+        Ok(copy.sync().map_err(on_write())?)
+    }
+
     /// Appends the payloads in one write and returns the offset of the first. They are not durable
     /// before [`Journal::sync`].
     ///

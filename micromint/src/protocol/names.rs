@@ -15,6 +15,12 @@ pub const REQUEST_HEADER: &str = "MicroMint-Request";
 /// [`RequestOutcome::word`](super::RequestOutcome::word).
 pub const STATUS_HEADER: &str = "MicroMint-Status";
 
+/// The answer header field in which a broker's page names the period that it sells.
+pub const PERIOD_HEADER: &str = "MicroMint-Period";
+/// The answer header field in which a broker says that it sold nothing under a Transaction-ID and
+/// will not: the period, a space, and the number.
+pub const NOT_SOLD_HEADER: &str = "MicroMint-Not-Sold";
+
 /// The path of a vendor's manifest.
 pub const MANIFEST_PATH: &str = "/.well-known/micromint";
 /// The path of a vendor's public price list.

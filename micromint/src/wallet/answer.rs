@@ -19,6 +19,8 @@ use super::outcome::PaymentOutcome;
 
 /// The longest `name=value` of a receipt, in bytes.
 const RECEIPT_LEN_MAX: usize = 1024;
+/// The longest Path of a receipt that is kept, in bytes. Browsers ignore a longer one.
+const RECEIPT_PATH_LEN_MAX: usize = 1024;
 /// The longest lifetime that a receipt can have, in seconds: 400 days, the limit that browsers set
 /// for cookies.
 const RECEIPT_SECONDS_MAX: u64 = 400 * 86_400;
@@ -106,8 +108,8 @@ pub fn outcome_of(status: u16, word: Option<&str>, reason: Option<&str>) -> Paym
         (status, None) if is_of_server_itself(status) => {
             PaymentOutcome::NotSeen(status.to_string())
         }
-        // A gateway, a failing server, a limit, or a redirect: the vendor behind it may have recorded
-        // the payment.
+        // A gateway, a failing server, a limit, or a redirect: the vendor behind it may have
+        // recorded the payment.
         _ => PaymentOutcome::Unknown,
     }
 }
@@ -178,10 +180,38 @@ fn says_not_kept(word: &str) -> bool {
     })
 }
 
-/// Reads one `Set-Cookie` value of an answer to a payment as a receipt: its `name=value` and when
-/// it expires. `None` if it is another cookie, deletes one, has no Max-Age, or is longer than a
-/// receipt can be.
-pub fn receipt_in(set_cookie: &str, now: UnixTime) -> Option<(String, UnixTime)> {
+/// A receipt: a cookie that opens a paid page again free of charge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// Its `name=value`.
+    pub cookie: String,
+    /// When it expires.
+    pub expires: UnixTime,
+    /// Its Path: it is sent with requests for this path and those below it. Empty if it has none;
+    /// then it is sent with requests for the page alone.
+    pub path: String,
+}
+
+impl Receipt {
+    /// Whether it is sent with requests for this path (RFC 6265, 5.1.4).
+    pub(super) fn covers(&self, path: &str) -> bool {
+        let rest = path.strip_prefix(&self.path);
+        !self.path.is_empty()
+            && rest.is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with('/') || self.path.ends_with('/')
+            })
+    }
+
+    /// The name of the cookie.
+    pub(super) fn name(&self) -> &str {
+        self.cookie.split_once('=').map_or(self.cookie.as_str(), |(name, _)| name)
+    }
+}
+
+/// Reads one `Set-Cookie` value of an answer to a payment as a receipt. `None` if it is another
+/// cookie, deletes one, has no Max-Age, or is longer than a receipt can be.
+pub fn receipt_in(set_cookie: &str, now: UnixTime) -> Option<Receipt> {
     let mut parts = set_cookie.split(';');
     let pair = parts.next()?.trim();
     let is_plain = pair.bytes().all(|c| c.is_ascii_graphic() && !b"\",\\".contains(&c));
@@ -192,15 +222,24 @@ pub fn receipt_in(set_cookie: &str, now: UnixTime) -> Option<(String, UnixTime)>
     {
         return None;
     }
-    let max_age = parts.find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("Max-Age").then(|| parse_decimal(value.trim()))?
-    })?;
+    let attributes: Vec<(&str, &str)> = parts.filter_map(|part| part.split_once('=')).collect();
+    let attribute = |wanted: &str| {
+        let mut found =
+            attributes.iter().filter(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
+        found.next().map(|(_, value)| value.trim())
+    };
+    let max_age = parse_decimal(attribute("Max-Age")?)?;
     if max_age == 0 {
         return None;
     }
+    let is_path = |path: &&str| {
+        path.starts_with('/')
+            && path.len() <= RECEIPT_PATH_LEN_MAX
+            && path.bytes().all(|c| c.is_ascii_graphic())
+    };
+    let path = attribute("Path").filter(is_path).unwrap_or_default().to_string();
     let seconds = max_age.min(RECEIPT_SECONDS_MAX) as i64;
-    Some((pair.to_string(), now.plus_seconds(seconds)))
+    Some(Receipt { cookie: pair.to_string(), expires: now.plus_seconds(seconds), path })
 }
 
 /// Untrusted text without the characters that could change a terminal or a record.
@@ -281,9 +320,17 @@ mod tests {
         let now = UnixTime(100);
         let read = |text: &str| receipt_in(text, now);
         let pair = "micromint-abcd_-gh=abc_-";
-        let expected = Some((pair.to_string(), UnixTime(160)));
+        let receipt = |path: &str| {
+            Some(Receipt { cookie: pair.into(), expires: UnixTime(160), path: path.into() })
+        };
+        let expected = receipt("/a");
         assert_eq!(read(&format!("{pair}; Max-Age=60; HttpOnly; SameSite=Lax; Path=/a")), expected);
         assert_eq!(read(&format!("{pair};Path=/a;max-age=60")), expected);
+        let longest = format!("/{}", "a".repeat(RECEIPT_PATH_LEN_MAX - 1));
+        assert_eq!(read(&format!("{pair};Max-Age=60;Path={longest}")), receipt(&longest));
+        for none in [&format!("{longest}a"), "a", "", "/a\u{e9}"] {
+            assert_eq!(read(&format!("{pair};Max-Age=60;Path={none}")), receipt(""), "{none}");
+        }
         let long = format!("micromint-a={}", "b".repeat(1012));
         assert!(read(&format!("{long}; Max-Age=1")).is_some());
         for bad in [
@@ -298,7 +345,7 @@ mod tests {
             assert_eq!(read(&bad), None, "{bad}");
         }
         let forever = read(&format!("{pair}; Max-Age=99999999999")).unwrap();
-        assert_eq!(forever.1, UnixTime(100 + 400 * 86_400));
+        assert_eq!(forever.expires, UnixTime(100 + 400 * 86_400));
     }
 
     #[test]

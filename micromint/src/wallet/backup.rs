@@ -4,15 +4,14 @@
 //! send them twice. The invariant: nothing is spent from a backup, and the coins of a restored
 //! wallet can only be returned, unless its owner confirms that none was spent since.
 
-use std::io;
-
 use crate::error::FileError;
-use crate::host::{Directory, Open};
+use crate::host::Directory;
 use crate::journal::{Journal, Replayed};
 use crate::time::UnixTime;
 
+use super::moving::Frozen;
 use super::record::WalletRecord;
-use super::{APPEND_SIZE, KIND, Wallet, WalletError, WalletState, commit};
+use super::{KIND, Wallet, WalletError, WalletState, commit};
 
 impl Wallet {
     /// Copies the wallet into a new file `name` with mode 0600 and marks the copy as a backup, so
@@ -27,14 +26,17 @@ impl Wallet {
         now: UnixTime,
     ) -> Result<(), WalletError> {
         self.locked(|file| {
-            copy(file.journal(), directory, name)?;
-            end_with(directory, name, &WalletRecord::Backup { at: now })
+            must_be_free(directory, name)?;
+            let temporary = format!(".{name}.backup");
+            copy_as(file.journal(), directory, &temporary, &WalletRecord::Backup { at: now })?;
+            give_name(directory, &temporary, name)
         })
     }
 
     /// Restores the backup `backup_name` of `backup_directory` as the new wallet file `name` of
-    /// `directory`. Set `spendable` only if no coin was spent after the backup was made: such a
-    /// coin would be sent twice. Otherwise the coins can only be returned.
+    /// `directory`. A file out of which the wallet was moved serves as a backup too, if the file
+    /// that it was moved to is lost. Set `spendable` only if no coin was spent after the backup was
+    /// made: such a coin would be sent twice. Otherwise the coins can only be returned.
     ///
     /// # Errors
     /// The file is not a backup, the new file exists, or one of them cannot be read or written.
@@ -47,32 +49,22 @@ impl Wallet {
         now: UnixTime,
     ) -> Result<Wallet, WalletError> {
         let backup = Wallet::open_to_read(backup_directory, backup_name)?;
-        if backup.state().backup_made.is_none() {
+        if !matches!(backup.state().frozen, Some(Frozen::Backup(_) | Frozen::Left(_))) {
             return Err(WalletError::NoBackup { path: backup.file.path().into() });
         }
         // Made under another name first, so that a crash never leaves a partial wallet.
+        must_be_free(directory, name)?;
         let temporary = format!(".{name}.restored");
-        let path = directory.path().join(name);
-        let names = directory.names().map_err(FileError::on("list", directory.path()))?;
-        if names.iter().any(|held| held == name) {
-            return Err(WalletError::Exists { path });
-        }
-        if names.contains(&temporary) {
-            directory
-                .remove(&temporary)
-                .map_err(FileError::on("remove", path.with_file_name(&temporary)))?;
-        }
-        copy(backup.file.journal(), directory, &temporary)?;
-        end_with(directory, &temporary, &WalletRecord::Restored { at: now, spendable })?;
-        directory.rename(&temporary, name).map_err(FileError::on("make", &path))?;
-        directory.sync().map_err(FileError::on("sync", directory.path()))?;
+        let restored = WalletRecord::Restored { at: now, spendable };
+        copy_as(backup.file.journal(), directory, &temporary, &restored)?;
+        give_name(directory, &temporary, name)?;
         let file = Replayed::open_to_append(directory, name, KIND, WalletState::default())?;
         Ok(Wallet { file })
     }
 }
 
 /// Appends `record` to the wallet file `name`, durably.
-fn end_with(
+pub(super) fn end_with(
     directory: &dyn Directory,
     name: &str,
     record: &WalletRecord,
@@ -81,20 +73,50 @@ fn end_with(
     file.locked(|file| commit(file, std::slice::from_ref(record)))
 }
 
-/// Copies the journal `from`, as far as its handle has read it, into a new file and syncs it.
-fn copy(from: &Journal, directory: &dyn Directory, name: &str) -> Result<(), WalletError> {
-    let path = directory.path().join(name);
-    let to = directory.open(name, Open::CreateNew).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => WalletError::Exists { path: path.clone() },
-        _ => FileError::on("make", &path)(error).into(),
-    })?;
-    let mut at = 0;
-    while at < from.end() {
-        let mut bytes = vec![0; (from.end() - at).min(APPEND_SIZE as u64) as usize];
-        from.file().read_at(&mut bytes, at).map_err(FileError::on("read", from.path()))?;
-        to.write_at(&bytes, at).map_err(FileError::on("write", &path))?;
-        at += bytes.len() as u64;
+/// Refuses a file that exists.
+pub(super) fn must_be_free(directory: &dyn Directory, name: &str) -> Result<(), WalletError> {
+    match exists(directory, name)? {
+        true => Err(WalletError::Exists { path: directory.path().join(name) }),
+        false => Ok(()),
     }
-    to.sync().map_err(FileError::on("write", &path))?;
+}
+
+pub(super) fn exists(directory: &dyn Directory, name: &str) -> Result<bool, WalletError> {
+    let names = directory.names().map_err(FileError::on("list", directory.path()))?;
+    Ok(names.iter().any(|held| held == name))
+}
+
+/// Copies the journal `from`, as far as its handle has read it, into the file `temporary`, with
+/// `last` at the end. What an earlier attempt has left there is replaced. Nothing can be spent from
+/// a copy that a crash cut off, because it is not a wallet yet.
+pub(super) fn copy_as(
+    from: &Journal,
+    directory: &dyn Directory,
+    temporary: &str,
+    last: &WalletRecord,
+) -> Result<(), WalletError> {
+    let remove = || {
+        let path = directory.path().join(temporary);
+        directory.remove(temporary).map_err(FileError::on("remove", path))
+    };
+    if exists(directory, temporary)? {
+        remove()?;
+    }
+    if let Err(error) = from.copy_with(directory, temporary, &last.to_bytes()) {
+        // The first error counts.
+        let _ = remove();
+        return Err(error.into());
+    }
+    Ok(directory.sync().map_err(FileError::on("sync", directory.path()))?)
+}
+
+/// Gives a whole file its name, durably.
+pub(super) fn give_name(
+    directory: &dyn Directory,
+    temporary: &str,
+    name: &str,
+) -> Result<(), WalletError> {
+    let path = directory.path().join(name);
+    directory.rename(temporary, name).map_err(FileError::on("make", path))?;
     Ok(directory.sync().map_err(FileError::on("sync", directory.path()))?)
 }

@@ -18,9 +18,9 @@ use crate::time::UnixTime;
 
 use super::consent::NeededConsent;
 use super::genuine::EMPTY;
-use super::outcome::PaymentOutcome;
+use super::moving::Frozen;
 use super::record::{CoinPlace, SpendRecord};
-use super::state::{CoinState, Holding, PastPayment, Set, WalletState};
+use super::state::{CoinState, Holding, Moment, PastPayment, Set, WalletState};
 
 /// The longest method of a request that can be paid for, in bytes.
 pub(super) const METHOD_LEN_MAX: usize = 32;
@@ -75,6 +75,8 @@ pub struct Fetch<'a> {
     pub method: &'a str,
     /// The body of the request.
     pub body: &'a [u8],
+    /// The moment before the request was sent without a payment; `None` if it is not known.
+    pub since: Option<Moment>,
 }
 
 /// What to do about a Request-Payment.
@@ -136,9 +138,9 @@ pub enum Unpayable {
     /// The method is too long to be recorded.
     #[error("the method is longer than {METHOD_LEN_MAX} bytes")]
     Method,
-    /// The wallet file is a backup.
-    #[error("the wallet file is a backup made at {0}: restore it first")]
-    Backup(UnixTime),
+    /// Nothing can be spent from the wallet file.
+    #[error("nothing can be spent from this wallet file: {0}")]
+    Frozen(Frozen),
     /// No holding has the broker and one of the periods of the request.
     #[error("the wallet has no coins of the periods {} of {broker}", Names(.periods))]
     NoSuchCoins {
@@ -200,7 +202,7 @@ impl fmt::Display for Names<'_> {
 impl<'a> Fetch<'a> {
     /// A `GET` request for `url`, the URL after all redirects.
     pub const fn new(url: &'a Url) -> Fetch<'a> {
-        Fetch { url, method: "GET", body: b"" }
+        Fetch { url, method: "GET", body: b"", since: None }
     }
 
     /// Sets the method, at most 32 bytes. The default is `GET`.
@@ -213,6 +215,19 @@ impl<'a> Fetch<'a> {
     #[must_use]
     pub const fn with_body(self, body: &'a [u8]) -> Fetch<'a> {
         Fetch { body, ..self }
+    }
+
+    /// Sets the [moment](WalletState::moment) before the request was sent without a payment. If
+    /// another process has paid for the same request since then, its payment is sent again, which
+    /// costs nothing, instead of a second one.
+    #[must_use]
+    pub const fn with_since(self, since: Moment) -> Fetch<'a> {
+        Fetch { since: Some(since), ..self }
+    }
+
+    /// Whether this payment was completed after the request was sent.
+    fn is_overtaken_by(&self, payment: &PastPayment) -> bool {
+        matches!((payment.paid, self.since), (Some(paid), Some(since)) if paid > since)
     }
 
     /// SHA-256 of the body. A retry has the same one as the first try.
@@ -282,15 +297,16 @@ impl WalletState {
         if fetch.method.len() > METHOD_LEN_MAX {
             return Err(Unpayable::Method);
         }
-        self.backup_made.map_or(Ok(()), |at| Err(Unpayable::Backup(at)))
+        self.frozen.map_or(Ok(()), |frozen| Err(Unpayable::Frozen(frozen)))
     }
 
-    /// The latest payment for exactly this request that is sent again, and whose coins paid for
-    /// nothing else meanwhile.
+    /// The latest payment for exactly this request that is sent again: its outcome is open and its
+    /// coins paid for nothing else meanwhile, or another process has completed it since the request
+    /// was sent.
     fn without_outcome(&self, request: &RequestPayment, fetch: &Fetch<'_>) -> Option<u32> {
         let body_digest = fetch.body_digest();
         let is_for_it = |payment: &PastPayment| {
-            payment.outcome.is_sent_again()
+            (payment.outcome.is_sent_again() || fetch.is_overtaken_by(payment))
                 && payment.vendor == request.vendor
                 && payment.url == *fetch.url
                 && payment.method == fetch.method
@@ -304,9 +320,9 @@ impl WalletState {
 
     /// Whether no coin of a payment was sent with a later one, or returned.
     fn holds_all(&self, payment: &PastPayment, number: u32) -> bool {
-        if payment.outcome == PaymentOutcome::Unknown {
-            // Such coins are used for nothing else, except for a return: the vendor may still take
-            // them.
+        if !payment.outcome.leaves_coins_usable() {
+            // Such coins are used for nothing else, except for a return of those whose payment is
+            // unknown: the vendor may still take them.
             return true;
         }
         let sets = self.sets.iter().filter(|set| set.holding == payment.holding);

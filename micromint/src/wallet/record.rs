@@ -8,7 +8,10 @@ use crate::bytes::{Fixed, Reader, Writer};
 use crate::protocol::{Id, Verdict};
 use crate::time::UnixTime;
 
+use super::answer::Receipt;
 use super::consent::Consent;
+use super::moving::{Move, MoveStep, TOKEN_SIZE};
+use super::order::{Order, OrderClosed};
 use super::outcome::PaymentOutcome;
 
 /// The most bins in one [`SuperbinPiece`] record.
@@ -45,8 +48,8 @@ pub(super) enum WalletRecord {
     Credited { at: UnixTime, request: Id, transaction: u64, first: u32, verdicts: Vec<Verdict> },
     /// This file is a backup made at this time; nothing may be spent from it.
     Backup { at: UnixTime },
-    /// A cookie that shows the page of this payment again.
-    Receipt { payment: u32, expires: UnixTime, cookie: String },
+    /// A cookie that shows the page of this payment again, and perhaps others.
+    Receipt { payment: u32, receipt: Receipt },
     /// The backup was restored. `spendable`: its owner says that no coin was spent after it was
     /// made.
     Restored { at: UnixTime, spendable: bool },
@@ -54,6 +57,12 @@ pub(super) enum WalletRecord {
     Confirmed { at: UnixTime, holding: u32 },
     /// A vendor lets the pages of an origin collect coins in its name.
     Consent { at: UnixTime, consent: Consent },
+    /// Sets will be asked of a broker's page.
+    Order(Order),
+    /// An order ended without sets.
+    OrderClosed { transaction: u64, closed: OrderClosed },
+    /// A step of moving the wallet to another file.
+    Moved(Move),
 }
 
 /// A piece of a superbin.
@@ -100,6 +109,9 @@ const RESTORED: u8 = 9;
 const RECEIPT: u8 = 10;
 const CONFIRMED: u8 = 11;
 const CONSENT: u8 = 12;
+const ORDER: u8 = 13;
+const ORDER_CLOSED: u8 = 14;
+const MOVED: u8 = 15;
 
 /// The size of an x, in bytes.
 const X_SIZE: usize = 8;
@@ -132,12 +144,25 @@ impl WalletRecord {
                 out.u8(RESTORED).time(*at).u8(u8::from(*spendable))
             }
             WalletRecord::Confirmed { at, holding } => out.u8(CONFIRMED).time(*at).u32(*holding),
-            WalletRecord::Receipt { payment, expires, cookie } => {
-                out.u8(RECEIPT).u32(*payment).time(*expires).bytes(cookie.as_bytes())
+            WalletRecord::Receipt { payment, receipt } => {
+                out.u8(RECEIPT).u32(*payment).time(receipt.expires).text_u16(&receipt.path);
+                out.bytes(receipt.cookie.as_bytes())
             }
             WalletRecord::Consent { at, consent } => {
                 out.u8(CONSENT).time(*at).text_u16(consent.period.as_str());
                 out.text_u16(consent.vendor.as_str()).bytes(consent.origin.as_bytes())
+            }
+            WalletRecord::Order(order) => {
+                let period = order.period.as_ref().map_or("", |period| period.as_str());
+                out.u8(ORDER).time(order.at).u64(order.transaction).u32(order.sets);
+                out.text_u16(period).text_u16(&order.login).bytes(order.page.as_str().as_bytes())
+            }
+            WalletRecord::OrderClosed { transaction, closed } => {
+                out.u8(ORDER_CLOSED).time(closed.at).u64(*transaction);
+                out.u8(u8::from(closed.is_refused)).bytes(closed.reason.as_bytes())
+            }
+            WalletRecord::Moved(step) => {
+                out.u8(MOVED).time(step.at).u8(step.step.code()).bytes(&step.token)
             }
         };
         bytes
@@ -189,20 +214,43 @@ impl WalletRecord {
                 let (at, holding) = (input.time()?, input.u32()?);
                 input.finish().map(|()| WalletRecord::Confirmed { at, holding })?
             }
-            RECEIPT => WalletRecord::Receipt {
-                payment: input.u32()?,
-                expires: input.time()?,
-                cookie: rest_as_text(input)?,
-            },
+            RECEIPT => {
+                let (payment, expires) = (input.u32()?, input.time()?);
+                let path = input.text_u16()?.to_string();
+                let receipt = Receipt { cookie: rest_as_text(input)?, expires, path };
+                WalletRecord::Receipt { payment, receipt }
+            }
             CONSENT => {
                 let (at, period) = (input.time()?, input.text_u16()?.parse().ok()?);
                 let vendor = input.text_u16()?.parse().ok()?;
                 let consent = Consent { period, vendor, origin: rest_as_text(input)? };
                 WalletRecord::Consent { at, consent }
             }
+            ORDER => WalletRecord::Order(read_order(input)?),
+            ORDER_CLOSED => {
+                let (at, transaction, is_refused) = (input.time()?, input.u64()?, input.flag()?);
+                let closed = OrderClosed { at, is_refused, reason: rest_as_text(input)? };
+                WalletRecord::OrderClosed { transaction, closed }
+            }
+            MOVED => {
+                let (at, step) = (input.time()?, MoveStep::from_code(input.u8()?)?);
+                let token = input.array::<TOKEN_SIZE>()?;
+                input.finish().map(|()| WalletRecord::Moved(Move { at, step, token }))?
+            }
             _ => return None,
         })
     }
+}
+
+fn read_order(mut input: Reader<'_>) -> Option<Order> {
+    let (at, transaction, sets) = (input.time()?, input.u64()?, input.u32()?);
+    let period = match input.text_u16()? {
+        "" => None,
+        period => Some(period.parse().ok()?),
+    };
+    let login = input.text_u16()?.to_string();
+    let page = rest_as_text(input)?.parse().ok()?;
+    Some(Order::new(at, transaction, sets, period, login, page))
 }
 
 fn rest_as_text(input: Reader<'_>) -> Option<String> {
@@ -262,6 +310,16 @@ mod tests {
         }
     }
 
+    fn receipt() -> Receipt {
+        let (cookie, path) = ("micromint-0=1".to_string(), "/a/".to_string());
+        Receipt { cookie, expires: UnixTime(2), path }
+    }
+
+    fn order() -> Order {
+        let (period, page) = ("2026-12".parse().unwrap(), "https://b.example/".parse().unwrap());
+        Order::new(UnixTime(1), 0x0102, 3, Some(period), "Al".into(), page)
+    }
+
     fn examples() -> Vec<WalletRecord> {
         let (at, digest) = (UnixTime(1_800_000_000), [9; 32]);
         let request: Id = "r-1".parse().unwrap();
@@ -300,8 +358,15 @@ mod tests {
             },
             WalletRecord::Backup { at },
             WalletRecord::Restored { at, spendable: true },
-            WalletRecord::Receipt { payment: 3, expires: at, cookie: "micromint-0=1".into() },
+            WalletRecord::Receipt { payment: 3, receipt: receipt() },
             WalletRecord::Consent { at, consent: consent() },
+            WalletRecord::Order(order()),
+            WalletRecord::Order(Order { period: None, ..order() }),
+            WalletRecord::OrderClosed {
+                transaction: 9,
+                closed: OrderClosed { at, is_refused: true, reason: "sold out".into() },
+            },
+            WalletRecord::Moved(Move { at, step: MoveStep::Left, token: [7; TOKEN_SIZE] }),
         ]
     }
 
@@ -356,13 +421,37 @@ mod tests {
             b"https://b.a.example",
         ];
         assert_eq!(consent.to_bytes(), parts.concat());
+        let receipt = WalletRecord::Receipt { payment: 3, receipt: receipt() };
+        let parts: [&[u8]; 3] =
+            [&[10, 3, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0], b"\x03\x00/a/", b"micromint-0=1"];
+        assert_eq!(receipt.to_bytes(), parts.concat());
+    }
+
+    /// The same for orders and moves.
+    #[test]
+    fn the_bytes_of_orders_and_moves_are_those_of_the_document() {
+        let parts: [&[u8]; 5] = [
+            &[13, 1, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0],
+            b"\x07\x002026-12",
+            b"\x02\x00Al",
+            b"https://b.example",
+            b"/",
+        ];
+        assert_eq!(WalletRecord::Order(order()).to_bytes(), parts.concat());
+        let closed = OrderClosed { at: UnixTime(1), is_refused: true, reason: "no".into() };
+        let closed = WalletRecord::OrderClosed { transaction: 0x0102, closed };
+        let head = [14, 1, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 1];
+        assert_eq!(closed.to_bytes(), [&head[..], b"no"].concat());
+        let moved = Move { at: UnixTime(1), step: MoveStep::Travels, token: [7; TOKEN_SIZE] };
+        let head = [15, 1, 0, 0, 0, 0, 0, 0, 0, 2];
+        assert_eq!(WalletRecord::Moved(moved).to_bytes(), [&head[..], &[7; 16]].concat());
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_handled_and_a_parsed_record_has_the_same_bytes(
             bytes in proptest::collection::vec(any::<u8>(), 0..200),
-            tag in 0u8..14,
+            tag in 0u8..17,
         ) {
             let bytes = [vec![tag], bytes].concat();
             if let Some(record) = WalletRecord::parse(&bytes) {

@@ -11,13 +11,20 @@ use crate::identity::{UserId, VendorId};
 use crate::journal::{self, JournalError, Replay};
 use crate::params::Params;
 use crate::protocol::{FundsWithdrawn, Id, Payment, Url, Verdict};
+use crate::scheme::reference;
 use crate::time::UnixTime;
 
+use super::answer::Receipt;
 use super::consent::Consent;
 use super::credit;
 use super::genuine::EMPTY;
+use super::moving::{Frozen, Move};
+use super::order::Order;
 use super::outcome::PaymentOutcome;
 use super::record::{CoinPlace, SpendRecord, SuperbinPiece, WalletRecord};
+
+/// The most bytes of receipts that are sent with one request. Vendors issue no more.
+pub const RECEIPTS_LEN_MAX: usize = 4096;
 
 /// The content of a wallet.
 #[derive(Debug, Default)]
@@ -28,14 +35,22 @@ pub struct WalletState {
     pub(super) payments: Vec<PastPayment>,
     pub(super) returns: Vec<CoinReturn>,
     pub(super) consents: Vec<Consent>,
-    pub(super) backup_made: Option<UnixTime>,
+    pub(super) orders: Vec<Order>,
+    pub(super) frozen: Option<Frozen>,
+    pub(super) moves: Vec<Move>,
+    /// The number of records so far.
+    records: u64,
     incoming: Option<Incoming>,
 }
 
+/// A moment in the life of a wallet file: how many records it had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub(super) u64);
+
 /// The coins of one user, User-Key and set of parameters.
 ///
-/// Anyone can write a Funds-Withdrawn in the name of any broker and user. So messages that differ in
-/// their key or parameters are different holdings, and neither keeps the other out.
+/// Anyone can write a Funds-Withdrawn in the name of any broker and user. So messages that differ
+/// in their key or parameters are different holdings, and neither keeps the other out.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Holding {
@@ -119,7 +134,9 @@ pub struct PastPayment {
     pub outcome_at: Option<UnixTime>,
     pub(super) body_digest: [u8; 32],
     pub(super) message: Vec<u8>,
-    pub(super) receipt: Option<(UnixTime, String)>,
+    pub(super) receipt: Option<Receipt>,
+    /// When it was paid, if it was.
+    pub(super) paid: Option<Moment>,
 }
 
 /// Coins returned to the broker.
@@ -167,8 +184,18 @@ impl WalletState {
             // Sets without their last record were cut off by a crash, before anyone relied on them.
             self.incoming = None;
         }
-        if self.backup_made.is_some() && !matches!(record, WalletRecord::Restored { .. }) {
-            return Err("expected a restored backup, found a change to a backup".to_string());
+        self.records += 1;
+        let may_follow = match self.frozen {
+            None => true,
+            Some(Frozen::Backup(_) | Frozen::Left(_)) => {
+                matches!(record, WalletRecord::Restored { .. })
+            }
+            Some(Frozen::Prepared(_) | Frozen::Travels(_)) => {
+                matches!(record, WalletRecord::Moved(_))
+            }
+        };
+        if !may_follow {
+            return Err("found a change to a file from which nothing can be spent".to_string());
         }
         match record {
             WalletRecord::Receive { at, head } => self.begin_receipt(at, &head),
@@ -185,18 +212,21 @@ impl WalletState {
                 self.take_verdicts(&request, transaction, first, &verdicts)
             }
             WalletRecord::Backup { at } => {
-                self.backup_made = Some(at);
+                self.frozen = Some(Frozen::Backup(at));
                 Ok(())
             }
-            WalletRecord::Receipt { payment, expires, cookie } => {
-                self.take_receipt(payment, expires, cookie)
-            }
+            WalletRecord::Receipt { payment, receipt } => self.take_receipt(payment, receipt),
             WalletRecord::Restored { spendable, .. } => self.take_restored(spendable),
             WalletRecord::Confirmed { holding, .. } => self.take_confirmed(holding),
             WalletRecord::Consent { consent, .. } => {
                 self.consents.push(consent);
                 Ok(())
             }
+            WalletRecord::Order(order) => self.take_order(order),
+            WalletRecord::OrderClosed { transaction, closed } => {
+                self.take_order_closed(transaction, closed)
+            }
+            WalletRecord::Moved(step) => self.take_move(step),
         }
     }
 
@@ -219,6 +249,7 @@ impl WalletState {
             return Err(format!("expected {sets} whole sets, found {}", incoming.sets.len()));
         }
         let holding = self.holding_of(&incoming.head);
+        let in_doubt = self.take_sale(incoming.head.transaction, incoming.head.params.period());
         self.withdrawals.push(Withdrawal {
             at: incoming.at,
             holding,
@@ -226,7 +257,7 @@ impl WalletState {
             sets,
             digest,
         });
-        self.sets.extend(incoming.sets.into_iter().map(|set| Set { holding, ..set }));
+        self.sets.extend(incoming.sets.into_iter().map(|set| Set { holding, in_doubt, ..set }));
         Ok(())
     }
 
@@ -286,6 +317,7 @@ impl WalletState {
             body_digest: spend.body_digest,
             message: spend.message,
             receipt: None,
+            paid: None,
         });
         Ok(())
     }
@@ -349,26 +381,23 @@ impl WalletState {
         payment: u32,
         outcome: PaymentOutcome,
     ) -> Result<(), String> {
+        let now = self.moment();
         let payment = self
             .payments
             .get_mut(payment as usize)
             .ok_or_else(|| format!("no payment {payment}"))?;
         // Paid is final: a later record, of a second process for example, does not change it.
         if payment.outcome != PaymentOutcome::Paid {
+            payment.paid = (outcome == PaymentOutcome::Paid).then_some(now);
             payment.outcome = outcome;
             payment.outcome_at = Some(at);
         }
         Ok(())
     }
 
-    fn take_receipt(
-        &mut self,
-        payment: u32,
-        expires: UnixTime,
-        cookie: String,
-    ) -> Result<(), String> {
+    fn take_receipt(&mut self, payment: u32, receipt: Receipt) -> Result<(), String> {
         let found = self.payments.get_mut(payment as usize);
-        found.ok_or_else(|| format!("no payment {payment}"))?.receipt = Some((expires, cookie));
+        found.ok_or_else(|| format!("no payment {payment}"))?.receipt = Some(receipt);
         Ok(())
     }
 
@@ -428,11 +457,12 @@ impl WalletState {
     }
 
     fn take_restored(&mut self, spendable: bool) -> Result<(), String> {
-        if self.backup_made.take().is_none() {
+        if self.frozen.take().is_none() {
             return Err("expected a backup to restore, found a wallet".to_string());
         }
         if !spendable {
             self.sets.iter_mut().for_each(|set| set.in_doubt = true);
+            self.orders.iter_mut().for_each(|order| order.in_doubt = true);
         }
         Ok(())
     }
@@ -457,25 +487,75 @@ impl WalletState {
         &self.returns
     }
 
-    /// When this file was made as a backup, if it is one. Nothing can be spent from it then.
-    pub fn backup_made(&self) -> Option<UnixTime> {
-        self.backup_made
+    /// Why nothing can be spent from this file, if nothing can: it is a backup, or the wallet was
+    /// moved.
+    pub fn frozen(&self) -> Option<Frozen> {
+        self.frozen
     }
 
-    /// The `name=value` of an unexpired receipt cookie, which shows `url` again free of charge, if
-    /// the wallet has one. Send it with requests for exactly this URL.
-    pub fn receipt(&self, url: &Url, now: UnixTime) -> Option<&str> {
-        let bought = self.payments.iter().rev().filter(|payment| payment.url == *url);
-        let mut receipts = bought.filter_map(|payment| payment.receipt.as_ref());
-        receipts.find(|(expires, _)| now < *expires).map(|(_, cookie)| cookie.as_str())
+    /// This moment. Take it before a page is asked for without a payment, for
+    /// [`Fetch::with_since`](super::Fetch::with_since).
+    pub fn moment(&self) -> Moment {
+        Moment(self.records)
     }
 
-    /// The number of coins that were sent for the first time on the UTC day of `now` or later. After
-    /// a clock was set back, the payments of later days count too.
+    /// The value of the header Cookie for a request for `url`: the unexpired receipts that may open
+    /// it free of charge. `None` if the wallet has none. A receipt is sent with requests for the
+    /// page that was paid, and for everything below its Path at the same origin. The latest come
+    /// first, at most [`RECEIPTS_LEN_MAX`] bytes of them.
+    pub fn receipts(&self, url: &Url, now: UnixTime) -> Option<String> {
+        let path = path_of(url);
+        let mut found: Vec<&Receipt> = Vec::new();
+        let mut len = 0;
+        for payment in self.payments.iter().rev().filter(|paid| paid.url.origin() == url.origin()) {
+            let receipt = payment.receipt.as_ref().filter(|receipt| now < receipt.expires);
+            let Some(receipt) = receipt.filter(|it| payment.url == *url || it.covers(path)) else {
+                continue;
+            };
+            // A later receipt of the same name and path replaces an earlier one.
+            let is_replaced =
+                found.iter().any(|it| (it.name(), &it.path) == (receipt.name(), &receipt.path));
+            len += if is_replaced { 0 } else { receipt.cookie.len() + "; ".len() };
+            if len > RECEIPTS_LEN_MAX {
+                break;
+            }
+            found.extend((!is_replaced).then_some(receipt));
+        }
+        let cookies: Vec<&str> = found.iter().map(|receipt| receipt.cookie.as_str()).collect();
+        (!cookies.is_empty()).then(|| cookies.join("; "))
+    }
+
+    /// The payments whose [reference](PastPayment::reference) begins with these hexadecimal digits,
+    /// each with its number.
+    pub fn find_payments(&self, reference: &str) -> Vec<(u32, &PastPayment)> {
+        let payments = self.payments.iter().zip(0..).map(|(payment, number)| (number, payment));
+        payments.filter(|(_, payment)| payment.reference().starts_with(reference)).collect()
+    }
+
+    /// The number of coins that were sent for the first time on the UTC day of `now` or later.
+    /// After a clock was set back, the payments of later days count too.
     pub(super) fn sent_today(&self, now: UnixTime) -> u64 {
         let today = now.day();
         let payments = self.payments.iter().rev().filter(|payment| payment.at.day() >= today);
         payments.map(|payment| u64::from(payment.fresh)).sum()
+    }
+}
+
+/// The path of a URL, without the query.
+fn path_of(url: &Url) -> &str {
+    url.target().split('?').next().unwrap_or_default()
+}
+
+impl PastPayment {
+    /// The reference of the payment: hexadecimal digits that the vendor's Payment-Receipt repeats.
+    pub fn reference(&self) -> String {
+        // A message in the wallet file was parsed when the file was read, so it can be again.
+        Payment::parse(&self.message).map(|payment| reference(&payment)).unwrap_or_default()
+    }
+
+    /// When its receipt expires, if it has one.
+    pub fn receipt_expires(&self) -> Option<UnixTime> {
+        self.receipt.as_ref().map(|receipt| receipt.expires)
     }
 }
 

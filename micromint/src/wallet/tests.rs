@@ -12,6 +12,10 @@ mod many_sets;
 
 mod model;
 
+mod moves;
+
+mod orders;
+
 use std::sync::LazyLock;
 
 use super::genuine::EMPTY;
@@ -199,21 +203,105 @@ fn refused_coins_are_sent_only_to_the_same_vendor() {
 }
 
 #[test]
-fn a_receipt_is_for_its_url_and_its_time() {
+fn a_receipt_without_a_path_is_for_its_url_and_its_time() {
     let directory = SimulatedDirectory::new();
     let mut wallet = filled(&directory, &[4]);
     let page = request("https://news.example/a?b", 1);
     let sending = sent(pay(&mut wallet, &page));
-    let cookie = "micromint-01=x".to_string();
-    wallet.keep_receipt(sending.payment, cookie.clone(), NOW.plus_seconds(60)).unwrap();
+    let receipt = receipt_in("micromint-01=x; Max-Age=60", NOW).unwrap();
+    wallet.keep_receipt(sending.payment, receipt).unwrap();
     let wallet = open(&directory);
-    let receipt = |text, now| wallet.state().receipt(&url(text), now);
-    assert_eq!(receipt("https://news.example/a?b", NOW.plus_seconds(59)), Some(cookie.as_str()));
+    let receipt = |text, now| wallet.state().receipts(&url(text), now);
+    let found = receipt("https://news.example/a?b", NOW.plus_seconds(59));
+    assert_eq!(found.as_deref(), Some("micromint-01=x"));
     assert_eq!(receipt("https://news.example/a?b", NOW.plus_seconds(60)), None);
     for other in
         ["https://news.example/a", "http://news.example/a?b", "https://www.news.example/a?b"]
     {
         assert_eq!(receipt(other, NOW), None);
+    }
+}
+
+#[test]
+fn a_receipt_is_sent_with_requests_for_its_path() {
+    let directory = SimulatedDirectory::new();
+    let mut wallet = filled(&directory, &[4, 10]);
+    let mut paid = |page: &str, cookie: &str| {
+        let sending = sent(pay(&mut wallet, &request(page, 1)));
+        wallet.keep_receipt(sending.payment, receipt_in(cookie, NOW).unwrap()).unwrap();
+    };
+    paid("https://news.example/story/17/", "micromint-01=old; Max-Age=60; Path=/story/17/");
+    paid("https://news.example/story/17/1", "micromint-01=new; Max-Age=60; Path=/story/17/");
+    paid("https://news.example/story/17/2", "micromint-02=y; Max-Age=60; Path=/story/17/2");
+    paid("https://shop.example/", "micromint-03=z; Max-Age=60; Path=/");
+    let wallet = open(&directory);
+    let receipts = |text| wallet.state().receipts(&url(text), NOW);
+    for (page, expected) in [
+        ("https://news.example/story/17/image.png?w=3", Some("micromint-01=new")),
+        ("https://news.example/story/17/2/large", Some("micromint-02=y; micromint-01=new")),
+        ("https://news.example/story/17/22", Some("micromint-01=new")),
+        ("https://news.example/story/17", None),
+        ("https://news.example/story/?/story/17/", None),
+        ("https://news.example:8443/story/17/2", None),
+        ("http://news.example/story/17/2", None),
+        ("https://www.shop.example/", None),
+        ("https://shop.example/anything", Some("micromint-03=z")),
+    ] {
+        assert_eq!(receipts(page).as_deref(), expected, "{page}");
+    }
+}
+
+#[test]
+fn the_receipts_of_a_request_are_bounded() {
+    let mut wallet = filled(&SimulatedDirectory::new(), &[4, 10]);
+    // Each takes 1000 bytes with what separates it from the next.
+    for number in 0..6 {
+        let page = request(&format!("https://news.example/{number}"), 1);
+        let sending = sent(pay(&mut wallet, &page));
+        let cookie = format!("micromint-{number}={}; Max-Age=60; Path=/", "x".repeat(986));
+        wallet.keep_receipt(sending.payment, receipt_in(&cookie, NOW).unwrap()).unwrap();
+    }
+    let receipts = wallet.state().receipts(&url("https://news.example/new"), NOW).unwrap();
+    let names: Vec<&str> = receipts.split("; ").map(|cookie| &cookie[..11]).collect();
+    assert_eq!(names, ["micromint-5", "micromint-4", "micromint-3", "micromint-2"]);
+}
+
+/// Two processes fetch one page at a time: both are asked to pay, and the second decides after the
+/// first has finished.
+#[test]
+fn a_page_that_was_paid_for_meanwhile_is_not_paid_for_again() {
+    let directory = SimulatedDirectory::new();
+    let (mut first, mut second) = (filled(&directory, &[4, 10]), open(&directory));
+    let (page, coins) = (request("https://news.example/a", 2), unspent(first.state()));
+    let since = second.state().moment();
+    let paid = sent(pay(&mut first, &page));
+    first.record_outcome(paid.payment, PaymentOutcome::Paid, NOW).unwrap();
+    let fetch = get(&page.url).with_since(since);
+    let again = sent(second.pay(&page, &fetch, &FREELY, NOW).unwrap());
+    assert_eq!((again.again, again.payment, &again.message), (true, 0, &paid.message));
+    // A refusal of the second does not undo the first.
+    second.record_outcome(again.payment, PaymentOutcome::Refused("spent".into()), NOW).unwrap();
+    assert_eq!(second.state().payments()[0].outcome, PaymentOutcome::Paid);
+    assert_eq!(unspent(second.state()), coins - 2);
+    // Whoever asks later is asked to pay for good reason: the content or the time has changed.
+    let fetch = get(&page.url).with_since(second.state().moment());
+    assert!(!sent(second.pay(&page, &fetch, &FREELY, NOW).unwrap()).again);
+}
+
+#[test]
+fn payments_are_found_by_their_reference() {
+    let mut wallet = filled(&SimulatedDirectory::new(), &[4, 10]);
+    let messages = ["a", "b"].map(|path| {
+        sent(pay(&mut wallet, &request(&format!("https://news.example/{path}"), 1))).message
+    });
+    let state = wallet.state();
+    for (number, message) in (0..).zip(&messages) {
+        let reference = crate::scheme::reference(&Payment::parse(message).unwrap());
+        let found = |text: &str| -> Vec<u32> {
+            state.find_payments(text).iter().map(|(number, _)| *number).collect()
+        };
+        assert_eq!((found(&reference), found(&reference[..8])), (vec![number], vec![number]));
+        assert_eq!(found(&format!("{reference}0")), [0; 0]);
     }
 }
 
@@ -606,12 +694,12 @@ fn a_backup_spends_nothing_and_restored_coins_can_only_be_returned() {
     let sending = sent(pay(&mut wallet, &page));
 
     let mut backup = Wallet::open(&directory, "backup", &SystemEntropy).unwrap();
-    assert_eq!(backup.state().backup_made(), Some(NOW));
+    assert_eq!(backup.state().frozen(), Some(Frozen::Backup(NOW)));
     assert!(matches!(
         backup.pay(&page, &get(&page.url), &FREELY, NOW),
-        Err(WalletError::Backup { .. })
+        Err(WalletError::Frozen { .. })
     ));
-    assert!(matches!(backup.receive(&funds(&[20], 2), NOW), Err(WalletError::Backup { .. })));
+    assert!(matches!(backup.receive(&funds(&[20], 2), NOW), Err(WalletError::Frozen { .. })));
 
     let restore = |name: &str, spendable| {
         Wallet::restore(&directory, "backup", &directory, name, spendable, NOW)

@@ -15,18 +15,18 @@ use crate::{EXIT_FAULTS, EXIT_STOPPED, stop_flag, threads, units};
 
 #[derive(Args)]
 pub(crate) struct InfoArgs {
-    /// The configuration, as `coinmint init` writes it.
-    #[arg(default_value = "mint.toml")]
-    config: PathBuf,
+    /// The configuration, as `coinmint init` writes it [default: the file in this folder whose name
+    /// ends in .toml, if there is one only].
+    config: Option<PathBuf>,
     #[command(flatten)]
     format: FormatArgs,
 }
 
 #[derive(Args)]
 pub(crate) struct VerifyArgs {
-    /// The configuration, as `coinmint init` writes it.
-    #[arg(default_value = "mint.toml")]
-    config: PathBuf,
+    /// The configuration, as `coinmint init` writes it [default: the file in this folder whose name
+    /// ends in .toml, if there is one only].
+    config: Option<PathBuf>,
     /// How many threads hash [default: one for each core].
     #[arg(long)]
     threads: Option<usize>,
@@ -34,9 +34,9 @@ pub(crate) struct VerifyArgs {
 
 #[derive(Args)]
 pub(crate) struct ParamsArgs {
-    /// The configuration, as `coinmint init` writes it.
-    #[arg(default_value = "mint.toml")]
-    config: PathBuf,
+    /// The configuration, as `coinmint init` writes it [default: the file in this folder whose name
+    /// ends in .toml, if there is one only].
+    config: Option<PathBuf>,
     /// The file to write; - is standard output [default: PERIOD.params in the folder of the
     /// configuration].
     #[arg(short, long)]
@@ -58,7 +58,7 @@ enum Found {
 }
 
 pub(crate) fn run(args: &InfoArgs) -> Result<u8, ToolError> {
-    let mint = Mint::read(&args.config)?;
+    let mint = Mint::read(args.config.as_deref())?;
     let plan = MintPlan::new(&mint.config.params, mint.config.walk);
     let found = found(&mint, &plan)?;
     match args.format.is_json() {
@@ -147,7 +147,7 @@ fn print_text(mint: &Mint, plan: &MintPlan, found: &Found) {
 }
 
 pub(crate) fn verify(args: &VerifyArgs) -> Result<u8, ToolError> {
-    let mint = Mint::read(&args.config)?;
+    let mint = Mint::read(args.config.as_deref())?;
     let (stop, reporter) = (stop_flag()?, Reporter::new());
     let progress = |now: Progress| reporter.report(now);
     let job = mint
@@ -180,16 +180,16 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<u8, ToolError> {
 }
 
 pub(crate) fn params(args: &ParamsArgs) -> Result<u8, ToolError> {
-    let mint = Mint::read(&args.config)?;
+    let mint = Mint::read(args.config.as_deref())?;
     let params = &mint.config.params;
-    let beside = || args.config.with_file_name(format!("{}.params", params.period()));
+    let beside = || mint.source.with_file_name(format!("{}.params", params.period()));
     let path = args.output.clone().unwrap_or_else(beside);
     let text = params.to_toml();
     let is_same =
         |found: &Path| read_input(found, text.len()).is_ok_and(|found| found == text.as_bytes());
     let output = Rules::new(Existing::If("one with the same parameters", &is_same))
         .public()
-        .uses(&args.config, "the configuration")
+        .uses(&mint.source, "the configuration")
         .uses(&mint.path(), "the coin file")
         .open(Some(&path))?;
     let is_stdout = output.is_stdout();

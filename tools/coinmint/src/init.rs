@@ -48,9 +48,10 @@ pub(crate) struct InitArgs {
     /// The name of the period, 1 to 32 characters of a-z, 0-9 and -, such as 2026-12.
     #[arg(long)]
     period: Period,
-    /// The configuration file to write, which must not exist; - writes standard output.
-    #[arg(short, long, default_value = "mint.toml")]
-    output: PathBuf,
+    /// The configuration file to write, which must not exist; - writes standard output [default:
+    /// PERIOD.toml].
+    #[arg(short, long)]
+    output: Option<PathBuf>,
     /// The broker's URL, which vendors and wallets see. It cannot change after minting.
     #[arg(long)]
     broker: Option<String>,
@@ -78,16 +79,17 @@ pub(crate) fn run(args: &InitArgs) -> Result<u8, ToolError> {
         (None, ..) => return Err("expected --profile, or --readers and --coins".into()),
     };
     let config = draw(args, size)?;
-    let secret = secret_path(&coin_file_path(&args.output, &config.coinfile));
+    let path = args.output.clone().unwrap_or_else(|| format!("{}.toml", args.period).into());
+    let secret = secret_path(&coin_file_path(&path, &config.coinfile));
     let rules = Rules::new(Existing::Kept).uses(&secret, "the broker's secret");
-    let output = rules.open(Some(&args.output))?;
+    let output = rules.open(Some(&path))?;
     // With `-o -`, standard output is the configuration alone.
-    let told = |line: String| match args.output == Path::new("-") {
+    let told = |line: String| match path == Path::new("-") {
         true => tell!("{line}"),
         false => say!("{line}"),
     };
     output.write(config.to_toml().as_bytes())?;
-    told(format!("wrote {}: {}", args.output.display(), config.params));
+    told(format!("wrote {}: {}", path.display(), config.params));
     if make_secret(&secret)? {
         told(format!(
             "wrote {}: the broker's secret, for all periods; keep it secret and make a copy",

@@ -39,10 +39,10 @@ Exit status:
   4  verify: the coin file has faults
 
 Example, one month:
-  coinmint init --profile demo --period 2026-12 --broker https://broker.example/ -o mint.toml
-  coinmint plan mint.toml
-  coinmint mint mint.toml
-  coinmint params mint.toml        (writes 2026-12.params, for vendors and wallets)";
+  coinmint init --profile demo --period 2026-12 --broker https://broker.example/
+  coinmint plan 2026-12.toml
+  coinmint mint 2026-12.toml
+  coinmint params 2026-12.toml     (writes 2026-12.params, for vendors and wallets)";
 
 #[derive(Subcommand)]
 enum Command {

@@ -15,9 +15,9 @@ use crate::{EXIT_STOPPED, explained, stop_flag, units};
 
 #[derive(Args)]
 pub(crate) struct MergeArgs {
-    /// The configuration, as `coinmint init` writes it.
-    #[arg(default_value = "mint.toml")]
-    config: PathBuf,
+    /// The configuration, as `coinmint init` writes it [default: the file in this folder whose name
+    /// ends in .toml, if there is one only].
+    config: Option<PathBuf>,
     /// The run files of all shards, in any order [default: all COINFILE.run-*-of-* in the folder of
     /// the coin file].
     runs: Vec<PathBuf>,
@@ -31,8 +31,8 @@ pub(crate) struct MergeArgs {
 }
 
 pub(crate) fn run(args: &MergeArgs) -> Result<u8, ToolError> {
-    let mint = Mint::read(&args.config)?;
-    mint.config.check_weak().map_err(|error| format!("{}: {error}", args.config.display()))?;
+    let mint = Mint::read(args.config.as_deref())?;
+    mint.config.check_weak().map_err(|error| format!("{}: {error}", mint.source.display()))?;
     let files = if args.runs.is_empty() { beside(&mint)? } else { named(&args.runs)? };
     let runs: Vec<RunFile<'_>> =
         files.iter().map(|(directory, name)| RunFile { directory, name }).collect();

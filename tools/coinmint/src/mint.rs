@@ -17,9 +17,9 @@ use crate::{EXIT_STOPPED, explained, stop_flag, threads, units};
 
 #[derive(Args)]
 pub(crate) struct MintArgs {
-    /// The configuration, as `coinmint init` writes it.
-    #[arg(default_value = "mint.toml")]
-    config: PathBuf,
+    /// The configuration, as `coinmint init` writes it [default: the file in this folder whose name
+    /// ends in .toml, if there is one only].
+    config: Option<PathBuf>,
     /// How many threads to use [default: one per core].
     #[arg(long)]
     threads: Option<usize>,
@@ -36,8 +36,8 @@ pub(crate) struct MintArgs {
 }
 
 pub(crate) fn run(args: &MintArgs) -> Result<u8, ToolError> {
-    let mint = Mint::read(&args.config)?;
-    mint.config.check_weak().map_err(|error| format!("{}: {error}", args.config.display()))?;
+    let mint = Mint::read(args.config.as_deref())?;
+    mint.config.check_weak().map_err(|error| format!("{}: {error}", mint.source.display()))?;
     if let Some(shard) = args.shard {
         return toss_shard(args, &mint, shard);
     }
@@ -70,7 +70,7 @@ fn toss_shard(args: &MintArgs, mint: &Mint, shard: Shard) -> Result<u8, ToolErro
     let beside = || mint.path().with_file_name(shard.run_name(&mint.name));
     let path = args.run_file.clone().unwrap_or_else(beside);
     let output = Rules::new(Existing::OfKind(FileKind::MintingFile))
-        .uses(&args.config, "the configuration")
+        .uses(&mint.source, "the configuration")
         .uses(&mint.path(), "the coin file")
         .open(Some(&path))?;
     if output.file().is_none() {

@@ -17,9 +17,9 @@ const MEASURING_TIME: Duration = Duration::from_millis(500);
 
 #[derive(Args)]
 pub(crate) struct PlanArgs {
-    /// The configuration, as `coinmint init` writes it.
-    #[arg(default_value = "mint.toml")]
-    config: PathBuf,
+    /// The configuration, as `coinmint init` writes it [default: the file in this folder whose name
+    /// ends in .toml, if there is one only].
+    config: Option<PathBuf>,
     /// How many threads will mint [default: one per core].
     #[arg(long)]
     threads: Option<usize>,
@@ -29,7 +29,7 @@ pub(crate) struct PlanArgs {
 }
 
 pub(crate) fn run(args: &PlanArgs) -> Result<u8, ToolError> {
-    let mint = Mint::read(&args.config)?;
+    let mint = Mint::read(args.config.as_deref())?;
     let params = &mint.config.params;
     let plan = MintPlan::new(params, mint.config.walk);
     let (per_second, how) = match args.rate {

@@ -95,7 +95,7 @@ fn describe(stage: MintStage, done: u64, total: u64, fresh: u64, seconds: f64) -
     if fresh > 0 && seconds > 0.0 {
         let rate = fresh as f64 / seconds;
         let left = units::time((total - done) as f64 / rate);
-        text.push_str(&format!(", {} {unit}/s, {left} left", units::rate(rate)));
+        text.push_str(&format!(", {} {unit}/s, {left} to go", units::rate(rate)));
     }
     text
 }
@@ -108,7 +108,7 @@ mod tests {
     fn a_line_has_the_rate_and_the_time_left() {
         assert_eq!(
             describe(MintStage::Tossing, 1_500_000, 2_000_000, 1_000_000, 10.0),
-            "tossing 75.00 %, 100.0 k balls/s, 5.0 s left"
+            "tossing 75.00 %, 100.0 k balls/s, 5.0 s to go"
         );
         assert_eq!(describe(MintStage::Counting, 0, 10, 0, 0.0), "counting 0.00 %");
     }

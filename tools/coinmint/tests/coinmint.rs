@@ -42,14 +42,14 @@ fn with_test_period() -> TempDir {
 fn a_month_from_init_to_params() {
     let directory = with_test_period();
     let file = |name: &str| directory.path().join(name);
-    for secret in ["mint.toml", "broker.secret"] {
+    for secret in ["2026-12.toml", "broker.secret"] {
         let mode = fs::metadata(file(secret)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{secret}");
     }
     let secret = fs::read_to_string(file("broker.secret")).unwrap();
     assert_eq!(secret.trim_end().len(), 64);
 
-    let (plan, _) = output(run(&directory, "plan mint.toml --rate 1e6").success());
+    let (plan, _) = output(run(&directory, "plan 2026-12.toml --rate 1e6").success());
     for says in [
         "16384 bytes",
         "1 004, 98.1 %",
@@ -60,9 +60,9 @@ fn a_month_from_init_to_params() {
     ] {
         assert!(plan.contains(says), "{says}: {plan}");
     }
-    let (info, _) = output(run(&directory, "info mint.toml").success());
+    let (info, _) = output(run(&directory, "info 2026-12.toml").success());
     assert!(info.contains("not begun"), "{info}");
-    let (minted, _) = output(run(&directory, "mint mint.toml").success());
+    let (minted, _) = output(run(&directory, "mint 2026-12.toml").success());
     assert!(minted.contains("is complete"), "{minted}");
     let (info, _) = output(run(&directory, "info").success());
     assert!(info.contains("state:          complete") && info.contains("1 004 expected"), "{info}");
@@ -75,18 +75,18 @@ fn a_month_from_init_to_params() {
     let mode = fs::metadata(file("2026-12.coins")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
-    run(&directory, "params mint.toml").success();
+    run(&directory, "params 2026-12.toml").success();
     let params = fs::read_to_string(file("2026-12.params")).unwrap();
     let mode = fs::metadata(file("2026-12.params")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o644);
-    let config = fs::read_to_string(file("mint.toml")).unwrap();
+    let config = fs::read_to_string(file("2026-12.toml")).unwrap();
     let key = config.lines().find(|line| line.starts_with("input-key")).unwrap();
     assert!(!params.contains("input-key") && !params.contains("coinfile"));
     assert!(!params.contains(key.split('"').nth(1).unwrap()));
     assert!(params.contains("start = \"2026-12-01T00:00:00Z\""), "{params}");
-    run(&directory, "params mint.toml").success();
+    run(&directory, "params 2026-12.toml").success();
     fs::write(file("2026-12.params"), "other").unwrap();
-    fails(&directory, "params mint.toml", 1, "only one with the same parameters is replaced");
+    fails(&directory, "params 2026-12.toml", 1, "only one with the same parameters is replaced");
 
     let before = fs::read(file("2026-12.coins")).unwrap();
     let (again, _) = output(run(&directory, "mint").success());
@@ -99,12 +99,13 @@ fn a_month_from_init_to_params() {
 fn outputs_never_replace_the_mints_own_files() {
     let directory = with_test_period();
     let at = |name: &str| directory.path().join(name);
-    std::os::unix::fs::symlink("mint.toml", at("soft")).unwrap();
+    std::os::unix::fs::symlink("2026-12.toml", at("soft")).unwrap();
     fs::hard_link(at("broker.secret"), at("hard")).unwrap();
     fs::write(at("letter"), "Dear Bob").unwrap();
-    let before = ["mint.toml", "broker.secret", "letter"].map(|name| fs::read(at(name)).unwrap());
+    let before =
+        ["2026-12.toml", "broker.secret", "letter"].map(|name| fs::read(at(name)).unwrap());
     let init = "init --profile test --period 2027-01 --weak -o";
-    for name in ["mint.toml", "broker.secret", "soft", "hard", "letter"] {
+    for name in ["2026-12.toml", "broker.secret", "soft", "hard", "letter"] {
         fails(&directory, &format!("{init} {name}"), 1, "is not overwritten");
         fails(&directory, &format!("params -o {name}"), 1, "is not overwritten");
         let run_file = format!("mint --shard 1/2 --run-file {name}");
@@ -113,7 +114,7 @@ fn outputs_never_replace_the_mints_own_files() {
     fails(&directory, "params -o 2026-12.coins", 1, "is the coin file");
     fails(&directory, "mint --shard 1/2 --run-file 2026-12.coins", 1, "is the coin file");
     fails(&directory, "mint --shard 1/2 --run-file /dev/null", 1, "expected a plain file");
-    let after = ["mint.toml", "broker.secret", "letter"].map(|name| fs::read(at(name)).unwrap());
+    let after = ["2026-12.toml", "broker.secret", "letter"].map(|name| fs::read(at(name)).unwrap());
     assert_eq!(before, after);
 
     let (params, _) = output(run(&directory, "params -o -").success());
@@ -145,7 +146,7 @@ fn init_chooses_sizes_for_readers_and_says_why() {
     ] {
         assert!(said.contains(says), "{says}: {said}");
     }
-    let config = fs::read_to_string(directory.path().join("mint.toml")).unwrap();
+    let config = fs::read_to_string(directory.path().join("2026-12.toml")).unwrap();
     for line in
         ["hashfn = \"sha256\"", "input-size = 42", "output-size = 40", "coin-size = 6", "walk = 8"]
     {
@@ -169,18 +170,35 @@ fn init_chooses_sizes_for_readers_and_says_why() {
     assert!(!directory.path().join("c.toml").exists());
 }
 
+/// Two periods in one folder: each has a configuration of its own, and a command names one.
+#[test]
+fn a_configuration_is_named_after_its_period() {
+    let directory = with_test_period();
+    run(&directory, "plan --rate 1e6").success();
+    run(&directory, "init --profile test --period 2027-01 --weak").success();
+    assert!(directory.path().join("2027-01.toml").exists());
+    fails(
+        &directory,
+        "plan",
+        1,
+        "there are 2 configurations here: name one of them, such as 2026-12",
+    );
+    run(&directory, "plan 2027-01.toml --rate 1e6").success();
+    fails(&tempfile::tempdir().unwrap(), "plan", 1, "`coinmint init` writes one");
+}
+
 #[test]
 fn init_refuses_what_it_should() {
     let directory = with_test_period();
-    let before = fs::read(directory.path().join("mint.toml")).unwrap();
+    let before = fs::read(directory.path().join("2026-12.toml")).unwrap();
     let secret = fs::read(directory.path().join("broker.secret")).unwrap();
     fails(
         &directory,
         "init --profile test --period 2026-12 --weak",
         1,
-        "mint.toml exists and is not overwritten",
+        "2026-12.toml exists and is not overwritten",
     );
-    assert_eq!(fs::read(directory.path().join("mint.toml")).unwrap(), before);
+    assert_eq!(fs::read(directory.path().join("2026-12.toml")).unwrap(), before);
 
     fails(
         &directory,
@@ -234,14 +252,14 @@ fn init_refuses_what_it_should() {
         read(name).lines().find(|line| line.starts_with(key)).map(str::to_string)
     };
     for key in ["iv", "input-key"] {
-        assert_ne!(line("mint.toml", key), line("b.toml", key));
+        assert_ne!(line("2026-12.toml", key), line("b.toml", key));
     }
 }
 
 #[test]
 fn mint_refuses_what_it_should() {
     let directory = with_test_period();
-    let path = directory.path().join("mint.toml");
+    let path = directory.path().join("2026-12.toml");
     let good = fs::read_to_string(&path).unwrap();
     let change = |from: &str, to: &str| fs::write(&path, good.replace(from, to)).unwrap();
 
@@ -348,7 +366,7 @@ impl LongPeriod {
 /// SHA-256, 2^input_bits tosses, four balls per bin, u = 11, v = 6.
 fn with_sha256_period(input_bits: u32) -> TempDir {
     let directory = with_test_period();
-    let path = directory.path().join("mint.toml");
+    let path = directory.path().join("2026-12.toml");
     let text = fs::read_to_string(&path).unwrap();
     let longer = text
         .replace("hashfn = \"des\"", "hashfn = \"sha256\"")
@@ -478,11 +496,11 @@ fn shards_and_parts_give_the_file_of_one_machine() {
 
     let runs = "third.run 2026-12.coins.run-1-of-3 2026-12.coins.run-2-of-3";
     let (part, _) =
-        output(run(&directory, &format!("merge mint.toml {runs} --part 2/2")).success());
+        output(run(&directory, &format!("merge 2026-12.toml {runs} --part 2/2")).success());
     assert!(part.contains("not merged yet: 1"), "{part}");
     fails(&directory, "verify", 1, "");
     let (whole, _) =
-        output(run(&directory, &format!("merge mint.toml {runs} --part 1/2")).success());
+        output(run(&directory, &format!("merge 2026-12.toml {runs} --part 1/2")).success());
     assert!(whole.contains("is complete"), "{whole}");
     assert!(fs::read(file("2026-12.coins")).unwrap() == expected);
     run(&directory, "verify").success();

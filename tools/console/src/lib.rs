@@ -21,8 +21,11 @@ pub mod output;
 
 mod pages;
 
+mod waiting;
+
 pub use format::{Format, FormatArgs};
 pub use pages::command_line;
+pub use waiting::tell_waits;
 
 /// Success.
 pub const EXIT_OK: u8 = 0;

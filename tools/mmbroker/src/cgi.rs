@@ -24,7 +24,7 @@ pub(crate) fn main() -> ExitCode {
         tell!("mmbroker: error: {}", chain(error.as_ref()));
         refusal(500, "The broker cannot answer at the moment.")
     });
-    match write(&response) {
+    match write(&response.for_accept(variable("HTTP_ACCEPT").as_deref())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tell!("mmbroker: error: cannot write the response: {error}");

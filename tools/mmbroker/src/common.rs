@@ -12,7 +12,7 @@ use micromint::key_file::read_key;
 use micromint::money::coins;
 use micromint::time::UnixTime;
 use micromint_console::output::{Existing, Rules};
-use micromint_console::{EXIT_OK, ToolError, tell};
+use micromint_console::{EXIT_OK, ToolError, tell, tell_waits};
 
 /// The options that name the broker's files.
 #[derive(Args)]
@@ -55,6 +55,7 @@ impl Place {
 pub(crate) fn open(coin_file: &Path, secret_file: Option<&Path>) -> Result<Broker, ToolError> {
     let (directory, name) =
         DiskDirectory::of_file(coin_file).map_err(FileError::on("open", coin_file))?;
+    let directory = tell_waits(directory);
     let secret_file = secret_file.map_or_else(|| secret_path(coin_file), Path::to_path_buf);
     let (secret_directory, secret_name) =
         DiskDirectory::of_file(&secret_file).map_err(FileError::on("open", &secret_file))?;

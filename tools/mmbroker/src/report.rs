@@ -162,7 +162,7 @@ pub(crate) fn status(
     }
     say!("{}", broker.params());
     say!(
-        "sales      {} ({}, {} left)",
+        "sales      {} ({}, {} for sale)",
         status.sales,
         counted(status.sets_sold, "set"),
         status.sets_left

@@ -22,7 +22,11 @@ use self::page::{expired_page, form_page, refusal_page};
 use crate::common::report_alarm;
 use micromint::broker::{Alarm, Broker, SaleRefusal};
 use micromint::identity::{IdentityError, UserId};
-use micromint::protocol::{MEDIA_TYPE, RequestCredit, SETS_PER_WITHDRAWAL_MAX, Url, parse_decimal};
+use micromint::period::Period;
+use micromint::protocol::{
+    MEDIA_TYPE, NOT_SOLD_HEADER, PERIOD_HEADER, RequestCredit, SETS_PER_WITHDRAWAL_MAX, Url,
+    parse_decimal,
+};
 use micromint::reply::Reply;
 use micromint::time::UnixTime;
 use micromint_console::ToolError;
@@ -77,6 +81,24 @@ pub(crate) struct WebResponse {
     pub(crate) headers: Vec<(&'static str, String)>,
     /// The body.
     pub(crate) body: Vec<u8>,
+    /// The reason of a refusal or an error, which the page in the body gives.
+    pub(crate) reason: Option<String>,
+}
+
+impl WebResponse {
+    /// The response for a program that accepts these media types: a refusal is then one line of
+    /// text instead of a page.
+    pub(crate) fn for_accept(mut self, accept: Option<&str>) -> WebResponse {
+        let takes_pages =
+            accept.is_none_or(|types| types.contains("html") || types.contains("*/*"));
+        if let Some(reason) = self.reason.as_ref().filter(|_| !takes_pages) {
+            self.body = format!("{reason}\n").into_bytes();
+            let of_page = ["Content-Type", "Content-Security-Policy"];
+            self.headers.retain(|(name, _)| !of_page.contains(name));
+            self.headers.push(("Content-Type", "text/plain; charset=utf-8".to_string()));
+        }
+        self
+    }
 }
 
 /// Answers a request. `number` is a new random number, which becomes the Transaction-ID of a new
@@ -126,11 +148,15 @@ impl Site<'_> {
         // Other processes may have sold sets since the broker was opened.
         let left = self.broker.status()?.sets_left;
         let params = self.broker.params();
-        if self.now >= params.raw().expiration {
-            return Ok(html(200, expired_page(params, &user, &request.script)));
-        }
-        let most = left.min(self.settings.sets_max.into());
-        Ok(html(200, form_page(params, &user, most, self.number)))
+        let page = if self.now >= params.raw().expiration {
+            expired_page(params, &user, &request.script)
+        } else {
+            let most = left.min(self.settings.sets_max.into());
+            form_page(params, &user, most, self.number)
+        };
+        let mut response = html(200, page);
+        response.headers.push((PERIOD_HEADER, params.period().to_string()));
+        Ok(response)
     }
 
     fn sale(&mut self, request: &WebRequest) -> Result<WebResponse, ToolError> {
@@ -138,20 +164,32 @@ impl Site<'_> {
             Ok(user) => user,
             Err(response) => return Ok(response),
         };
-        let Some((sets, transaction)) = form_fields(&request.body) else {
+        let Some(SaleForm { sets, transaction, period }) = SaleForm::parse(&request.body) else {
             return Ok(refusal(
                 400,
-                "Expected a form with the fields sets and transaction. \
-                Load the page again and send its form.",
+                "Expected a form with the fields sets and transaction, or transaction alone to get \
+                the coins of that sale again. Load the page again and send its form.",
             ));
         };
-        if sets > self.settings.sets_max {
+        let own = self.broker.params().period().clone();
+        if let Some(asked) = period.filter(|asked| *asked != own) {
+            // The sale may have been made while the page sold that period.
             return Ok(refusal(
-                400,
-                format!("Expected at most {} sets, found {sets}.", self.settings.sets_max),
+                409,
+                format!(
+                    "This page sells coins of {own} now, and the form is for {asked}. If you have \
+                    bought with it and got no coins, ask the broker for sale {transaction}. \
+                    Otherwise load the page again and send its form."
+                ),
             ));
         }
-        match self.broker.withdraw(&user, sets, transaction, self.now)? {
+        // The limit is for new sales: one that was made before is repeated, or its coins are lost.
+        let max = self.settings.sets_max;
+        let reply = match sets {
+            Some(sets) => self.broker.withdraw_up_to(max, &user, sets, transaction, self.now)?,
+            None => self.broker.withdraw_again(&user, transaction)?,
+        };
+        match reply {
             Reply::Granted(funds) => {
                 let name = format!("{}-{transaction}.mm", funds.period());
                 let mut response = message(funds.to_bytes());
@@ -160,7 +198,13 @@ impl Site<'_> {
                     .push(("Content-Disposition", format!("attachment; filename=\"{name}\"")));
                 Ok(response)
             }
-            Reply::Refused(no) => Ok(refusal(sale_status(&no), no)),
+            Reply::Refused(no) => {
+                let mut response = refusal(sale_status(&no), &no);
+                if no.is_certain() {
+                    response.headers.push((NOT_SOLD_HEADER, format!("{own} {transaction}")));
+                }
+                Ok(response)
+            }
         }
     }
 
@@ -267,18 +311,38 @@ impl WebRequest {
     }
 }
 
-/// The number of sets and the Transaction-ID of a submitted form. Both are digits, which browsers
-/// do not percent-encode.
-fn form_fields(body: &[u8]) -> Option<(u32, u64)> {
-    let text = std::str::from_utf8(body).ok().filter(|text| text.len() <= FORM_SIZE_MAX)?;
-    let field = |name: &str| {
-        let mut values =
-            text.split('&').filter_map(|pair| pair.split_once('=')).filter(|(n, _)| *n == name);
-        let value = parse_decimal(values.next()?.1);
-        if values.next().is_some() { None } else { value }
-    };
-    let sets = u32::try_from(field("sets")?).unwrap_or(SETS_PER_WITHDRAWAL_MAX + 1);
-    Some((sets, field("transaction")?))
+/// A submitted form. Its fields are digits, lower-case letters and hyphens, which browsers do not
+/// percent-encode.
+struct SaleForm {
+    /// The number of sets; `None` to get the coins of an earlier sale again.
+    sets: Option<u32>,
+    transaction: u64,
+    /// The period that the buyer expects, if the form names one.
+    period: Option<Period>,
+}
+
+impl SaleForm {
+    fn parse(body: &[u8]) -> Option<SaleForm> {
+        let text = std::str::from_utf8(body).ok().filter(|text| text.len() <= FORM_SIZE_MAX)?;
+        let values = |name: &str| -> Vec<&str> {
+            let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+            pairs.filter(|(found, _)| *found == name).map(|(_, value)| value).collect()
+        };
+        let number = |name: &str| match values(name).as_slice() {
+            [value] => parse_decimal(value),
+            _ => None,
+        };
+        let period = match values("period").as_slice() {
+            [] => None,
+            [period] => Some(period.parse().ok()?),
+            _ => return None,
+        };
+        let sets = match values("sets").as_slice() {
+            [] => None,
+            _ => Some(u32::try_from(number("sets")?).unwrap_or(SETS_PER_WITHDRAWAL_MAX + 1)),
+        };
+        Some(SaleForm { sets, transaction: number("transaction")?, period })
+    }
 }
 
 fn sale_status(refusal: &SaleRefusal) -> u16 {
@@ -293,7 +357,7 @@ fn sale_status(refusal: &SaleRefusal) -> u16 {
 }
 
 fn message(body: Vec<u8>) -> WebResponse {
-    WebResponse { status: 200, headers: headers(MEDIA_TYPE), body }
+    WebResponse { status: 200, headers: headers(MEDIA_TYPE), body, reason: None }
 }
 
 fn html(status: u16, page: String) -> WebResponse {
@@ -301,12 +365,14 @@ fn html(status: u16, page: String) -> WebResponse {
     let policy =
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'";
     headers.push(("Content-Security-Policy", policy.to_string()));
-    WebResponse { status, headers, body: page.into_bytes() }
+    WebResponse { status, headers, body: page.into_bytes(), reason: None }
 }
 
 /// A page with the reason of a refusal or an error.
 pub(crate) fn refusal(status: u16, why: impl Display) -> WebResponse {
-    html(status, refusal_page(status, &why.to_string()))
+    let reason = why.to_string();
+    let page = refusal_page(status, &reason);
+    WebResponse { reason: Some(reason), ..html(status, page) }
 }
 
 fn wrong_method(allowed: &str) -> WebResponse {

@@ -5,7 +5,7 @@ use std::path::Path;
 use url::Url as AnyUrl;
 
 use micromint::error::chain;
-use micromint::host::{Clock, Entropy, SystemClock, SystemEntropy};
+use micromint::host::{Clock, SystemClock, SystemEntropy};
 use micromint::money::coins_worth;
 use micromint::protocol::{
     FUNDS_WITHDRAWN_SIZE_MAX, FundsCredited, FundsWithdrawn, Id, MEDIA_TYPE, RequestCredit,
@@ -22,6 +22,7 @@ use crate::wallet_file::WalletFile;
 
 /// The largest Funds-Credited or Send-Expired that is read, in bytes.
 const ANSWER_SIZE_MAX: usize = 4 * 1024 * 1024;
+
 /// Adds the coins of a Funds-Withdrawn message to the wallet. Reads a file, or standard input for
 /// `-`.
 ///
@@ -33,63 +34,13 @@ pub fn receive(file: &WalletFile, path: &Path) -> Result<u8, ToolError> {
     take_in(file, None, &text)
 }
 
-/// Buys sets on a broker's web page. The wallet chooses the Transaction-ID, so that it can request
-/// the same sale again if the answer is lost.
-///
-/// # Errors
-/// The URL is not secure, the wallet cannot be opened, or the answer is not a Funds-Withdrawn
-/// message.
-pub fn buy(
-    file: &WalletFile,
-    client: &Client,
-    url: &str,
-    login: &LoginOptions<'_>,
-    sets: u32,
-    transaction: Option<u64>,
-) -> Result<u8, ToolError> {
-    let page = secure_url(url)?;
-    let login = login.bind(url)?;
-    let transaction = match transaction {
-        Some(number) => number,
-        None => SystemEntropy.number()?,
-    };
-    // The wallet must be usable before money is spent on coins for it.
-    drop(file.create()?);
-    let header = login.and_then(|login| login.header_for(&page));
-    let mut headers: Vec<(String, String)> = header.into_iter().collect();
-    headers.push(("Content-Type".to_string(), "application/x-www-form-urlencoded".to_string()));
-    headers.push(("Accept".to_string(), MEDIA_TYPE.to_string()));
-    let form = format!("sets={sets}&transaction={transaction}");
-    let again = format!(
-        "the broker may have charged you; run the same command with --transaction {transaction} \
-        to get the same coins without buying twice"
-    );
-    let mut answer = match client.send("POST", url, &headers, form.as_bytes()) {
-        Ok(answer) => answer,
-        Err(error) => {
-            eprintln!("mmwallet: {url}: {}; {again}", chain(&error));
-            return Ok(exit::NETWORK);
-        }
-    };
-    if answer.status != 200 || !answer.is_of_type(MEDIA_TYPE) {
-        eprintln!(
-            "mmwallet: {url}: the broker sold nothing (HTTP status {}); you have no new coins",
-            answer.status
-        );
-        return Ok(exit::HTTP);
-    }
-    let text = answer.read(FUNDS_WITHDRAWN_SIZE_MAX);
-    text.and_then(|text| take_in(file, Some(&page), &text))
-        .map_err(|error| format!("{error}; {again}").into())
-}
-
 /// Stores the coins of a message that came from the web page `page`, or else from a file.
-fn take_in(file: &WalletFile, page: Option<&AnyUrl>, text: &[u8]) -> Result<u8, ToolError> {
+pub(crate) fn take_in(file: &WalletFile, page: Option<&Url>, text: &[u8]) -> Result<u8, ToolError> {
     let funds = FundsWithdrawn::parse(text)?;
     let mut wallet = file.create()?;
     let now = SystemClock.now();
     let received = match page {
-        Some(page) => wallet.receive_from(&page.as_str().parse::<Url>()?, &funds, now)?,
+        Some(page) => wallet.receive_from(page, &funds, now)?,
         None => wallet.receive(&funds, now)?,
     };
     match received {

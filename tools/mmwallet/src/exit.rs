@@ -5,7 +5,8 @@
 pub const NOT_PAID: u8 = 3;
 /// Coins were sent and the vendor refused them.
 pub const REFUSED: u8 = 4;
-/// Coins were sent and no complete answer came. The same command sends the same coins again.
+/// Coins were sent, or sets were ordered, and no complete answer came. The same command sends the
+/// same coins or the same order again.
 pub const NO_ANSWER: u8 = 5;
 /// The server answered with an HTTP error (a status of 400 or more) or an unexpected redirect.
 pub const HTTP: u8 = 6;
@@ -22,7 +23,7 @@ Exit status:
      confirmed it, a limit is reached, there are too few coins, or the request for payment
      cannot be trusted; no coins were sent
   4  coins were sent and the vendor refused them; they can be spent only at this vendor
-  5  coins were sent and no complete answer came; run the same command again: it sends the
-     same coins, and the vendor does not charge twice
+  5  coins were sent, or sets were ordered, and no complete answer came; run the same command
+     again: it sends the same coins or the same order, and nothing is charged twice
   6  the server answered with an HTTP error or an unexpected redirect
   7  the server could not be reached; no coins were sent";

@@ -6,8 +6,6 @@
 //! payment succeeded. If the program stops at any point, the next run of the same command sends the
 //! same coins.
 
-mod consent;
-
 mod cookies;
 
 mod decide;
@@ -54,10 +52,6 @@ use write_out::{Fetched, written};
 
 /// The largest Request-Payment or Invalid-Payment that is read from a body, in bytes.
 const MESSAGE_SIZE_MAX: usize = 64 * 1024;
-/// The most coins of a payment in a header: 60 coins of 8 balls make 7 KB, and servers accept 8 KB.
-pub const HEADER_COINS_MAX: u32 = 60;
-/// The same for a credential of the scheme "Payment", which encodes the message in base64url twice.
-pub const CREDENTIAL_COINS_MAX: u32 = 40;
 
 /// What to fetch and how to show it.
 #[derive(Clone, Debug)]
@@ -162,6 +156,7 @@ fn get_once(
     output: &mut Output<'_>,
 ) -> Result<u8, ToolError> {
     let mut wallet = if wallet_file.exists() { Some(wallet_file.open()?) } else { None };
+    let since = wallet.as_ref().map(|wallet| wallet.state().moment());
     let page = match fetch(options, client, wallet.as_ref(), url) {
         Ok(page) => page,
         Err(error) => return Ok(not_reached(options, &error)),
@@ -183,8 +178,11 @@ fn get_once(
             return deliver(output, answer, options);
         };
         let challenge = challenge.as_ref();
-        let not_paid = |why: &str| report(exit::NOT_PAID, &format!("{url}: not paid: {why}"));
-        let Some(wallet) = wallet.as_mut() else {
+        let what = if is_second_try { "no further coins" } else { "no coins" };
+        let not_paid = |why: &str| {
+            report(exit::NOT_PAID, &format!("{url}: not paid: {why}; {what} were sent"))
+        };
+        let (Some(wallet), Some(since)) = (wallet.as_mut(), since) else {
             return Ok(not_paid(&format!(
                 "its price is {}, and there is no wallet at {}; \
                 `mmwallet receive` creates one and adds the coins that you bought",
@@ -192,7 +190,7 @@ fn get_once(
                 wallet_file.path().display()
             )));
         };
-        let sending = match decide(wallet, client, &request, challenge, &url, options)? {
+        let sending = match decide(wallet, client, &request, challenge, &url, since, options)? {
             Reply::Granted(sending) => sending,
             Reply::Refused(why) => return Ok(not_paid(&why)),
         };

@@ -15,4 +15,14 @@ pub mod login;
 
 pub mod get;
 
+mod consent;
+
+mod pay;
+
 pub mod broker;
+
+pub mod buy;
+
+pub mod answer;
+
+pub mod transfer;

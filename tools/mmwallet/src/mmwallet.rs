@@ -1,28 +1,29 @@
 //! The command line of the wallet (thesis 3.4): `mmwallet receive | balance | history | get | price
-//! | return | credited | backup | restore`.
+//! | answer | settle | return | credited | backup | restore | move`.
 
 mod get_args;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
 use get_args::{GetArgs, seconds};
-use micromint::error::FileError;
-use micromint::host::{Clock, DiskDirectory, SystemClock};
+use micromint::host::{Clock, SystemClock};
 use micromint::identity::VendorId;
-use micromint::wallet::{Policy, Wallet};
-use micromint_console::output::{Existing, Rules};
-use micromint_console::{EXIT_OK, ToolError, command_line, finish, say, tell};
+use micromint::wallet::Policy;
+use micromint_console::{EXIT_OK, ToolError, command_line, finish};
+use mmwallet::answer::{self, AnswerArgs, SettleArgs};
 use mmwallet::broker::{self, ReturnOptions};
+use mmwallet::buy::{self, BuyOptions};
 use mmwallet::exit;
 use mmwallet::get::{self, GetOptions, Manners};
 use mmwallet::login::LoginOptions;
 use mmwallet::net::{Client, NetOptions};
 use mmwallet::settings::Settings;
 use mmwallet::show;
+use mmwallet::transfer::{self, MoveArgs};
 use mmwallet::wallet_file::WalletFile;
 
 /// Fetches web pages and pays for them with MicroMint coins.
@@ -54,8 +55,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show all sales, payments and returns, oldest first.
+    /// Show all orders, sales, payments and returns, oldest first.
     History {
+        /// Show only this one, in detail: the reference of a payment (or its first 8 or more
+        /// digits), the number of an order or sale, or the identifier of a return.
+        reference: Option<String>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -88,6 +92,21 @@ enum Command {
         /// The file to write, which must not exist; - writes standard output.
         file: PathBuf,
     },
+    /// Move the wallet to another machine, by way of a file. It can be spent from in one place
+    /// only. If a move is interrupted, run the same command again.
+    Move(MoveArgs),
+    /// Print the payment for a request of another program. Standard input: a challenge of the
+    /// scheme "Payment", a Request-Payment message, or the head of a 402 answer. Standard output:
+    /// the header field to send, or the Payment message.
+    #[command(after_help = exit::TABLE)]
+    Answer {
+        #[command(flatten)]
+        args: AnswerArgs,
+        #[command(flatten)]
+        net: NetArgs,
+    },
+    /// Record what became of a payment that `answer` printed.
+    Settle(SettleArgs),
     /// Create a wallet from a backup. Its coins can only be returned to the broker, because some
     /// may have been spent since the backup was made.
     Restore {
@@ -159,20 +178,24 @@ impl LoginArgs {
 
 #[derive(Args)]
 struct ReceiveArgs {
-    /// The file with the broker's message; - reads standard input.
-    #[arg(required_unless_present = "from")]
+    /// The file with the broker's message; - reads standard input. Without a file and without
+    /// --from, the wallet goes on with its open orders.
     file: Option<PathBuf>,
     /// Buy coins on this web page of a broker instead.
     #[arg(long, value_name = "URL", conflicts_with = "file")]
     from: Option<String>,
-    /// How many sets to buy.
-    #[arg(long, value_name = "N", default_value_t = 1,
+    /// How many sets to buy [default: 1]. If an order is open at this page, the wallet goes on with
+    /// that order and buys nothing else.
+    #[arg(long, value_name = "N", requires = "from",
         value_parser = clap::value_parser!(u32).range(1..))]
-    sets: u32,
-    /// Fetch the coins of an earlier sale again, whose answer was lost: the number that was printed
-    /// then.
-    #[arg(long, value_name = "NUMBER")]
+    sets: Option<u32>,
+    /// Get the coins of this sale again, without buying. With --sets, buy under this number, unless
+    /// that was done before.
+    #[arg(long, value_name = "NUMBER", requires = "from")]
     transaction: Option<u64>,
+    /// Give up the open order with this number: do not ask for it again.
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["file", "from"])]
+    give_up: Option<u64>,
     #[command(flatten)]
     login: LoginArgs,
     #[command(flatten)]
@@ -216,10 +239,19 @@ fn run(cli: &Cli) -> Result<u8, ToolError> {
             show::warn_of_expiry(wallet.state(), now, settings.warn_seconds());
             Ok(EXIT_OK)
         }
-        Command::History { json } => {
+        Command::History { reference: Some(reference), json } => {
+            show::details(wallet.look()?.state(), reference, *json)?;
+            Ok(EXIT_OK)
+        }
+        Command::History { reference: None, json } => {
             show::history(wallet.look()?.state(), *json)?;
             Ok(EXIT_OK)
         }
+        Command::Move(args) => transfer::relocate(&wallet, args),
+        Command::Answer { args, net } => {
+            answer::answer(args, &net.client(&settings)?, &wallet, &settings)
+        }
+        Command::Settle(args) => answer::settle(args, &wallet),
         Command::Get(args) => get_args::run(args, &wallet, &settings),
         Command::Price { url, json, net } => {
             let args = GetOptions { url, ..unpaid() };
@@ -236,21 +268,28 @@ fn run(cli: &Cli) -> Result<u8, ToolError> {
             broker::give_back(&wallet, &args.net.client(&settings)?, &options)
         }
         Command::Credited { file } => broker::credited(&wallet, file),
-        Command::Backup { file } => backup(&wallet, file),
+        Command::Backup { file } => transfer::backup(&wallet, file),
         Command::Restore { file, nothing_spent_since } => {
-            restore(&wallet, file, *nothing_spent_since)
+            transfer::restore(&wallet, file, *nothing_spent_since)
         }
     }
 }
 
 fn receive(args: &ReceiveArgs, wallet: &WalletFile, settings: &Settings) -> Result<u8, ToolError> {
+    if let Some(number) = args.give_up {
+        return buy::give_up(wallet, number);
+    }
     match (&args.from, &args.file) {
         (Some(url), _) => {
-            let client = args.net.client(settings)?;
-            broker::buy(wallet, &client, url, &args.login.options(), args.sets, args.transaction)
+            let (login, sets, transaction) = (args.login.options(), args.sets, args.transaction);
+            let options = BuyOptions { url, login, sets, transaction };
+            buy::buy(wallet, &args.net.client(settings)?, &options)
         }
         (None, Some(file)) => broker::receive(wallet, file),
-        (None, None) => Err("expected a file or --from".into()),
+        (None, None) if args.login.user.is_some() => {
+            Err("a password belongs to one broker: name its page with --from".into())
+        }
+        (None, None) => buy::go_on(wallet, &args.net.client(settings)?),
     }
 }
 
@@ -270,41 +309,6 @@ fn unpaid<'a>() -> GetOptions<'a> {
         policy: Policy::new(0).with_daily_limit(Some(0)),
         manners: Manners { follow: true, ..Manners::default() },
     }
-}
-
-fn backup(wallet: &WalletFile, file: &Path) -> Result<u8, ToolError> {
-    let rules = Rules::new(Existing::Kept).uses(wallet.path(), "the wallet");
-    let output = rules.open(Some(file))?;
-    let mut wallet = wallet.open()?;
-    output.write_with(|folder, name| {
-        Ok(wallet.backup(&DiskDirectory::new(folder), name, SystemClock.now())?)
-    })?;
-    tell!(
-        "mmwallet: wrote {}, a backup of the wallet as it is now; \
-        coins that you spend from now on must not be spent from the backup again",
-        file.display()
-    );
-    Ok(EXIT_OK)
-}
-
-fn restore(wallet: &WalletFile, file: &Path, spendable: bool) -> Result<u8, ToolError> {
-    let (from, from_name) = DiskDirectory::of_file(file).map_err(FileError::on("use", file))?;
-    wallet.make_directory()?;
-    let (directory, name) = wallet.parts();
-    let now = SystemClock.now();
-    let wallet = Wallet::restore(&from, &from_name, directory, name, spendable, now)?;
-    let state = wallet.state();
-    let coins: u32 =
-        (0..state.holdings().len()).map(|i| state.balance(i)).map(|b| b.unspent + b.in_doubt).sum();
-    if spendable {
-        say!("restored {coins} coins");
-    } else {
-        say!(
-            "restored {coins} coins, which can only be returned to the broker, because some may \
-            have been spent since the backup; if none were, restore with --nothing-spent-since"
-        );
-    }
-    Ok(EXIT_OK)
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 //! The invariant: the output never contains a ball or a key. Texts of vendors are printable ASCII,
 //! which the parser of their messages checks.
 
+mod details;
+mod orders;
+
 use serde_json::{Value, json};
 
 use micromint::identity::VendorId;
@@ -11,6 +14,8 @@ use micromint::protocol::{RequestPayment, Verdict};
 use micromint::time::UnixTime;
 use micromint::wallet::{Holding, WalletState};
 use micromint_console::{ToolError, print_text, tell};
+
+pub use details::details;
 
 /// Prints the price of a page.
 ///
@@ -57,18 +62,21 @@ pub fn balance(
     if json {
         let values: Vec<Value> =
             holdings().map(|(i, held)| balance_json(state, i, held, at, now)).collect();
-        return print_json(&Value::Array(values));
+        return print_json(&json!({
+            "holdings": values, "orders": orders::open_json(state),
+            "frozen": state.frozen().map(|frozen| frozen.to_string()),
+        }));
     }
-    if let Some(made) = state.backup_made() {
-        print(&format!("This file is a backup made at {made}. Nothing can be spent from it.\n"))?;
+    if let Some(frozen) = state.frozen() {
+        print(&format!("Nothing can be spent from this file: {frozen}.\n"))?;
     }
     if state.holdings().is_empty() {
-        return print("The wallet has no coins.\n");
+        print("The wallet has no coins.\n")?;
     }
     for (i, held) in holdings() {
         print(&balance_text(state, i, held, at, now))?;
     }
-    Ok(())
+    print(&orders::open(state))
 }
 
 fn balance_text(
@@ -147,12 +155,21 @@ fn balance_json(
     value
 }
 
-/// Prints all sales, payments and returns, oldest first.
+/// Prints all orders, sales, payments and returns, oldest first.
 ///
 /// # Errors
 /// Standard output cannot be written.
 pub fn history(state: &WalletState, json: bool) -> Result<(), ToolError> {
-    let mut events: Vec<(UnixTime, String, Value)> = Vec::new();
+    let events = events(state);
+    if json {
+        return print_json(&events.into_iter().map(|(_, _, value)| value).collect());
+    }
+    events.iter().try_for_each(|(at, text, _)| print(&format!("{at}  {text}\n")))
+}
+
+/// All orders, sales, payments and returns, oldest first: when, as text, and as JSON.
+fn events(state: &WalletState) -> Vec<(UnixTime, String, Value)> {
+    let mut events: Vec<(UnixTime, String, Value)> = orders::events(state).collect();
     events.extend(state.withdrawals().iter().map(|sale| {
         let held = &state.holdings()[sale.holding];
         let period = held.params.period();
@@ -171,17 +188,14 @@ pub fn history(state: &WalletState, json: bool) -> Result<(), ToolError> {
         let of = coins_worth(payment.coins.into(), held.params.coin_value());
         (
             payment.at,
-            format!("{} {of} to {} for {}", payment.outcome, payment.vendor, payment.url),
-            json!({
-                "at": payment.at.to_string(), "event": "payment",
-                "period": held.params.period().as_str(),
-                "vendor": payment.vendor.as_str(), "url": payment.url.as_str(),
-                "method": payment.method, "description": payment.description,
-                "coins": payment.coins, "fresh": payment.fresh,
-                "outcome": payment.outcome.word(),
-                "reason": payment.outcome.reason().unwrap_or_default(),
-                "outcome-at": payment.outcome_at.map(|at| at.to_string()),
-            }),
+            format!(
+                "{} {of} to {} for {} (reference {})",
+                payment.outcome,
+                payment.vendor,
+                payment.url,
+                payment.reference()
+            ),
+            details::payment_json(state, payment),
         )
     }));
     events.extend(state.returns().iter().map(|back| {
@@ -205,10 +219,7 @@ pub fn history(state: &WalletState, json: bool) -> Result<(), ToolError> {
         )
     }));
     events.sort_by_key(|(at, _, _)| *at);
-    if json {
-        return print_json(&events.into_iter().map(|(_, _, value)| value).collect());
-    }
-    events.iter().try_for_each(|(at, text, _)| print(&format!("{at}  {text}\n")))
+    events
 }
 
 /// Prints the wallet as `printwallet` of the thesis does: the balance, the parameters, the
@@ -268,6 +279,6 @@ fn print(text: &str) -> Result<(), ToolError> {
     Ok(())
 }
 
-fn print_json(value: &Value) -> Result<(), ToolError> {
+pub(crate) fn print_json(value: &Value) -> Result<(), ToolError> {
     print(&format!("{value:#}\n"))
 }

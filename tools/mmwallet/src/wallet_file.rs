@@ -9,7 +9,7 @@ use micromint::error::FileError;
 use micromint::host::{Directory, DiskDirectory, SystemEntropy};
 use micromint::key_file::check_private;
 use micromint::wallet::Wallet;
-use micromint_console::ToolError;
+use micromint_console::{ToolError, tell_waits};
 
 /// The location of the wallet file, which may not exist yet.
 #[derive(Debug)]
@@ -31,7 +31,16 @@ impl WalletFile {
         };
         let (directory, name) =
             DiskDirectory::of_file(&path).map_err(FileError::on("use", &path))?;
-        Ok(WalletFile { directory, name, path })
+        let file = WalletFile { directory: tell_waits(directory), name, path };
+        if is_same(&file.path, &file.settings_path()) {
+            return Err(format!(
+                "{}: a wallet cannot be its own settings file; give it a name that does not end \
+                in .toml",
+                file.path.display()
+            )
+            .into());
+        }
+        Ok(file)
     }
 
     /// The path of the file.
@@ -120,6 +129,12 @@ impl WalletFile {
         }
         Ok(())
     }
+}
+
+/// Whether two paths name the same file, also by way of links.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    one == other || real(one).is_some_and(|one| Some(one) == real(other))
 }
 
 /// `$XDG_DATA_HOME` if it is an absolute path, or `~/.local/share`.

@@ -117,6 +117,40 @@ fn a_crash_at_any_step_sends_no_coin_twice_and_loses_none() {
     }
 }
 
+/// A crash while a backup is made leaves no copy from which coins can be spent.
+#[test]
+fn a_crash_while_backing_up_leaves_one_wallet_to_spend_from() {
+    let made = SimulatedDirectory::new();
+    filled(&made, &[4]);
+    let bytes = made.bytes(NAME).unwrap();
+    for step in 0..12 {
+        for survives in [Survives::Written, Survives::Synced, Survives::Some(5)] {
+            let directory = SimulatedDirectory::new();
+            directory.put(NAME, &bytes);
+            directory.crash_after(step);
+            let backup = |directory: &SimulatedDirectory| {
+                open_or(directory)?.backup(directory, "backup", NOW)
+            };
+            let done = backup(&directory).is_ok();
+            let after = directory.after_crash(survives);
+            for name in after.names().unwrap().iter().filter(|name| *name != NAME) {
+                let frozen = Wallet::open_to_read(&after, name).map(|it| it.state().frozen());
+                assert!(!matches!(frozen, Ok(None)), "step {step} {survives:?}: {name}");
+            }
+            if !done {
+                // A backup replaces nothing; a partial one has another name.
+                let is_there = after.bytes("backup").is_some();
+                assert_eq!(backup(&after).is_err(), is_there, "step {step} {survives:?}");
+            }
+            assert_eq!(open(&after).state().frozen(), None);
+        }
+    }
+}
+
+fn open_or(directory: &SimulatedDirectory) -> Result<Wallet, WalletError> {
+    Wallet::open(directory, NAME, &SystemEntropy)
+}
+
 /// A crash while a backup is restored never leaves a partial wallet.
 #[test]
 fn a_crash_while_restoring_leaves_the_wallet_whole_or_absent() {
@@ -135,7 +169,7 @@ fn a_crash_while_restoring_leaves_the_wallet_whole_or_absent() {
             if after.bytes(NAME).is_some() {
                 let wallet = Wallet::open_to_read(&after, NAME).unwrap();
                 assert!(wallet.state().sets.iter().all(|set| set.in_doubt), "step {step}");
-                assert_eq!(wallet.state().backup_made(), None);
+                assert_eq!(wallet.state().frozen(), None);
             } else {
                 assert!(!done);
                 restore(&after).unwrap();

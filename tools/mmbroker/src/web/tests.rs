@@ -83,6 +83,7 @@ fn the_form_sells_once_however_often_it_is_sent() {
     assert_eq!(status, 200);
     for part in [
         "name=\"transaction\" value=\"4711\"",
+        "name=\"period\" value=\"2026-12\"",
         "max=\"5\"",
         "<strong>alice</strong>",
         "<label for=\"sets\">",
@@ -102,9 +103,83 @@ fn the_form_sells_once_however_often_it_is_sent() {
         respond(&mut broker, &settings(), &form("transaction=4711&sets=2"), 2, DURING).unwrap();
     assert_eq!(again.body, sent.body);
     assert_eq!(broker.sets_left(), 30);
+    // Without a number of sets, nothing is sold.
+    let again = respond(&mut broker, &settings(), &form("transaction=4711"), 3, EXPIRED).unwrap();
+    assert_eq!(again.body, sent.body);
+    assert_eq!(answer(&mut broker, &form("transaction=4712"), DURING).0, 409);
+    assert_eq!(broker.sets_left(), 30);
     let mut bobs = form("transaction=4711&sets=2");
     bobs.remote_user = Some("bob".to_string());
     assert_eq!(answer(&mut broker, &bobs, DURING).0, 409);
+}
+
+/// The header fields by which a wallet knows what became of its order.
+#[test]
+fn the_page_names_its_period_and_says_what_was_not_sold() {
+    let mut broker = open();
+    let field = |response: WebResponse, name: &str| {
+        let found = response.headers.into_iter().find(|(field, _)| *field == name);
+        (response.status, found.map(|(_, value)| value))
+    };
+    for now in [DURING, EXPIRED] {
+        let page = respond(&mut broker, &settings(), &get(""), 1, now).unwrap();
+        assert_eq!(field(page, "MicroMint-Period"), (200, Some("2026-12".into())));
+    }
+    let mut ask = |body: &str, user: &str, now, sets_max| {
+        let mut request = form(body);
+        request.remote_user = Some(user.to_string());
+        let settings = WebSettings { sets_max, ..settings() };
+        let response = respond(&mut broker, &settings, &request, 1, now).unwrap();
+        field(response, "MicroMint-Not-Sold")
+    };
+    let none = |number: &str| Some(format!("2026-12 {number}"));
+    let first = "sets=3&transaction=1&period=2026-12";
+    assert_eq!(ask(first, "alice", DURING, 5), (200, None));
+    // A sale that was made is repeated, even if the page sells less by now, or nothing.
+    assert_eq!(ask(first, "alice", DURING, 2), (200, None));
+    assert_eq!(ask(first, "alice", EXPIRED, 2), (200, None));
+    // It is not certain that nothing was sold: another login, another period, no login, no form.
+    assert_eq!(ask(first, "bob", DURING, 5), (409, None));
+    assert_eq!(ask("sets=2&transaction=1", "alice", DURING, 5), (409, None));
+    assert_eq!(ask("sets=3&transaction=1&period=2026-11", "alice", DURING, 5), (409, None));
+    assert_eq!(ask("sets=3&transaction=2", "", DURING, 5), (403, None));
+    assert_eq!(ask("sets=3&transaction=2&period=", "alice", DURING, 5), (400, None));
+    assert_eq!(ask("sets=3&transaction=2&period=A&period=A", "alice", DURING, 5), (400, None));
+    // Nothing was sold, and nothing will be.
+    assert_eq!(ask("sets=3&transaction=2&period=2026-12", "alice", DURING, 2), (400, none("2")));
+    assert_eq!(ask("sets=0&transaction=3", "alice", DURING, 5), (400, none("3")));
+    assert_eq!(ask("sets=1&transaction=4", "alice", EXPIRED, 5), (410, none("4")));
+    assert_eq!(ask("sets=30&transaction=5", "alice", DURING, 40), (409, none("5")));
+    broker.revoke(&user("mallory"), DURING).unwrap();
+    let mut mallorys = form("sets=1&transaction=6");
+    mallorys.remote_user = Some("mallory".to_string());
+    let refused = respond(&mut broker, &settings(), &mallorys, 1, DURING).unwrap();
+    assert_eq!(field(refused, "MicroMint-Not-Sold"), (403, none("6")));
+    assert_eq!(broker.sets_left(), 29);
+}
+
+#[test]
+fn a_program_gets_the_reason_of_a_refusal_as_text() {
+    let mut broker = open();
+    let mut refused = |accept: Option<&str>| {
+        let request = form("sets=0&transaction=3");
+        let response = respond(&mut broker, &settings(), &request, 1, DURING).unwrap();
+        let response = response.for_accept(accept);
+        let types = response.headers.iter().filter(|(name, _)| *name == "Content-Type");
+        let types: Vec<&str> = types.map(|(_, value)| value.as_str()).collect();
+        assert!(response.headers.iter().any(|(name, _)| *name == "MicroMint-Not-Sold"));
+        (types.concat(), String::from_utf8(response.body).unwrap())
+    };
+    let expected =
+        ("text/plain; charset=utf-8".into(), "expected 1 to 10000 sets, found 0\n".into());
+    assert_eq!(refused(Some("application/x-micromint")), expected);
+    for accept in [None, Some("text/html,*/*;q=0.8"), Some("*/*")] {
+        let (media_type, page) = refused(accept);
+        assert_eq!(media_type, "text/html; charset=utf-8", "{accept:?}");
+        assert!(page.contains("<p>expected 1 to 10000 sets"), "{page}");
+    }
+    let page = respond(&mut broker, &settings(), &get(""), 1, DURING).unwrap();
+    assert_eq!(page.clone().for_accept(Some("application/x-micromint")), page);
 }
 
 #[test]

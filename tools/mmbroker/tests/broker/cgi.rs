@@ -11,23 +11,30 @@ use super::{COINS, Place};
 impl Place {
     /// Starts mmbroker with the environment of RFC 3875.
     pub(crate) fn cgi(&self, variables: &[(&str, &str)], body: &[u8]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mmbroker"));
-        let length = body.len().to_string();
-        let coins = self.path(COINS);
+        let mut command = Command::from(self.cgi_command(variables, body.len()));
+        command.write_stdin(body).timeout(Duration::from_secs(60));
+        command.output().unwrap()
+    }
+
+    /// The same, not started yet, for a body of this length.
+    pub(crate) fn cgi_command(
+        &self,
+        variables: &[(&str, &str)],
+        length: usize,
+    ) -> std::process::Command {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mmbroker"));
         command
             .env_clear()
             .env("GATEWAY_INTERFACE", "CGI/1.1")
             .env("SERVER_PROTOCOL", "HTTP/1.1")
             .env("SCRIPT_NAME", "/cgi-bin/mmbroker")
             .env("HTTP_HOST", "broker.example")
-            .env("CONTENT_LENGTH", length)
-            .env("MICROMINT_COINFILE", coins)
+            .env("CONTENT_LENGTH", length.to_string())
+            .env("MICROMINT_COINFILE", self.path(COINS))
             .envs(variables.iter().copied())
             // An indexed query passes arguments to a CGI program; they must be ignored.
-            .arg("status")
-            .write_stdin(body)
-            .timeout(Duration::from_secs(60));
-        command.output().unwrap()
+            .arg("status");
+        command
     }
 }
 

@@ -65,7 +65,7 @@ fn killed_sales_are_neither_lost_nor_made_twice() {
         firsts.extend(funds.sets[0].superbins[0].iter().copied());
     }
     assert_eq!(firsts.len(), balls, "a ball was sold twice");
-    assert!(place.text("mmbroker status").contains("sales      31 (31 sets, 1 left)"));
+    assert!(place.text("mmbroker status").contains("sales      31 (31 sets, 1 for sale)"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod cgi;
 mod kill;
+mod orders;
 mod outputs;
 mod redeem;
 mod sell;
@@ -89,6 +90,15 @@ impl Place {
         let params = params("2021", broker);
         let file = mint(&params);
         Place::with_file(params, &file)
+    }
+
+    /// Mints coins of another period in place of the coin file.
+    pub(crate) fn mint_other(&self, period: &str) {
+        let params = params_with(|raw| {
+            *raw = self.params.raw().clone();
+            raw.period = period.parse().unwrap();
+        });
+        std::fs::write(self.path(COINS), mint(&params)).unwrap();
     }
 
     fn with_file(params: Params, file: &[u8]) -> Place {

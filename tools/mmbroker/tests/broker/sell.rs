@@ -28,7 +28,7 @@ fn a_sale_is_written_to_a_private_file_and_can_be_fetched_again() {
     assert!(place.error(&bob).contains("is not a sale to bob"));
     let proposed = "mmbroker withdraw --user bob --sets 1 --transaction 5";
     assert_eq!(place.run(proposed, 0).stdout, place.run(proposed, 0).stdout);
-    assert!(place.text("mmbroker status").contains("sales      2 (3 sets, 29 left)"));
+    assert!(place.text("mmbroker status").contains("sales      2 (3 sets, 29 for sale)"));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_sale_that_cannot_be_written_is_not_made() {
 fn refusals_and_wrong_usage_have_their_status_and_reason() {
     let place = Place::new();
     for (line, says) in [
-        ("mmbroker withdraw --user alice --sets 33", "sold out: 33 sets wanted, 32 are left"),
+        ("mmbroker withdraw --user alice --sets 33", "sold out: 33 sets wanted, 32 remain"),
         ("mmbroker withdraw --user alice --sets 0", "expected 1 to 10000 sets, found 0"),
         (
             &format!("mmbroker withdraw --user alice --sets 1 --as-of {EXPIRED}"),

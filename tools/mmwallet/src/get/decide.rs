@@ -1,80 +1,43 @@
-//! Whether to pay: the limits of the form that a payment travels in, the wallet, the vendor, the
-//! user.
+//! Whether `get` pays, and in which form.
 
 use std::io::{self, IsTerminal, Write};
 
 use url::Url as AnyUrl;
 
-use micromint::host::{Clock, SystemClock};
 use micromint::money::coins_worth;
 use micromint::protocol::{RequestPayment, Url};
 use micromint::reply::Reply;
 use micromint::scheme::Challenge;
-use micromint::wallet::{Choice, Fetch, PaymentDecision, PaymentForm, Sending, Wallet, has_ended};
+use micromint::wallet::{Choice, Fetch, Moment, PaymentForm, Sending, Wallet};
 use micromint_console::ToolError;
 
-use super::consent::ask_vendor;
-use super::{CREDENTIAL_COINS_MAX, GetOptions, HEADER_COINS_MAX};
+use super::GetOptions;
 use crate::net::Client;
+use crate::pay::{self, Carrier};
 
-/// How many times the wallet decides at most: it can need the consent of the vendor and of the user,
-/// and the first again if coins of another period are chosen meanwhile.
-const QUESTIONS_MAX: u32 = 4;
-
-/// The payment to send, or why there is none.
+/// The payment to send, or why there is none. `since` is the moment before the request was sent
+/// without a payment.
 pub(super) fn decide(
     wallet: &mut Wallet,
     client: &Client,
     request: &RequestPayment,
     challenge: Option<&Challenge>,
     url: &AnyUrl,
+    since: Moment,
     options: &GetOptions<'_>,
 ) -> Result<Reply<Sending, String>, ToolError> {
     let url: Url = match url.as_str().parse() {
         Ok(url) => url,
         Err(error) => return Ok(Reply::Refused(error.to_string())),
     };
-    if options.method == "HEAD" {
-        let price = coins_worth(request.price.into(), request.coin_value);
-        return Ok(Reply::Refused(format!(
-            "its price is {price}; a HEAD request is never charged"
-        )));
-    }
-    let coins_max = match challenge {
-        Some(challenge) if has_ended(challenge, SystemClock.now()) => {
-            return Ok(Reply::Refused(
-                "the server's challenge has expired; check the clock of this machine".to_string(),
-            ));
-        }
-        Some(_) => CREDENTIAL_COINS_MAX,
-        None if form_of(options) == PaymentForm::Header => HEADER_COINS_MAX,
-        None => u32::MAX,
+    let carrier = match (challenge, form_of(options)) {
+        (Some(challenge), _) => Carrier::Credential(challenge),
+        (None, PaymentForm::Header) => Carrier::Header,
+        (None, PaymentForm::Body) => Carrier::Body,
     };
-    if request.price > coins_max {
-        return Ok(Reply::Refused(format!(
-            "the payment must travel in a header, which holds at most {coins_max} coins, \
-            and the price is {} coins",
-            request.price
-        )));
-    }
-    let fetch = Fetch::new(&url).with_method(options.method).with_body(options.body);
-    let mut policy = options.policy;
-    for _ in 0..QUESTIONS_MAX {
-        let reply = match wallet.pay(request, &fetch, &policy, SystemClock.now())? {
-            PaymentDecision::Send(sending) => return Ok(Reply::Granted(sending)),
-            PaymentDecision::Refuse(unpayable) => Reply::Refused(unpayable.to_string()),
-            PaymentDecision::NeedsConsent(needed) => ask_vendor(wallet, client, &needed)?,
-            PaymentDecision::Ask(choice) => {
-                let reply = ask(request, &choice, policy.autopay)?;
-                policy = policy.with_autopay(request.price);
-                reply
-            }
-        };
-        if let Reply::Refused(why) = reply {
-            return Ok(Reply::Refused(why));
-        }
-    }
-    Ok(Reply::Refused("the coins in the wallet changed meanwhile".to_string()))
+    let fetch =
+        Fetch::new(&url).with_method(options.method).with_body(options.body).with_since(since);
+    pay::payment(wallet, client, request, carrier, &fetch, options.policy, &ask)
 }
 
 /// Asks the user on the terminal. Without a terminal the answer is no.

@@ -11,7 +11,7 @@ use url::Url as AnyUrl;
 use micromint::authenticator::Authenticator;
 use micromint::error::chain;
 use micromint::host::{Clock, SystemClock};
-use micromint::money::coins_worth;
+use micromint::money::{coins, coins_worth};
 use micromint::protocol::{
     InvalidPayment, MEDIA_TYPE, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, Payment, Refusal,
     RequestPayment, STATUS_HEADER,
@@ -31,9 +31,11 @@ use super::decide::{form_of, is_plain_get};
 use super::output::{Broken, Output};
 use super::resend::{Attempt, until_known};
 use super::unpaid::headers_for;
-use super::{GetOptions, HEADER_COINS_MAX, MESSAGE_SIZE_MAX, deliver, report};
+use super::{GetOptions, MESSAGE_SIZE_MAX, deliver, report};
+use crate::answer::consequence;
 use crate::exit;
 use crate::net::{Client, Response};
+use crate::pay::HEADER_COINS_MAX;
 use crate::settings::Settings;
 use crate::show;
 
@@ -87,7 +89,11 @@ impl Paying<'_> {
                 let words = if words.is_empty() { words } else { format!(" ({words})") };
                 report(
                     exit::REFUSED,
-                    &format!("{url}: {} refused the payment: {reason}{words}", self.request.vendor),
+                    &format!(
+                        "{url}: {} refused the payment: {reason}{words}; {}",
+                        self.request.vendor,
+                        self.consequence()
+                    ),
                 );
                 if is_not_yet_known(reason) {
                     self.say("run the same command later: it sends the same coins");
@@ -247,8 +253,8 @@ impl Paying<'_> {
         let now = SystemClock.now();
         let cookies = answer.headers.get_all("set-cookie").iter();
         let mut receipts = cookies.filter_map(|value| receipt_in(value.to_str().ok()?, now));
-        if let Some((cookie, expires)) = receipts.next() {
-            self.wallet.keep_receipt(self.sending.payment, cookie, expires)?;
+        if let Some(receipt) = receipts.next() {
+            self.wallet.keep_receipt(self.sending.payment, receipt)?;
         }
         let said = self.said(&answer);
         let moved_to = answer.location().filter(|_| answer.status >= 300);
@@ -300,13 +306,21 @@ impl Paying<'_> {
         }
     }
 
+    /// What the recorded outcome means for which coins.
+    fn consequence(&self) -> String {
+        let payment = &self.wallet.state().payments()[self.sending.payment as usize];
+        let value = self.request.coin_value;
+        format!("{}: {}", coins_worth(payment.coins.into(), value), consequence(payment))
+    }
+
     fn no_answer(&self, error: &(dyn std::error::Error + 'static)) -> Next {
         Next::Done(report(
             exit::NO_ANSWER,
             &format!(
-                "{}: the coins were sent, and no complete answer came: {}; run the same command \
-                again: it sends the same coins, and the vendor does not charge twice",
+                "{}: {} were sent, and no complete answer came: {}; run the same command again: it \
+                sends the same coins, and the vendor does not charge twice",
                 self.request.url,
+                coins_worth(self.request.price.into(), self.request.coin_value),
                 chain(error)
             ),
         ))
@@ -322,10 +336,10 @@ impl Paying<'_> {
         let again =
             if self.sending.again { " (with the coins of the earlier attempt)" } else { "" };
         self.say(&format!(
-            "paid {} to {}{again}; {} left{said}",
+            "paid {} to {}{again}; {} remain unspent{said}",
             coins_worth(self.request.price.into(), self.request.coin_value),
             self.request.vendor,
-            state.balance(holding).unspent
+            coins(state.balance(holding).unspent.into())
         ));
         if !self.options.silent {
             show::warn_of_expiry(state, now, self.settings.warn_seconds());

@@ -122,10 +122,10 @@ fn referer_for(from: &AnyUrl, to: &AnyUrl) -> String {
     }
 }
 
-/// The receipt that the wallet holds for exactly this URL.
+/// The receipts of the wallet that may open this URL.
 fn receipt_for(wallet: Option<&Wallet>, url: &AnyUrl) -> Option<String> {
     let url: Url = url.as_str().parse().ok()?;
-    Some(wallet?.state().receipt(&url, SystemClock.now())?.to_string())
+    wallet?.state().receipts(&url, SystemClock.now())
 }
 
 /// The request for payment of a 402: from its header, or its body, or a challenge of the scheme

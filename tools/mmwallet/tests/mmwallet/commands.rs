@@ -58,6 +58,25 @@ fn balance_history_and_printwallet_show_the_contents() {
     assert!(history.contains("received 2 sets of period 2026-12 (sale 1)"), "{history}");
     let line = format!("paid 2 coins (0.02 USD) to 127.0.0.1 for {}", vendor.url("/page"));
     assert!(history.contains(&line), "{history}");
+    let reference = history.split("(reference ").nth(1).unwrap().split(')').next().unwrap();
+    let details = stdout(&home.run(&["history", reference]));
+    for says in
+        [reference, "paid\n", "the coins are spent", "2 coins (0.02 USD)", "GET http://", "A page"]
+    {
+        assert!(details.contains(says), "{says}: {details}");
+    }
+    assert_eq!(stdout(&home.run(&["history", &reference[..8].to_uppercase()])), details);
+    let sale = stdout(&home.run(&["history", "1"]));
+    assert!(sale.contains("received 2 sets") && sale.lines().count() == 1, "{sale}");
+    for (other, says) in [
+        ("0000000000", "the wallet made no payment 0000000000"),
+        ("2", "expected a reference of at least 8 hexadecimal digits"),
+        ("not-hex-at-all", "expected a reference"),
+    ] {
+        let output = home.run(&["history", other]);
+        assert_eq!(status(&output), 1);
+        assert!(stderr(&output).contains(says), "{output:?}");
+    }
     let print = stdout(&home.command("printwallet").output().unwrap());
     for says in [" coins (0.", "hashfn = \"des\"", "Superbins: 8"] {
         assert!(print.contains(says), "{says}: {print}");
@@ -93,6 +112,46 @@ fn coins_that_expire_soon_give_a_warning() {
 }
 
 #[test]
+fn a_wallet_cannot_be_its_own_settings_file() {
+    let home = Home::with_coins();
+    let bytes = std::fs::read(home.wallet()).unwrap();
+    let wallet = home.file("x.toml", &bytes);
+    std::os::unix::fs::symlink(&wallet, home.path("link.mmw")).unwrap();
+    std::os::unix::fs::symlink(&wallet, home.path("link.toml")).unwrap();
+    for name in ["x.toml", "new.toml", "link.mmw"] {
+        let mut command = assert_cmd::Command::cargo_bin("mmwallet").unwrap();
+        let output = command.arg("--wallet").arg(home.path(name)).arg("balance").output().unwrap();
+        assert_eq!(status(&output), 1, "{output:?}");
+        assert!(stderr(&output).contains("cannot be its own settings file"), "{output:?}");
+    }
+    assert_eq!(std::fs::read(wallet).unwrap(), bytes);
+    assert!(!home.path("new.toml").exists());
+}
+
+/// A command that waits for another program says so after a second.
+#[test]
+fn a_wait_for_the_wallet_is_not_silent() {
+    let home = Home::with_coins();
+    let held = std::fs::File::open(home.wallet()).unwrap();
+    held.lock().unwrap();
+    let mut waiting = std::process::Command::new(assert_cmd::cargo::cargo_bin("mmwallet"))
+        .args(["--wallet", text(&home.wallet()), "balance"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    held.unlock().unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(waiting.stderr.as_mut().unwrap(), &mut said).unwrap();
+    assert!(waiting.wait().unwrap().success());
+    let says =
+        format!("mmwallet: waiting for {}, which another program uses", text(&home.wallet()));
+    assert!(said.starts_with(&says), "{said}");
+    assert!(said.contains(&format!("process {}", std::process::id())), "{said}");
+}
+
+#[test]
 fn a_wallet_that_others_can_read_is_refused() {
     let home = Home::with_coins();
     std::fs::set_permissions(home.wallet(), std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -121,11 +180,16 @@ fn a_backup_cannot_be_spent_from_until_it_is_restored() {
     let url = vendor.url("/page");
     let output = at(&["get", &url, "--autopay", "2"], text(&backup));
     assert_eq!(status(&output), 1, "{output:?}");
-    assert!(stderr(&output).contains("is a backup made at"), "{output:?}");
+    assert!(stderr(&output).contains("this is a backup made at"), "{output:?}");
 
     let careful = home.path("careful.mmw");
     let output = at(&["restore", text(&backup)], text(&careful));
     assert!(stdout(&output).contains("can only be returned to the broker"), "{output:?}");
+    for says in
+        ["Restoring freezes its ", "Some may have been spent since", "--nothing-spent-since"]
+    {
+        assert!(stderr(&output).contains(says), "{says}: {output:?}");
+    }
     assert_eq!(status(&at(&["get", &url, "--autopay", "2"], text(&careful))), 3);
     let sure = home.path("sure.mmw");
     assert_eq!(status(&at(&["restore", text(&backup), "--nothing-spent-since"], text(&sure))), 0);
@@ -227,15 +291,19 @@ fn sets_are_bought_at_the_brokers_page_and_the_same_sale_is_fetched_again() {
     let sent = broker.seen().pop().unwrap();
     assert_eq!(sent.headers["authorization"], "Basic YWxpY2U6b3BlbiBzZXNhbWU=");
     let form = String::from_utf8(sent.body).unwrap();
-    let transaction = form.strip_prefix("sets=3&transaction=").unwrap().to_string();
+    let transaction = form.strip_prefix("sets=3&transaction=").unwrap();
+    let transaction = transaction.strip_suffix("&period=2026-12").unwrap().to_string();
     let output = buy(&["--transaction", &transaction]);
     assert!(stdout(&output).contains("in the wallet already"), "{output:?}");
 
-    let output = home.run(&["receive", "--from", "http://127.0.0.1:1/", "--transaction", "77"]);
-    assert_eq!(status(&output), 7);
-    assert!(stderr(&output).contains("with --transaction 77"), "{output:?}");
+    for more in [&["--transaction", "77"][..], &["--sets", "2"], &[]] {
+        let output = home.run(&[&["receive", "--from", "http://127.0.0.1:1/"], more].concat());
+        assert_eq!(status(&output), 7);
+        assert!(stderr(&output).contains("; nothing was "), "{output:?}");
+    }
     let output = home.run(&["receive", "--from", &broker.url("/free")]);
-    assert_eq!(status(&output), 6, "{output:?}");
+    assert_eq!(status(&output), 5, "{output:?}");
+    assert!(stderr(&output).contains("no coins came (HTTP status 200)"), "{output:?}");
     assert_eq!(home.balance()["is-confirmed"], true);
 
     let output = home.run(&["receive", "--from", &broker.url("/broker/strange")]);

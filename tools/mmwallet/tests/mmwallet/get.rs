@@ -395,7 +395,8 @@ fn the_text_of_a_problem_is_printed() {
         let output = get(&home, &vendor.url(page), &[]);
         assert_eq!((status(&output), stdout(&output).as_str()), (4, ""), "{output:?}");
         let expected = format!(
-            "127.0.0.1 refused the payment: {reason} (Coins:[2J seen: Zwei Münzen für diese Seite)\n"
+            "127.0.0.1 refused the payment: {reason} \
+            (Coins:[2J seen: Zwei Münzen für diese Seite); 2 coins"
         );
         assert!(stderr(&output).contains(&expected), "{output:?}");
         assert_eq!(home.outcome(), format!("refused {reason}"));
@@ -414,11 +415,12 @@ fn an_uncharged_page_is_reported() {
 }
 
 #[test]
-fn a_receipt_shows_the_page_again_and_is_sent_nowhere_else() {
+fn a_receipt_shows_what_is_under_its_path_again_and_is_sent_nowhere_else() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     assert_eq!(stdout(&get(&home, &vendor.url("/receipt"), &[])), "paid content");
     assert_eq!(stdout(&get(&home, &vendor.url("/receipt"), &[])), "bought before");
-    get(&home, &vendor.url("/receipt?other"), &[]);
+    assert_eq!(stdout(&get(&home, &vendor.url("/receipt/image"), &[])), "bought before");
+    assert_eq!(stdout(&get(&home, &vendor.url("/receipts"), &[])), "paid content");
     get(&home, &vendor.url("/moved-to=/free"), &[]);
     let with_cookie: Vec<String> = vendor
         .seen()
@@ -426,7 +428,7 @@ fn a_receipt_shows_the_page_again_and_is_sent_nowhere_else() {
         .filter(|s| s.headers.contains_key("cookie"))
         .map(|s| s.path)
         .collect();
-    assert_eq!(with_cookie, ["/receipt"]);
+    assert_eq!(with_cookie, ["/receipt", "/receipt/image"]);
     assert_eq!(vendor.payments().len(), 2);
 }
 

@@ -1,6 +1,8 @@
 //! The programs as people run them, against a vendor on this machine.
 #![allow(clippy::unwrap_used)]
 
+mod answer;
+
 mod commands;
 
 mod consent;
@@ -9,11 +11,15 @@ mod get;
 
 mod manners;
 
+mod orders;
+
 mod outputs;
 
 mod proxies;
 
 mod site;
+
+mod transfer;
 
 mod vendor;
 
@@ -95,7 +101,7 @@ impl Home {
         let output = self.run(&["balance", "--json"]);
         assert_eq!(status(&output), 0, "{output:?}");
         let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        value[0].clone()
+        value["holdings"][0].clone()
     }
 
     fn unspent(&self) -> u64 {

@@ -242,12 +242,31 @@ impl Vendor {
     }
 
     /// Acts as the broker's web page: sells set 4 to everyone who sends the form, and credits every
-    /// ball. At `/broker/lost` the first answer to a return is lost. `/broker/strange` sells coins of
-    /// another broker.
+    /// ball. It names its period at `/broker` only. At `/broker/lost` the first answer to a return
+    /// is lost. `/broker/strange` sells coins of another broker.
     fn sell_or_credit(&self, seen: &Seen, tries: usize) -> Vec<u8> {
+        if seen.method == "HEAD" {
+            let period = format!("MicroMint-Period: {}\r\n", self.mint.params().period());
+            return http("200 OK", if seen.path == "/broker" { &period } else { "" }, b"");
+        }
         let Some(message) = seen.payment() else {
             let form = String::from_utf8(seen.body.clone()).unwrap();
-            let number = form.split_once("transaction=").unwrap().1.parse().unwrap();
+            let number = form.split_once("transaction=").unwrap().1.split('&').next().unwrap();
+            let number: u64 = number.parse().unwrap();
+            let sent =
+                self.seen().iter().filter(|it| it.path == seen.path && it.method == "POST").count();
+            match seen.path.as_str() {
+                "/broker/silent" if sent == 1 => return Vec::new(),
+                "/broker/sold-out" => {
+                    let period = self.mint.params().period();
+                    let headers = format!(
+                        "MicroMint-Not-Sold: {period} {number}\r\nContent-Type: text/plain\r\n"
+                    );
+                    return http("409 Conflict", &headers, b"sold out.\n");
+                }
+                "/broker/firewall" => return http("409 Conflict", "", b"sold out"),
+                _ => {}
+            }
             let key = Key::from_bytes([5; 32]);
             let mut funds = self.mint.funds(&"alice".parse().unwrap(), &key, &[4], number);
             if seen.path != "/broker/strange" {

@@ -1,8 +1,8 @@
 //! Asking a vendor whether a page of another host may collect its coins.
 //!
-//! Input: the consent that the wallet needs. Output: whether the vendor gives it. The invariant: the
-//! vendor's host gets nothing that the user gave for the page, and no redirect is followed, so the
-//! answer is that of the host itself.
+//! Input: the consent that the wallet needs. Output: whether the vendor gives it. The invariant:
+//! the vendor's host gets nothing that the user gave for the page, and no redirect is followed, so
+//! the answer is that of the host itself.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::net::Client;
 const MANIFEST_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Fetches the vendor's manifest and gives it to the wallet.
-pub(super) fn ask_vendor(
+pub(crate) fn ask_vendor(
     wallet: &mut Wallet,
     client: &Client,
     needed: &NeededConsent,
