@@ -114,7 +114,7 @@ fn live(directory: &SimulatedDirectory) {
     };
     let nobodys = NewOrder { login: "", period: None, sets: 10_000, transaction: 7, ..alices };
     let zoes = NewOrder { login: "Zo\u{eb}", sets: 1, transaction: 8, ..nobodys };
-    let mut order = |wallet: &mut Wallet, asked: &NewOrder<'_>| {
+    let order = |wallet: &mut Wallet, asked: &NewOrder<'_>| {
         assert!(matches!(wallet.order(asked, NOW).unwrap(), Reply::Granted(_)));
     };
     order(&mut wallet, &alices);
