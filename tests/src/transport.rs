@@ -87,7 +87,7 @@ pub fn expect_100_continue_pays(server: &impl Server) {
 pub fn http_2_over_tls_pays(server: &impl Server) {
     let site = server.site();
     let url = format!("https://localhost:{}/one.html", site.tls_port);
-    let unpaid = curl(site, &["--http2", &url]);
+    let unpaid = curl(site, &["--http2", "-H", "Accept: application/x-micromint", &url]);
     assert_eq!(unpaid.short(), word(402, "unpaid"));
     assert!(unpaid.body.contains(&format!("URL: {url}\r\n")), "the origin of TLS: {}", unpaid.body);
     for extra in [&["--http2"][..], &["--http1.1"], &["--http2", "-H", "Content-Length:"]] {

@@ -261,9 +261,9 @@ fn a_teaser_stands_in_for_the_page_and_wallets_still_pay() {
         <Location /articles/>
             ErrorDocument 402 /teaser%{REQUEST_URI}
         </Location>
-        <Directory %FOLDER%/www/teaser>
-            FallbackResource /pay
-        </Directory>
+        RewriteEngine On
+        RewriteCond %{DOCUMENT_ROOT}%{REQUEST_URI} !-f
+        RewriteRule ^/teaser/ /pay [PT]
         <Location /pay>
             SetHandler micromint-message
         </Location>"#;
