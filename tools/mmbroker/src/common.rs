@@ -36,9 +36,15 @@ impl Place {
 
     /// The rules for an output: never over the broker's own files.
     pub(crate) fn rules<'a>(&self, existing: Existing<'a>) -> Rules<'a> {
-        Rules::new(existing)
+        let mut rules = Rules::new(existing)
             .uses(&self.coinfile, "the coin file")
-            .uses(&self.secret_path(), "the broker's secret")
+            .uses(&self.secret_path(), "the broker's secret");
+        for ending in ["journal", "claims", "rejected"] {
+            let mut path = self.coinfile.clone().into_os_string();
+            path.push(format!(".{ending}"));
+            rules = rules.uses(Path::new(&path), "a file of the broker");
+        }
+        rules
     }
 
     fn secret_path(&self) -> PathBuf {

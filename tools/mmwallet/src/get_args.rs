@@ -225,7 +225,10 @@ pub(crate) fn run(
     if args.continue_at.is_some() && args.targets.0.is_empty() {
         return Err("-C needs -o or -O: the file to go on with".into());
     }
-    let read = args.read()?;
+    let mut read = args.read()?;
+    if let Some(cacert) = args.net.cacert.as_ref().or(settings.cacert.as_ref()) {
+        read.used.push((cacert.clone(), "the file of certificates"));
+    }
     let client = args.net.client(settings)?;
     let mut status = EXIT_OK;
     for (i, url) in args.urls.iter().enumerate() {

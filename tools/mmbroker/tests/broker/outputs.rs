@@ -130,7 +130,8 @@ fn every_command_writes_every_kind_of_output() {
         let kept: Vec<_> =
             [COINS, "broker.secret", "letter", "batch"].map(|name| (name, before(name))).into();
         let status = place.text("mmbroker status");
-        for name in [COINS, "broker.secret", "soft", "hard", "letter", "batch", "sub"] {
+        let rejected = format!("{COINS}.rejected");
+        for name in [COINS, "broker.secret", &rejected, "soft", "hard", "letter", "batch", "sub"] {
             let error =
                 match (line.starts_with("mmredeem") || line.contains("watch ")) && name == "sub" {
                     // A folder is where these put their results.

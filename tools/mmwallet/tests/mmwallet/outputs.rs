@@ -41,6 +41,10 @@ fn a_page_never_overwrites_a_file_of_micromint() {
     let body = format!("@{}", text(&home.path("body")));
     let output = home.run(&["get", &url, "-d", &body, "-o", text(&home.path("body"))]);
     assert!(stderr(&output).contains("is the body, which this command uses"), "{output:?}");
+    let pem = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap().cert.pem();
+    let pem = home.file("ca.pem", pem.as_bytes());
+    let output = home.run(&["get", &url, "--cacert", text(&pem), "-o", text(&pem)]);
+    assert!(stderr(&output).contains("is the file of certificates"), "{output:?}");
     assert_eq!((vendor.seen().len(), fs::read(home.wallet()).unwrap()), (0, before));
     assert_eq!(fs::read(home.path("funds-1")).unwrap(), funds);
     assert_eq!(fs::read_to_string(&settings).unwrap(), "autopay = 5\n");
