@@ -371,7 +371,7 @@ mod tests {
                 "coins = 3",
                 "coins: invalid type: integer `3`, expected a string, or a table of plural",
             ),
-            ("\ncoins = { one = 'a' }", "line 2, column 9: coins: missing key `other`"),
+            ("\ncoins = { one = 'a' }", "line 2, column 9: missing key `other`"),
             ("coins = { other = '{n} a' }", "line 1, column 9: coins: expected the form \"one\""),
             ("coins = { other = '{n}', lots = 'a' }", "unknown key `lots`"),
             (
@@ -379,15 +379,15 @@ mod tests {
                 "line 1, column 1: coins: expected {n} in the form",
             ),
             ("amount = '{n} {money}'", "amount: expected no braces but {n}, {currency}, found"),
-            ("\n[money.EUR]\ncents = '{n}'", "line 2, column 1: money: missing key `whole`"),
+            ("\n[money.EUR]\ncents = '{n}'", "line 2, column 1: missing key `whole`"),
             (
                 "[money.EUR]\nwhole = { other = '{n}', no = 'a' }",
-                "line 2, column 26: money: unknown key `no`",
+                "line 2, column 26: unknown key `no`",
             ),
-            ("[money.EUR]\nwhole = '€'", "line 2, column 9: money: expected {n} in the form"),
+            ("[money.EUR]\nwhole = '€'", "line 2, column 9: whole: expected {n} in the form"),
             ("[money.euro]\nwhole = '{n}'", "expected a currency code of three letters"),
-            ("[refusals]\nspend = 'a'", "line 2, column 1: refusals: expected one of malformed, "),
-            ("[refusals]\nspent = 1", "line 2, column 9: refusals: invalid type: integer `1`"),
+            ("[refusals]\nspend = 'a'", "line 2, column 1: spend: expected one of malformed, "),
+            ("[refusals]\nspent = 1", "line 2, column 9: spent: invalid type: integer `1`"),
             ("a = ", "line 1, column 5: "),
         ] {
             let error = parse(text).unwrap_err().to_string();
