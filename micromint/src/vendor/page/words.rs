@@ -386,7 +386,7 @@ mod tests {
             ),
             ("[money.EUR]\nwhole = '€'", "line 2, column 9: whole: expected {n} in the form"),
             ("[money.euro]\nwhole = '{n}'", "expected a currency code of three letters"),
-            ("[refusals]\nspend = 'a'", "line 2, column 1: spend: expected one of malformed, "),
+            ("[refusals]\nspend = 'a'", "line 2, column 1: expected one of malformed, "),
             ("[refusals]\nspent = 1", "line 2, column 9: spent: invalid type: integer `1`"),
             ("a = ", "line 1, column 5: "),
         ] {
