@@ -125,7 +125,7 @@ test-reload: nginx-module apache-module ## payments during reloads and upgrades:
 	@scripts/setup.sh servers
 	MICROMINT_RELOAD_PAYMENTS=$(or $(PAYMENTS),10000) \
 		$(CARGO) test --release -p micromint-servers --test both reloads -- --nocapture \
-		--test-threads 1
+		--test-threads 1 --include-ignored
 
 test-guide: nginx-module ## execute the commands of docs/guide/nginx.md (root, in namespaces)
 	@scripts/setup.sh servers

@@ -212,6 +212,7 @@ fn nginx_loses_no_payment_when_it_is_disturbed() {
 
 /// Apache: graceful restarts, and graceful stops with a new start.
 #[test]
+#[ignore = "takes minutes; make test-reload runs it"]
 fn apache_loses_no_payment_when_it_is_disturbed() {
     for (sync, mpm) in [("os", Mpm::Event), ("always", Mpm::Prefork)] {
         let site = Site::new();
