@@ -10,7 +10,8 @@ MDBOOK := mdbook 0.5.4 --no-default-features --features search
 .DEFAULT_GOAL := help
 .PHONY: help build nginx-module apache-module demo install uninstall deb test-deb rpm book clean \
 	test test-core lint test-c test-servers test-vectors wasm fuzz-build \
-	deny msrv check-page attack test-slow test-load test-guide test-asan test-slurm test-kubernetes \
+	deny msrv check-page attack test-slow test-load test-reload test-guide test-asan test-slurm \
+	test-kubernetes \
 	bench bench-redemption bench-memory bench-c bench-servers
 
 help: ## print this list
@@ -136,6 +137,12 @@ test-load: nginx-module ## honest and hostile load while workers are killed: MIN
 	@scripts/setup.sh servers
 	MICROMINT_LOAD_SECONDS=$$(( $(or $(MINUTES),10) * 60 )) \
 		$(CARGO) test --release -p micromint-servers --test nginx load -- --nocapture
+
+test-reload: nginx-module apache-module ## payments during reloads and upgrades: PAYMENTS=10000
+	@scripts/setup.sh servers
+	MICROMINT_RELOAD_PAYMENTS=$(or $(PAYMENTS),10000) \
+		$(CARGO) test --release -p micromint-servers --test both reloads -- --nocapture \
+		--test-threads 1 --include-ignored
 
 test-guide: nginx-module ## execute the commands of docs/guide/nginx.md (root, in namespaces)
 	@scripts/setup.sh servers

@@ -23,6 +23,7 @@ use crate::sys::{AGAIN, Code, DECLINED, DONE, Level, OK, Request, Worker};
 
 pub(crate) use head::filter_header;
 use question::{ask, ask_with_body};
+pub(crate) use question::{decide_all, give_up};
 pub(crate) use reply::message;
 use reply::{carry_out, fail, rule};
 pub(crate) use report::{record, status, variable};

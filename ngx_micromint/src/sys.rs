@@ -14,6 +14,7 @@ mod headers;
 mod request;
 mod tables;
 mod threads;
+pub(crate) mod wakeup;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -24,6 +25,7 @@ use nginx_sys::{
 
 pub(crate) use config::{ComplexValue, ConfigPlace, Worker, gauges};
 pub(crate) use event_log::{LogFile, iso_8601_now};
+pub(crate) use facts::StaticFile;
 pub(crate) use request::Request;
 pub(crate) use threads::{ThreadPool, detach, offload};
 

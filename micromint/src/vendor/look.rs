@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::carrier::Carrier;
 use super::decision::{Decision, Serve};
-use super::paywall::{Checked, Examined, May, Paywall, Route, WouldBlock};
+use super::paywall::{Ask, Checked, Examined, May, Paywall, Route, WouldBlock};
 use super::request::{Request, RequestBuf};
 use super::serving::{Vendor, VendorDecision};
 use crate::protocol::PAYMENT_SIZE_MAX;
@@ -67,6 +67,15 @@ enum Work<'a> {
     Route(Route<'a>),
     /// The till's part of a payment.
     Till(Box<Checked>),
+}
+
+/// A request that was examined on a thread that must not wait.
+#[allow(clippy::large_enum_variant)]
+enum Tried<'a> {
+    /// It is decided.
+    Decided(VendorDecision),
+    /// The till decides about a payment.
+    Payment(Pending<'a>, Arc<Paywall>, Ask<'a>, Box<Checked>),
 }
 
 /// A [`Pending`] that another thread can wait for.
@@ -150,6 +159,15 @@ impl Vendor {
         }
     }
 
+    /// Whether a request brings a payment that can be decided without waiting, unless the till is
+    /// busy: it is worth deciding together with others.
+    pub(super) fn may_group(&self, request: &Request<'_>) -> bool {
+        let carrier = Carrier::of(request);
+        matches!(carrier, Carrier::Header(_) | Carrier::Body)
+            && !needs_body_unseen(request, carrier)
+            && self.to_record().is_some_and(|paywall| paywall.is_ready(request))
+    }
+
     /// The paywall was never open: only free pages are served.
     fn look_while_closed<'a>(&'a self, request: &'a Request<'a>) -> Look<'a> {
         if request.price == 0 {
@@ -169,7 +187,66 @@ impl<'a> Pending<'a> {
     /// It would block. Nothing was recorded; what was checked is not checked again.
     // The error is what the caller goes on with; boxing it would cost every payment.
     #[allow(clippy::result_large_err)]
-    pub fn try_now(mut self) -> Result<VendorDecision, Pending<'a>> {
+    pub fn try_now(self) -> Result<VendorDecision, Pending<'a>> {
+        let (mut pending, paywall, ask, checked) = match self.examined()? {
+            Tried::Decided(decided) => return Ok(decided),
+            Tried::Payment(pending, paywall, ask, checked) => (pending, paywall, ask, checked),
+        };
+        match paywall.conclusion(ask, &checked, May::NotWait) {
+            Ok(decision) => Ok((paywall.as_placed(pending.request, decision), Some(paywall))),
+            Err(WouldBlock) => {
+                pending.work = Work::Till(checked);
+                Err(pending)
+            }
+        }
+    }
+
+    /// Decides about several requests as [`Pending::try_now`] does. Their payments are recorded
+    /// together, as by [`Till::try_spend_group`]. Returns a result for each, in their order.
+    pub fn try_all(all: Vec<Pending<'a>>) -> Vec<Result<VendorDecision, Pending<'a>>> {
+        let mut results: Vec<Option<Result<VendorDecision, Pending<'a>>>> = Vec::new();
+        let (mut group, mut payments) = (Vec::new(), Vec::new());
+        let mut by: Option<Arc<Paywall>> = None;
+        for (at, pending) in all.into_iter().enumerate() {
+            results.push(match pending.examined() {
+                Ok(Tried::Decided(decided)) => Some(Ok(decided)),
+                Err(pending) => Some(Err(pending)),
+                Ok(Tried::Payment(mut pending, paywall, ask, checked)) => {
+                    // All are of one vendor, so its paywall changes only if it was just reopened.
+                    if Arc::ptr_eq(by.get_or_insert_with(|| Arc::clone(&paywall)), &paywall) {
+                        payments.push((ask, checked));
+                        group.push((at, pending));
+                        None
+                    } else {
+                        pending.work = Work::Till(checked);
+                        Some(Err(pending))
+                    }
+                }
+            });
+        }
+        if let Some(paywall) = by {
+            let decisions = paywall.conclusions(payments);
+            for ((at, mut pending), decision) in group.into_iter().zip(decisions) {
+                results[at] = Some(match decision {
+                    Ok(decision) => {
+                        let decision = paywall.as_placed(pending.request, decision);
+                        Ok((decision, Some(Arc::clone(&paywall))))
+                    }
+                    Err(checked) => {
+                        pending.work = Work::Till(checked);
+                        Err(pending)
+                    }
+                });
+            }
+        }
+        // Each of the group has a conclusion.
+        results.into_iter().flatten().collect()
+    }
+
+    /// Checks what can be checked without the till. The error is a request that only a thread that
+    /// may block decides about.
+    #[allow(clippy::result_large_err)]
+    fn examined(mut self) -> Result<Tried<'a>, Pending<'a>> {
         let has_failed = self.vendor.is_some_and(|vendor| vendor.to_record().is_none());
         let Some(paywall) =
             self.paywall.clone().filter(|paywall| !has_failed && paywall.is_ready(self.request))
@@ -183,23 +260,17 @@ impl<'a> Pending<'a> {
         let Work::Route(route) = std::mem::replace(&mut self.work, Work::Everything) else {
             return Err(self);
         };
-        let decision = match paywall.examine(self.request, route) {
-            Examined::Decided(decision) => decision,
+        match paywall.examine(self.request, route) {
+            Examined::Decided(decision) => {
+                let decision = paywall.as_placed(self.request, decision);
+                Ok(Tried::Decided((decision, Some(paywall))))
+            }
             Examined::Free(ask) => {
                 self.work = Work::Route(Route::Unpaid(ask));
-                return Err(self);
+                Err(self)
             }
-            Examined::Payment(ask, checked) => {
-                match paywall.conclusion(ask, &checked, May::NotWait) {
-                    Ok(decision) => decision,
-                    Err(WouldBlock) => {
-                        self.work = Work::Till(checked);
-                        return Err(self);
-                    }
-                }
-            }
-        };
-        Ok((paywall.as_placed(self.request, decision), Some(paywall)))
+            Examined::Payment(ask, checked) => Ok(Tried::Payment(self, paywall, ask, checked)),
+        }
     }
 
     /// Decides. May wait for the disk, and opens the vendor's paywall again if it could not record.
@@ -258,7 +329,7 @@ impl PendingBuf {
     }
 }
 
-/// Whether a paywall that is not open yet may need the body of this request.
+/// Whether a paywall may need the body of this request, which was not read yet.
 fn needs_body_unseen(request: &Request<'_>, carrier: Carrier<'_>) -> bool {
     request.price > 0
         && request.body.is_none()

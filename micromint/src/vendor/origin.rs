@@ -36,6 +36,8 @@ const PREFIX_LEN_MAX: usize = 256;
 pub struct Origin {
     /// The URL of the page `/` at this origin.
     root: Url,
+    /// The port in it, or the default one of its scheme.
+    port: u16,
 }
 
 /// The text is not an origin.
@@ -60,6 +62,12 @@ pub(super) enum TargetFault {
 }
 
 impl Origin {
+    fn of(root: Url) -> Origin {
+        let authority = authority_of_target(root.origin().as_bytes()).unwrap_or_default();
+        let port = split_port(authority).1.unwrap_or(default_port(root.is_https()));
+        Origin { root, port }
+    }
+
     /// The origin, such as `https://news.example`.
     pub fn as_str(&self) -> &str {
         self.root.origin()
@@ -73,11 +81,6 @@ impl Origin {
     /// Whether the scheme is https.
     pub fn is_https(&self) -> bool {
         self.root.is_https()
-    }
-
-    fn port(&self) -> u16 {
-        let authority = authority_of_target(self.as_str().as_bytes()).unwrap_or_default();
-        split_port(authority).1.unwrap_or(default_port(self.is_https()))
     }
 
     /// Whether `name` is its host, in any case.
@@ -194,7 +197,7 @@ impl FromStr for PublicRoot {
             return Err(PublicRootError(format!("found {found:?}")));
         }
         let root = root.at_same_origin("/").map_err(|error| PublicRootError(error.to_string()))?;
-        Ok(PublicRoot { origin: Origin { root }, prefix })
+        Ok(PublicRoot { origin: Origin::of(root), prefix })
     }
 }
 
@@ -208,7 +211,7 @@ impl FromStr for Origin {
         if root.target() != "/" {
             return Err(OriginError::HasPath(text.chars().take(80).collect()));
         }
-        Ok(Origin { root })
+        Ok(Origin::of(root))
     }
 }
 
@@ -223,6 +226,10 @@ impl FromStr for Origin {
 /// assert_eq!(authority_of_target(b"/story?to=http://b.example/"), None);
 /// ```
 pub fn authority_of_target(target: &[u8]) -> Option<&[u8]> {
+    // Nearly every target is a path.
+    if target.first() == Some(&b'/') {
+        return None;
+    }
     let scheme_len = target.iter().position(|byte| *byte == b':')?;
     let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
     if scheme_len == 0 || !target[..scheme_len].iter().all(is_scheme) {
@@ -261,7 +268,7 @@ impl<'a> AskedHost<'a> {
             _ => name,
         };
         let is_configured = |port: &u16| {
-            roots.iter().any(|root| root.origin.has_host(name) && root.origin.port() == *port)
+            roots.iter().any(|root| root.origin.has_host(name) && root.origin.port == *port)
         };
         let port = request.port.filter(is_configured).or(named_port);
         AskedHost { is_https: request.is_https, name, port }
@@ -273,7 +280,7 @@ impl<'a> AskedHost<'a> {
     pub(super) fn pick<'b>(&self, roots: &'b [PublicRoot]) -> Option<&'b PublicRoot> {
         let mut best = None;
         for root in roots.iter().filter(|root| root.origin.has_host(self.name)) {
-            let (is_https, port) = (root.origin.is_https(), root.origin.port());
+            let (is_https, port) = (root.origin.is_https(), root.origin.port);
             let has_port = self.port.unwrap_or(default_port(is_https)) == port;
             let rank = (has_port, is_https == self.is_https);
             if best.is_none_or(|(best_rank, _)| rank > best_rank) {

@@ -20,7 +20,7 @@ mod sync_wanted;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use self::ask::Ask;
+pub(super) use self::ask::Ask;
 use self::credential::is_of_others;
 use self::dry_run::rehearsed;
 pub(super) use self::files::open_prices;
@@ -491,6 +491,19 @@ impl Paywall {
     ) -> Result<Decision, WouldBlock> {
         let decision = self.conclude(&ask, checked, may)?;
         Ok(self.tell(ask, |_| decision))
+    }
+
+    /// Concludes several payments without waiting.
+    pub(super) fn conclusions(
+        &self,
+        payments: Vec<(Ask<'_>, Box<Checked>)>,
+    ) -> Vec<Result<Decision, Box<Checked>>> {
+        let decisions = self.conclude_group(&payments);
+        let told = payments.into_iter().zip(decisions).map(|((ask, checked), decision)| {
+            let decision = decision.map_err(|WouldBlock| checked)?;
+            Ok(self.tell(ask, |_| decision))
+        });
+        told.collect()
     }
 
     /// The price of a page as a client without a payment gets it, whatever the request carries.

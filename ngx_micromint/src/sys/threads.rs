@@ -60,11 +60,22 @@ pub(crate) fn offload<T: Send + 'static>(
     // resumed through the phases; `blocked` keeps its memory until `completed` has run.
     unsafe {
         post(pool, r, Box::new(work))?;
+        keep(r);
+    }
+    Ok(())
+}
+
+/// Keeps a request while it waits, until [`resume`].
+///
+/// # Safety
+/// `r` must be a live request that waits in one of nginx's phases.
+pub(super) unsafe fn keep(r: *mut ngx_http_request_t) {
+    // SAFETY: main exists for every request.
+    unsafe {
         (*r).write_event_handler = Some(ngx_http_core_run_phases);
         let main = (*r).main;
         (*main).set_blocked((*main).blocked() + 1);
     }
-    Ok(())
 }
 
 /// Runs `work` in the pool; nothing waits for it. Its message is written to the error log. `Err` if
@@ -144,6 +155,21 @@ unsafe extern "C" fn completed(event: *mut ngx_event_t) {
         }
         return;
     }
+    // SAFETY: the request was kept when the task was posted.
+    unsafe {
+        resume(r, || {
+            if let Some(Finish::Request(finish)) = job.finish {
+                guard((*(*r).connection).log, (), || finish(&mut Request::new(r)));
+            }
+        });
+    }
+}
+
+/// Runs `first`, then continues nginx's phases for a request that [`keep`] has kept.
+///
+/// # Safety
+/// `keep` was called for `r`, and this once for each time.
+pub(super) unsafe fn resume(r: *mut ngx_http_request_t, first: impl FnOnce()) {
     // SAFETY: `blocked` has kept the request and its connection alive until now. As in nginx's own
     // thread handlers, a request that has ended meanwhile is given to its connection, which frees
     // it.
@@ -153,9 +179,7 @@ unsafe extern "C" fn completed(event: *mut ngx_event_t) {
         (*log_context).current_request = r;
         let main = (*r).main;
         (*main).set_blocked((*main).blocked() - 1);
-        if let Some(Finish::Request(finish)) = job.finish {
-            guard((*c).log, (), || finish(&mut Request::new(r)));
-        }
+        first();
         if has_ended(r) {
             if let Some(handler) = (*(*c).write).handler {
                 handler((*c).write);
@@ -171,7 +195,7 @@ unsafe extern "C" fn completed(event: *mut ngx_event_t) {
 
 /// # Safety
 /// `r` must be a live request.
-unsafe fn has_ended(r: *mut ngx_http_request_t) -> bool {
+pub(super) unsafe fn has_ended(r: *mut ngx_http_request_t) -> bool {
     // SAFETY: the caller guarantees the request; main exists for every request.
     unsafe {
         #[cfg(nginx_terminated)]

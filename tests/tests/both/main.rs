@@ -6,6 +6,7 @@
 
 mod apache_charges;
 mod apache_twins;
+mod reloads;
 
 use micromint_servers::apache::Apache;
 use micromint_servers::nginx::Nginx;

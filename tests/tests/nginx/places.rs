@@ -186,6 +186,36 @@ fn subscribers_see_free_what_others_pay_for() {
     assert_eq!(paid, 1, "{:?}", nginx.access_log());
 }
 
+/// The recipe of docs/reference/nginx.md.
+#[test]
+fn a_browser_logs_in_at_a_page_in_the_folder() {
+    let site = Site::new();
+    site.write("htpasswd", "reader:{PLAIN}pass\n");
+    site.page("archive/story.html", "a story", None);
+    site.page("archive/login.html", "logged in", None);
+    let nginx = Nginx::with_server(
+        site,
+        "location /archive/ {
+             micromint_price 1; satisfy any; auth_basic subscribers; auth_basic_user_file htpasswd; }
+         location = /archive/login.html {
+             micromint off; auth_basic subscribers; auth_basic_user_file htpasswd; }",
+    );
+    let login = |target: &str, password: &str| {
+        nginx.ask(&RequestText::get(target).with("Authorization", &format!("Basic {password}")))
+    };
+    let (right, wrong) = ("cmVhZGVyOnBhc3M=", "cmVhZGVyOm5v");
+    assert_eq!(nginx.get("/archive/story.html").status, 402);
+    let refused = [nginx.get("/archive/login.html"), login("/archive/login.html", wrong)];
+    for asked in refused {
+        let challenge = asked.header("www-authenticate").unwrap_or_default();
+        assert!(asked.status == 401 && challenge.contains("Basic realm="), "{asked:?}");
+    }
+    assert_eq!(login("/archive/login.html", right).body, "logged in");
+    assert_eq!(login("/archive/story.html", right).body, "a story");
+    assert_eq!(login("/archive/story.html", wrong).status, 401);
+    assert_eq!(asked_and_paid(&nginx, "/archive/story.html", 1), sold());
+}
+
 #[test]
 fn index_rewrite_alias_and_try_files_lead_to_the_price_of_the_file() {
     let site = Site::new();

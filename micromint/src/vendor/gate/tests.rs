@@ -1,5 +1,6 @@
 //! A request on its way through a server, on a vendor with a till on disk.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -381,4 +382,76 @@ fn error_pages_cost_nothing() {
     visit.carry_out();
     visit.withdraw();
     assert_eq!((visit.stage(), visit.is_decided()), (Stage::Fresh, false));
+}
+
+#[test]
+fn payments_of_several_requests_are_decided_together() {
+    let site = site("");
+    let payments = [
+        site.payment(&[0]),
+        site.payment(&[1, 2]),
+        // The same coin in another message, and the first message once more.
+        site.payment(&[0, 3]),
+        site.payment(&[0]),
+        b"no payment".to_vec(),
+        site.payment(&[4]),
+    ];
+    let values: Vec<String> = payments.iter().map(|payment| BASE64URL.encode(payment)).collect();
+    let mut fields: Vec<Vec<(&[u8], &[u8])>> = values
+        .iter()
+        .map(|value| vec![(b"MicroMint-Payment".as_slice(), value.as_bytes())])
+        .collect();
+    // The last one is the body of a POST.
+    fields[5] = vec![(b"Content-Type", MEDIA_TYPE.as_bytes())];
+    let visits: Vec<RefCell<Visit>> = payments.iter().map(|_| RefCell::default()).collect();
+    let asking = visits.iter().zip(&fields).enumerate().map(|(at, (visit, fields))| {
+        visit.borrow_mut().pass(priced(1));
+        let mut now = request(fields);
+        if at == 5 {
+            now = Request { method: b"POST", ..now };
+            assert!(!visit.borrow().may_join(&site.vendor, &now), "its body was not read");
+            now.body = Some(&payments[5]);
+        }
+        assert!(visit.borrow().may_join(&site.vendor, &now));
+        visit.borrow_mut().works(1);
+        assert_eq!(visit.borrow_mut().next(1, false), Next::Wait);
+        Asking { visit: visit.borrow_mut(), request: now }
+    });
+    let questions = ask_all(&site.vendor, asking.collect());
+    let waits: Vec<bool> = questions.iter().map(Option::is_some).collect();
+    assert_eq!(waits, [false, false, true, true, false, false]);
+    for (visit, question) in visits.iter().zip(questions) {
+        let mut visit = visit.borrow_mut();
+        if let Some(question) = question {
+            assert_eq!(visit.next(1, false), Next::Wait);
+            visit.answered(Some(question.wait(&site.vendor)));
+        }
+        assert_eq!((visit.next(1, false), visit.owed()), (Next::CarryOut, 1));
+    }
+    let words: Vec<String> = visits.iter().map(|visit| word(&visit.borrow())).collect();
+    assert_eq!(words, ["paid", "paid", "spent", "retry", "malformed", "paid"]);
+    let coins = visits.iter().map(|visit| visit.borrow().variable(Variable::Coins).unwrap().into());
+    assert_eq!(coins.collect::<Vec<String>>(), ["1", "2", "0", "0", "0", "1"]);
+    assert!(visits[0].borrow().is_charged() && !visits[3].borrow().is_charged());
+    assert!(matches!(visits[5].borrow_mut().carry_out(), Action::Serve { as_get: true, .. }));
+    assert!(close(&mut visits[5].borrow_mut(), 404).is_some());
+    assert_eq!(word(&visits[5].borrow()), "reversed");
+}
+
+#[test]
+fn what_needs_no_till_or_must_wait_for_it_joins_no_others() {
+    let site = site("");
+    let payment = BASE64URL.encode(site.payment(&[0]));
+    let fields: [(&[u8], &[u8]); 1] = [(b"MicroMint-Payment", payment.as_bytes())];
+    let now = request(&fields);
+    let mut visit = Visit::default();
+    assert!(!visit.may_join(&site.vendor, &now), "it costs nothing");
+    visit.pass(priced(1));
+    assert!(!visit.may_join(&site.vendor, &request(&[])), "it brings no payment");
+    assert!(visit.may_join(&site.vendor, &now));
+    let mut rehearsed = Visit::default();
+    rehearsed.pass(Passed { is_dry_run: true, ..priced(1) });
+    assert!(!rehearsed.may_join(&site.vendor, &now));
+    site.decide(&mut visit, Some(&site.payment(&[0])), Thread::Event);
+    assert!(visit.is_charged() && !visit.may_join(&site.vendor, &now), "it has paid");
 }

@@ -5,9 +5,12 @@
 //! the server does next. The invariant: whatever a server calls in which order, at most one charge
 //! of a request is in force, and it covers what the request owes when its content is sent.
 
+mod group;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
+pub use self::group::{Asking, ask_all};
 use super::passed::{Passed, Rank};
 use crate::protocol::RequestOutcome;
 use crate::vendor::answer::unavailable;
@@ -15,7 +18,7 @@ use crate::vendor::charge::Charge;
 use crate::vendor::decision::{About, Answer, Decision, Serve};
 use crate::vendor::event::Event;
 use crate::vendor::head::HeadChanges;
-use crate::vendor::look::{Look, PendingBuf};
+use crate::vendor::look::{Look, Pending, PendingBuf};
 use crate::vendor::paywall::Paywall;
 use crate::vendor::request::{Content, Request, RequestBuf};
 use crate::vendor::serving::{Vendor, VendorDecision};
@@ -309,29 +312,37 @@ impl Visit {
             self.answered(Some(question.wait(vendor)));
             return Asked::Decided;
         }
-        let look = match is_read {
-            true => vendor.look_with_body(request),
-            false => vendor.look(request),
-        };
-        let decided = match look {
-            Look::Decided(decided) => decided,
+        let decided = match look(vendor, request, is_read) {
+            Look::Decided(decided) => Ok(decided),
             Look::NeedsBody { size_max } => return Asked::NeedsBody { size_max },
-            Look::Pending(pending) if thread == Thread::Blocking => pending.wait(),
-            Look::Pending(pending) => match pending.try_now() {
-                Ok(decided) => decided,
-                Err(pending) => {
-                    let pending = pending.to_owned();
-                    return Asked::Pending(Box::new(Question { pending, reversal: None }));
-                }
-            },
+            Look::Pending(pending) if thread == Thread::Blocking => Ok(pending.wait()),
+            Look::Pending(pending) => pending.try_now(),
         };
-        if let (Decision::Serve(serve), _) = &decided
-            && *serve == Serve::default()
-        {
-            return Asked::Free;
+        self.take(request, decided)
+    }
+
+    /// Takes a decision about the request, or what another thread must decide.
+    fn take(
+        &mut self,
+        request: &Request<'_>,
+        decided: Result<VendorDecision, Pending<'_>>,
+    ) -> Asked {
+        match decided {
+            Ok((Decision::Serve(serve), _)) if serve == Serve::default() => Asked::Free,
+            Ok(decided) => {
+                self.keep(decided, || RequestBuf::from(request));
+                Asked::Decided
+            }
+            Err(pending) => {
+                let pending = pending.to_owned();
+                Asked::Pending(Box::new(Question { pending, reversal: None }))
+            }
         }
-        self.keep(decided, || RequestBuf::from(request));
-        Asked::Decided
+    }
+
+    /// Whether a payment was just recorded for it.
+    pub fn is_charged(&self) -> bool {
+        self.serve().is_some_and(|serve| serve.charge.is_some())
     }
 
     /// Another thread decides; `pass` is the server's number of this pass.
@@ -491,6 +502,13 @@ impl Visit {
             Decision::Answer(answer) => Some(answer),
             Decision::Serve(_) => None,
         }
+    }
+}
+
+fn look<'a>(vendor: &'a Vendor, request: &'a Request<'a>, is_read: bool) -> Look<'a> {
+    match is_read {
+        true => vendor.look_with_body(request),
+        false => vendor.look(request),
     }
 }
 

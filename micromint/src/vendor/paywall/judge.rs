@@ -103,8 +103,52 @@ impl Paywall {
         checked: &Checked,
         may: May,
     ) -> Result<Decision, WouldBlock> {
+        let judged = match self.demand(ask, checked) {
+            Demand::Record(first_bins) => self.record(ask, checked, first_bins, may),
+            Demand::Recall(first_bin, otherwise) => {
+                self.retry_or(ask, checked, first_bin, may, otherwise)
+            }
+        };
+        // Where waiting is allowed, the result may be another one.
+        if judged.is_err() && may == May::NotWait {
+            return Err(WouldBlock);
+        }
+        Ok(self.decision(ask, checked, judged))
+    }
+
+    /// Decides about several checked payments without waiting. Those that can be recorded now are
+    /// recorded together.
+    pub(super) fn conclude_group(
+        &self,
+        payments: &[(Ask<'_>, Box<Checked>)],
+    ) -> Vec<Result<Decision, WouldBlock>> {
+        let spends: Vec<Option<Spend<'_>>> = payments
+            .iter()
+            .map(|(ask, checked)| match self.demand(ask, checked) {
+                Demand::Record(first_bins) => self.spend(ask, checked, first_bins).ok(),
+                Demand::Recall(..) => None,
+            })
+            .collect();
+        let group: Vec<Spend<'_>> = spends.iter().flatten().copied().collect();
+        let mut spent = self.till.try_spend_group(&group).into_iter();
+        let decisions = payments.iter().zip(&spends).map(|((ask, checked), spend)| {
+            if spend.is_none() {
+                return self.conclude(ask, checked, May::NotWait);
+            }
+            let spent = spent.next().flatten().ok_or(WouldBlock)?;
+            Ok(self.decision(ask, checked, Ok(self.judged(ask, checked, spent))))
+        });
+        decisions.collect()
+    }
+
+    fn decision(
+        &self,
+        ask: &Ask<'_>,
+        checked: &Checked,
+        judged: Result<Judged, Unrecorded>,
+    ) -> Decision {
         let payment = &checked.payment;
-        let mut decision = match self.judge(ask, checked, may) {
+        let mut decision = match judged {
             Ok(Judged::Serve(serve)) => Decision::Serve(serve),
             Ok(Judged::Refused(refusal)) => {
                 let log = self.note(ask, refusal);
@@ -116,29 +160,28 @@ impl Paywall {
                 Answer { user: Some(payment.user.clone()), ..answer }.into()
             }
             Ok(Judged::Unavailable(reason)) => answer::unavailable(reason).into(),
-            // Where waiting is allowed, the result may be another one.
-            Err(_) if may == May::NotWait => return Err(WouldBlock),
             Err(error) => answer::unavailable(error.to_string()).into(),
         };
         decision.about_mut().period = Some(payment.period.clone());
-        Ok(decision)
+        decision
     }
 
-    fn judge(&self, ask: &Ask<'_>, checked: &Checked, may: May) -> Result<Judged, Unrecorded> {
+    /// What the till must do about a payment.
+    fn demand<'c>(&self, ask: &Ask<'_>, checked: &'c Checked) -> Demand<'c> {
         let first_bins = match &checked.result {
             Ok(first_bins) => first_bins,
             Err(refused) => {
                 let otherwise = Judged::Refused(refused.refusal);
-                return self.retry_or(ask, checked, refused.may_be_recorded, may, otherwise);
+                return Demand::Recall(refused.may_be_recorded, otherwise);
             }
         };
         let otherwise = match (ask.checker.fault(&checked.payment.period), ask.withheld()) {
             _ if ask.is_head() => Judged::Unpaid,
             (Some(fault), _) => Judged::Unavailable(fault.to_string()),
             (None, Some(withheld)) => Judged::Withheld(withheld),
-            (None, None) => return self.record(ask, checked, first_bins, may),
+            (None, None) => return Demand::Record(first_bins),
         };
-        self.retry_or(ask, checked, first_bins.first().copied(), may, otherwise)
+        Demand::Recall(first_bins.first().copied(), otherwise)
     }
 
     /// Asks for new owners if the payment was refused for want of them. Returns a line for the log
@@ -159,6 +202,29 @@ impl Paywall {
         first_bins: &[Bin],
         may: May,
     ) -> Result<Judged, Unrecorded> {
+        let spend = self.spend(ask, checked, first_bins)?;
+        let spent = match (ask.is_dry_run(), may) {
+            (true, May::Wait) => self.till.would(&spend)?,
+            (true, May::NotWait) => return Err(Unrecorded::Waits),
+            (false, May::Wait) => Some(self.till.spend(&spend)?),
+            (false, May::NotWait) => Some(self.till.try_spend(&spend).ok_or(Unrecorded::Waits)?),
+        };
+        Ok(match spent {
+            None => {
+                let serve = self.opened(ask, RequestOutcome::Paid, checked, ask.now);
+                Judged::Serve(Serve { coins: checked.payment.coins, ..serve })
+            }
+            Some(spent) => self.judged(ask, checked, spent),
+        })
+    }
+
+    /// What the till records.
+    fn spend<'c>(
+        &self,
+        ask: &Ask<'_>,
+        checked: &'c Checked,
+        first_bins: &'c [Bin],
+    ) -> Result<Spend<'c>, Unrecorded> {
         let payment = &checked.payment;
         // The period is known: the check of the coins used its parameters.
         let keep_until =
@@ -169,23 +235,10 @@ impl Paywall {
             None => self.unpredictable()?,
         };
         let Payment { period, user, .. } = payment;
-        let spend = Spend::new(period, user, first_bins, &checked.message, fingerprint)
+        Ok(Spend::new(period, user, first_bins, &checked.message, fingerprint)
             .with_receipt_seconds(self.config.receipt_seconds().into())
             .with_keep_until(keep_until.unwrap_or(ask.now))
-            .with_cap(self.config.cap());
-        let spent = match (ask.is_dry_run(), may) {
-            (true, May::Wait) => self.till.would(&spend)?,
-            (true, May::NotWait) => return Err(Unrecorded::Waits),
-            (false, May::Wait) => Some(self.till.spend(&spend)?),
-            (false, May::NotWait) => Some(self.till.try_spend(&spend).ok_or(Unrecorded::Waits)?),
-        };
-        Ok(match spent {
-            None => {
-                let serve = self.opened(ask, RequestOutcome::Paid, checked, ask.now);
-                Judged::Serve(Serve { coins: payment.coins, ..serve })
-            }
-            Some(spent) => self.judged(ask, checked, spent),
-        })
+            .with_cap(self.config.cap()))
     }
 
     fn judged(&self, ask: &Ask<'_>, checked: &Checked, spent: Spent) -> Judged {
@@ -312,6 +365,16 @@ impl Paywall {
             self.challenger.issue(&offer, ask.now, is_authorized_otherwise(ask.request));
         answer::payment_required(&offer, &challenge, ask.request, refused, &self.config)
     }
+}
+
+/// What the till must do about a payment.
+// It lives on the stack for a moment; a box would cost an allocation.
+#[allow(clippy::large_enum_variant)]
+enum Demand<'c> {
+    /// Record it, with these coins, unless one of them is spent.
+    Record(&'c [Bin]),
+    /// Say whether it was recorded before, with this coin first; otherwise this is the judgement.
+    Recall(Option<Bin>, Judged),
 }
 
 /// The judgement of a payment.

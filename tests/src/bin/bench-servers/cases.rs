@@ -10,7 +10,7 @@ use crate::load::Load;
 use crate::servers::{Kind, Server, Side};
 use crate::supply::Supply;
 
-/// The number of connections that send requests at the same time.
+/// The most connections that send requests at the same time.
 pub(crate) const CONNECTIONS: usize = 32;
 /// The duration of a round of free pages beside payments.
 const SHARED_ROUND: Duration = Duration::from_millis(700);
@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) rounds: usize,
     /// Requests for each case and round.
     pub(crate) requests: usize,
+    /// Connections that send them at the same time.
+    pub(crate) connections: usize,
 }
 
 impl Plan {
@@ -179,6 +181,8 @@ pub(crate) struct Case {
     pub(crate) page: Page,
     /// Requests in a round.
     pub(crate) count: usize,
+    /// The connections that send them.
+    pub(crate) connections: usize,
     /// Which server is asked.
     pub(crate) side: Side,
 }
@@ -193,8 +197,8 @@ impl Case {
         let sync = if let What::Paid(_, sync) = self.what { sync } else { Sync::Os };
         let host = server.host(self.side, sync, self.cache);
         match self.page {
-            Page::Secure => Load::open_tls(host.tls_port, CONNECTIONS),
-            _ => Load::open(host.port, CONNECTIONS),
+            Page::Secure => Load::open_tls(host.tls_port, self.connections),
+            _ => Load::open(host.port, self.connections),
         }
     }
 
@@ -228,6 +232,7 @@ impl What {
 /// it.
 pub(crate) fn all(kind: Kind, plan: &Plan, has_before: bool) -> Vec<Case> {
     let mut cases = Vec::new();
+    let connections = plan.connections;
     for &cache in kind.caches() {
         let mut add = |name: &str, what: What, page: Page| {
             let suffix = if cache == Cache::Files { ", file cache" } else { "" };
@@ -238,9 +243,9 @@ pub(crate) fn all(kind: Kind, plan: &Plan, has_before: bool) -> Vec<Case> {
             let name = format!("{name}{}{suffix}", page.suffix());
             if has_before && what.side() == Side::Selling {
                 let (name, side) = (format!("{name}, before"), Side::Before);
-                cases.push(Case { name, what, cache, page, count, side });
+                cases.push(Case { name, what, cache, page, count, connections, side });
             }
-            cases.push(Case { name, what, cache, page, count, side: what.side() });
+            cases.push(Case { name, what, cache, page, count, connections, side: what.side() });
         };
         add("no module", What::Absent, Page::Small);
         if kind == Kind::Nginx {
@@ -286,7 +291,7 @@ pub(crate) struct Sample {
 pub(crate) fn warm_up(case: &Case, server: &Server) {
     if !matches!(case.what, What::Paid(..)) {
         let request = case.request();
-        let repeated = std::iter::repeat_n(request.as_slice(), 2 * CONNECTIONS);
+        let repeated = std::iter::repeat_n(request.as_slice(), 2 * case.connections);
         case.open(server).ask(repeated, case.status());
     }
 }
@@ -296,7 +301,7 @@ pub(crate) fn measure(case: &Case, server: &Server, supply: &Supply, round: usiz
     let mut load = case.open(server);
     // Rounds differ in length: the time to open connections is not included.
     let free = RequestText::get("/free/page.html").to_bytes();
-    load.ask(std::iter::repeat_n(free.as_slice(), CONNECTIONS), " 200 ");
+    load.ask(std::iter::repeat_n(free.as_slice(), case.connections), " 200 ");
     let request = case.request();
     let requests: Vec<&[u8]> = match case.what {
         What::Paid(paying, _) => {

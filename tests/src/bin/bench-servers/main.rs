@@ -33,6 +33,9 @@ struct Arguments {
     /// fifth, and pages over TLS half of it.
     #[arg(long, default_value_t = 2000)]
     requests: usize,
+    /// Connections that send requests at the same time: at most 32. With 1 every request is alone.
+    #[arg(long, default_value_t = cases::CONNECTIONS, value_parser = at_most_all)]
+    connections: usize,
     /// Only cases whose name contains this text.
     #[arg(long, default_value = "")]
     only: String,
@@ -45,9 +48,20 @@ struct Arguments {
     hold: bool,
 }
 
+fn at_most_all(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (1..=cases::CONNECTIONS).contains(&count) => Ok(count),
+        _ => Err(format!("expected 1 to {}", cases::CONNECTIONS)),
+    }
+}
+
 fn main() {
     let arguments = Arguments::parse();
-    let plan = cases::Plan { rounds: arguments.rounds, requests: arguments.requests };
+    let plan = cases::Plan {
+        rounds: arguments.rounds,
+        requests: arguments.requests,
+        connections: arguments.connections,
+    };
     let supply = supply::Supply::new(&plan);
     let (theirs, ours) = processors::divided();
     processors::bind(&theirs);
