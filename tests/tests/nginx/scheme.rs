@@ -84,7 +84,7 @@ fn cors_is_merged_with_the_fields_that_the_site_adds() {
     assert_eq!(of(&unpaid, "vary"), "Accept, Accept-Payment, Origin");
     let open = nginx.ask(&from("/open/x"));
     assert_eq!((open.status, of(&open, "access-control-allow-origin").as_str()), (402, "*"));
-    assert_eq!(of(&open, "vary"), "Cookie, Accept, Origin");
+    assert_eq!(of(&open, "vary"), "Cookie, Accept, Accept-Payment, Origin");
     assert!(
         of(&open, "access-control-expose-headers")
             .starts_with("X-Theirs, Link, MicroMint-Request, ")
