@@ -8,9 +8,9 @@
 //! different shapes of paths in the list, not on the number of entries.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::ListPrice;
@@ -65,8 +65,9 @@ struct Shape {
     kinds: Vec<Kind>,
     /// The number of texts, if nothing stands before or between them.
     leading_texts: Option<usize>,
-    /// By the texts, with slashes between them.
-    nodes: HashMap<Box<[u8]>, Node>,
+    /// By the texts, with slashes between them. The vendor chooses all keys of these maps, so a
+    /// fast hash function without a secret will do.
+    nodes: FxHashMap<Box<[u8]>, Node>,
 }
 
 /// The entries of one path.
@@ -77,13 +78,13 @@ struct Node {
     /// The positions in `ranked` of the entries without a condition on the query.
     plain: Vec<usize>,
     /// Those of the others, by their first parameter.
-    by_name: HashMap<Box<[u8]>, ByValue>,
+    by_name: FxHashMap<Box<[u8]>, ByValue>,
 }
 
 #[derive(Debug, Default)]
 struct ByValue {
     any: Vec<usize>,
-    values: HashMap<Box<[u8]>, Vec<usize>>,
+    values: FxHashMap<Box<[u8]>, Vec<usize>>,
 }
 
 /// Two entries with the same path and conditions, by their numbers.
@@ -305,7 +306,7 @@ impl Shape {
         let texts = kinds.iter().filter(|kind| **kind == Kind::Text).count();
         let is_leading = kinds[..texts].iter().all(|kind| *kind == Kind::Text);
         let leading_texts = is_leading.then_some(texts);
-        Shape { kinds, leading_texts, nodes: HashMap::new() }
+        Shape { kinds, leading_texts, nodes: FxHashMap::default() }
     }
 
     fn has_rest(&self) -> bool {
