@@ -20,6 +20,6 @@ pub use super::exempt::is_exempt;
 pub use options::{Mode, OptionError, Options, PriceValue, Syntax, Value};
 pub use passed::Passed;
 pub use visit::{
-    Action, Asked, Asking, Closing, Next, Question, Reply, Reversal, Severity, Stage, Thread,
-    Variable, Visit, ask_all,
+    Action, Asked, Asking, Closing, Deferred, DeferredDecision, DueReversal, Next, Severity, Stage,
+    Thread, Variable, Visit, ask_all,
 };

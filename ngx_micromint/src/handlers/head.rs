@@ -1,7 +1,7 @@
 //! The head of a response: what the paywall adds to it, and the reversal of a payment whose
 //! response is not one that is charged.
 
-use micromint::vendor::gate::{Closing, Reversal, Thread};
+use micromint::vendor::gate::{Closing, DueReversal, Thread};
 use micromint::vendor::{Answer, HeadChanges};
 
 use crate::sys::{Code, ERROR, Level, OK, Request, detach};
@@ -25,7 +25,7 @@ pub(crate) fn filter_header(request: &mut Request) -> Code {
 }
 
 /// Reverses a payment in the thread pool; if the pool's queue is full, reverses it here.
-fn carry_out(request: &Request, reversal: Reversal) {
+fn carry_out(request: &Request, reversal: DueReversal) {
     let Some(pool) = request.server().pool() else { return };
     let again = reversal.clone();
     if detach(pool, move || reversal.carry_out().err()).is_err() {

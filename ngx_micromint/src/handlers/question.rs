@@ -4,7 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use micromint::protocol::PAYMENT_SIZE_MAX;
-use micromint::vendor::gate::{Asked, Asking, Passed, Reply, Stage, Thread, Value, ask_all};
+use micromint::vendor::gate::{
+    Asked, Asking, DeferredDecision, Passed, Stage, Thread, Value, ask_all,
+};
 use micromint::vendor::{
     Content, ListPrice, Request as PaywallRequest, Vendor, has_login as has_login_of,
     has_payment_or_receipt, unavailable,
@@ -102,7 +104,7 @@ fn follow(request: &mut Request, vendor: Arc<Vendor>, asked: Asked) -> Code {
 fn work(
     request: &mut Request,
     vendor: Arc<Vendor>,
-    decide: impl FnOnce(&Vendor) -> Reply + Send + 'static,
+    decide: impl FnOnce(&Vendor) -> DeferredDecision + Send + 'static,
 ) -> Code {
     match start(request, vendor, decide) {
         Ok(()) => AGAIN,
@@ -114,7 +116,7 @@ fn work(
 fn start(
     request: &mut Request,
     vendor: Arc<Vendor>,
-    decide: impl FnOnce(&Vendor) -> Reply + Send + 'static,
+    decide: impl FnOnce(&Vendor) -> DeferredDecision + Send + 'static,
 ) -> Result<(), ()> {
     let Some(visit) = request.visit_or_new() else { return Err(()) };
     let Some(pool) = request.server().pool() else {
@@ -123,7 +125,7 @@ fn start(
     };
     visit.gate.borrow_mut().works(request.uri_changes());
     let decide = move || decide(&vendor);
-    let started = offload(request, pool, decide, |request, reply: Option<Reply>| {
+    let started = offload(request, pool, decide, |request, reply: Option<DeferredDecision>| {
         if reply.is_none() {
             request.log().write(Level::Alert, "panic during the decision about a payment");
         }

@@ -82,7 +82,7 @@ pub enum Asked {
         size_max: usize,
     },
     /// Only a thread that may block can decide; never on [`Thread::Blocking`].
-    Pending(Box<Question>),
+    Pending(Box<Deferred>),
 }
 
 /// The thread that asks.
@@ -95,21 +95,21 @@ pub enum Thread {
 }
 
 /// A question for a thread that may block.
-pub struct Question {
+pub struct Deferred {
     pending: PendingBuf,
     /// A charge that was too small, to be reversed first.
-    reversal: Option<Reversal>,
+    reversal: Option<DueReversal>,
 }
 
-/// The answer to a [`Question`]: for [`Visit::answered`].
-pub struct Reply {
+/// The answer to a [`Deferred`]: for [`Visit::answered`].
+pub struct DeferredDecision {
     decided: VendorDecision,
     original: RequestBuf,
 }
 
 /// A charge to be reversed, by a thread that may block.
 #[derive(Clone)]
-pub struct Reversal {
+pub struct DueReversal {
     paywall: Arc<Paywall>,
     charge: Charge,
     status: u16,
@@ -147,7 +147,7 @@ pub struct Closing {
     /// The fields to remove and to add. The content type of an answer is among those to add.
     pub changes: HeadChanges<'static>,
     /// A charge that the head already says is reversed; a thread that may block carries it out.
-    pub reversal: Option<Reversal>,
+    pub reversal: Option<DueReversal>,
 }
 
 /// A variable for logs and for whatever makes the content.
@@ -305,7 +305,7 @@ impl Visit {
         // A charge is reversed first: the same coins may then be good.
         if let Some(reversal) = self.reversal(402) {
             let pending = PendingBuf::from(request);
-            let question = Question { pending, reversal: Some(reversal) };
+            let question = Deferred { pending, reversal: Some(reversal) };
             if thread == Thread::Event {
                 return Asked::Pending(Box::new(question));
             }
@@ -335,7 +335,7 @@ impl Visit {
             }
             Err(pending) => {
                 let pending = pending.to_owned();
-                Asked::Pending(Box::new(Question { pending, reversal: None }))
+                Asked::Pending(Box::new(Deferred { pending, reversal: None }))
             }
         }
     }
@@ -362,16 +362,16 @@ impl Visit {
         }
     }
 
-    /// Takes the answer of a [`Question`]; `None` if its thread failed.
-    pub fn answered(&mut self, reply: Option<Reply>) {
+    /// Takes the answer of a [`Deferred`]; `None` if its thread failed.
+    pub fn answered(&mut self, reply: Option<DeferredDecision>) {
         match reply {
             // It waited for a new price list alone: it is asked about again, and not reported.
-            Some(Reply { decided: (Decision::Serve(serve), _), .. })
+            Some(DeferredDecision { decided: (Decision::Serve(serve), _), .. })
                 if serve == Serve::default() =>
             {
                 self.stage = Stage::Fresh;
             }
-            Some(Reply { decided, original }) => self.keep(decided, || original),
+            Some(DeferredDecision { decided, original }) => self.keep(decided, || original),
             None => self.fail(500),
         }
     }
@@ -512,17 +512,17 @@ fn look<'a>(vendor: &'a Vendor, request: &'a Request<'a>, is_read: bool) -> Look
     }
 }
 
-impl Question {
+impl Deferred {
     /// Decides. May wait for the disk.
-    pub fn wait(self, vendor: &Vendor) -> Reply {
-        let Question { pending, reversal } = self;
+    pub fn wait(self, vendor: &Vendor) -> DeferredDecision {
+        let Deferred { pending, reversal } = self;
         let kept = reversal.and_then(|reversal| reversal.carry_out().err());
         if let Some(kept) = kept {
             let original = pending.into_request();
-            return Reply { decided: (unavailable(kept).into(), None), original };
+            return DeferredDecision { decided: (unavailable(kept).into(), None), original };
         }
         let (decided, original) = pending.wait(vendor);
-        Reply { decided, original }
+        DeferredDecision { decided, original }
     }
 }
 
@@ -565,7 +565,7 @@ impl Visit {
             (_, Some(charge), Some(paywall)) => {
                 let promised = paywall.promise(&charge, status);
                 if promised == RequestOutcome::Reversed {
-                    reversal = Some(Reversal { paywall: Arc::clone(paywall), charge, status });
+                    reversal = Some(DueReversal { paywall: Arc::clone(paywall), charge, status });
                 }
                 promised
             }
@@ -582,10 +582,10 @@ impl Visit {
     }
 
     /// The charge in force, to be reversed because of an answer of this status.
-    fn reversal(&mut self, status: u16) -> Option<Reversal> {
+    fn reversal(&mut self, status: u16) -> Option<DueReversal> {
         let charge = self.serve()?.charge?;
         let paywall = self.paywall.take()?;
-        (self.became != Some(RequestOutcome::Reversed)).then_some(Reversal {
+        (self.became != Some(RequestOutcome::Reversed)).then_some(DueReversal {
             paywall,
             charge,
             status,
@@ -593,14 +593,14 @@ impl Visit {
     }
 }
 
-impl Reversal {
+impl DueReversal {
     /// Reverses the charge. May wait for the disk.
     ///
     /// # Errors
     /// It stays, with a line for the log: it was retried meanwhile, it is too late, or the till
     /// cannot be written.
     pub fn carry_out(self) -> Result<(), String> {
-        let Reversal { paywall, charge, status } = self;
+        let DueReversal { paywall, charge, status } = self;
         match paywall.finish(&charge, status) {
             RequestOutcome::Reversed => Ok(()),
             _ => Err(format!("a payment whose response has status {status} could not be reversed")),

@@ -80,13 +80,13 @@ impl Paywall {
         let checker = self.accepted.current();
         match self.quotes.get(&asked, &checker, now) {
             Some(answer) => Quoted::Known(answer),
-            None => Quoted::Unknown(Question { asked, checker, now }),
+            None => Quoted::Unknown(QuoteKey { asked, checker, now }),
         }
     }
 
     /// Caches an answer for equal requests.
-    pub(super) fn keep(&self, question: Question, decision: &Decision) {
-        let Question { asked, checker, now } = question;
+    pub(super) fn keep(&self, question: QuoteKey, decision: &Decision) {
+        let QuoteKey { asked, checker, now } = question;
         if let Decision::Answer(answer) = decision
             && answer.outcome == RequestOutcome::Unpaid
         {
@@ -102,13 +102,13 @@ pub(super) enum Quoted {
     /// Its answer.
     Known(Arc<Answer>),
     /// Equal requests get the same answer, which can be cached.
-    Unknown(Question),
+    Unknown(QuoteKey),
     /// Its answer depends on something that other requests do not share.
     Never,
 }
 
 /// A question that other requests may share.
-pub(super) struct Question {
+pub(super) struct QuoteKey {
     asked: Vec<u8>,
     checker: Arc<Checker>,
     now: UnixTime,

@@ -6,7 +6,7 @@
 
 use std::cell::RefMut;
 
-use super::{Asked, Question, Stage, Visit, look};
+use super::{Asked, Deferred, Stage, Visit, look};
 use crate::vendor::gate::Passed;
 use crate::vendor::look::Pending;
 use crate::vendor::request::Request;
@@ -37,7 +37,7 @@ impl Visit {
 /// Asks the vendor about several requests at once, on an event thread: their payments are recorded
 /// together. Returns for each, in their order, a question for a thread that may block. `None`: the
 /// request goes on, as [`Visit::next`] says; it is decided, or is asked about again, alone.
-pub fn ask_all(vendor: &Vendor, mut all: Vec<Asking<'_>>) -> Vec<Option<Box<Question>>> {
+pub fn ask_all(vendor: &Vendor, mut all: Vec<Asking<'_>>) -> Vec<Option<Box<Deferred>>> {
     let owed: Vec<Passed> =
         all.iter_mut().map(|one| one.visit.owed.take().unwrap_or_default()).collect();
     let requests: Vec<Request<'_>> = all
