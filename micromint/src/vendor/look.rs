@@ -202,7 +202,7 @@ impl<'a> Pending<'a> {
     }
 
     /// Decides about several requests as [`Pending::try_now`] does. Their payments are recorded
-    /// together, as by [`Till::try_spend_group`]. Returns a result for each, in their order.
+    /// together, as by [`Till::try_spend_group`](crate::till::Till::try_spend_group). Returns a result for each, in their order.
     pub fn try_all(all: Vec<Pending<'a>>) -> Vec<Result<VendorDecision, Pending<'a>>> {
         let mut results: Vec<Option<Result<VendorDecision, Pending<'a>>>> = Vec::new();
         let (mut group, mut payments) = (Vec::new(), Vec::new());
