@@ -28,8 +28,8 @@ impl Wallet {
         self.locked(|file| {
             must_be_free(directory, name)?;
             let temporary = format!(".{name}.backup");
-            copy_as(file.journal(), directory, &temporary, &WalletRecord::Backup { at: now })?;
-            give_name(directory, &temporary, name)
+            let made = WalletRecord::Backup { at: now };
+            copy_to(file.journal(), directory, [&temporary, name], &made)
         })
     }
 
@@ -56,8 +56,7 @@ impl Wallet {
         must_be_free(directory, name)?;
         let temporary = format!(".{name}.restored");
         let restored = WalletRecord::Restored { at: now, spendable };
-        copy_as(backup.file.journal(), directory, &temporary, &restored)?;
-        give_name(directory, &temporary, name)?;
+        copy_to(backup.file.journal(), directory, [&temporary, name], &restored)?;
         let file = Replayed::open_to_append(directory, name, KIND, WalletState::default())?;
         Ok(Wallet { file })
     }
@@ -86,6 +85,23 @@ pub(super) fn exists(directory: &dyn Directory, name: &str) -> Result<bool, Wall
     Ok(names.iter().any(|held| held == name))
 }
 
+/// Copies the journal `from` like [`copy_as`], and gives the copy its name. Nothing remains of a
+/// copy that cannot be made.
+fn copy_to(
+    from: &Journal,
+    directory: &dyn Directory,
+    [temporary, name]: [&str; 2],
+    last: &WalletRecord,
+) -> Result<(), WalletError> {
+    copy_as(from, directory, temporary, last)?;
+    let named = give_name(directory, temporary, name);
+    if named.is_err() {
+        // The first error counts. If only the sync failed, the file has its name already.
+        let _ = directory.remove(temporary);
+    }
+    named
+}
+
 /// Copies the journal `from`, as far as its handle has read it, into the file `temporary`, with
 /// `last` at the end. What an earlier attempt has left there is replaced. Nothing can be spent from
 /// a copy that a crash cut off, because it is not a wallet yet.
@@ -102,12 +118,14 @@ pub(super) fn copy_as(
     if exists(directory, temporary)? {
         remove()?;
     }
-    if let Err(error) = from.copy_with(directory, temporary, &last.to_bytes()) {
+    let copied = from.copy_with(directory, temporary, &last.to_bytes()).map_err(WalletError::from);
+    let copied = copied
+        .and_then(|()| Ok(directory.sync().map_err(FileError::on("sync", directory.path()))?));
+    if copied.is_err() {
         // The first error counts.
         let _ = remove();
-        return Err(error.into());
     }
-    Ok(directory.sync().map_err(FileError::on("sync", directory.path()))?)
+    copied
 }
 
 /// Gives a whole file its name, durably.

@@ -22,7 +22,7 @@ use super::genuine::EMPTY;
 use super::state::{CoinState, Set};
 use super::*;
 use crate::authenticator::{Authenticator, Key};
-use crate::host::{SimulatedDirectory, SystemEntropy};
+use crate::host::{DiskDirectory, SimulatedDirectory, SystemEntropy};
 use crate::identity::{UserVector, VendorId, VendorVector};
 use crate::protocol::{FundsWithdrawn, Payment, RequestCredit, SendExpired, Url, Verdict};
 use crate::testing::{ObviousMint, params_with, resize, test_params};
@@ -720,6 +720,22 @@ fn a_backup_spends_nothing_and_restored_coins_can_only_be_returned() {
 
     let no_backup = Wallet::restore(&directory, NAME, &directory, "x", true, NOW);
     assert!(matches!(no_backup, Err(WalletError::NoBackup { .. })));
+}
+
+/// A folder with the name of the new file lets the rename fail.
+#[test]
+fn a_backup_or_a_restoration_that_fails_leaves_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = DiskDirectory::new(folder.path());
+    let mut wallet = Wallet::open(&directory, NAME, &SystemEntropy).unwrap();
+    wallet.receive(&funds(&[4], 1), NOW).unwrap();
+    wallet.backup(&directory, "backup", NOW).unwrap();
+    std::fs::create_dir(folder.path().join("taken")).unwrap();
+    let before = directory.names().unwrap();
+    assert!(wallet.backup(&directory, "taken", NOW).is_err());
+    let restored = Wallet::restore(&directory, "backup", &directory, "taken", true, NOW);
+    assert!(restored.is_err());
+    assert_eq!(directory.names().unwrap(), before);
 }
 
 /// The wallet file as a journal without an interpretation.

@@ -12,7 +12,7 @@ use micromint::vendor::price_files::{
     ListedFolder, PriceFact, PricedPage, file_of, price_of, survey,
 };
 use micromint::vendor::{ListEntry, PriceList, PublicRoot, Request, VendorConfig};
-use micromint_console::{EXIT_OK, ToolError, say, tell};
+use micromint_console::{EXIT_OK, FormatArgs, ToolError, say, tell};
 use serde_json::{Value, json};
 
 use crate::check::print_finding;
@@ -34,9 +34,8 @@ pub(crate) struct Prices {
     /// For a folder: the path of its pages at the first origin
     #[arg(long, value_name = "PATH", default_value = "/")]
     path: String,
-    /// Print JSON: one object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArgs,
     /// The URL of a page, or a folder of pages, such as the document root of a site [default: the
     /// entries of the price list]
     #[arg(value_name = "URL|FOLDER")]
@@ -72,7 +71,7 @@ impl Prices {
         let Some(list) = list else {
             return Err("the configuration names no price list; name a folder of pages".into());
         };
-        if self.json {
+        if self.format.is_json() {
             let entries: Vec<Value> = list.entries().map(|entry| entry_json(&entry)).collect();
             say!("{}", json!({ "entries": entries }));
             return Ok(EXIT_OK);
@@ -109,7 +108,7 @@ impl Prices {
             None => (None, None),
         };
         let page = PricedPage { page: file.clone().unwrap_or_default(), file: priced, entry };
-        if self.json {
+        if self.format.is_json() {
             let findings: Vec<_> = finding.iter().collect();
             let mut value = page_json(&page);
             value["page"] = json!(file.as_deref().map(shown));
@@ -144,17 +143,17 @@ impl Prices {
         let list = configured.as_ref().and_then(|configured| configured.list.as_ref());
         let listed = list.map(|list| ListedFolder { list, root: folder, path: &self.path });
         let (mut priced, mut findings) = (Vec::new(), Vec::new());
-        let mut count = 0;
+        let (mut count, is_json) = (0, self.format.is_json());
         let pages = survey(folder, listed, |fact| match (price_finding(&fact), fact) {
             (Some(finding), _) => findings.push(finding),
-            (None, PriceFact::Priced(page)) if self.json => priced.push(page_json(&page)),
+            (None, PriceFact::Priced(page)) if is_json => priced.push(page_json(&page)),
             (None, PriceFact::Priced(page)) => {
                 count += 1;
                 print_page(&page);
             }
             (None, _) => {}
         })?;
-        if self.json {
+        if is_json {
             say!("{}", json!({ "pages": pages, "priced": priced, "findings": findings }));
             return Ok(EXIT_OK);
         }

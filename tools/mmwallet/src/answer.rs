@@ -11,7 +11,7 @@ mod settle;
 use std::io::{self, Write};
 use std::path::Path;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 
 use micromint::authenticator::Authenticator;
@@ -22,7 +22,7 @@ use micromint::protocol::{
 use micromint::reply::Reply;
 use micromint::scheme::{AUTHORIZATION_HEADER, CREDENTIAL_HEADER, Challenge, Credential};
 use micromint::wallet::{Fetch, Policy, Sending, WalletState, payment_for_header};
-use micromint_console::{EXIT_OK, ToolError, read_input, tell};
+use micromint_console::{EXIT_OK, FormatArgs, ToolError, read_input, tell};
 
 use crate::exit;
 use crate::net::Client;
@@ -39,16 +39,6 @@ use input::Asked;
 const INPUT_SIZE_MAX: usize = 64 * 1024;
 /// The largest body of a request that is paid for, in bytes.
 const BODY_SIZE_MAX: usize = 16 * 1024 * 1024;
-
-/// The form of the output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// What to send, and nothing else.
-    #[default]
-    Text,
-    /// One JSON object.
-    Json,
-}
 
 /// The command line of `mmwallet answer`.
 #[derive(Args, Debug)]
@@ -71,9 +61,8 @@ pub struct AnswerArgs {
     /// Pay over plain http too. Others on the network can then steal the coins.
     #[arg(long)]
     allow_http: bool,
-    /// Print what to send, or one JSON object.
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    #[command(flatten)]
+    format: FormatArgs,
     /// Print no message about the payment on standard error.
     #[arg(short, long)]
     silent: bool,
@@ -178,14 +167,14 @@ struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    fn print(&self, format: Format) -> io::Result<()> {
+    fn print(&self, format: FormatArgs) -> io::Result<()> {
         let mut output = io::stdout().lock();
-        match (format, self.header()) {
-            (Format::Json, _) => output.write_all(format!("{:#}\n", self.json()).as_bytes())?,
-            (Format::Text, Some((name, value))) => {
+        match (format.is_json(), self.header()) {
+            (true, _) => output.write_all(format!("{:#}\n", self.json()).as_bytes())?,
+            (false, Some((name, value))) => {
                 output.write_all(format!("{name}: {value}\n").as_bytes())?;
             }
-            (Format::Text, None) => output.write_all(&self.sending.message)?,
+            (false, None) => output.write_all(&self.sending.message)?,
         }
         output.flush()
     }

@@ -13,7 +13,7 @@ use micromint::protocol::{
 };
 use micromint::wallet::{Received, Wallet};
 use micromint_console::output::{Existing, Output, Rules};
-use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, read_input, say};
+use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, read_input, say, tell};
 
 use crate::exit;
 use crate::login::{Login, LoginOptions, secure_url};
@@ -59,7 +59,7 @@ pub(crate) fn take_in(file: &WalletFile, page: Option<&Url>, text: &[u8]) -> Res
             Ok(EXIT_OK)
         }
         Received::Refused(why) => {
-            eprintln!(
+            tell!(
                 "mmwallet: error: the wallet did not accept these coins: {why}; \
                 keep the message and ask the broker"
             );
@@ -73,7 +73,7 @@ fn warn_of_rivals(wallet: &Wallet, holding: usize) {
         return;
     }
     let held = &wallet.state().holdings()[holding];
-    eprintln!(
+    tell!(
         "mmwallet: warning: the wallet has other coins of {} for the period {} of {}, with another \
         key or other parameters. Anyone can write such a message, and only one of the two can be \
         from the broker. If you did not get this one from the broker itself, do not trust \
@@ -216,7 +216,7 @@ fn send_all(
     let mut status = EXIT_OK;
     for one in returns {
         if let Err((code, why)) = send_one(wallet, client, login, one) {
-            eprintln!(
+            tell!(
                 "mmwallet: {}: {why}; your coins are not lost: \
                 `mmwallet return --send` sends the same return again",
                 one.url

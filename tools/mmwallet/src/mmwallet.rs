@@ -13,7 +13,7 @@ use get_args::{GetArgs, seconds};
 use micromint::host::{Clock, SystemClock};
 use micromint::identity::VendorId;
 use micromint::wallet::Policy;
-use micromint_console::{EXIT_OK, ToolError, command_line, finish};
+use micromint_console::{EXIT_OK, FormatArgs, ToolError, command_line, finish};
 use mmwallet::answer::{self, AnswerArgs, SettleArgs};
 use mmwallet::broker::{self, ReturnOptions};
 use mmwallet::buy::{self, BuyOptions};
@@ -51,18 +51,16 @@ enum Command {
         /// Also show how many can be spent at this vendor, a host name.
         #[arg(long, value_name = "VENDOR-ID")]
         at: Option<VendorId>,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        format: FormatArgs,
     },
     /// Show all orders, sales, payments and returns, oldest first.
     History {
         /// Show only this one, in detail: the reference of a payment (or its first 8 or more
         /// digits), the number of an order or sale, or the identifier of a return.
         reference: Option<String>,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        format: FormatArgs,
     },
     /// Fetch a page as curl does, and pay for it if necessary.
     // As in curl, the last of several equal options counts.
@@ -72,9 +70,8 @@ enum Command {
     Price {
         /// The URL of the page.
         url: String,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        format: FormatArgs,
         #[command(flatten)]
         net: NetArgs,
     },
@@ -233,18 +230,18 @@ fn run(cli: &Cli) -> Result<u8, ToolError> {
     let now = SystemClock.now();
     match &cli.command {
         Command::Receive(args) => receive(args, &wallet, &settings),
-        Command::Balance { at, json } => {
+        Command::Balance { at, format } => {
             let wallet = wallet.look()?;
-            show::balance(wallet.state(), at.as_ref(), now, *json)?;
+            show::balance(wallet.state(), at.as_ref(), now, format.is_json())?;
             show::warn_of_expiry(wallet.state(), now, settings.warn_seconds());
             Ok(EXIT_OK)
         }
-        Command::History { reference: Some(reference), json } => {
-            show::details(wallet.look()?.state(), reference, *json)?;
+        Command::History { reference: Some(reference), format } => {
+            show::details(wallet.look()?.state(), reference, format.is_json())?;
             Ok(EXIT_OK)
         }
-        Command::History { reference: None, json } => {
-            show::history(wallet.look()?.state(), *json)?;
+        Command::History { reference: None, format } => {
+            show::history(wallet.look()?.state(), format.is_json())?;
             Ok(EXIT_OK)
         }
         Command::Move(args) => transfer::relocate(&wallet, args),
@@ -253,9 +250,9 @@ fn run(cli: &Cli) -> Result<u8, ToolError> {
         }
         Command::Settle(args) => answer::settle(args, &wallet),
         Command::Get(args) => get_args::run(args, &wallet, &settings),
-        Command::Price { url, json, net } => {
+        Command::Price { url, format, net } => {
             let args = GetOptions { url, ..unpaid() };
-            get::price(&args, &net.client(&settings)?, *json)
+            get::price(&args, &net.client(&settings)?, format.is_json())
         }
         Command::Return(args) => {
             let options = ReturnOptions {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use micromint::host::{Clock, SystemClock};
-use micromint_console::{EXIT_OK, ToolError, command_line, finish};
+use micromint_console::{EXIT_OK, FormatArgs, ToolError, command_line, finish};
 use mmwallet::show;
 use mmwallet::wallet_file::WalletFile;
 
@@ -20,9 +20,8 @@ struct Cli {
     /// The wallet file [default: $XDG_DATA_HOME/micromint/wallet.mmw].
     #[arg(long, value_name = "FILE")]
     wallet: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArgs,
 }
 
 fn main() -> ExitCode {
@@ -31,6 +30,6 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<u8, ToolError> {
     let wallet = WalletFile::new(cli.wallet.as_deref())?.look()?;
-    show::wallet(wallet.state(), SystemClock.now(), cli.json)?;
+    show::wallet(wallet.state(), SystemClock.now(), cli.format.is_json())?;
     Ok(EXIT_OK)
 }

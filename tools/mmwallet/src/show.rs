@@ -1,7 +1,7 @@
 //! Prints prices, balances and the history: lines for people, JSON for programs.
 //!
-//! The invariant: the output never contains a ball or a key. Texts of vendors are printable ASCII,
-//! which the parser of their messages checks.
+//! The invariant: the output never contains a ball or a key. Texts of vendors are printable and
+//! have no control of the writing direction, which the parser of their messages checks.
 
 mod details;
 mod orders;

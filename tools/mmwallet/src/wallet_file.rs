@@ -9,7 +9,7 @@ use micromint::error::FileError;
 use micromint::host::{Directory, DiskDirectory, SystemEntropy};
 use micromint::key_file::check_private;
 use micromint::wallet::Wallet;
-use micromint_console::{ToolError, tell_waits};
+use micromint_console::{ToolError, tell, tell_waits};
 
 /// The location of the wallet file, which may not exist yet.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ impl WalletFile {
     fn check(&self) -> Result<(), ToolError> {
         check_private(&self.directory, &self.name)?;
         if self.directory.is_on_network().unwrap_or(false) {
-            eprintln!(
+            tell!(
                 "mmwallet: warning: {} is on a network file system, where locks may not work: \
                 use it from one machine only",
                 self.path.display()

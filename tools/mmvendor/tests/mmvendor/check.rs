@@ -233,6 +233,8 @@ fn prices_are_printed_with_their_reason() {
     assert!(text.contains("To do: rename it to www/x.html.mm"), "{text}");
     assert!(text.contains("mmwallet price URL"), "{text}");
     let (json, _) = output(&mut site.command_alone(&["prices", "--json", "www"]), 0);
+    let long = output(&mut site.command_alone(&["prices", "--format", "json", "www"]), 0);
+    assert_eq!(json, long.0);
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["priced"][0]["coins"], 2);
     assert_eq!(json["findings"][0]["kind"], "price-file-name");

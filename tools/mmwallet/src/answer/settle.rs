@@ -13,9 +13,8 @@ use micromint::host::{Clock, SystemClock};
 use micromint::money::coins_worth;
 use micromint::protocol::STATUS_HEADER;
 use micromint::wallet::{PastPayment, PaymentOutcome, Wallet, WalletState, outcome_of, receipt_in};
-use micromint_console::{EXIT_OK, ToolError, read_input, say};
+use micromint_console::{EXIT_OK, FormatArgs, ToolError, read_input, say};
 
-use super::Format;
 use crate::show::print_json;
 use crate::wallet_file::WalletFile;
 
@@ -55,9 +54,8 @@ pub struct SettleArgs {
     /// The vendor's reason, such as the word in MicroMint-Status: at most 64 printable characters.
     #[arg(long, value_name = "WORD", value_parser = reason)]
     reason: Option<String>,
-    /// Print a line, or one JSON object.
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    #[command(flatten)]
+    format: FormatArgs,
 }
 
 /// Records the outcome of a payment.
@@ -89,9 +87,9 @@ pub fn settle(args: &SettleArgs, file: &WalletFile) -> Result<u8, ToolError> {
     wallet.record_outcome(number, outcome, SystemClock.now())?;
     let state = wallet.state();
     let payment = &state.payments()[number as usize];
-    match args.format {
-        Format::Text => say!("{}", in_words(state, payment)),
-        Format::Json => print_json(&json!({
+    match args.format.is_json() {
+        false => say!("{}", in_words(state, payment)),
+        true => print_json(&json!({
             "reference": payment.reference(), "outcome": payment.outcome.word(),
             "reason": payment.outcome.reason().unwrap_or_default(), "coins": payment.coins,
             "vendor": payment.vendor.as_str(), "url": payment.url.as_str(),

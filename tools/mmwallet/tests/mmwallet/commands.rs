@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use micromint::authenticator::Key;
 use micromint::host::{Clock, SystemClock};
-use micromint::protocol::{FundsCredited, FundsWithdrawn, RequestCredit, SendExpired, Verdict};
+use micromint::protocol::{
+    FundsCredited, FundsWithdrawn, Payment, RequestCredit, SendExpired, Verdict,
+};
 use micromint::testing::{ObviousMint, params_with};
 
 use super::vendor::Vendor;
@@ -59,6 +61,8 @@ fn balance_history_and_printwallet_show_the_contents() {
     let line = format!("paid 2 coins (0.02 USD) to 127.0.0.1 for {}", vendor.url("/page"));
     assert!(history.contains(&line), "{history}");
     let reference = history.split("(reference ").nth(1).unwrap().split(')').next().unwrap();
+    let payment = Payment::parse(&vendor.payments()[0]).unwrap();
+    assert_eq!(reference, micromint::scheme::reference(&payment), "what the vendor looks up");
     let details = stdout(&home.run(&["history", reference]));
     for says in
         [reference, "paid\n", "the coins are spent", "2 coins (0.02 USD)", "GET http://", "A page"]
@@ -87,6 +91,25 @@ fn balance_history_and_printwallet_show_the_contents() {
         (value[0]["superbins"].as_u64(), value[0]["params"]["coin-size"].as_str()),
         (Some(8), Some("4"))
     );
+    for line in [
+        "mmwallet balance",
+        "mmwallet history",
+        "mmwallet history 1",
+        &format!("mmwallet price {}", vendor.url("/page")),
+        "printwallet",
+    ] {
+        let mut words = line.split(' ');
+        let program = words.next().unwrap();
+        let args: Vec<&str> = words.collect();
+        let run =
+            |format: &[&str]| home.command(program).args(&args).args(format).output().unwrap();
+        let json = run(&["--format", "json"]);
+        assert_eq!(status(&json), 0, "{line}: {json:?}");
+        serde_json::from_slice::<serde_json::Value>(&json.stdout).unwrap();
+        assert_eq!(json.stdout, run(&["--json"]).stdout, "{line}");
+        assert_eq!(run(&[]).stdout, run(&["--format", "text"]).stdout, "{line}");
+        assert_eq!(status(&run(&["--json", "--format", "text"])), 2, "{line}");
+    }
     let missing = Home::new();
     for program in ["printwallet", "mmwallet"] {
         let mut command = missing.command(program);
