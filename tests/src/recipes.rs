@@ -285,6 +285,11 @@ pub fn wordpress(server: &impl Server) {
     assert_reversed(server, "/?p=moved", 2, 302);
 }
 
+/// The article of the recipe `wordpress` is free to editors.
+pub fn free_for_editors(server: &impl Server) {
+    assert!(assert_free(server, "/article/long-read/").body.starts_with("made GET"));
+}
+
 /// The files of the recipe `laravel`.
 pub fn prepare_laravel(site: &Site) {
     site.page("news/public/index.php", FRONT_CONTROLLER, None);

@@ -19,6 +19,19 @@ fn wordpress() {
     recipes::wordpress(&apache);
 }
 
+/// Editors are exempt by their network, as the recipe says.
+#[test]
+fn wordpress_with_editors() {
+    let site = recipes::site("apache", "wordpress");
+    recipes::prepare_wordpress(&site);
+    let exempt = "<Location \"/\">\n<If \"-R '127.0.0.0/8'\">\nMicroMint Off\n</If>\n</Location>\n";
+    let text = configuration("apache", "wordpress");
+    let text = text.replace("</VirtualHost>", &format!("{exempt}</VirtualHost>"));
+    let apache = Apache::start(site, &text);
+    let _php = Php::start(apache.site());
+    recipes::free_for_editors(&apache);
+}
+
 #[test]
 fn laravel() {
     let apache = start("laravel", recipes::prepare_laravel);
