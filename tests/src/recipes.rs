@@ -277,6 +277,7 @@ pub fn wordpress(server: &impl Server) {
         "/index.php/article/long-read/",
         "/?p=17",
         "/index.php?p=17",
+        "/?name=long-read&preview=true",
         "/?rest_route=/wp/v2/posts/17",
     ] {
         assert_priced(server, other, 2);
@@ -285,9 +286,21 @@ pub fn wordpress(server: &impl Server) {
     assert_reversed(server, "/?p=moved", 2, 302);
 }
 
-/// The article of the recipe `wordpress` is free to editors.
-pub fn free_for_editors(server: &impl Server) {
-    assert!(assert_free(server, "/article/long-read/").body.starts_with("made GET"));
+/// What the recipe `wordpress` promises to editors. The server takes a client's address from
+/// `X-Case-Client`.
+pub fn wordpress_for_editors(server: &impl Server) {
+    for target in ["/article/long-read/", "/?p=17&preview=true", "/"] {
+        let editor = server.ask(&get(target).with("X-Case-Client", "192.0.2.7"));
+        assert_eq!(editor.short(), word(200, ""), "{target}: {editor:?}");
+        assert!(editor.body.starts_with(&format!("made GET {target} ")), "{editor:?}");
+        assert!(editor.header("cache-control").unwrap().contains("private"), "{editor:?}");
+    }
+    let style = get("/wp-content/style.css").with("X-Case-Client", "192.0.2.7");
+    assert_eq!(server.ask(&style).body, "style");
+    for target in ["/article/long-read/", "/?p=17&preview=true"] {
+        let other = server.ask(&get(target).with("X-Case-Client", "203.0.113.5"));
+        assert_eq!(other.short(), word(402, "unpaid"), "{target}: {other:?}");
+    }
 }
 
 /// The files of the recipe `laravel`.

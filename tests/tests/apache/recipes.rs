@@ -12,6 +12,14 @@ fn start(recipe: &str, prepare: impl FnOnce(&Site)) -> Apache {
     Apache::start(site, &configuration("apache", recipe))
 }
 
+/// The same, with clients from other networks: their address is in `X-Case-Client`.
+fn start_with_addresses(recipe: &str, prepare: impl FnOnce(&Site)) -> Apache {
+    const ADDRESSES: &str = "RemoteIPHeader X-Case-Client\nRemoteIPInternalProxy 127.0.0.1";
+    let site = recipes::site("apache", recipe);
+    prepare(&site);
+    Apache::start(site, &format!("{ADDRESSES}\n{}", configuration("apache", recipe)))
+}
+
 #[test]
 fn wordpress() {
     let apache = start("wordpress", recipes::prepare_wordpress);
@@ -19,17 +27,11 @@ fn wordpress() {
     recipes::wordpress(&apache);
 }
 
-/// Editors are exempt by their network, as the recipe says.
 #[test]
-fn wordpress_with_editors() {
-    let site = recipes::site("apache", "wordpress");
-    recipes::prepare_wordpress(&site);
-    let exempt = "<Location \"/\">\n<If \"-R '127.0.0.0/8'\">\nMicroMint Off\n</If>\n</Location>\n";
-    let text = configuration("apache", "wordpress");
-    let text = text.replace("</VirtualHost>", &format!("{exempt}</VirtualHost>"));
-    let apache = Apache::start(site, &text);
+fn wordpress_for_editors() {
+    let apache = start_with_addresses("wordpress", recipes::prepare_wordpress);
     let _php = Php::start(apache.site());
-    recipes::free_for_editors(&apache);
+    recipes::wordpress_for_editors(&apache);
 }
 
 #[test]
@@ -61,12 +63,7 @@ fn subscribers() {
 
 #[test]
 fn crawlers() {
-    let site = recipes::site("apache", "crawlers");
-    recipes::prepare_crawlers(&site);
-    // Clients from other networks.
-    let addresses = "RemoteIPHeader X-Case-Client\nRemoteIPInternalProxy 127.0.0.1";
-    let text = format!("{addresses}\n{}", configuration("apache", "crawlers"));
-    recipes::crawlers(&Apache::start(site, &text));
+    recipes::crawlers(&start_with_addresses("crawlers", recipes::prepare_crawlers));
 }
 
 #[test]

@@ -12,11 +12,26 @@ fn start(recipe: &str, prepare: impl FnOnce(&Site)) -> Nginx {
     Nginx::start(site, &configuration("nginx", recipe))
 }
 
+/// The same, with clients from other networks: their address is in `X-Case-Client`.
+fn start_with_addresses(recipe: &str, prepare: impl FnOnce(&Site)) -> Nginx {
+    const ADDRESSES: &str = "set_real_ip_from 127.0.0.1; real_ip_header X-Case-Client;";
+    let site = recipes::site("nginx", recipe);
+    prepare(&site);
+    Nginx::start(site, &format!("{ADDRESSES}\n{}", configuration("nginx", recipe)))
+}
+
 #[test]
 fn wordpress() {
     let nginx = start("wordpress", recipes::prepare_wordpress);
     let _php = Php::start(nginx.site());
     recipes::wordpress(&nginx);
+}
+
+#[test]
+fn wordpress_for_editors() {
+    let nginx = start_with_addresses("wordpress", recipes::prepare_wordpress);
+    let _php = Php::start(nginx.site());
+    recipes::wordpress_for_editors(&nginx);
 }
 
 #[test]
@@ -48,12 +63,7 @@ fn subscribers() {
 
 #[test]
 fn crawlers() {
-    let site = recipes::site("nginx", "crawlers");
-    recipes::prepare_crawlers(&site);
-    // Clients from other networks.
-    let addresses = "set_real_ip_from 127.0.0.1; real_ip_header X-Case-Client;";
-    let text = format!("{addresses}\n{}", configuration("nginx", "crawlers"));
-    recipes::crawlers(&Nginx::start(site, &text));
+    recipes::crawlers(&start_with_addresses("crawlers", recipes::prepare_crawlers));
 }
 
 #[test]
