@@ -20,6 +20,7 @@ pub mod payer;
 pub mod paying;
 pub mod price_files;
 pub mod prices;
+pub mod recipes;
 pub mod server;
 pub mod site;
 pub mod transport;

@@ -13,6 +13,7 @@ mod paying;
 mod places;
 mod price_list;
 mod prices;
+mod recipes;
 mod reports;
 mod sanitizer;
 mod support;

@@ -13,6 +13,7 @@ mod owners;
 mod paying;
 mod places;
 mod price_list;
+mod recipes;
 mod refusals;
 mod reversals;
 mod scheme;
