@@ -2,11 +2,11 @@
 //! out is a site and the text of a server's configuration, and the checks of what each recipe
 //! promises.
 //!
-//! The info string of a block is `LANGUAGE RECIPE [FILE]`, such as `toml video prices.toml`. Without
-//! FILE it is what the server's own configuration contains. Blocks of the recipe `common` belong to
-//! all recipes. The names of the document stay: the clients here ask for `news.example` at an address
-//! of the loopback interface, as if TLS ended in front of the server. Only ports, folders and the
-//! lines about TLS are replaced.
+//! The info string of a block is `LANGUAGE RECIPE [FILE]`, such as `toml video prices.toml`.
+//! Without FILE it is what the server's own configuration contains. Blocks of the recipe `common`
+//! belong to all recipes. The names of the document stay: the clients here ask for `news.example`
+//! at an address of the loopback interface, as if TLS ended in front of the server. Only ports,
+//! folders and the lines about TLS are replaced.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -75,8 +75,8 @@ pub fn blocks() -> Vec<Block> {
     blocks
 }
 
-/// The configuration of a recipe for a server (`nginx` or `apache`), with the lines that all recipes
-/// share.
+/// The configuration of a recipe for a server (`nginx` or `apache`), with the lines that all
+/// recipes share.
 pub fn configuration(server: &str, recipe: &str) -> String {
     let is_shared = |block: &Block| block.recipe == "common" && recipe != "remove";
     let text: String = blocks()
@@ -165,7 +165,8 @@ impl Drop for Php {
     }
 }
 
-/// A front controller: it says what it was asked for, and answers 404 and 302 where the path says so.
+/// A front controller: it says what it was asked for, and answers 404 and 302 where the path says
+/// so.
 const FRONT_CONTROLLER: &str = r#"<?php
 if (str_contains($_SERVER['REQUEST_URI'], 'missing')) { http_response_code(404); }
 if (str_contains($_SERVER['REQUEST_URI'], 'moved')) { header('Location: /', true, 302); }
@@ -546,8 +547,8 @@ pub fn prepare_sign_on(site: &Site) {
     });
 }
 
-/// What the recipe `sign-on` promises; a request with the field `name: value` is from someone who is
-/// logged in.
+/// What the recipe `sign-on` promises; a request with the field `name: value` is from someone who
+/// is logged in.
 pub fn sign_on(server: &impl Server, name: &str, value: &str) {
     assert_eq!(assert_free(server, "/index.html").body, "home");
     assert_eq!(assert_sold(server, "/archive/old.html", 2).body, "an old story");
