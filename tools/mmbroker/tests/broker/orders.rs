@@ -171,20 +171,25 @@ fn kill_purchases(kills: u32) {
     let shop = Shop::open();
     let begin = Instant::now();
     assert!(start_buyer(&shop).wait().unwrap().success());
-    let whole = begin.elapsed();
-    let mut killed = 0;
-    for round in 0..kills {
+    let mut whole = begin.elapsed();
+    let (mut killed, mut round) = (0, 0);
+    while killed < kills {
+        assert!(round < kills * 5, "{killed} of {kills} were killed in {round} rounds");
         if round % 5 == 4 {
             shop.site.fail_next_post(Fault::KilledAfter(whole * (round % 7) / 14));
         }
         let mut buyer = start_buyer(&shop);
         std::thread::sleep(whole * (round * 37 % 101) / 100);
         buyer.kill().unwrap();
-        killed += u32::from(!buyer.wait().unwrap().success());
+        match buyer.wait().unwrap().success() {
+            false => killed += 1,
+            // The machine is faster now than when a whole purchase was timed.
+            true => whole = whole * 9 / 10,
+        }
         // At most one order is open: the next purchase goes on with it.
         assert!(shop.open_orders() <= 1, "round {round}");
+        round += 1;
     }
-    assert!(killed > kills / 2, "{killed} of {kills} were killed");
     // The first try may meet the last fault.
     for _ in 0..2 {
         if shop.open_orders() > 0 {
@@ -197,6 +202,7 @@ fn kill_purchases(kills: u32) {
     let received = wallet.state().orders().iter().filter(|order| order.is_received).count() as u32;
     assert_eq!((sales, sets), (shop.sets(), shop.sets()), "a sale is lost");
     assert_eq!(sales, received, "a sale was not ordered");
+    println!("{killed} purchases killed in {round} rounds, {sales} sets bought, none lost");
 }
 
 #[test]

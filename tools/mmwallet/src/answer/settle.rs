@@ -4,6 +4,7 @@
 //! recorded outcome, and what follows for the coins. The invariants: *paid* is final; and no
 //! outcome lets coins that were sent be spent at another vendor.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
@@ -99,7 +100,9 @@ pub fn settle(args: &SettleArgs, file: &WalletFile) -> Result<u8, ToolError> {
     Ok(EXIT_OK)
 }
 
-/// The number of the payment with this reference.
+/// The number of the payment with this reference. A message that was sent again, after the vendor
+/// had refused it because of the request, is another payment with the same reference: the latest
+/// counts.
 pub(crate) fn find(state: &WalletState, reference: &str) -> Result<u32, ToolError> {
     let digits = reference.to_ascii_lowercase();
     let is_one = digits.len() >= REFERENCE_LEN_MIN && digits.bytes().all(|c| c.is_ascii_hexdigit());
@@ -110,13 +113,14 @@ pub(crate) fn find(state: &WalletState, reference: &str) -> Result<u32, ToolErro
         )
         .into());
     }
-    match state.find_payments(&digits).as_slice() {
-        [(number, _)] => Ok(*number),
-        [] => Err(format!("the wallet made no payment {digits}").into()),
-        several => {
-            let count = several.len();
-            Err(format!("{count} payments begin with {digits}: give more digits").into())
-        }
+    let found = state.find_payments(&digits);
+    let Some((number, _)) = found.last() else {
+        return Err(format!("the wallet made no payment {digits}").into());
+    };
+    let references: BTreeSet<String> = found.iter().map(|(_, one)| one.reference()).collect();
+    match references.len() {
+        1 => Ok(*number),
+        count => Err(format!("{count} references begin with {digits}: give more digits").into()),
     }
 }
 

@@ -119,9 +119,11 @@ fn an_answer_is_repeated_until_it_is_settled() {
     let third = pay(&[]);
     assert_eq!(third["again"], Value::Bool(false));
     assert_eq!(third["remaining"], coins - 4, "two payments, one of them twice");
-    assert_eq!(status(&settle(third["reference"].as_str().unwrap(), &["paid"])), 0);
+    // The same message as the first: the latest payment counts.
+    assert_eq!((&third["reference"], &third["header"]), (&first["reference"], &first["header"]));
+    let settled = settle(reference, &["paid"]);
+    assert_eq!(status(&settled), 0, "{settled:?}");
     // Paid is final.
-    let reference = third["reference"].as_str().unwrap();
     let said: Value = serde_json::from_slice(&settle(reference, &["unknown"]).stdout).unwrap();
     assert_eq!(said["outcome"], "paid");
     for (args, expected) in [

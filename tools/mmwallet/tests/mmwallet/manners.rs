@@ -30,6 +30,10 @@ fn left(output: &Output, folder: &Path, site: &Site, has_agent: bool) -> Left {
         if let Some(cookies) = one.headers.get_mut("cookie") {
             *cookies = cookies.replace("; ", ";");
         }
+        // mmwallet also asks for a message that it can pay.
+        if one.headers.get("accept").is_some_and(|value| value == "application/x-micromint, */*") {
+            one.headers.insert("accept".into(), "*/*".into());
+        }
         one.headers.remove("connection");
     }
     // The head of a response is printed with header names in other letters.
