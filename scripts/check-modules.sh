@@ -13,7 +13,7 @@ import os, re, sys
 SOURCE = "micromint/src"
 # Rooms from the ground up.
 ORDER = """
-    error reply time bytes money host journal toml_file
+    error reply time bytes threads money host journal toml_file
     bin hash period params host_name identity coin
     authenticator key_file owner
     protocol scheme
