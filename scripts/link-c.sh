@@ -35,7 +35,9 @@ ln -sf "libmicromint.so.$number" "$folder/libmicromint.so"
 # One object, whose own references are resolved before their names are hidden.
 "$cc" -r -nostdlib -o "$folder/libmicromint.o" \
     -Wl,--whole-archive "$folder/libmicromint.a" -Wl,--no-whole-archive
-"$objcopy" --wildcard --keep-global-symbol='micromint_*' "$folder/libmicromint.o"
+# Joined pieces of bitcode are none: `ar` would stumble over them.
+"$objcopy" --wildcard --keep-global-symbol='micromint_*' \
+    --remove-section=.llvmbc --remove-section=.llvmcmd "$folder/libmicromint.o"
 rm -f "$folder/libmicromint.a.new"
 "${AR:-ar}" rcs "$folder/libmicromint.a.new" "$folder/libmicromint.o"
 mv -f "$folder/libmicromint.a.new" "$folder/libmicromint.a"
