@@ -34,6 +34,11 @@
 #define MICROMINT_VERSION_PATCH 0
 
 /**
+ * The version that the header describes, as `micromint_version_number()` returns it: for `#if`.
+ */
+#define MICROMINT_VERSION_NUMBER 100
+
+/**
  * The size of keys and of the broker's secret, in bytes.
  */
 #define MICROMINT_KEY_SIZE 32
@@ -64,7 +69,7 @@
  * A refusal (a coin is spent, a payment is too small) is an answer and has its own numbers. These
  * numbers say that no answer could be given.
  */
-typedef enum {
+typedef enum micromint_status {
   /**
    * Done; the outputs are written.
    */
@@ -106,7 +111,8 @@ typedef enum {
    */
   MICROMINT_ERROR_ABSENT = 9,
   /**
-   * Refused in the current state of the object: sold out, not complete, too early, too late.
+   * Refused in the current state of the object: sold out, not complete, too early, too late, or
+   * opened in another process.
    */
   MICROMINT_ERROR_STATE = 10,
   /**
@@ -114,16 +120,16 @@ typedef enum {
    */
   MICROMINT_ERROR_STOPPED = 11,
   /**
-   * A callback of the caller failed.
+   * A callback of the caller failed: `random` returned a number that is not 0.
    */
-  MICROMINT_ERROR_CALLBACK = 12,
+  MICROMINT_ERROR_CALLBACK = 12
 } micromint_status;
 
 /**
  * What is wrong with coins, in order of precedence: the first fault of this list that applies is
  * the answer.
  */
-typedef enum {
+typedef enum micromint_coin_fault {
   /**
    * Nothing is wrong.
    */
@@ -151,13 +157,32 @@ typedef enum {
   /**
    * A coin is repeated.
    */
-  MICROMINT_COIN_REPEATED_COIN = 6,
+  MICROMINT_COIN_REPEATED_COIN = 6
 } micromint_coin_fault;
+
+/**
+ * How serious a line of the log is. A program that does not know a number treats it as
+ * MICROMINT_LOG_INFO.
+ */
+typedef enum micromint_log_level {
+  /**
+   * Something failed that a person must repair.
+   */
+  MICROMINT_LOG_ERROR = 1,
+  /**
+   * Something will fail, or is unwise.
+   */
+  MICROMINT_LOG_WARNING = 2,
+  /**
+   * A client sent something that was refused.
+   */
+  MICROMINT_LOG_INFO = 3
+} micromint_log_level;
 
 /**
  * A stage of minting.
  */
-typedef enum {
+typedef enum micromint_mint_stage {
   /**
    * Balls are tossed; the unit is a toss.
    */
@@ -177,13 +202,13 @@ typedef enum {
   /**
    * Run files are merged into a coin file; the unit is a superbin. Only for shards.
    */
-  MICROMINT_MINT_MERGING = 4,
+  MICROMINT_MINT_MERGING = 4
 } micromint_mint_stage;
 
 /**
  * The phase of a mint.
  */
-typedef enum {
+typedef enum micromint_mint_phase {
   /**
    * There is no coin file.
    */
@@ -199,13 +224,13 @@ typedef enum {
   /**
    * Sets can be sold.
    */
-  MICROMINT_MINT_COMPLETE = 3,
+  MICROMINT_MINT_COMPLETE = 3
 } micromint_mint_phase;
 
 /**
  * What became of received sets.
  */
-typedef enum {
+typedef enum micromint_received {
   /**
    * They are in the wallet now.
    */
@@ -217,13 +242,13 @@ typedef enum {
   /**
    * The message is not genuine; nothing was stored.
    */
-  MICROMINT_RECEIVED_REFUSED = 2,
+  MICROMINT_RECEIVED_REFUSED = 2
 } micromint_received;
 
 /**
  * What to do about a Request-Payment.
  */
-typedef enum {
+typedef enum micromint_pay {
   /**
    * Send the message to exactly this URL, then call `micromint_wallet_record_outcome()` with the
    * answer.
@@ -245,13 +270,13 @@ typedef enum {
    * The vendor is a parent of the page's host. Fetch the vendor's manifest, call
    * `micromint_wallet_take_consent()`, then this function again.
    */
-  MICROMINT_PAY_NEEDS_CONSENT = 4,
+  MICROMINT_PAY_NEEDS_CONSENT = 4
 } micromint_pay;
 
 /**
  * What to do next, once a request's head is read.
  */
-typedef enum {
+typedef enum micromint_look {
   /**
    * It is decided; no disk was accessed.
    */
@@ -265,7 +290,7 @@ typedef enum {
   /**
    * Call `micromint_paywall_decide()`, which may wait for the disk.
    */
-  MICROMINT_LOOK_PENDING = 2,
+  MICROMINT_LOOK_PENDING = 2
 } micromint_look;
 
 /**
@@ -278,7 +303,8 @@ typedef struct micromint_batch_list micromint_batch_list;
 /**
  * The broker of one complete coin file. Free it with `micromint_broker_free()`. One thread at a
  * time (large batches are examined on threads of its own, `micromint_broker_set_threads()`); other
- * processes may open the same coin file at the same time. Open it after `fork()`. After
+ * processes may open the same coin file at the same time. Open it after `fork()`: in a
+ * process that was forked later its functions return MICROMINT_ERROR_STATE. After
  * MICROMINT_ERROR_FILE free it and open it again.
  *
  * Every answer is on disk before the function returns.
@@ -307,7 +333,7 @@ typedef struct micromint_checker micromint_checker;
 /**
  * What to do with a request: serve the content, or send an answer instead. Free it with
  * `micromint_decision_free()`. It is immutable: threads may share it, and it may be used across a
- * fork.
+ * fork, but the payment that it recorded is finished in the process that decided.
  *
  * Serve: make the content as requested, without the header fields of
  * `micromint_decision_strip_header()`; pass the status of its response to
@@ -355,20 +381,23 @@ typedef struct micromint_params micromint_params;
 
 /**
  * The paywall of a vendor's pages. Free it with `micromint_paywall_free()`. Any number of threads
- * may use it at the same time. Open it after `fork()`, in every process that serves.
+ * may use it at the same time. After a `fork()` the child opens its till anew with the first
+ * request that needs it; the configuration stays as it was read. A till that could not be written
+ * is opened again after a second.
  */
 typedef struct micromint_paywall micromint_paywall;
 
 /**
  * A vendor's till, opened to redeem its payments; the paywalls that fill it continue meanwhile.
  * Free it with `micromint_till_free()`. Any number of threads may use it at the same time. Open it
- * after `fork()`.
+ * after `fork()`: in a process that was forked later its functions return MICROMINT_ERROR_STATE.
  */
 typedef struct micromint_till micromint_till;
 
 /**
  * An open wallet file. Free it with `micromint_wallet_free()`. One thread at a time; other
- * processes may use the same file at the same time. Open it after `fork()`.
+ * processes may use the same file at the same time. Open it after `fork()`: in a process that was
+ * forked later its functions return MICROMINT_ERROR_STATE.
  *
  * Its holdings, the coins of one user at one broker for one period, are numbered from 0 and never
  * renumbered.
@@ -378,7 +407,7 @@ typedef struct micromint_wallet micromint_wallet;
 /**
  * The place of a ball.
  */
-typedef struct {
+typedef struct micromint_bin {
   /**
    * The superbin index, u bits.
    */
@@ -391,9 +420,10 @@ typedef struct {
 
 /**
  * A key: the broker's secret, a user's key of one period, or a vendor's key. Anyone who has it can
- * write messages in its owner's name: wipe it when it is no longer needed.
+ * write messages in its owner's name: wipe it with `micromint_key_wipe()` when it is no longer
+ * needed.
  */
-typedef struct {
+typedef struct micromint_key {
   /**
    * The key.
    */
@@ -403,7 +433,7 @@ typedef struct {
 /**
  * Proves to one vendor that the payer owns a set: a secret of user, vendor and broker.
  */
-typedef struct {
+typedef struct micromint_owner_token {
   /**
    * The first bytes of the HMAC-SHA256.
    */
@@ -413,7 +443,7 @@ typedef struct {
 /**
  * Proves who sent a message.
  */
-typedef struct {
+typedef struct micromint_authenticator {
   /**
    * The first bytes of the HMAC-SHA256.
    */
@@ -423,7 +453,7 @@ typedef struct {
 /**
  * An amount of money: a whole number of units of 10^-8 of a currency. 0.01 USD is 1000000 units.
  */
-typedef struct {
+typedef struct micromint_money {
   /**
    * The amount in units.
    */
@@ -437,7 +467,7 @@ typedef struct {
 /**
  * What a user bought and returned in one period.
  */
-typedef struct {
+typedef struct micromint_user_account {
   /**
    * The number of sales.
    */
@@ -471,7 +501,7 @@ typedef struct {
 /**
  * What a vendor redeemed in one period.
  */
-typedef struct {
+typedef struct micromint_vendor_account {
   /**
    * When it was registered, in seconds since 1970-01-01 00:00 UTC.
    */
@@ -497,7 +527,7 @@ typedef struct {
 /**
  * A period in numbers.
  */
-typedef struct {
+typedef struct micromint_broker_counts {
   /**
    * Sales.
    */
@@ -582,7 +612,7 @@ typedef struct {
  * from several at the same time, until the object is freed. They must return (no longjmp, no
  * exception) and must not call functions with the same object. The struct itself is copied.
  */
-typedef struct {
+typedef struct micromint_host {
   /**
    * Passed to every callback.
    */
@@ -597,9 +627,10 @@ typedef struct {
   int32_t (*random)(void *userdata, uint8_t *bytes, size_t len);
   /**
    * Takes a line for the error log: UTF-8 without a final NUL or line end, valid during the
-   * call. It never contains a key or an authenticator. If NULL, lines are dropped.
+   * call. It never contains a key or an authenticator. If NULL, lines are dropped: the library
+   * writes nowhere else.
    */
-  void (*log)(void *userdata, const uint8_t *text, size_t len);
+  void (*log)(void *userdata, micromint_log_level level, const uint8_t *text, size_t len);
   /**
    * NULL.
    */
@@ -618,7 +649,7 @@ typedef int32_t (*micromint_mint_progress)(void *userdata,
 /**
  * The state of a coin file.
  */
-typedef struct {
+typedef struct micromint_mint_state {
   /**
    * The phase.
    */
@@ -648,7 +679,7 @@ typedef struct {
 /**
  * What a broker chooses for a new period. Clear it before you fill it.
  */
-typedef struct {
+typedef struct micromint_new_period {
   /**
    * Hash function and sizes: test, demo, small, small-sha256 or national
    * (docs/reference/minting.md).
@@ -709,7 +740,7 @@ typedef struct {
 /**
  * What a configuration will yield and cost. Expected numbers are means.
  */
-typedef struct {
+typedef struct micromint_plan {
   /**
    * The bins of the coin file.
    */
@@ -747,7 +778,7 @@ typedef struct {
 /**
  * The coins of a holding by state. Somewhat fewer are usable at a given vendor.
  */
-typedef struct {
+typedef struct micromint_balance {
   /**
    * Sets.
    */
@@ -777,7 +808,7 @@ typedef struct {
 /**
  * What the wallet's owner allows. Clear it before you fill it.
  */
-typedef struct {
+typedef struct micromint_policy {
   /**
    * The highest price, in coins, that is paid without asking.
    */
@@ -804,7 +835,7 @@ typedef struct {
  * A received sale. Sales are numbered from 0 in their order and never renumbered, and so are
  * payments and returns.
  */
-typedef struct {
+typedef struct micromint_past_sale {
   /**
    * When it was received, in seconds since 1970-01-01 00:00 UTC.
    */
@@ -827,7 +858,7 @@ typedef struct {
  * A payment. The texts have no final NUL and are valid until the next call that changes or
  * refreshes the wallet.
  */
-typedef struct {
+typedef struct micromint_past_payment {
   /**
    * When it was sent, in seconds since 1970-01-01 00:00 UTC.
    */
@@ -901,7 +932,7 @@ typedef struct {
 /**
  * A return. The text is valid until the next call that changes or refreshes the wallet.
  */
-typedef struct {
+typedef struct micromint_past_return {
   /**
    * When it was sent, in seconds since 1970-01-01 00:00 UTC.
    */
@@ -943,7 +974,7 @@ typedef struct {
 /**
  * A header field of a request.
  */
-typedef struct {
+typedef struct micromint_header {
   /**
    * The name, case-insensitive.
    */
@@ -966,7 +997,7 @@ typedef struct {
  * What the paywall sees of an HTTP request. Clear it before you fill it:
  * `micromint_request r = {0};`. Its bytes are read only during the call.
  */
-typedef struct {
+typedef struct micromint_request {
   /**
    * The method as received, such as GET.
    */
@@ -1080,7 +1111,11 @@ typedef struct {
    */
   size_t etag_len;
   /**
-   * The file's size in bytes; UINT64_MAX if ranges are not served.
+   * Not 0 if `size` is known and ranges of the file are served. With 0 a range is ignored.
+   */
+  uint32_t has_size;
+  /**
+   * The file's size in bytes.
    */
   uint64_t size;
   /**
@@ -1092,7 +1127,7 @@ typedef struct {
 /**
  * A batch of payments, all of one period.
  */
-typedef struct {
+typedef struct micromint_batch {
   /**
    * The payments in it.
    */
@@ -1125,7 +1160,7 @@ typedef struct {
 
 #ifdef __cplusplus
 extern "C" {
-#endif // __cplusplus
+#endif /* __cplusplus */
 
 /**
  * The bytes of a buffer; they are valid until it is freed. NULL gives NULL.
@@ -1141,6 +1176,13 @@ size_t micromint_buffer_len(const micromint_buffer *buffer);
  * Frees a buffer. NULL is allowed.
  */
 void micromint_buffer_free(micromint_buffer *buffer);
+
+/**
+ * The name of a status, such as "MICROMINT_ERROR_FILE". Static and NUL-terminated: never freed.
+ *
+ * status: a status; NULL is returned for a number that this library does not have.
+ */
+const char *micromint_status_name(uint32_t status);
 
 /**
  * The status of an error.
@@ -1164,6 +1206,8 @@ void micromint_error_message(const micromint_error *error,
  * Frees an error. NULL is allowed.
  */
 void micromint_error_free(micromint_error *error);
+
+extern int pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 
 /**
  * The version of the library that is loaded: major * 10000 + minor * 100 + patch.
@@ -1217,6 +1261,14 @@ micromint_status micromint_checker_check(const micromint_checker *checker,
  * Frees a checker. NULL is allowed.
  */
 void micromint_checker_free(micromint_checker *checker);
+
+/**
+ * Overwrites a key with zeros, which a compiler may not leave out as it may a `memset`. NULL is
+ * allowed.
+ *
+ * key: a key that is no longer needed.
+ */
+void micromint_key_wipe(micromint_key *key);
 
 /**
  * K_U, the key of a user in a period.
@@ -1833,8 +1885,8 @@ micromint_status micromint_mint_params(const micromint_mint *mint,
  * userdata:  passed to `progress`.
  * balls_out: the balls in the complete file.
  *
- * Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file is in
- * use, was begun with other parameters, is damaged or does not fit.
+ * Errors: MICROMINT_ERROR_ARGUMENT for another number of threads or amount of memory,
+ * MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file is in use, was begun with other parameters, is damaged or does not fit.
  */
 micromint_status micromint_mint_run(const micromint_mint *mint,
                                     size_t threads,
@@ -2832,9 +2884,10 @@ void micromint_head_free(micromint_head *head);
  * by this process's user. Existing ones are left unchanged.
  *
  * config, config_len: the path of the configuration file (docs/reference/vendor.md).
- * host:               randomness; NULL for the system's.
+ * host:               randomness, and a log for warnings; NULL for the system's and no log.
  *
- * Errors: MICROMINT_ERROR_CONFIG with file, line and key; MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_CONFIG with file, line and key; MICROMINT_ERROR_CALLBACK if `random`
+ * failed; MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_paywall_prepare(const uint8_t *config,
                                            size_t config_len,
@@ -2849,7 +2902,8 @@ micromint_status micromint_paywall_prepare(const uint8_t *config,
  * paywall_out:        the paywall.
  *
  * Errors: MICROMINT_ERROR_CONFIG with file, line and key, also for a period's parameters;
- * MICROMINT_ERROR_FILE for the till and the secret of receipts.
+ * MICROMINT_ERROR_FILE for the till and the secret of receipts; MICROMINT_ERROR_CALLBACK if
+ * `random` failed.
  */
 micromint_status micromint_paywall_open(const uint8_t *config,
                                         size_t config_len,
@@ -2858,10 +2912,12 @@ micromint_status micromint_paywall_open(const uint8_t *config,
                                         micromint_error **error_out);
 
 /**
- * Looks at a request whose head is read. Never waits. A free page without a payment
- * costs only a look at the header names.
+ * Looks at a request whose head is read, or, with `is_body_read`, at one whose body was read too.
+ * Never waits for the disk: a payment is recorded at once if the vendor's `sync` is not `always`
+ * and nothing else uses the till at this moment. A free page without a payment costs only a look
+ * at the header names.
  *
- * look_out:      what to do next.
+ * look_out:      what to do next; never MICROMINT_LOOK_NEEDS_BODY if the body was read.
  * body_max_out:  with MICROMINT_LOOK_NEEDS_BODY, the largest useful body in bytes; else 0.
  * decision_out:  with MICROMINT_LOOK_DECIDED, the decision; else NULL.
  *
@@ -2891,16 +2947,18 @@ micromint_status micromint_paywall_decide(const micromint_paywall *paywall,
 /**
  * Reports the status of the content's response, and reverses the payment that this request
  * recorded if the response is not a success (2xx). Call it once, when the head of the response is
- * made and before it is sent.
+ * made and before it is sent. May wait for the disk.
  *
  * decision:     the decision to serve; one that recorded no payment is left unchanged.
- * status:       the status of the content's response.
+ * status:       the status of the content's response. An interim one (100, 103) changes nothing:
+ *               call the function again with the final one.
  * reversed_out: true if the payment was reversed: answer with `MicroMint-Status: reversed` instead
  *               of the decision's header fields.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT if the number is not a status. A payment that cannot be
- * reversed (it was sent again meanwhile, ten minutes have passed, or the till cannot be written)
- * stays recorded, and that is not an error.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the number is not a status, MICROMINT_ERROR_STATE if the
+ * payment was recorded in another process. A payment that cannot be reversed (it was sent again
+ * meanwhile, ten minutes have passed, or the till cannot be written) stays recorded, and that is
+ * not an error.
  */
 micromint_status micromint_paywall_finish(const micromint_paywall *paywall,
                                           const micromint_decision *decision,
@@ -2909,7 +2967,53 @@ micromint_status micromint_paywall_finish(const micromint_paywall *paywall,
                                           micromint_error **error_out);
 
 /**
- * Frees a paywall: closes its till. NULL is allowed. Decisions may outlive it.
+ * What `micromint_paywall_finish()` will say, without waiting for the disk: for a thread that makes
+ * the head of a response and must not wait. Send the head as this function says, and call
+ * `micromint_paywall_finish()` in another thread, with the same status, within thirty seconds. A
+ * reversal is recorded as promised first: if the process dies, it is carried out later.
+ *
+ * decision:     the decision to serve.
+ * status:       the status of the content's response.
+ * reversed_out: true if the payment will be reversed.
+ *
+ * Errors: as for `micromint_paywall_finish()`.
+ */
+micromint_status micromint_paywall_promise(const micromint_paywall *paywall,
+                                           const micromint_decision *decision,
+                                           uint32_t status,
+                                           bool *reversed_out,
+                                           micromint_error **error_out);
+
+/**
+ * The answer that a client without a payment gets, whatever the request carries: for a page that
+ * tells what another one costs. Nothing is recorded. Never waits for the disk.
+ *
+ * request:      the request, with the price of the page.
+ * decision_out: an answer.
+ *
+ * Errors: as for `micromint_paywall_look()`.
+ */
+micromint_status micromint_paywall_price_tag(const micromint_paywall *paywall,
+                                             const micromint_request *request,
+                                             micromint_decision **decision_out,
+                                             micromint_error **error_out);
+
+/**
+ * Counts of requests by outcome and of coins, and what is measured of the vendor, in the text
+ * format of Prometheus (docs/reference/vendor.md). They are those of this process: answers are
+ * counted when they are decided, served requests by `micromint_paywall_finish()`.
+ *
+ * text_out: a buffer with the text; its media type is `text/plain; version=0.0.4`.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
+ */
+micromint_status micromint_paywall_metrics(const micromint_paywall *paywall,
+                                           micromint_buffer **text_out,
+                                           micromint_error **error_out);
+
+/**
+ * Frees a paywall. NULL is allowed. Decisions may outlive it; the till is closed once the last one
+ * that recorded a payment is freed.
  */
 void micromint_paywall_free(micromint_paywall *paywall);
 
@@ -3072,7 +3176,7 @@ micromint_status micromint_till_periods(const micromint_till *till,
                                         micromint_error **error_out);
 
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+}  /* extern "C" */
+#endif  /* __cplusplus */
 
 #endif  /* MICROMINT_H */

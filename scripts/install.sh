@@ -69,7 +69,9 @@ scripts/link-c.sh "$built"
 
 # The C library.
 soname=$(readlink "$built/libmicromint.so")
-put 644 include/micromint.h "$prefix/include/micromint.h"
+for file in micromint.h micromint.ffi.h micromint-api.json; do
+    put 644 "include/$file" "$prefix/include/$file"
+done
 put 644 "$built/libmicromint.a" "$libdir/libmicromint.a"
 put 644 "$built/libmicromint.so.$version" "$libdir/libmicromint.so.$version"
 link "libmicromint.so.$version" "$libdir/$soname"

@@ -1,8 +1,11 @@
 #!/bin/sh
 # Links the shared C library from the static one. rustc would add a version script of its own, and
 # the linker accepts only one. Ours (micromint-ffi/micromint.map) gives each symbol its version.
-#   scripts/link-c.sh target/release    reads libmicromint.a there,
-#                                       writes libmicromint.so.VERSION and its links
+# Then hides everything but the exported functions in the static library, so that a program can link
+# it together with another Rust library.
+#   scripts/link-c.sh target/release    reads libmicromint.a there, writes libmicromint.so.VERSION
+#                                       with its links and its debug information
+#                                       (libmicromint.so.VERSION.debug), and replaces libmicromint.a
 set -eu
 folder=$1
 cd "$(dirname "$0")/.."
@@ -14,11 +17,28 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 number=${version%%.*}
 [ "$number" != 0 ] || number=${version%.*}
 
-"${CC:-cc}" -shared -o "$folder/libmicromint.so.$version.new" \
+cc=${CC:-cc}
+objcopy=${OBJCOPY:-objcopy}
+shared=libmicromint.so.$version
+
+"$cc" -shared -o "$folder/$shared.new" \
     -Wl,--whole-archive "$folder/libmicromint.a" -Wl,--no-whole-archive \
     -Wl,-soname,"libmicromint.so.$number" -Wl,--version-script=micromint-ffi/micromint.map \
     -Wl,--gc-sections -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -lgcc_s -lpthread -ldl -lm
+"$objcopy" --only-keep-debug "$folder/$shared.new" "$folder/$shared.debug"
+"$objcopy" --strip-unneeded --add-gnu-debuglink="$folder/$shared.debug" "$folder/$shared.new"
 # Rename a new file over the old one: a running program keeps the file that it has mapped.
-mv -f "$folder/libmicromint.so.$version.new" "$folder/libmicromint.so.$version"
-ln -sf "libmicromint.so.$version" "$folder/libmicromint.so.$number"
+mv -f "$folder/$shared.new" "$folder/$shared"
+ln -sf "$shared" "$folder/libmicromint.so.$number"
 ln -sf "libmicromint.so.$number" "$folder/libmicromint.so"
+
+# One object, whose own references are resolved before their names are hidden.
+"$cc" -r -nostdlib -o "$folder/libmicromint.o" \
+    -Wl,--whole-archive "$folder/libmicromint.a" -Wl,--no-whole-archive
+# Joined pieces of bitcode are none: `ar` would stumble over them.
+"$objcopy" --wildcard --keep-global-symbol='micromint_*' \
+    --remove-section=.llvmbc --remove-section=.llvmcmd "$folder/libmicromint.o"
+rm -f "$folder/libmicromint.a.new"
+"${AR:-ar}" rcs "$folder/libmicromint.a.new" "$folder/libmicromint.o"
+mv -f "$folder/libmicromint.a.new" "$folder/libmicromint.a"
+rm "$folder/libmicromint.o"

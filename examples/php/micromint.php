@@ -13,7 +13,7 @@ final class MicroMint
         // FFI parses only declarations: insert the constants and remove preprocessor lines.
         preg_match_all('/^#define (MICROMINT_\w+_SIZE\w*) (\d+)$/m', $header, $sizes);
         $header = str_replace($sizes[1], $sizes[2], $header);
-        $header = preg_replace(['/^\s*#.*$/m', '/^extern "C" \{$/m', '/^\}  \/\/ extern "C"$/m'], '', $header);
+        $header = preg_replace(['/^\s*#.*$/m', '/^extern "C" \{$/m', '/^\}  \/\* extern "C" \*\/$/m'], '', $header);
         $this->c = FFI::cdef($header, getenv('MICROMINT_LIBRARY') ?: 'libmicromint.so.0.1');
     }
 

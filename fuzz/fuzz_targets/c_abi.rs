@@ -279,6 +279,7 @@ fn paywall(input: &mut Input<'_>, world: &World) {
     request.port = u32::from(flags) * 443;
     (request.is_body_read, request.is_https) = ((flags & 32).into(), (flags & 64).into());
     (request.is_file, request.has_last_modified) = ((flags & 128).into(), (flags & 1).into());
+    request.has_size = (flags & 16).into();
     (request.last_modified, request.size) = (input.number() as i64, input.number());
     (request.free_views, request.is_dry_run) = ((flags & 2).into(), (flags & 4).into());
     let (mut look, mut size, mut first) = (micromint_look::MICROMINT_LOOK_PENDING, 0, null_mut());

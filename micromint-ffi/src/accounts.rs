@@ -5,7 +5,7 @@ use micromint_core::broker::{Dispute, JudgedBatch, Offender};
 use micromint_core::host::Clock;
 use micromint_core::identity::{UserId, VendorId};
 
-use crate::boundary::{given, guard, output, parsed, reference_mut};
+use crate::boundary::{given, guard, opened_mut, output, parsed};
 use crate::broker::{failed_broker, micromint_broker};
 use crate::buffer::{lines, micromint_buffer};
 use crate::error::{micromint_error, micromint_status};
@@ -106,11 +106,7 @@ pub unsafe extern "C" fn micromint_broker_user_account(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(
-            it = reference_mut(broker),
-            place = output(account_out),
-            user = parsed(user, user_len)
-        );
+        given!(it = opened_mut(broker), place = output(account_out), user = parsed(user, user_len));
         let account = it.broker.user_account(&user).map_err(failed_broker)?;
         let account = account.ok_or_else(|| absent("sale", "to", &user))?;
         place.write(micromint_user_account {
@@ -143,7 +139,7 @@ pub unsafe extern "C" fn micromint_broker_vendor_account(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference_mut(broker),
+            it = opened_mut(broker),
             place = output(account_out),
             vendor = parsed(vendor, vendor_len)
         );
@@ -177,11 +173,7 @@ pub unsafe extern "C" fn micromint_broker_user_records(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(
-            it = reference_mut(broker),
-            place = output(records_out),
-            user = parsed(user, user_len)
-        );
+        given!(it = opened_mut(broker), place = output(records_out), user = parsed(user, user_len));
         let account = it.broker.user_account(&user).map_err(failed_broker)?;
         let account = account.ok_or_else(|| absent("sale", "to", &user))?;
         let sales = account
@@ -215,7 +207,7 @@ pub unsafe extern "C" fn micromint_broker_vendor_records(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference_mut(broker),
+            it = opened_mut(broker),
             place = output(records_out),
             vendor = parsed(vendor, vendor_len)
         );
@@ -242,7 +234,7 @@ pub unsafe extern "C" fn micromint_broker_count(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker), place = output(counts_out));
+        given!(it = opened_mut(broker), place = output(counts_out));
         let status = it.broker.status().map_err(failed_broker)?;
         place.write(micromint_broker_counts {
             sales: status.sales,
@@ -280,7 +272,7 @@ pub unsafe extern "C" fn micromint_broker_vendors(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker), place = output(vendors_out));
+        given!(it = opened_mut(broker), place = output(vendors_out));
         let vendors = it.broker.vendors().map_err(failed_broker)?;
         place.write(lines(vendors.iter()));
         Ok(())
@@ -303,7 +295,7 @@ pub unsafe extern "C" fn micromint_broker_offenders(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker), place = output(offenders_out));
+        given!(it = opened_mut(broker), place = output(offenders_out));
         let offenders = it.broker.offenders().map_err(failed_broker)?;
         let offender = |it: &Offender<UserId, VendorId>| {
             let vendors = it.vendors.iter().map(|vendor| format!(" {vendor}"));
@@ -331,7 +323,7 @@ pub unsafe extern "C" fn micromint_broker_suspects(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker), place = output(suspects_out));
+        given!(it = opened_mut(broker), place = output(suspects_out));
         let found = it.broker.suspicions().map_err(failed_broker)?;
         let users = found.users.iter().map(|suspect| {
             let unpaid = suspect.unpaid_at.iter().map(|vendor| format!(" {vendor}"));
@@ -358,7 +350,7 @@ pub unsafe extern "C" fn micromint_broker_disputes(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker), place = output(disputes_out));
+        given!(it = opened_mut(broker), place = output(disputes_out));
         let disputes = it.broker.disputes().map_err(failed_broker)?;
         let dispute =
             |it: &Dispute| format!("{} {} {} {}", it.vendor, it.user, it.coins, it.returned);
@@ -384,11 +376,7 @@ pub unsafe extern "C" fn micromint_broker_revoke(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(
-            it = reference_mut(broker),
-            place = output(revoked_out),
-            user = parsed(user, user_len)
-        );
+        given!(it = opened_mut(broker), place = output(revoked_out), user = parsed(user, user_len));
         let revoked = it.broker.revoke(&user, it.host.now()).map_err(failed_broker)?;
         place.write(lines(revoked.iter()));
         Ok(())
@@ -411,7 +399,7 @@ pub unsafe extern "C" fn micromint_broker_owners(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference_mut(broker),
+            it = opened_mut(broker),
             place = output(owners_out),
             vendor = parsed(vendor, vendor_len)
         );

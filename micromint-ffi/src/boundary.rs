@@ -14,6 +14,7 @@ use micromint_core::error::FileError;
 use micromint_core::host::DiskDirectory;
 
 use crate::error::{Answer, failed, micromint_error, micromint_status};
+use crate::process::Handle;
 use micromint_status::MICROMINT_ERROR_FILE;
 
 /// Runs the body of an exported function: catches panics, stores the error, returns the status.
@@ -21,6 +22,8 @@ pub(crate) fn guard(
     error_out: *mut *mut micromint_error,
     body: impl FnOnce() -> Answer<()>,
 ) -> micromint_status {
+    #[cfg(not(feature = "exported"))]
+    crate::panics::keep();
     // A panic may leave an object half changed. The conventions say that it must then only be
     // freed, so no later call uses it. AssertUnwindSafe asserts this.
     let answer = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
@@ -31,7 +34,7 @@ pub(crate) fn guard(
         let words = words.unwrap_or_else(|| "unknown".to_string());
         Err(micromint_error::new(
             micromint_status::MICROMINT_ERROR_PANIC,
-            format!("internal error (panic) in the library: {words}"),
+            format!("internal error (panic) in the library: {words}{}", crate::panics::place()),
         ))
     });
     match answer {
@@ -82,6 +85,39 @@ pub(crate) unsafe fn reference_mut<'a, T>(pointer: *mut T, name: &str) -> Answer
     unsafe { pointer.as_mut() }.ok_or_else(|| null(name))
 }
 
+/// What a handle of this process has open.
+///
+/// # Safety
+/// As for [`reference`].
+pub(crate) unsafe fn opened<'a, H: Handle + 'a>(
+    pointer: *const H,
+    name: &str,
+) -> Answer<&'a H::Open> {
+    // SAFETY: the caller guarantees it.
+    unsafe { reference(pointer, name) }?.opened().get(name)
+}
+
+/// As [`opened`], to change it.
+///
+/// # Safety
+/// As for [`reference_mut`].
+pub(crate) unsafe fn opened_mut<'a, H: Handle + 'a>(
+    pointer: *mut H,
+    name: &str,
+) -> Answer<&'a mut H::Open> {
+    // SAFETY: the caller guarantees it.
+    unsafe { reference_mut(pointer, name) }?.opened_mut().get_mut(name)
+}
+
+/// What a handle has open; `None` for NULL, and for a handle of another process.
+///
+/// # Safety
+/// As for [`reference`].
+pub(crate) unsafe fn here<'a, H: Handle + 'a>(pointer: *const H) -> Option<&'a H::Open> {
+    // SAFETY: the caller guarantees it.
+    unsafe { pointer.as_ref() }?.opened().here()
+}
+
 /// A slice of `len` items. NULL is allowed if `len` is 0.
 ///
 /// # Safety
@@ -122,7 +158,7 @@ pub(crate) unsafe fn text<'a>(pointer: *const u8, len: usize, name: &str) -> Ans
 ///
 /// # Safety
 /// As for [`slice`].
-pub(crate) unsafe fn parsed<T: FromStr<Err: Error>>(
+pub(crate) unsafe fn parsed<T: FromStr<Err: Error + 'static>>(
     pointer: *const u8,
     len: usize,
     name: &str,
@@ -157,7 +193,7 @@ pub(crate) unsafe fn path_at<'a>(pointer: *const u8, len: usize, name: &str) -> 
 }
 
 /// Parses a name, time or URL.
-pub(crate) fn parse<T: FromStr<Err: Error>>(text: &str) -> Answer<T> {
+pub(crate) fn parse<T: FromStr<Err: Error + 'static>>(text: &str) -> Answer<T> {
     text.parse().map_err(failed(micromint_status::MICROMINT_ERROR_ARGUMENT))
 }
 
@@ -213,9 +249,16 @@ pub(crate) struct Lending<'a> {
 impl Lending<'_> {
     /// Lends bytes, which must live as long as the object that the function's documentation names.
     pub(crate) fn write(self, bytes: &[u8]) {
-        self.data.write(bytes.as_ptr());
+        self.data.write(address(bytes));
         self.len.write(bytes.len());
     }
+}
+
+/// The address of bytes that are lent. Empty bytes may have an address that is no memory, which
+/// languages with a garbage collector refuse to copy, so they get a static one.
+pub(crate) fn address(bytes: &[u8]) -> *const u8 {
+    static EMPTY: u8 = 0;
+    if bytes.is_empty() { &raw const EMPTY } else { bytes.as_ptr() }
 }
 
 /// Gives an object to the caller, who frees it with the function named for it.

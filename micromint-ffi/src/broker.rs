@@ -7,24 +7,44 @@ use micromint_core::protocol::RequestCredit;
 use micromint_core::reply::Reply;
 
 use crate::boundary::{
-    Output, file_at, free, given, guard, hand_out, output, parsed, reference, reference_mut, slice,
+    Output, file_at, free, given, guard, hand_out, here, opened, opened_mut, output, parsed,
+    reference, slice,
 };
 use crate::buffer::micromint_buffer;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
 use crate::host::{host_of, micromint_host};
 use crate::keys::micromint_key;
 use crate::mint::{checked_threads, threads_of};
+use crate::process::{Handle, OfProcess};
 use micromint_status::{MICROMINT_ERROR_FILE, MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE};
 
 /// The broker of one complete coin file. Free it with `micromint_broker_free()`. One thread at a
 /// time (large batches are examined on threads of its own, `micromint_broker_set_threads()`); other
-/// processes may open the same coin file at the same time. Open it after `fork()`. After
+/// processes may open the same coin file at the same time. Open it after `fork()`: in a
+/// process that was forked later its functions return MICROMINT_ERROR_STATE. After
 /// MICROMINT_ERROR_FILE free it and open it again.
 ///
 /// Every answer is on disk before the function returns.
 pub struct micromint_broker {
+    open: OfProcess<OpenBroker>,
+}
+
+/// A broker of this process.
+pub(crate) struct OpenBroker {
     pub(crate) broker: Broker,
     pub(crate) host: micromint_host,
+}
+
+impl Handle for micromint_broker {
+    type Open = OpenBroker;
+
+    fn opened(&self) -> &OfProcess<OpenBroker> {
+        &self.open
+    }
+
+    fn opened_mut(&mut self) -> &mut OfProcess<OpenBroker> {
+        &mut self.open
+    }
 }
 
 /// Opens the broker of a complete coin file, and creates its journal if there is none.
@@ -55,7 +75,8 @@ pub unsafe extern "C" fn micromint_broker_open(
         let mut broker =
             Broker::open(&directory, &name, Key::from(secret), &host).map_err(failed_broker)?;
         broker.set_threads(threads_of(0));
-        place.write(hand_out(micromint_broker { broker, host }));
+        let open = OfProcess::new(OpenBroker { broker, host })?;
+        place.write(hand_out(micromint_broker { open }));
         Ok(())
     })
 }
@@ -73,7 +94,7 @@ pub unsafe extern "C" fn micromint_broker_set_threads(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker));
+        given!(it = opened_mut(broker));
         it.broker.set_threads(checked_threads(threads)?);
         Ok(())
     })
@@ -83,7 +104,7 @@ pub unsafe extern "C" fn micromint_broker_set_threads(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_broker_sets_left(broker: *const micromint_broker) -> u64 {
     // SAFETY: the caller passes NULL or a live broker.
-    unsafe { broker.as_ref() }.map_or(0, |it| it.broker.sets_left())
+    unsafe { here(broker) }.map_or(0, |it| it.broker.sets_left())
 }
 
 /// Sells sets to a user.
@@ -109,7 +130,7 @@ pub unsafe extern "C" fn micromint_broker_sell(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference_mut(broker),
+            it = opened_mut(broker),
             reply = reply(message_out, reason_out),
             user = parsed(user, user_len)
         );
@@ -141,7 +162,7 @@ pub unsafe extern "C" fn micromint_broker_sell_again(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference_mut(broker),
+            it = opened_mut(broker),
             reply = reply(message_out, reason_out),
             user = parsed(user, user_len)
         );
@@ -171,7 +192,7 @@ pub unsafe extern "C" fn micromint_broker_send_expired(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference(broker),
+            it = opened(broker),
             place = output(message_out),
             user = parsed(user, user_len),
             url = parsed(url, url_len)
@@ -207,7 +228,7 @@ pub unsafe extern "C" fn micromint_broker_take_back(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference_mut(broker),
+            it = opened_mut(broker),
             bytes = slice(request, request_len),
             reply = reply(message_out, reason_out)
         );

@@ -1,6 +1,6 @@
 //! Bytes that the library made and the caller reads.
 
-use crate::boundary::{free, hand_out};
+use crate::boundary::{address, free, hand_out};
 
 /// Bytes made by the library, such as a printed message. Free it with `micromint_buffer_free()`. It
 /// is immutable: threads may share it, and it may be used across a fork.
@@ -24,7 +24,7 @@ pub(crate) fn lines(items: impl Iterator<Item: std::fmt::Display>) -> *mut micro
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_buffer_data(buffer: *const micromint_buffer) -> *const u8 {
     // SAFETY: the caller passes NULL or a live buffer of this library.
-    unsafe { buffer.as_ref() }.map_or(std::ptr::null(), |buffer| buffer.bytes.as_ptr())
+    unsafe { buffer.as_ref() }.map_or(std::ptr::null(), |buffer| address(&buffer.bytes))
 }
 
 /// The number of bytes in a buffer. NULL gives 0.

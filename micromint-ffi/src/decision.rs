@@ -1,16 +1,18 @@
 //! What the paywall decided about a request.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use micromint_core::vendor::{Charge, Decision};
+use micromint_core::vendor::{Charge, Decision, Paywall};
 
 use crate::boundary::{free, given, guard, lend, reference};
 use crate::error::{Answer, micromint_error, micromint_status};
+use crate::process::OfProcess;
 use micromint_status::MICROMINT_ERROR_ABSENT;
 
 /// What to do with a request: serve the content, or send an answer instead. Free it with
 /// `micromint_decision_free()`. It is immutable: threads may share it, and it may be used across a
-/// fork.
+/// fork, but the payment that it recorded is finished in the process that decided.
 ///
 /// Serve: make the content as requested, without the header fields of
 /// `micromint_decision_strip_header()`; pass the status of its response to
@@ -20,12 +22,15 @@ use micromint_status::MICROMINT_ERROR_ABSENT;
 /// response, merge them with `micromint_decision_head()`.
 pub struct micromint_decision {
     decision: Decision,
+    /// What settles the payment that the request recorded.
+    charged_by: Option<OfProcess<Arc<Paywall>>>,
     /// The fields to add if the response has none of the same name.
     headers: Vec<(&'static str, Cow<'static, str>)>,
 }
 
 impl micromint_decision {
-    pub(crate) fn new(decision: Decision) -> micromint_decision {
+    /// A decision of `paywall` in this process.
+    pub(crate) fn new(decision: Decision, paywall: Option<Arc<Paywall>>) -> micromint_decision {
         let headers = match &decision {
             Decision::Answer(answer) => answer.head(|_| Vec::new()).into_owned().add,
             Decision::Serve(serve) => {
@@ -33,19 +38,25 @@ impl micromint_decision {
                 serve.headers.iter().cloned().chain(merged).collect()
             }
         };
-        micromint_decision { decision, headers }
+        let is_charged = matches!(&decision, Decision::Serve(serve) if serve.charge.is_some());
+        let charged_by = paywall.filter(|_| is_charged).map(OfProcess::watched);
+        micromint_decision { decision, charged_by, headers }
     }
 
     pub(crate) fn decision(&self) -> &Decision {
         &self.decision
     }
 
-    /// The payment that the request recorded.
-    pub(crate) fn charge(&self) -> Option<&Charge> {
-        match &self.decision {
-            Decision::Serve(serve) => serve.charge.as_ref(),
-            Decision::Answer(_) => None,
-        }
+    /// The payment that the request recorded, and what settles it.
+    ///
+    /// # Errors
+    /// It was recorded in another process.
+    pub(crate) fn charge(&self) -> Answer<Option<(Charge, &Paywall)>> {
+        let Decision::Serve(serve) = &self.decision else { return Ok(None) };
+        let Some((charge, by)) = serve.charge.zip(self.charged_by.as_ref()) else {
+            return Ok(None);
+        };
+        Ok(Some((charge, by.get("decision")?)))
     }
 
     fn stripped(&self) -> &'static [&'static str] {

@@ -1,8 +1,12 @@
 //! How a function reports that it could not do what was asked.
 
 use std::error::Error;
+use std::ffi::{CStr, c_char};
 
 use micromint_core::error::chain;
+
+use crate::boundary::address;
+use crate::host::CallbackFailed;
 
 /// The result of a function. Numbers are never reused; a retired number stays reserved.
 ///
@@ -10,8 +14,6 @@ use micromint_core::error::chain;
 /// numbers say that no answer could be given.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-// Each number is fixed before the first function returns it.
-#[allow(dead_code)]
 pub enum micromint_status {
     /// Done; the outputs are written.
     MICROMINT_OK = 0,
@@ -33,11 +35,12 @@ pub enum micromint_status {
     MICROMINT_ERROR_CONFIG = 8,
     /// There is no such header, place or name.
     MICROMINT_ERROR_ABSENT = 9,
-    /// Refused in the current state of the object: sold out, not complete, too early, too late.
+    /// Refused in the current state of the object: sold out, not complete, too early, too late, or
+    /// opened in another process.
     MICROMINT_ERROR_STATE = 10,
     /// Stopped on request of a callback of the caller.
     MICROMINT_ERROR_STOPPED = 11,
-    /// A callback of the caller failed.
+    /// A callback of the caller failed: `random` returned a number that is not 0.
     MICROMINT_ERROR_CALLBACK = 12,
     // Last added: 12.
 }
@@ -56,8 +59,11 @@ impl micromint_error {
         micromint_error { status, message: message.into() }
     }
 
-    /// An error of the core: its text and the texts of its causes.
-    pub(crate) fn of(status: micromint_status, error: &dyn Error) -> micromint_error {
+    /// An error of the core: its text and the texts of its causes. If a callback caused it, its
+    /// status says so.
+    pub(crate) fn of(status: micromint_status, error: &(dyn Error + 'static)) -> micromint_error {
+        let is_callback = causes(error).any(CallbackFailed::is_in);
+        let status = if is_callback { micromint_status::MICROMINT_ERROR_CALLBACK } else { status };
         micromint_error { status, message: chain(error) }
     }
 
@@ -66,12 +72,48 @@ impl micromint_error {
     }
 }
 
+/// An error and its causes.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        let error: &'a (dyn Error + 'static) = *error;
+        error.source()
+    })
+}
+
 /// The result inside the library: the value, or the error for the caller.
 pub(crate) type Answer<T> = Result<T, micromint_error>;
 
 /// Maps an error of the core: `core_call().map_err(failed(MICROMINT_ERROR_FILE))?`.
-pub(crate) fn failed<E: Error>(status: micromint_status) -> impl Fn(E) -> micromint_error {
+pub(crate) fn failed<E: Error + 'static>(
+    status: micromint_status,
+) -> impl Fn(E) -> micromint_error {
     move |error| micromint_error::of(status, &error)
+}
+
+/// All statuses and their names, in the order of their numbers.
+const NAMES: [(micromint_status, &CStr); 13] = [
+    (micromint_status::MICROMINT_OK, c"MICROMINT_OK"),
+    (micromint_status::MICROMINT_ERROR_NULL, c"MICROMINT_ERROR_NULL"),
+    (micromint_status::MICROMINT_ERROR_PANIC, c"MICROMINT_ERROR_PANIC"),
+    (micromint_status::MICROMINT_ERROR_TEXT, c"MICROMINT_ERROR_TEXT"),
+    (micromint_status::MICROMINT_ERROR_ARGUMENT, c"MICROMINT_ERROR_ARGUMENT"),
+    (micromint_status::MICROMINT_ERROR_PARAMS, c"MICROMINT_ERROR_PARAMS"),
+    (micromint_status::MICROMINT_ERROR_MESSAGE, c"MICROMINT_ERROR_MESSAGE"),
+    (micromint_status::MICROMINT_ERROR_FILE, c"MICROMINT_ERROR_FILE"),
+    (micromint_status::MICROMINT_ERROR_CONFIG, c"MICROMINT_ERROR_CONFIG"),
+    (micromint_status::MICROMINT_ERROR_ABSENT, c"MICROMINT_ERROR_ABSENT"),
+    (micromint_status::MICROMINT_ERROR_STATE, c"MICROMINT_ERROR_STATE"),
+    (micromint_status::MICROMINT_ERROR_STOPPED, c"MICROMINT_ERROR_STOPPED"),
+    (micromint_status::MICROMINT_ERROR_CALLBACK, c"MICROMINT_ERROR_CALLBACK"),
+];
+
+/// The name of a status, such as "MICROMINT_ERROR_FILE". Static and NUL-terminated: never freed.
+///
+/// status: a status; NULL is returned for a number that this library does not have.
+#[unsafe(no_mangle)]
+pub extern "C" fn micromint_status_name(status: u32) -> *const c_char {
+    let named = NAMES.iter().find(|(its, _)| *its as u32 == status);
+    named.map_or(std::ptr::null(), |(_, name)| name.as_ptr())
 }
 
 /// The status of an error.
@@ -98,7 +140,7 @@ pub unsafe extern "C" fn micromint_error_message(
     let message = unsafe { error.as_ref() }.map_or("", |error| error.message.as_str());
     if !text_out.is_null() {
         // SAFETY: the caller passes NULL or a place to write to (c-conventions, "Outputs").
-        unsafe { text_out.write(message.as_ptr()) }
+        unsafe { text_out.write(address(message.as_bytes())) }
     }
     if !text_len_out.is_null() {
         // SAFETY: as above.

@@ -1,14 +1,29 @@
 //! What a program may use instead of the machine's clock and randomness, and where its log lines
 //! go.
 
+use std::error::Error;
 use std::ffi::c_void;
-use std::io;
+use std::{fmt, io};
 
 use micromint_core::host::{Clock, Entropy, SystemClock, SystemEntropy};
 use micromint_core::time::UnixTime;
 
 use crate::error::{Answer, micromint_error, micromint_status};
 use micromint_status::MICROMINT_ERROR_ARGUMENT;
+
+/// How serious a line of the log is. A program that does not know a number treats it as
+/// MICROMINT_LOG_INFO.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum micromint_log_level {
+    /// Something failed that a person must repair.
+    MICROMINT_LOG_ERROR = 1,
+    /// Something will fail, or is unwise.
+    MICROMINT_LOG_WARNING = 2,
+    /// A client sent something that was refused.
+    MICROMINT_LOG_INFO = 3,
+    // Last added: 3.
+}
 
 /// What the caller provides. For a callback that is NULL the system is used; for NULL instead of
 /// the struct the system is used for everything. Set what you do not use to 0:
@@ -28,8 +43,16 @@ pub struct micromint_host {
     pub random:
         Option<unsafe extern "C" fn(userdata: *mut c_void, bytes: *mut u8, len: usize) -> i32>,
     /// Takes a line for the error log: UTF-8 without a final NUL or line end, valid during the
-    /// call. It never contains a key or an authenticator. If NULL, lines are dropped.
-    pub log: Option<unsafe extern "C" fn(userdata: *mut c_void, text: *const u8, len: usize)>,
+    /// call. It never contains a key or an authenticator. If NULL, lines are dropped: the library
+    /// writes nowhere else.
+    pub log: Option<
+        unsafe extern "C" fn(
+            userdata: *mut c_void,
+            level: micromint_log_level,
+            text: *const u8,
+            len: usize,
+        ),
+    >,
     /// NULL.
     pub reserved: *const c_void,
 }
@@ -39,6 +62,26 @@ pub struct micromint_host {
 unsafe impl Send for micromint_host {}
 // SAFETY: as above.
 unsafe impl Sync for micromint_host {}
+
+/// The callback `random` returned this number instead of 0.
+#[derive(Debug)]
+pub(crate) struct CallbackFailed(i32);
+
+impl CallbackFailed {
+    /// Whether this is the cause of an error, in which the core wraps it.
+    pub(crate) fn is_in(error: &(dyn Error + 'static)) -> bool {
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        inner.is_some_and(|inner| inner.is::<CallbackFailed>())
+    }
+}
+
+impl fmt::Display for CallbackFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the callback `random` returned {}", self.0)
+    }
+}
+
+impl Error for CallbackFailed {}
 
 /// A copy of what the caller provides.
 ///
@@ -61,10 +104,10 @@ impl micromint_host {
     };
 
     /// Passes a line to the caller's log.
-    pub(crate) fn write_log(&self, text: &str) {
+    pub(crate) fn write_log(&self, level: micromint_log_level, text: &str) {
         if let Some(log) = self.log {
             // SAFETY: the caller's callback, with its userdata; the text lives during the call.
-            unsafe { log(self.userdata, text.as_ptr(), text.len()) }
+            unsafe { log(self.userdata, level, text.as_ptr(), text.len()) }
         }
     }
 }
@@ -86,7 +129,7 @@ impl Entropy for micromint_host {
         // bytes.
         match unsafe { random(self.userdata, bytes.as_mut_ptr(), bytes.len()) } {
             0 => Ok(()),
-            number => Err(io::Error::other(format!("the callback `random` returned {number}"))),
+            number => Err(io::Error::other(CallbackFailed(number))),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Keys, and the authenticators made with them.
 
+use std::sync::atomic::{Ordering, compiler_fence};
+
 use micromint_core::authenticator::{
     AUTHENTICATOR_SIZE, Authenticator, KEY_SIZE, Key, OWNER_TOKEN_SIZE, OwnerToken, UrlDigest,
 };
@@ -21,7 +23,8 @@ const _: () =
 const _: () = assert!(MICROMINT_OWNER_TOKEN_SIZE == OWNER_TOKEN_SIZE);
 
 /// A key: the broker's secret, a user's key of one period, or a vendor's key. Anyone who has it can
-/// write messages in its owner's name: wipe it when it is no longer needed.
+/// write messages in its owner's name: wipe it with `micromint_key_wipe()` when it is no longer
+/// needed.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct micromint_key {
@@ -60,6 +63,19 @@ impl From<Key> for micromint_key {
 impl From<Authenticator> for micromint_authenticator {
     fn from(authenticator: Authenticator) -> micromint_authenticator {
         micromint_authenticator { bytes: *authenticator.as_bytes() }
+    }
+}
+
+/// Overwrites a key with zeros, which a compiler may not leave out as it may a `memset`. NULL is
+/// allowed.
+///
+/// key: a key that is no longer needed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_key_wipe(key: *mut micromint_key) {
+    if !key.is_null() {
+        // SAFETY: the caller passes NULL or a key that it owns.
+        unsafe { key.write_volatile(micromint_key { bytes: [0; MICROMINT_KEY_SIZE] }) }
+        compiler_fence(Ordering::SeqCst);
     }
 }
 

@@ -16,6 +16,8 @@ mod boundary;
 mod buffer;
 mod error;
 mod host;
+mod panics;
+mod process;
 mod version;
 
 // One file per object, in the order of the core.
@@ -46,6 +48,7 @@ mod decision;
 mod head;
 mod paywall;
 mod request;
+mod serving;
 mod till;
 mod till_batches;
 

@@ -53,7 +53,7 @@ impl micromint_mint {
             .with_clock(&elapsed)
             .with_progress(&progress)
             .build();
-        job.and_then(|job| work(&job)).map_err(failed(MICROMINT_ERROR_FILE))
+        job.and_then(|job| work(&job)).map_err(failed_mint)
     }
 
     /// A job for this mint, with its defaults.
@@ -140,8 +140,8 @@ pub unsafe extern "C" fn micromint_mint_params(
 /// userdata:  passed to `progress`.
 /// balls_out: the balls in the complete file.
 ///
-/// Errors: MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file is in
-/// use, was begun with other parameters, is damaged or does not fit.
+/// Errors: MICROMINT_ERROR_ARGUMENT for another number of threads or amount of memory,
+/// MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file is in use, was begun with other parameters, is damaged or does not fit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_run(
     mint: *const micromint_mint,
@@ -275,6 +275,16 @@ impl Watcher {
             self.stop.store(true, Ordering::Relaxed);
         }
     }
+}
+
+/// An error of minting.
+pub(crate) fn failed_mint(error: MintError) -> micromint_error {
+    let status = match &error {
+        MintError::Resource { .. } => MICROMINT_ERROR_ARGUMENT,
+        // All others are about files.
+        _ => MICROMINT_ERROR_FILE,
+    };
+    micromint_error::of(status, &error)
 }
 
 /// The number of threads that a caller requests.

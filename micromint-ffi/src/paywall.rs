@@ -6,20 +6,27 @@ use std::sync::Arc;
 use micromint_core::host::{Clock, Entropy};
 use micromint_core::protocol::RequestOutcome;
 use micromint_core::vendor::{
-    Decision, Look, Paywall, PaywallError, Request, VendorConfig, parse_price,
+    Decision, Look, Paywall, PaywallError, Request, Vendor, VendorConfig, VendorDecision,
+    parse_price, unavailable,
 };
 
 use crate::boundary::{free, given, guard, hand_out, output, path_at, reference, slice};
+use crate::buffer::micromint_buffer;
 use crate::decision::micromint_decision;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
-use crate::host::{host_of, micromint_host};
+use crate::host::{host_of, micromint_host, micromint_log_level};
+use crate::process;
 use crate::request::micromint_request;
+use crate::serving::{Serving, ServingProcess};
+use micromint_log_level::{MICROMINT_LOG_ERROR, MICROMINT_LOG_INFO, MICROMINT_LOG_WARNING};
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE};
 
 /// The paywall of a vendor's pages. Free it with `micromint_paywall_free()`. Any number of threads
-/// may use it at the same time. Open it after `fork()`, in every process that serves.
+/// may use it at the same time. After a `fork()` the child opens its till anew with the first
+/// request that needs it; the configuration stays as it was read. A till that could not be written
+/// is opened again after a second.
 pub struct micromint_paywall {
-    paywall: Arc<Paywall>,
+    serving: ServingProcess,
     host: micromint_host,
 }
 
@@ -42,9 +49,10 @@ pub enum micromint_look {
 /// by this process's user. Existing ones are left unchanged.
 ///
 /// config, config_len: the path of the configuration file (docs/reference/vendor.md).
-/// host:               randomness; NULL for the system's.
+/// host:               randomness, and a log for warnings; NULL for the system's and no log.
 ///
-/// Errors: MICROMINT_ERROR_CONFIG with file, line and key; MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_CONFIG with file, line and key; MICROMINT_ERROR_CALLBACK if `random`
+/// failed; MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_paywall_prepare(
     config: *const u8,
@@ -55,7 +63,10 @@ pub unsafe extern "C" fn micromint_paywall_prepare(
     guard(error_out, || {
         given!(path = path_at(config, config_len), host = host_of(host));
         let config = load(path)?;
-        Paywall::prepare(&config, &host, &host).map_err(refused)?;
+        let prepared = Paywall::prepare(&config, &host, &host).map_err(refused)?;
+        for warning in &prepared.warnings {
+            host.write_log(MICROMINT_LOG_WARNING, warning);
+        }
         Ok(())
     })
 }
@@ -67,7 +78,8 @@ pub unsafe extern "C" fn micromint_paywall_prepare(
 /// paywall_out:        the paywall.
 ///
 /// Errors: MICROMINT_ERROR_CONFIG with file, line and key, also for a period's parameters;
-/// MICROMINT_ERROR_FILE for the till and the secret of receipts.
+/// MICROMINT_ERROR_FILE for the till and the secret of receipts; MICROMINT_ERROR_CALLBACK if
+/// `random` failed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_paywall_open(
     config: *const u8,
@@ -84,16 +96,22 @@ pub unsafe extern "C" fn micromint_paywall_open(
         );
         let clock: Arc<dyn Clock> = Arc::new(host);
         let entropy: Arc<dyn Entropy> = Arc::new(host);
-        let paywall = Arc::new(Paywall::open(load(path)?, clock, entropy).map_err(refused)?);
-        place.write(hand_out(micromint_paywall { paywall, host }));
+        process::watch()?;
+        let position = path.display().to_string();
+        let vendor = Vendor::read(path.to_path_buf(), position, clock, entropy);
+        let vendor = vendor.map_err(failed(MICROMINT_ERROR_CONFIG))?;
+        vendor.open().map_err(refused)?;
+        place.write(hand_out(micromint_paywall { serving: ServingProcess::new(vendor), host }));
         Ok(())
     })
 }
 
-/// Looks at a request whose head is read. Never waits. A free page without a payment
-/// costs only a look at the header names.
+/// Looks at a request whose head is read, or, with `is_body_read`, at one whose body was read too.
+/// Never waits for the disk: a payment is recorded at once if the vendor's `sync` is not `always`
+/// and nothing else uses the till at this moment. A free page without a payment costs only a look
+/// at the header names.
 ///
-/// look_out:      what to do next.
+/// look_out:      what to do next; never MICROMINT_LOOK_NEEDS_BODY if the body was read.
 /// body_max_out:  with MICROMINT_LOOK_NEEDS_BODY, the largest useful body in bytes; else 0.
 /// decision_out:  with MICROMINT_LOOK_DECIDED, the decision; else NULL.
 ///
@@ -117,8 +135,10 @@ pub unsafe extern "C" fn micromint_paywall_look(
         );
         // SAFETY: the request's pointers follow the conventions.
         let (look, size_max, decision) = unsafe {
-            request
-                .with(|request| gate.paywall.with_list_price(request, |request| gate.look(request)))
+            request.with(|request| {
+                let serving = gate.serving.here();
+                serving.vendor.with_list_price(request, |request| gate.look(serving, request))
+            })
         }?;
         look_place.write(look);
         size_place.write(size_max);
@@ -150,26 +170,31 @@ pub unsafe extern "C" fn micromint_paywall_decide(
         // SAFETY: the request's pointers follow the conventions.
         let decision = unsafe {
             request.with(|request| {
-                gate.paywall.with_list_price(request, |request| gate.paywall.decide(request))
+                let serving = gate.serving.here();
+                let vendor = &serving.vendor;
+                let decided = vendor.with_list_price(request, |request| vendor.decide(request));
+                gate.decided(serving, decided)
             })
         }?;
-        place.write(gate.decided(decision));
+        place.write(decision);
         Ok(())
     })
 }
 
 /// Reports the status of the content's response, and reverses the payment that this request
 /// recorded if the response is not a success (2xx). Call it once, when the head of the response is
-/// made and before it is sent.
+/// made and before it is sent. May wait for the disk.
 ///
 /// decision:     the decision to serve; one that recorded no payment is left unchanged.
-/// status:       the status of the content's response.
+/// status:       the status of the content's response. An interim one (100, 103) changes nothing:
+///               call the function again with the final one.
 /// reversed_out: true if the payment was reversed: answer with `MicroMint-Status: reversed` instead
 ///               of the decision's header fields.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT if the number is not a status. A payment that cannot be
-/// reversed (it was sent again meanwhile, ten minutes have passed, or the till cannot be written)
-/// stays recorded, and that is not an error.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the number is not a status, MICROMINT_ERROR_STATE if the
+/// payment was recorded in another process. A payment that cannot be reversed (it was sent again
+/// meanwhile, ten minutes have passed, or the till cannot be written) stays recorded, and that is
+/// not an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_paywall_finish(
     paywall: *const micromint_paywall,
@@ -184,14 +209,115 @@ pub unsafe extern "C" fn micromint_paywall_finish(
             decision = reference(decision),
             place = output(reversed_out)
         );
-        let status = status_of(status)?;
-        let outcome = decision.charge().map(|charge| gate.paywall.finish(charge, status));
-        place.write(outcome == Some(RequestOutcome::Reversed));
+        let (status, serving) = (status_of(status)?, gate.serving.here());
+        let became = match decision.charge()? {
+            Some(_) if is_interim(status) => None,
+            Some((charge, paywall)) => Some(paywall.finish(&charge, status)),
+            None => Some(decision.decision().outcome()),
+        };
+        if let Some(became) = became {
+            serving.count(decision.decision(), status, became);
+        }
+        place.write(became == Some(RequestOutcome::Reversed));
         Ok(())
     })
 }
 
-/// Frees a paywall: closes its till. NULL is allowed. Decisions may outlive it.
+/// What `micromint_paywall_finish()` will say, without waiting for the disk: for a thread that makes
+/// the head of a response and must not wait. Send the head as this function says, and call
+/// `micromint_paywall_finish()` in another thread, with the same status, within thirty seconds. A
+/// reversal is recorded as promised first: if the process dies, it is carried out later.
+///
+/// decision:     the decision to serve.
+/// status:       the status of the content's response.
+/// reversed_out: true if the payment will be reversed.
+///
+/// Errors: as for `micromint_paywall_finish()`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_paywall_promise(
+    paywall: *const micromint_paywall,
+    decision: *const micromint_decision,
+    status: u32,
+    reversed_out: *mut bool,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(
+            _gate = reference(paywall),
+            decision = reference(decision),
+            place = output(reversed_out)
+        );
+        let status = status_of(status)?;
+        let became = match decision.charge()? {
+            Some((charge, paywall)) if !is_interim(status) => {
+                Some(paywall.promise(&charge, status))
+            }
+            _ => None,
+        };
+        place.write(became == Some(RequestOutcome::Reversed));
+        Ok(())
+    })
+}
+
+/// The answer that a client without a payment gets, whatever the request carries: for a page that
+/// tells what another one costs. Nothing is recorded. Never waits for the disk.
+///
+/// request:      the request, with the price of the page.
+/// decision_out: an answer.
+///
+/// Errors: as for `micromint_paywall_look()`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_paywall_price_tag(
+    paywall: *const micromint_paywall,
+    request: *const micromint_request,
+    decision_out: *mut *mut micromint_decision,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(
+            gate = reference(paywall),
+            request = reference(request),
+            place = output(decision_out)
+        );
+        let vendor = &gate.serving.here().vendor;
+        // SAFETY: the request's pointers follow the conventions.
+        let answer = unsafe {
+            request.with(|request| match vendor.to_ask() {
+                Some(paywall) => {
+                    vendor.with_list_price(request, |request| paywall.price_tag(request))
+                }
+                None => unavailable("the till is not open yet".to_string()),
+            })
+        }?;
+        place.write(hand_out(micromint_decision::new(answer.into(), None)));
+        Ok(())
+    })
+}
+
+/// Counts of requests by outcome and of coins, and what is measured of the vendor, in the text
+/// format of Prometheus (docs/reference/vendor.md). They are those of this process: answers are
+/// counted when they are decided, served requests by `micromint_paywall_finish()`.
+///
+/// text_out: a buffer with the text; its media type is `text/plain; version=0.0.4`.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_paywall_metrics(
+    paywall: *const micromint_paywall,
+    text_out: *mut *mut micromint_buffer,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(gate = reference(paywall), place = output(text_out));
+        let Serving { vendor, counters, .. } = gate.serving.here();
+        let text = counters.to_prometheus(vendor.gauges());
+        place.write(micromint_buffer::hand_out(text.into_bytes()));
+        Ok(())
+    })
+}
+
+/// Frees a paywall. NULL is allowed. Decisions may outlive it; the till is closed once the last one
+/// that recorded a payment is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_paywall_free(paywall: *mut micromint_paywall) {
     // SAFETY: a paywall reaches the caller only from hand_out, and is freed once.
@@ -222,30 +348,51 @@ pub unsafe extern "C" fn micromint_price_parse(
 
 impl micromint_paywall {
     /// What to do next, the largest useful body, and the decision if there is one.
-    fn look(&self, request: &Request<'_>) -> (micromint_look, usize, *mut micromint_decision) {
-        match self.paywall.look(request) {
-            Look::Decided((decision, _)) => {
-                (micromint_look::MICROMINT_LOOK_DECIDED, 0, self.decided(decision))
-            }
+    fn look(
+        &self,
+        serving: &Serving,
+        request: &Request<'_>,
+    ) -> (micromint_look, usize, *mut micromint_decision) {
+        let decided = match serving.vendor.look(request) {
+            Look::Decided(decided) => Ok(decided),
             Look::NeedsBody { size_max } => {
-                (micromint_look::MICROMINT_LOOK_NEEDS_BODY, size_max, std::ptr::null_mut())
+                let look = micromint_look::MICROMINT_LOOK_NEEDS_BODY;
+                return (look, size_max, std::ptr::null_mut());
             }
-            Look::Pending(_) => (micromint_look::MICROMINT_LOOK_PENDING, 0, std::ptr::null_mut()),
+            Look::Pending(pending) => pending.try_now(),
+        };
+        match decided {
+            Ok(decided) => {
+                (micromint_look::MICROMINT_LOOK_DECIDED, 0, self.decided(serving, decided))
+            }
+            Err(_) => (micromint_look::MICROMINT_LOOK_PENDING, 0, std::ptr::null_mut()),
         }
     }
 
-    /// Gives a decision to the caller, after its line for the log.
-    fn decided(&self, decision: Decision) -> *mut micromint_decision {
-        if let Decision::Answer(answer) = &decision
-            && let Some(line) = &answer.log
-        {
-            self.host.write_log(line);
-        }
+    /// Gives a decision to the caller, after its lines for the log.
+    fn decided(&self, serving: &Serving, decided: VendorDecision) -> *mut micromint_decision {
+        let (decision, paywall) = decided;
         if let Some(alert) = &decision.about().alert {
-            self.host.write_log(alert);
+            self.host.write_log(MICROMINT_LOG_ERROR, alert);
         }
-        hand_out(micromint_decision::new(decision))
+        if let Decision::Answer(answer) = &decision {
+            if let Some(line) = &answer.log {
+                // What a client can cause at will is not an error of the server.
+                let level = match answer.outcome {
+                    RequestOutcome::Unavailable => MICROMINT_LOG_ERROR,
+                    _ => MICROMINT_LOG_INFO,
+                };
+                self.host.write_log(level, line);
+            }
+            serving.count(&decision, answer.status, answer.outcome);
+        }
+        hand_out(micromint_decision::new(decision, paywall))
     }
+}
+
+/// Whether another status follows for the same request.
+fn is_interim(status: u16) -> bool {
+    (100..200).contains(&status) && status != 101
 }
 
 /// The status of an answer.

@@ -5,7 +5,7 @@ use micromint_core::broker::{BinRange, Ruling, rejected_coins};
 use micromint_core::host::Clock;
 use micromint_core::protocol::{RedemptionResult, RequestRedemption, RequestWatch};
 
-use crate::boundary::{given, guard, output, parsed, reference, reference_mut, slice};
+use crate::boundary::{given, guard, opened, opened_mut, output, parsed, slice};
 use crate::broker::{failed_broker, micromint_broker, reply};
 use crate::buffer::{lines, micromint_buffer};
 use crate::error::{failed, micromint_error, micromint_status};
@@ -29,7 +29,7 @@ pub unsafe extern "C" fn micromint_broker_register(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker), vendor = parsed(vendor, vendor_len));
+        given!(it = opened_mut(broker), vendor = parsed(vendor, vendor_len));
         let registered =
             it.broker.register_vendor(&vendor, it.host.now()).map_err(failed_broker)?;
         registered.into_result().map_err(failed(MICROMINT_ERROR_STATE))?;
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn micromint_broker_redeem(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference_mut(broker),
+            it = opened_mut(broker),
             bytes = slice(batch, batch_len),
             reply = reply(message_out, reason_out)
         );
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn micromint_broker_rejected_coins(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference(broker),
+            it = opened(broker),
             batch = slice(batch, batch_len),
             result = slice(result, result_len),
             place = output(text_out)
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn micromint_broker_watch(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference_mut(broker),
+            it = opened_mut(broker),
             bytes = slice(watch, watch_len),
             blocked = output(blocked_out),
             reply = reply(message_out, reason_out)
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn micromint_broker_decide(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference_mut(broker),
+            it = opened_mut(broker),
             vendor = parsed(vendor, vendor_len),
             name = slice(user, user_len)
         );
@@ -206,7 +206,7 @@ pub unsafe extern "C" fn micromint_broker_compromise(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker), place = output(balls_out));
+        given!(it = opened_mut(broker), place = output(balls_out));
         let bins = BinRange { superbin, first, count };
         let marked = it.broker.compromise(bins, it.host.now()).map_err(failed_broker)?;
         place.write(marked.into_result().map_err(failed(MICROMINT_ERROR_ARGUMENT))?);
@@ -227,7 +227,7 @@ pub unsafe extern "C" fn micromint_broker_settle(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(broker), place = output(settled_out));
+        given!(it = opened_mut(broker), place = output(settled_out));
         place.write(it.broker.settle(it.host.now()).map_err(failed_broker)?);
         Ok(())
     })

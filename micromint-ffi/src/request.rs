@@ -89,7 +89,9 @@ pub struct micromint_request {
     pub etag: *const u8,
     /// Its length.
     pub etag_len: usize,
-    /// The file's size in bytes; UINT64_MAX if ranges are not served.
+    /// Not 0 if `size` is known and ranges of the file are served. With 0 a range is ignored.
+    pub has_size: u32,
+    /// The file's size in bytes.
     pub size: u64,
     /// NULL.
     pub reserved: *const c_void,
@@ -158,7 +160,7 @@ impl micromint_request {
         // SAFETY: the caller guarantees it.
         let etag = unsafe { optional(self.etag, self.etag_len, "request.etag") }?;
         let last_modified = (self.has_last_modified != 0).then_some(UnixTime(self.last_modified));
-        let size = (self.size != u64::MAX).then_some(self.size);
+        let size = (self.has_size != 0).then_some(self.size);
         Ok(Some(Content { etag, last_modified, size }))
     }
 }

@@ -15,22 +15,40 @@ use micromint_core::vendor::redemption::{
 };
 
 use crate::boundary::{
-    free, given, guard, hand_out, output, parse, parsed, path_at, reference, slice, text,
+    free, given, guard, hand_out, opened, output, parse, parsed, path_at, reference, slice, text,
 };
 use crate::buffer::micromint_buffer;
 use crate::error::{failed, micromint_error, micromint_status};
 use crate::host::{host_of, micromint_host};
 use crate::keys::micromint_key;
+use crate::process::{Handle, OfProcess};
 use micromint_status::{
     MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE, MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE,
 };
 
 /// A vendor's till, opened to redeem its payments; the paywalls that fill it continue meanwhile.
 /// Free it with `micromint_till_free()`. Any number of threads may use it at the same time. Open it
-/// after `fork()`.
+/// after `fork()`: in a process that was forked later its functions return MICROMINT_ERROR_STATE.
 pub struct micromint_till {
+    open: OfProcess<OpenTill>,
+}
+
+/// A till of this process.
+pub(crate) struct OpenTill {
     pub(crate) till: Till,
     vendor: VendorId,
+}
+
+impl Handle for micromint_till {
+    type Open = OpenTill;
+
+    fn opened(&self) -> &OfProcess<OpenTill> {
+        &self.open
+    }
+
+    fn opened_mut(&mut self) -> &mut OfProcess<OpenTill> {
+        &mut self.open
+    }
 }
 
 /// A batch of payments, all of one period.
@@ -109,7 +127,8 @@ pub unsafe extern "C" fn micromint_till_open(
         let entropy: Arc<dyn Entropy> = Arc::new(host);
         let till = Till::open(Box::new(directory), SyncMode::Always, clock, entropy);
         let till = till.map_err(failed(MICROMINT_ERROR_FILE))?;
-        place.write(hand_out(micromint_till { till, vendor: config.vendor().clone() }));
+        let open = OfProcess::new(OpenTill { till, vendor: config.vendor().clone() })?;
+        place.write(hand_out(micromint_till { open }));
         Ok(())
     })
 }
@@ -139,7 +158,7 @@ pub unsafe extern "C" fn micromint_till_make_batch(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference(till),
+            it = opened(till),
             key = reference(key),
             period = text(period, period_len),
             batch_place = output(batch_out),
@@ -186,7 +205,7 @@ pub unsafe extern "C" fn micromint_till_read_result(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference(till),
+            it = opened(till),
             key = reference(key),
             bytes = slice(message, message_len),
             place = output(batch_out)
@@ -218,7 +237,7 @@ pub unsafe extern "C" fn micromint_till_unbatched(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference(till),
+            it = opened(till),
             payments = output(payments_out),
             coins = output(coins_out),
             young = output(young_out),
@@ -244,7 +263,7 @@ pub unsafe extern "C" fn micromint_till_prune(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference(till), place = output(removed_out));
+        given!(it = opened(till), place = output(removed_out));
         place.write(prune(&it.till).map_err(refused)?.len() as u64);
         Ok(())
     })

@@ -3,7 +3,7 @@
 use micromint_core::till::Batch;
 use micromint_core::vendor::redemption::{batches, unbatched};
 
-use crate::boundary::{free, given, guard, hand_out, lend, output, reference};
+use crate::boundary::{free, given, guard, hand_out, lend, opened, output, reference};
 use crate::buffer::{lines, micromint_buffer};
 use crate::decision::at;
 use crate::error::{micromint_error, micromint_status};
@@ -28,7 +28,7 @@ pub unsafe extern "C" fn micromint_till_batches(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference(till), place = output(batches_out));
+        given!(it = opened(till), place = output(batches_out));
         place
             .write(hand_out(micromint_batch_list { batches: batches(&it.till).map_err(refused)? }));
         Ok(())
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn micromint_till_periods(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference(till), place = output(periods_out));
+        given!(it = opened(till), place = output(periods_out));
         place.write(lines(unbatched(&it.till).map_err(refused)?.keys()));
         Ok(())
     })

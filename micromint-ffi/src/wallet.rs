@@ -9,26 +9,52 @@ use micromint_core::wallet::{
 };
 
 use crate::boundary::{
-    file_at, free, given, guard, hand_out, lend, output, parsed, reference, reference_mut, slice,
-    text,
+    file_at, free, given, guard, hand_out, here, lend, opened, opened_mut, output, parsed,
+    reference, slice, text,
 };
 use crate::buffer::micromint_buffer;
-use crate::error::{failed, micromint_error, micromint_status};
+use crate::error::{Answer, failed, micromint_error, micromint_status};
 use crate::host::{host_of, micromint_host, refuse_reserved};
+use crate::process::{Handle, OfProcess};
 use micromint_status::{
     MICROMINT_ERROR_ABSENT, MICROMINT_ERROR_FILE, MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE,
 };
 
 /// An open wallet file. Free it with `micromint_wallet_free()`. One thread at a time; other
-/// processes may use the same file at the same time. Open it after `fork()`.
+/// processes may use the same file at the same time. Open it after `fork()`: in a process that was
+/// forked later its functions return MICROMINT_ERROR_STATE.
 ///
 /// Its holdings, the coins of one user at one broker for one period, are numbered from 0 and never
 /// renumbered.
 pub struct micromint_wallet {
+    open: OfProcess<OpenWallet>,
+}
+
+/// A wallet of this process.
+pub(crate) struct OpenWallet {
     pub(crate) wallet: Wallet,
     pub(crate) host: micromint_host,
     /// The consent that the last payment needs.
     pub(crate) needed: Option<NeededConsent>,
+}
+
+impl micromint_wallet {
+    pub(crate) fn hand_out(wallet: Wallet, host: micromint_host) -> Answer<*mut micromint_wallet> {
+        let open = OfProcess::new(OpenWallet { wallet, host, needed: None })?;
+        Ok(hand_out(micromint_wallet { open }))
+    }
+}
+
+impl Handle for micromint_wallet {
+    type Open = OpenWallet;
+
+    fn opened(&self) -> &OfProcess<OpenWallet> {
+        &self.open
+    }
+
+    fn opened_mut(&mut self) -> &mut OfProcess<OpenWallet> {
+        &mut self.open
+    }
 }
 
 /// What became of received sets.
@@ -116,7 +142,7 @@ pub unsafe extern "C" fn micromint_wallet_open(
         given!(host = host_of(host), place = output(wallet_out), file = file_at(path, path_len));
         let (directory, name) = file;
         let wallet = Wallet::open(&directory, &name, &host).map_err(refused)?;
-        place.write(hand_out(micromint_wallet { wallet, host, needed: None }));
+        place.write(micromint_wallet::hand_out(wallet, host)?);
         Ok(())
     })
 }
@@ -142,7 +168,7 @@ pub unsafe extern "C" fn micromint_wallet_receive(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference_mut(wallet),
+            it = opened_mut(wallet),
             bytes = slice(message, message_len),
             place = output(received_out),
             coins_place = output(coins_out),
@@ -185,7 +211,7 @@ pub unsafe extern "C" fn micromint_wallet_receive_from(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference_mut(wallet),
+            it = opened_mut(wallet),
             bytes = slice(message, message_len),
             place = output(received_out),
             coins_place = output(coins_out),
@@ -227,7 +253,7 @@ pub unsafe extern "C" fn micromint_wallet_refresh(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(wallet));
+        given!(it = opened_mut(wallet));
         it.wallet.refresh().map_err(refused)?;
         Ok(())
     })
@@ -237,7 +263,7 @@ pub unsafe extern "C" fn micromint_wallet_refresh(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_holding_count(wallet: *const micromint_wallet) -> usize {
     // SAFETY: the caller passes NULL or a live wallet.
-    unsafe { wallet.as_ref() }.map_or(0, |it| it.wallet.state().holdings().len())
+    unsafe { here(wallet) }.map_or(0, |it| it.wallet.state().holdings().len())
 }
 
 /// The owner and period of a holding, and the state of its coins.
@@ -262,7 +288,7 @@ pub unsafe extern "C" fn micromint_wallet_holding(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference(wallet),
+            it = opened(wallet),
             user = lend(user_out, user_len_out),
             period = lend(period_out, period_len_out),
             place = output(balance_out)
@@ -320,7 +346,7 @@ pub unsafe extern "C" fn micromint_wallet_pay(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference_mut(wallet),
+            it = opened_mut(wallet),
             request = slice(request, request_len),
             method = text(method, method_len),
             body = slice(body, body_len),
@@ -390,7 +416,7 @@ pub unsafe extern "C" fn micromint_wallet_record_outcome(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference_mut(wallet),
+            it = opened_mut(wallet),
             word = text(word, word_len),
             place = lend(outcome_out, outcome_len_out)
         );

@@ -6,7 +6,7 @@ use micromint_core::reply::Reply;
 use micromint_core::time::UnixTime;
 use micromint_core::wallet::{outcome_of, resend_after};
 
-use crate::boundary::{given, guard, output, reference, reference_mut, slice, text};
+use crate::boundary::{given, guard, opened, opened_mut, output, slice, text};
 use crate::buffer::micromint_buffer;
 use crate::error::{micromint_error, micromint_status};
 use crate::wallet::{micromint_wallet, refused};
@@ -34,7 +34,7 @@ pub unsafe extern "C" fn micromint_wallet_take_consent(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference_mut(wallet),
+            it = opened_mut(wallet),
             manifest = slice(manifest, manifest_len),
             place = output(is_given_out),
             reason_place = output(reason_out)
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn micromint_wallet_resend_after(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference(wallet),
+            it = opened(wallet),
             word = text(word, word_len),
             retry_after = text(retry_after, retry_after_len),
             place = output(seconds_out)

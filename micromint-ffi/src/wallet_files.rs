@@ -3,9 +3,7 @@
 use micromint_core::host::Clock;
 use micromint_core::wallet::{Wallet, receipt_in};
 
-use crate::boundary::{
-    file_at, given, guard, hand_out, output, parsed, reference, reference_mut, text,
-};
+use crate::boundary::{file_at, given, guard, opened, opened_mut, output, parsed, text};
 use crate::buffer::micromint_buffer;
 use crate::error::{micromint_error, micromint_status};
 use crate::host::{host_of, micromint_host};
@@ -32,7 +30,7 @@ pub unsafe extern "C" fn micromint_wallet_keep_receipt(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference_mut(wallet),
+            it = opened_mut(wallet),
             cookie = text(cookie, cookie_len),
             place = output(is_receipt_out)
         );
@@ -64,7 +62,7 @@ pub unsafe extern "C" fn micromint_wallet_receipt(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference(wallet), place = output(cookie_out), url = parsed(url, url_len));
+        given!(it = opened(wallet), place = output(cookie_out), url = parsed(url, url_len));
         let cookie = it.wallet.state().receipts(&url, it.host.now()).ok_or_else(|| {
             micromint_error::new(MICROMINT_ERROR_ABSENT, format!("there is no receipt for {url}"))
         })?;
@@ -87,7 +85,7 @@ pub unsafe extern "C" fn micromint_wallet_backup(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(wallet), file = file_at(path, path_len));
+        given!(it = opened_mut(wallet), file = file_at(path, path_len));
         let (directory, name) = file;
         it.wallet.backup(&directory, &name, it.host.now()).map_err(refused)
     })
@@ -125,7 +123,7 @@ pub unsafe extern "C" fn micromint_wallet_restore(
         let (now, (from, from_name), (directory, name)) = (host.now(), from, file);
         let wallet = Wallet::restore(&from, &from_name, &directory, &name, is_spendable, now);
         let wallet = wallet.map_err(refused)?;
-        place.write(hand_out(micromint_wallet { wallet, host, needed: None }));
+        place.write(micromint_wallet::hand_out(wallet, host)?);
         Ok(())
     })
 }

@@ -4,11 +4,11 @@
 use micromint_core::protocol::Verdict;
 use micromint_core::wallet::Holding;
 
-use crate::boundary::{given, guard, hand_out, output, parsed, reference};
+use crate::boundary::{address, given, guard, hand_out, here, opened, output, parsed};
 use crate::decision::at;
 use crate::error::{Answer, micromint_error, micromint_status};
 use crate::params::micromint_params;
-use crate::wallet::micromint_wallet;
+use crate::wallet::{OpenWallet, micromint_wallet};
 
 /// A received sale. Sales are numbered from 0 in their order and never renumbered, and so are
 /// payments and returns.
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn micromint_wallet_past_sale_count(
     wallet: *const micromint_wallet,
 ) -> usize {
     // SAFETY: the caller passes NULL or a live wallet.
-    unsafe { wallet.as_ref() }.map_or(0, |it| it.wallet.state().withdrawals().len())
+    unsafe { here(wallet) }.map_or(0, |it| it.wallet.state().withdrawals().len())
 }
 
 /// A received sale.
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn micromint_wallet_past_sale(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference(wallet), place = output(sale_out));
+        given!(it = opened(wallet), place = output(sale_out));
         let sale = at(it.wallet.state().withdrawals(), index, "sale")?;
         place.write(micromint_past_sale {
             at: sale.at.0,
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn micromint_wallet_past_payment_count(
     wallet: *const micromint_wallet,
 ) -> usize {
     // SAFETY: the caller passes NULL or a live wallet.
-    unsafe { wallet.as_ref() }.map_or(0, |it| it.wallet.state().payments().len())
+    unsafe { here(wallet) }.map_or(0, |it| it.wallet.state().payments().len())
 }
 
 /// A payment.
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn micromint_wallet_past_payment(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference(wallet), place = output(payment_out));
+        given!(it = opened(wallet), place = output(payment_out));
         let payment = at(it.wallet.state().payments(), index, "payment")?;
         let (vendor, url) = (payment.vendor.as_str(), payment.url.as_str());
         let (outcome, reason) =
@@ -157,17 +157,17 @@ pub unsafe extern "C" fn micromint_wallet_past_payment(
             at: payment.at.0,
             outcome_at: payment.outcome_at.map_or(0, |at| at.0),
             holding: payment.holding,
-            vendor: vendor.as_ptr(),
+            vendor: lent(vendor),
             vendor_len: vendor.len(),
-            url: url.as_ptr(),
+            url: lent(url),
             url_len: url.len(),
-            method: payment.method.as_ptr(),
+            method: lent(&payment.method),
             method_len: payment.method.len(),
-            description: payment.description.as_ptr(),
+            description: lent(&payment.description),
             description_len: payment.description.len(),
-            outcome: outcome.as_ptr(),
+            outcome: lent(outcome),
             outcome_len: outcome.len(),
-            reason: reason.as_ptr(),
+            reason: lent(reason),
             reason_len: reason.len(),
             coins: payment.coins,
             fresh: payment.fresh,
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn micromint_wallet_past_return_count(
     wallet: *const micromint_wallet,
 ) -> usize {
     // SAFETY: the caller passes NULL or a live wallet.
-    unsafe { wallet.as_ref() }.map_or(0, |it| it.wallet.state().returns().len())
+    unsafe { here(wallet) }.map_or(0, |it| it.wallet.state().returns().len())
 }
 
 /// A return.
@@ -199,14 +199,14 @@ pub unsafe extern "C" fn micromint_wallet_past_return(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference(wallet), place = output(return_out));
+        given!(it = opened(wallet), place = output(return_out));
         let back = at(it.wallet.state().returns(), index, "return")?;
         let request = back.request.as_str();
         let count = |verdict| back.count(verdict) as u32;
         place.write(micromint_past_return {
             at: back.at.0,
             holding: back.holding,
-            request: request.as_ptr(),
+            request: lent(request),
             request_len: request.len(),
             transaction: back.transaction.unwrap_or(0),
             coins: back.verdicts.len() as u32,
@@ -233,7 +233,7 @@ pub unsafe extern "C" fn micromint_wallet_holding_params(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference(wallet), place = output(params_out));
+        given!(it = opened(wallet), place = output(params_out));
         let params = holding_of(it, holding)?.params.clone();
         place.write(hand_out(micromint_params { params }));
         Ok(())
@@ -259,11 +259,7 @@ pub unsafe extern "C" fn micromint_wallet_coins_at(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(
-            it = reference(wallet),
-            place = output(coins_out),
-            vendor = parsed(vendor, vendor_len)
-        );
+        given!(it = opened(wallet), place = output(coins_out), vendor = parsed(vendor, vendor_len));
         holding_of(it, holding)?;
         place.write(it.wallet.state().spendable_at(holding, &vendor));
         Ok(())
@@ -275,9 +271,14 @@ pub unsafe extern "C" fn micromint_wallet_coins_at(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_is_backup(wallet: *const micromint_wallet) -> bool {
     // SAFETY: the caller passes NULL or a live wallet.
-    unsafe { wallet.as_ref() }.is_some_and(|it| it.wallet.state().frozen().is_some())
+    unsafe { here(wallet) }.is_some_and(|it| it.wallet.state().frozen().is_some())
 }
 
-fn holding_of(it: &micromint_wallet, holding: usize) -> Answer<&Holding> {
+/// The address of a text that is lent.
+fn lent(text: &str) -> *const u8 {
+    address(text.as_bytes())
+}
+
+fn holding_of(it: &OpenWallet, holding: usize) -> Answer<&Holding> {
     at(it.wallet.state().holdings(), holding, "holding")
 }

@@ -3,7 +3,7 @@
 use micromint_core::host::Clock;
 use micromint_core::protocol::{FundsCredited, SendExpired};
 
-use crate::boundary::{given, guard, output, reference, reference_mut, slice};
+use crate::boundary::{given, guard, opened, opened_mut, output, slice};
 use crate::buffer::micromint_buffer;
 use crate::error::{failed, micromint_error, micromint_status};
 use crate::wallet::{absent, micromint_wallet, refused};
@@ -29,7 +29,7 @@ pub unsafe extern "C" fn micromint_wallet_invited(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            it = reference(wallet),
+            it = opened(wallet),
             bytes = slice(message, message_len),
             place = output(holding_out)
         );
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn micromint_wallet_return(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(wallet), place = output(message_out));
+        given!(it = opened_mut(wallet), place = output(message_out));
         if it.wallet.state().holdings().len() <= holding {
             return Err(absent("holding", holding));
         }
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn micromint_wallet_credit(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = reference_mut(wallet), bytes = slice(message, message_len));
+        given!(it = opened_mut(wallet), bytes = slice(message, message_len));
         let answer = FundsCredited::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
         it.wallet.credit(&answer, it.host.now()).map_err(refused)?;
         Ok(())

@@ -115,7 +115,10 @@ pub fn create_key(
     let key = random_key(entropy).map_err(FileError::on("draw randomness for", &path))?;
     let write = || -> io::Result<()> {
         let file = directory.open(name, Open::CreateNew)?;
-        write_key(directory, file.as_ref(), &key)
+        write_key(directory, file.as_ref(), &key).inspect_err(|_| {
+            // An empty file would look like a key that was lost.
+            let _ = directory.remove(name);
+        })
     };
     write().map_err(FileError::on("write", &path))?;
     Ok(key)

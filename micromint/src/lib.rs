@@ -189,6 +189,9 @@ pub mod vendor;
 // The byte codec of all files.
 mod bytes;
 
+#[cfg(feature = "mint")]
+mod threads;
+
 // What a program passes in.
 pub mod host;
 pub mod time;

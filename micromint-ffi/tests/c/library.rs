@@ -11,10 +11,13 @@ const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-pedantic", "-Werror", "-O1"];
 pub(crate) enum Link {
     Shared,
     Static,
+    /// With `libother.a` in the folder of the program too.
+    StaticWithOther,
 }
 
 #[derive(Clone, Copy)]
 pub(crate) enum Compiler {
+    C89,
     C99,
     Cpp,
 }
@@ -22,6 +25,7 @@ pub(crate) enum Compiler {
 impl Compiler {
     fn command(self) -> Command {
         let (program, standard): (&str, &[&str]) = match self {
+            Compiler::C89 => ("cc", &["-std=c89", "-Wstrict-prototypes"]),
             Compiler::C99 => {
                 ("cc", &["-std=c99", "-D_POSIX_C_SOURCE=200809L", "-Wstrict-prototypes"])
             }
@@ -78,6 +82,9 @@ pub(crate) fn compile(source: &Path, folder: &Path, link: Link) -> PathBuf {
     match link {
         Link::Shared => compile.arg("-L").arg(library).arg("-lmicromint"),
         Link::Static => compile.arg(library.join("libmicromint.a")),
+        Link::StaticWithOther => {
+            compile.arg(library.join("libmicromint.a")).arg(folder.join("libother.a"))
+        }
     };
     if !is_valgrind() {
         // The library allocates with malloc too, so its misuse and leaks are detected as well.
@@ -112,6 +119,10 @@ pub(crate) fn library_folder() -> &'static Path {
 }
 
 fn build() -> PathBuf {
+    // One that was built already, with the feature test-panic.
+    if let Some(folder) = std::env::var_os("MICROMINT_C_LIBRARY") {
+        return folder.into();
+    }
     let profile = std::env::var("MICROMINT_C_PROFILE").unwrap_or_else(|_| "dev".to_string());
     let name = if profile == "dev" { "debug" } else { &profile };
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));

@@ -14,12 +14,24 @@ mod vectors;
 
 use library::{Compiler, Link, crate_path, run_program};
 
+/// Compiles and runs `tests/c/NAME.c` with the folder of a vendor and a mint.
+fn run_in_world(name: &str, link: Link) {
+    let folder = tempfile::tempdir().unwrap();
+    payments::write_world(folder.path());
+    let program = crate_path().join(format!("tests/c/{name}.c"));
+    library::run(&program, folder.path(), link, &[folder.path()]);
+}
+
+fn header() -> String {
+    std::fs::read_to_string(crate_path().join("../include/micromint.h")).unwrap()
+}
+
 #[test]
 fn header_compiles_alone_as_c_and_as_cpp() {
     let folder = tempfile::tempdir().unwrap();
     let alone = folder.path().join("alone.c");
     std::fs::write(&alone, "#include <micromint.h>\nint main(void) { return 0; }\n").unwrap();
-    for compiler in [Compiler::C99, Compiler::Cpp] {
+    for compiler in [Compiler::C89, Compiler::C99, Compiler::Cpp] {
         compiler.check_syntax(&alone);
     }
 }
@@ -48,7 +60,38 @@ fn threads() {
 
 #[test]
 fn fork() {
-    run_program("fork", Link::Shared);
+    run_in_world("fork", Link::Shared);
+    run_in_world("fork", Link::Static);
+}
+
+#[test]
+fn every_function_notices_a_handle_of_another_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("forked.c");
+    std::fs::write(&program, nulls::forked_program(&header())).unwrap();
+    payments::write_world(folder.path());
+    library::run(&program, folder.path(), Link::Shared, &[folder.path()]);
+}
+
+#[test]
+fn everything_lent_is_readable() {
+    let folder = tempfile::tempdir().unwrap();
+    let calls = nulls::lending_calls(&header());
+    std::fs::write(folder.path().join("lending_calls.h"), calls).unwrap();
+    payments::write_world(folder.path());
+    let program = crate_path().join("tests/c/lending.c");
+    library::run(&program, folder.path(), Link::Shared, &[folder.path()]);
+}
+
+#[test]
+fn a_test_reaches_every_status() {
+    run_in_world("every_status", Link::Shared);
+}
+
+/// The system refuses every thread: the work is done on the calling one.
+#[test]
+fn no_threads() {
+    run_in_world("no_threads", Link::Shared);
 }
 
 #[test]
@@ -161,6 +204,67 @@ fn nothing_else_is_exported() {
     exported.sort_unstable();
     declared.sort_unstable();
     assert_eq!(exported, declared);
+}
+
+/// The static library has no other global symbol, so that a program can link another Rust library,
+/// with a Rust runtime of its own, beside it.
+#[test]
+fn two_rust_libraries_link_together() {
+    let library = library::library_folder().join("libmicromint.a");
+    let mut nm = std::process::Command::new("nm");
+    let listed = library::output(nm.args(["--defined-only", "--extern-only"]).arg(&library));
+    let global = listed.lines().filter_map(|line| line.split(' ').nth(2));
+    let (own, others): (Vec<&str>, Vec<&str>) =
+        global.partition(|name| name.starts_with("micromint_"));
+    assert!(own.len() > 90, "only {} functions", own.len());
+    assert!(others.is_empty(), "{others:?}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other.rs");
+    std::fs::write(&other, OTHER_LIBRARY).unwrap();
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut rustc = std::process::Command::new(rustc);
+    rustc.args(["--edition", "2021", "--crate-type", "staticlib", "-o"]);
+    library::output(rustc.arg(folder.path().join("libother.a")).arg(&other));
+    let program = folder.path().join("both.c");
+    std::fs::write(&program, BOTH_LIBRARIES).unwrap();
+    library::run(&program, folder.path(), Link::StaticWithOther, &[]);
+}
+
+/// It panics and catches that, so that both runtimes are used.
+const OTHER_LIBRARY: &str = r#"
+    #[no_mangle]
+    pub extern "C" fn other_answer() -> i32 {
+        std::panic::catch_unwind(|| panic!("on purpose")).map_or(42, |()| 0)
+    }
+"#;
+
+const BOTH_LIBRARIES: &str = r#"
+    #include "check.h"
+    extern int other_answer(void);
+    extern micromint_status micromint_test_panic(uint32_t how, micromint_error **error_out);
+    int main(void) {
+      micromint_params *params = period();
+      CHECK(micromint_params_coin_size(params) == 4);
+      micromint_params_free(params);
+      CHECK(micromint_test_panic(0, NULL) == MICROMINT_ERROR_PANIC);
+      CHECK(other_answer() == 42);
+      return 0;
+    }
+"#;
+
+/// The shared library is shipped without its debug information, which lies beside it.
+#[test]
+fn the_shared_library_is_stripped() {
+    let library = library::library_folder().join("libmicromint.so");
+    let mut objdump = std::process::Command::new("objdump");
+    let sections = library::output(objdump.arg("-h").arg(&library));
+    assert!(sections.contains(".gnu_debuglink"), "{sections}");
+    assert!(!sections.contains(".debug_info") && !sections.contains(".symtab"), "{sections}");
+    let mut debug = std::fs::canonicalize(&library).unwrap().into_os_string();
+    debug.push(".debug");
+    let debug = std::path::PathBuf::from(debug);
+    assert!(debug.exists(), "{}", debug.display());
 }
 
 /// The loader is asked for a library of the version that the header describes.

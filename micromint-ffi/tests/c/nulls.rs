@@ -1,4 +1,5 @@
-//! Makes a C program that calls every function of the header with NULL for each pointer in turn.
+//! Makes C programs from the header that call every function: with NULL for each pointer in turn,
+//! in a process that was forked later, and for what it lends.
 
 use std::fmt::Write as _;
 
@@ -126,4 +127,97 @@ pub(crate) fn program(header: &str) -> String {
         "#include \"handles.h\"\n\nstatic uint64_t room[64], zeros[64];\n\n\
          int main(int argc, char **argv) {{\n  micromint_error *error = NULL;\n  CHECK(argc == 2);\n  make_handles(argv[1]);\n{calls}  free_handles();\n  return 0;\n}}\n"
     )
+}
+
+/// The types that serve only the process that opened them. A paywall opens its till anew instead.
+const OF_ONE_PROCESS: [&str; 3] = ["micromint_till", "micromint_wallet", "micromint_broker"];
+
+impl Function {
+    /// The type of its first parameter, if that is a handle of one process.
+    fn handle(&self) -> Option<&'static str> {
+        let (kind, _) = self.parameters.first()?;
+        let plain = kind.trim_start_matches("const ").trim_end_matches('*').trim();
+        OF_ONE_PROCESS.into_iter().find(|name| *name == plain)
+    }
+
+    fn can_fail(&self) -> bool {
+        self.parameters.iter().any(|(_, name)| name == "error_out")
+    }
+
+    /// Whether it lends texts or bytes.
+    fn lends(&self) -> bool {
+        self.parameters.iter().any(|(kind, _)| is_lent(kind))
+    }
+}
+
+fn is_lent(kind: &str) -> bool {
+    kind.replace(' ', "") == "constuint8_t**"
+}
+
+/// A program whose child calls every function with a handle that its parent opened.
+pub(crate) fn forked_program(header: &str) -> String {
+    let functions = functions(header);
+    let mut calls = String::new();
+    for name in OF_ONE_PROCESS {
+        let its: Vec<&Function> =
+            functions.iter().filter(|it| it.handle() == Some(name) && it.can_fail()).collect();
+        assert!(its.len() >= 5, "{name} has {} functions", its.len());
+        for function in its {
+            let call = function.call("no parameter", "&error");
+            let _ = writeln!(calls, "  CHECK({call} == MICROMINT_ERROR_STATE);");
+            let _ = writeln!(
+                calls,
+                "  CHECK(says(error, MICROMINT_ERROR_STATE, \"opened in another process\"));"
+            );
+            let _ = writeln!(calls, "  CHECK(memcmp(room, zeros, sizeof room) == 0);");
+        }
+    }
+    format!(
+        "#define _POSIX_C_SOURCE 200809L\n#include \"handles.h\"\n#include <sys/wait.h>\n\
+         #include <unistd.h>\n\nstatic uint64_t room[64], zeros[64];\n\n\
+         static void child(void) {{\n  micromint_error *error = NULL;\n{calls}  free_handles();\n}}\n\n\
+         int main(int argc, char **argv) {{\n  int state = 1;\n  pid_t it;\n  CHECK(argc == 2);\n  \
+         make_handles(argv[1]);\n  it = fork();\n  CHECK(it >= 0);\n  \
+         if (it == 0) {{\n    child();\n    _exit(0);\n  }}\n  \
+         CHECK(waitpid(it, &state, 0) == it && WIFEXITED(state) && WEXITSTATUS(state) == 0);\n  \
+         free_handles();\n  return 0;\n}}\n"
+    )
+}
+
+/// A part of tests/c/lending.c: it calls every function that lends texts or bytes, and reads what
+/// it lends.
+pub(crate) fn lending_calls(header: &str) -> String {
+    let functions = functions(header);
+    let lending: Vec<&Function> = functions.iter().filter(|it| it.lends()).collect();
+    assert!(lending.len() >= 15, "only {} functions lend", lending.len());
+    let mut calls = String::new();
+    for function in lending {
+        // As many places as it lends pieces.
+        let mut lent = Vec::new();
+        let arguments = function.parameters.iter().map(|(kind, name)| match name.as_str() {
+            "error_out" => "NULL".to_string(),
+            // The first piece of a list.
+            "index" => "0".to_string(),
+            name if is_lent(kind) => {
+                lent.push(name.trim_end_matches("_out").to_string());
+                format!("&data[{}]", lent.len() - 1)
+            }
+            name if lent.iter().any(|it| name == format!("{it}_len_out")) => {
+                format!("&len[{}]", lent.len() - 1)
+            }
+            name => good(kind, name),
+        });
+        let call = format!("{}({})", function.name, arguments.collect::<Vec<_>>().join(", "));
+        let (name, count) = (&function.name, lent.len());
+        match function.can_fail() {
+            true => {
+                let _ =
+                    writeln!(calls, "  if ({call} == MICROMINT_OK) is_lent(\"{name}\", {count});");
+            }
+            false => {
+                let _ = writeln!(calls, "  {call};\n  is_lent(\"{name}\", {count});");
+            }
+        }
+    }
+    format!("static void all(void) {{\n{calls}}}\n")
 }

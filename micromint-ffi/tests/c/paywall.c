@@ -4,6 +4,8 @@
 #include "check.h"
 #include "paid.h"
 #include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +13,7 @@
 typedef struct {
   int64_t now;
   int randoms, fails;
+  micromint_log_level level;
   char log[512];
 } machine;
 
@@ -24,8 +27,9 @@ static int32_t machine_random(void *userdata, uint8_t *bytes, size_t len) {
   return 0;
 }
 
-static void machine_log(void *userdata, const uint8_t *text, size_t len) {
+static void machine_log(void *userdata, micromint_log_level level, const uint8_t *text, size_t len) {
   machine *it = userdata;
+  it->level = level;
   snprintf(it->log, sizeof it->log, "%.*s", (int)len, (const char *)text);
 }
 
@@ -178,6 +182,12 @@ static void paid_once(const micromint_paywall *paywall, machine *it) {
   decision = decide(paywall, &request);
   CHECK(micromint_decision_serves(decision) && word_is(decision, "paid") && user_is(decision, "alice"));
   CHECK(micromint_decision_coins(decision) == 1 && micromint_decision_status(decision) == 0);
+  good(micromint_paywall_promise(paywall, decision, 200, &reversed, &error), error);
+  CHECK(!reversed);
+  good(micromint_paywall_promise(paywall, decision, 500, &reversed, &error), error);
+  CHECK(reversed);
+  good(micromint_paywall_finish(paywall, decision, 103, &reversed, &error), error);
+  CHECK(!reversed);
   good(micromint_paywall_finish(paywall, decision, 500, &reversed, &error), error);
   CHECK(reversed);
   CHECK(micromint_paywall_finish(paywall, decision, 70000, &reversed, &error) == MICROMINT_ERROR_ARGUMENT);
@@ -239,6 +249,93 @@ static void paid_in_a_body(const micromint_paywall *paywall) {
   micromint_decision_free(decision);
 }
 
+/* The size of a file counts only if it is known: a range is then decided. */
+static void ranges(const micromint_paywall *paywall) {
+  micromint_header headers[2];
+  micromint_request request = ask(PAID_TARGET, headers);
+  micromint_decision *decision;
+  headers[0] = field("MicroMint-Payment", PAID_HEADER);
+  headers[1] = field("Range", "bytes=100-199");
+  request.headers_len = 2;
+  request.is_file = 1;
+  decision = decide(paywall, &request);
+  CHECK(micromint_decision_serves(decision));
+  micromint_decision_free(decision);
+  request.has_size = 1;
+  request.size = 50;
+  decision = decide(paywall, &request);
+  CHECK(!micromint_decision_serves(decision) && micromint_decision_status(decision) == 416);
+  micromint_decision_free(decision);
+}
+
+/* The price of a page, whatever the request carries; nothing is recorded. */
+static void price_tag(const micromint_paywall *paywall) {
+  micromint_header payment = field("MicroMint-Payment", RACE_HEADER);
+  micromint_request request = ask(RACE_TARGET, &payment);
+  micromint_decision *decision = NULL;
+  good(micromint_paywall_price_tag(paywall, &request, &decision, &error), error);
+  CHECK(!micromint_decision_serves(decision) && micromint_decision_status(decision) == 402);
+  CHECK(word_is(decision, "unpaid"));
+  micromint_decision_free(decision);
+}
+
+static int metric(const micromint_paywall *paywall, const char *line) {
+  micromint_buffer *text = NULL;
+  char copy[32768];
+  size_t len;
+  good(micromint_paywall_metrics(paywall, &text, &error), error);
+  len = micromint_buffer_len(text);
+  CHECK(len < sizeof copy);
+  memcpy(copy, micromint_buffer_data(text), len);
+  copy[len] = 0;
+  micromint_buffer_free(text);
+  if (strstr(copy, line) == NULL) fprintf(stderr, "no %s in %s\n", line, copy);
+  return strstr(copy, line) != NULL;
+}
+
+/* What was decided so far is counted. */
+static void counters(const micromint_paywall *paywall) {
+  CHECK(metric(paywall, "\nmicromint_requests_total{outcome=\"paid\"} 1\n"));
+  CHECK(metric(paywall, "\nmicromint_requests_total{outcome=\"reversed\"} 1\n"));
+  CHECK(metric(paywall, "\nmicromint_requests_total{outcome=\"spent\"} 1\n"));
+  CHECK(metric(paywall, "\nmicromint_coins_reversed_total 1\n"));
+  CHECK(metric(paywall, "\nmicromint_vendors_without_period 0\n"));
+}
+
+static void set_file_size_limit(rlim_t size) {
+  struct rlimit limit;
+  CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+  limit.rlim_cur = size;
+  CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+}
+
+/* A till that cannot be written answers 503 and is opened again once it can, without a restart. */
+static void a_fault_heals(const micromint_paywall *paywall, machine *it) {
+  micromint_header payment = field("MicroMint-Payment", RACE_HEADER);
+  micromint_request request = ask(RACE_TARGET, &payment), unpaid = ask("/story", NULL);
+  micromint_decision *decision;
+  struct rlimit before;
+  bool reversed = false;
+  CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0 && signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+  set_file_size_limit(1);
+  decision = decide(paywall, &request);
+  CHECK(micromint_decision_status(decision) == 503 && word_is(decision, "unavailable"));
+  CHECK(it->level == MICROMINT_LOG_ERROR && it->log[0] != 0);
+  micromint_decision_free(decision);
+  /* Prices are answered meanwhile. */
+  decision = decide(paywall, &unpaid);
+  CHECK(micromint_decision_status(decision) == 402);
+  micromint_decision_free(decision);
+  set_file_size_limit(before.rlim_cur);
+  it->now += 2;
+  decision = decide(paywall, &request);
+  CHECK(micromint_decision_serves(decision) && micromint_decision_coins(decision) == 1);
+  /* For the threads that follow. */
+  good(micromint_paywall_finish(paywall, decision, 500, &reversed, &error), error);
+  CHECK(reversed);
+  micromint_decision_free(decision);
+}
+
 static void refused(const micromint_paywall *paywall, machine *it) {
   micromint_header payment = field("micromint-payment", PAID_HEADER);
   micromint_request request = ask("/elsewhere", &payment);
@@ -249,6 +346,7 @@ static void refused(const micromint_paywall *paywall, machine *it) {
   it->log[0] = 0;
   decision = decide(paywall, &request);
   CHECK(word_is(decision, "malformed") && strstr(it->log, "base64url") != NULL);
+  CHECK(it->level == MICROMINT_LOG_INFO);
   micromint_decision_free(decision);
 }
 
@@ -344,8 +442,8 @@ int main(int argc, char **argv) {
   snprintf(config, sizeof config, "%s/vendor.toml", argv[1]);
 
   it.fails = 1;
-  CHECK(micromint_paywall_prepare(TEXT(config), &host, &error) == MICROMINT_ERROR_FILE);
-  CHECK(says(error, MICROMINT_ERROR_FILE, "the callback `random` returned 5"));
+  CHECK(micromint_paywall_prepare(TEXT(config), &host, &error) == MICROMINT_ERROR_CALLBACK);
+  CHECK(says(error, MICROMINT_ERROR_CALLBACK, "the callback `random` returned 5"));
   it.fails = 0;
   good(micromint_paywall_prepare(TEXT(config), &host, &error), error);
   CHECK(it.randoms >= 32);
@@ -356,6 +454,10 @@ int main(int argc, char **argv) {
   paid_once(paywall, &it);
   paid_in_a_body(paywall);
   refused(paywall, &it);
+  counters(paywall);
+  ranges(paywall);
+  price_tag(paywall);
+  a_fault_heals(paywall, &it);
   race_for_a_coin(paywall);
   wrong_arguments(paywall);
   micromint_paywall_free(paywall);

@@ -30,9 +30,10 @@ static int64_t tell_time(void *userdata) {
   return now;
 }
 
-static void keep_line(void *userdata, const uint8_t *text, size_t len) {
+static void keep_line(void *userdata, micromint_log_level level, const uint8_t *text, size_t len) {
   size_t at = strlen(logged);
   (void)userdata;
+  (void)level;
   CHECK(at + len + 2 < sizeof logged);
   memcpy(logged + at, text, len);
   logged[at + len] = '\n';
@@ -96,7 +97,7 @@ static int read_step(step *it, piece *kept, size_t *kept_len) {
     else if (strcmp(name, "free-views") == 0) to->free_views = (uint32_t)strtoul(at.bytes, NULL, 10);
     else if (strcmp(name, "etag") == 0) to->is_file = 1, to->etag = bytes, to->etag_len = at.len;
     else if (strcmp(name, "modified") == 0) to->has_last_modified = 1, to->last_modified = strtoll(at.bytes, NULL, 10);
-    else if (strcmp(name, "size") == 0) to->size = strtoull(at.bytes, NULL, 10);
+    else if (strcmp(name, "size") == 0) to->has_size = 1, to->size = strtoull(at.bytes, NULL, 10);
     else if (strcmp(name, "content") == 0) it->content_status = (uint32_t)strtoul(at.bytes, NULL, 10);
     else if (strcmp(name, "body") == 0) it->has_body = 1, it->body = at;
     else if (strcmp(name, "header") == 0) it->headers[to->headers_len++] = field(at);

@@ -8,7 +8,6 @@
 //! in the order of the file.
 
 use std::collections::HashMap;
-use std::thread;
 
 use super::claim::{Buyer, Claim, Facts, digest_of};
 use super::ledger::Ledger;
@@ -19,6 +18,7 @@ use crate::coin::{CoinFault, CoinRules};
 use crate::coin_file::{CoinFile, CoinFileError, Status, Stored};
 use crate::identity::{UserId, UserVector, VendorId, VendorVector};
 use crate::protocol::{PaymentRecord, Verdict};
+use crate::threads::on_threads;
 
 /// How many inputs a thread hashes and looks up at a time. This bounds the memory for the largest
 /// batch, with few passes over the coin file.
@@ -113,19 +113,13 @@ impl<'a> Examiner<'a> {
         records: &[&[u8]],
         threads: usize,
     ) -> Result<Vec<ExaminedPayment>, CoinFileError> {
-        let mut parts =
-            records.chunks(records.len().div_ceil(threads.max(1)).max(PART_PAYMENTS_MIN));
-        let first = parts.next().unwrap_or(&[]);
-        thread::scope(|scope| {
-            let others: Vec<_> =
-                parts.map(|part| scope.spawn(|| self.clone().examine_part(part))).collect();
-            let mut examined = self.clone().examine_part(first)?;
-            for other in others {
-                examined
-                    .extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
-            }
-            Ok(examined)
-        })
+        let parts = records.chunks(records.len().div_ceil(threads.max(1)).max(PART_PAYMENTS_MIN));
+        let count = parts.len();
+        let mut examined = Vec::new();
+        for part in on_threads(parts, count, |part| self.clone().examine_part(part)) {
+            examined.extend(part?);
+        }
+        Ok(examined)
     }
 
     /// Examines some payments, in order.

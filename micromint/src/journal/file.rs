@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 #[cfg(feature = "vendor")]
 use super::SharedSync;
-use super::format::{self, HEADER_SIZE, LARGEST_RECORD, RECORD_HEADER_SIZE, record_at};
+use super::format::{self, HEADER_SIZE, Header, LARGEST_RECORD, RECORD_HEADER_SIZE, record_at};
 use super::{JournalError, Record, Replay};
 use crate::error::FileError;
 use crate::host::{Directory, Entropy, ExclusiveLock, File, Open};
@@ -91,8 +91,8 @@ impl Journal {
         entropy: &dyn Entropy,
         lock: &ExclusiveLock<'_>,
     ) -> Result<Journal, JournalError> {
-        let (file, path) = open_file(directory, name, Open::Create)?;
-        make_header(file.as_ref(), &path, directory, kind, entropy, lock)?;
+        let (file, path, header) = open_or_make(directory, name, kind, entropy)?;
+        make_header(file.as_ref(), &path, directory, header, lock)?;
         Journal::with_file(file, path, kind)
     }
 
@@ -407,20 +407,41 @@ pub(super) fn open_file(
     Ok((Arc::from(file), path))
 }
 
+/// Opens a file and creates it if it does not exist. Also returns the header for it, drawn before
+/// the file is created, so that a failing source of randomness leaves no empty file.
+pub(super) fn open_or_make<'a>(
+    directory: &dyn Directory,
+    name: &str,
+    kind: &'a str,
+    entropy: &'a dyn Entropy,
+) -> Result<(Arc<dyn File>, PathBuf, NewHeader<'a>), FileError> {
+    let draw = || format::new_header(kind, entropy);
+    let header: NewHeader<'a> = match directory.stamp(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let drawn = draw().map_err(FileError::on("write", directory.path().join(name)))?;
+            Box::new(move || Ok(drawn))
+        }
+        _ => Box::new(draw),
+    };
+    let (file, path) = open_file(directory, name, Open::Create)?;
+    Ok((file, path, header))
+}
+
+/// Returns the header of a new journal, with a random seed.
+pub(super) type NewHeader<'a> = Box<dyn FnOnce() -> io::Result<Header> + 'a>;
+
 /// Writes the header of a new journal, and makes the file's name durable before its first record.
 pub(super) fn make_header(
     file: &dyn File,
     path: &Path,
     directory: &dyn Directory,
-    kind: &str,
-    entropy: &dyn Entropy,
+    header: NewHeader<'_>,
     _: &ExclusiveLock<'_>,
 ) -> Result<(), FileError> {
     let size = file.size().map_err(FileError::on("read the size of", path))?;
     if size < HEADER_SIZE {
         // New, or cut off by a crash: it cannot contain an acknowledged record.
-        let header = format::new_header(kind, entropy);
-        let written = header.and_then(|header| file.write_at(&header, 0));
+        let written = header().and_then(|header| file.write_at(&header, 0));
         written.map_err(FileError::on("write", path))?;
     }
     if size <= HEADER_SIZE {

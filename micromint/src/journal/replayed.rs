@@ -10,7 +10,7 @@ use super::file::{self, CaughtUp, Journal};
 use super::format::RECORD_HEADER_SIZE;
 use super::{JournalError, Record, Replay};
 use crate::error::FileError;
-use crate::host::{Directory, Entropy, ExclusiveLock, File, Lock, LockGuard, Open};
+use crate::host::{Directory, Entropy, ExclusiveLock, File, Lock, LockGuard};
 
 /// A journal with its own lock, and its state.
 ///
@@ -68,11 +68,11 @@ impl<S: Replay> Replayed<S> {
         entropy: &dyn Entropy,
         state: S,
     ) -> Result<Replayed<S>, S::Error> {
-        let (file, path) =
-            file::open_file(directory, name, Open::Create).map_err(JournalError::from)?;
+        let (file, path, header) =
+            file::open_or_make(directory, name, kind, entropy).map_err(JournalError::from)?;
         let held = Arc::clone(&file);
         let lock = lock(held.as_ref(), &path)?;
-        file::make_header(file.as_ref(), &path, directory, kind, entropy, &lock)
+        file::make_header(file.as_ref(), &path, directory, header, &lock)
             .map_err(JournalError::from)?;
         Replayed::replay_all(Journal::with_file(file, path, kind)?, state)
     }

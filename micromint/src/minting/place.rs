@@ -6,13 +6,12 @@
 //! stretch again after a crash in its middle changes nothing: a ball of the stretch that is already
 //! there is the earliest for its bin, because a stretch is placed only when all of it was tossed.
 
-use std::thread;
-
 use super::hit::Hit;
 use crate::coin_file::{
     BALL_COUNT, BIN_SIZE, CoinFile, CoinFileError, SUPERBIN_HEADER_SIZE, Status, Stored,
     superbin_size,
 };
+use crate::threads::on_threads;
 
 /// Superbins with fewer bytes than this between them are read and written together.
 const GAP_MAX: u64 = 16 * 1024;
@@ -22,13 +21,8 @@ const RUN_SIZE_MAX: u64 = 1024 * 1024;
 /// Places a stretch: all of `parts`, each in order of place, in parallel. Not durable before
 /// `coin_file.sync()`.
 pub(super) fn place(coin_file: &CoinFile, parts: &[Vec<Hit>]) -> Result<(), CoinFileError> {
-    thread::scope(|scope| {
-        let placing: Vec<_> =
-            parts.iter().map(|hits| scope.spawn(move || place_sorted(coin_file, hits))).collect();
-        placing.into_iter().try_for_each(|part| {
-            part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-    })
+    let placed = on_threads(parts.iter(), parts.len(), |hits| place_sorted(coin_file, hits));
+    placed.into_iter().collect()
 }
 
 /// Places hits that are in order of place, in runs of neighbouring superbins.

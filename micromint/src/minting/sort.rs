@@ -7,11 +7,11 @@
 //! tossed first.
 
 use std::ops::Range;
-use std::thread;
 
 use super::hit::Hit;
 use super::toss::TossedHits;
 use crate::params::Params;
+use crate::threads::on_threads;
 
 /// A thread's places are divided into at most 2^this many buckets. With more, the processor's
 /// address translation cache would be too small for writing to all of them in turn.
@@ -26,10 +26,9 @@ const BUCKET_HITS_MIN: usize = 256;
 /// the elements is reused.
 pub(super) fn sort(params: &Params, stretch: &TossedHits, parts: &mut [Vec<Hit>]) {
     let each = params.superbin_count().div_ceil(parts.len() as u64) << params.subbin_bits();
-    thread::scope(|scope| {
-        for (part, hits) in (0..).zip(parts) {
-            scope.spawn(move || sort_part(stretch, part * each..(part + 1) * each, hits));
-        }
+    let threads = parts.len();
+    on_threads((0..).zip(parts), threads, |(part, hits): (u64, _)| {
+        sort_part(stretch, part * each..(part + 1) * each, hits);
     });
 }
 

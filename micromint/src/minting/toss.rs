@@ -9,7 +9,6 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use super::filled::Filled;
@@ -18,6 +17,7 @@ use super::permutation::{InputKey, Permutation};
 use crate::hash::HashFunction;
 use crate::hash::bulk::{self, BulkSearch, Filter, Found, WalkBits};
 use crate::params::Params;
+use crate::threads::on_threads;
 
 /// The most tosses that a thread takes at once.
 const UNIT_TOSSES_MAX: u64 = 1 << 18;
@@ -274,7 +274,7 @@ pub(super) fn toss_stretch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<
     let is_over = AtomicBool::new(false);
     let none = |end| TossedHits { end, chunks: Vec::new(), units: Vec::new() };
     let stretch = Mutex::new(none(start));
-    let work = || {
+    let work = |_| {
         let (mut own, mut searcher, mut found) = (none(start), tosser.searcher(), Vec::new());
         while !is_over.load(Ordering::Relaxed) {
             let first = next.fetch_add(unit, Ordering::Relaxed);
@@ -297,12 +297,7 @@ pub(super) fn toss_stretch(tosser: &Tosser, groups: Range<u64>, limits: &Limits<
         }
         stretch.lock().unwrap_or_else(PoisonError::into_inner).add(own);
     };
-    thread::scope(|scope| {
-        for _ in 1..limits.threads {
-            scope.spawn(work);
-        }
-        work();
-    });
+    on_threads(0..limits.threads.max(1), limits.threads, work);
     let mut stretch = stretch.into_inner().unwrap_or_else(PoisonError::into_inner);
     stretch.units.sort_unstable_by_key(|unit| unit.first);
     stretch

@@ -8,8 +8,6 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use super::error::MintError;
 use super::job::{MintJob, MintStage};
@@ -23,6 +21,7 @@ use crate::error::FileError;
 use crate::hash::HashFunction;
 use crate::host::{Lock, LockGuard};
 use crate::params::Params;
+use crate::threads::on_threads;
 
 /// The most faults that a report lists.
 pub(super) const FAULTS_MAX: usize = 20;
@@ -84,23 +83,11 @@ impl MintJob<'_> {
         let total = self.params.superbin_count();
         let threads = (self.threads as u64).clamp(1, total);
         let done = AtomicU64::new(0);
-        let parts = Mutex::new(Vec::new());
-        let work = |thread: u64| {
-            let part =
-                self.verify_part(thread * total / threads..(thread + 1) * total / threads, &done);
-            parts.lock().unwrap_or_else(PoisonError::into_inner).push((thread, part));
-        };
-        let work = &work;
-        thread::scope(|scope| {
-            for thread in 1..threads {
-                scope.spawn(move || work(thread));
-            }
-            work(0);
+        let parts = on_threads(0..threads, threads as usize, |part| {
+            self.verify_part(part * total / threads..(part + 1) * total / threads, &done)
         });
-        let mut parts = parts.into_inner().unwrap_or_else(PoisonError::into_inner);
-        parts.sort_unstable_by_key(|(thread, _)| *thread);
         let mut whole = Part::default();
-        for (_, part) in parts {
+        for part in parts {
             whole.append(part?);
         }
         if self.is_stopped() {

@@ -30,6 +30,9 @@ const AGAIN_SECONDS: i64 = 60;
 
 /// The relevant files of the folder, by name, with their stamps.
 type Files = BTreeMap<String, Stamp>;
+/// The lists of periods. A plain value without a lock, so that a process can use what was read
+/// before it was forked.
+pub(super) type KnownLists = BTreeMap<Period, Arc<Lists>>;
 
 /// The accepted periods.
 pub(super) struct Accepted {
@@ -48,7 +51,7 @@ pub(super) struct Accepted {
 #[derive(Default)]
 struct Read {
     files: Files,
-    lists: BTreeMap<Period, Arc<Lists>>,
+    lists: KnownLists,
     /// The lists in use whose files have disappeared, as they were reported.
     missing: Vec<String>,
     failed: Option<Failed>,
@@ -92,7 +95,7 @@ impl Accepted {
     /// Those of [`Accepted::open`].
     pub(super) fn open_on_disk(
         config: &VendorConfig,
-        before: Option<&Accepted>,
+        before: KnownLists,
         now: UnixTime,
     ) -> Result<Accepted, ConfigError> {
         Accepted::open(config, Box::new(DiskDirectory::new(config.periods())), before, now)
@@ -106,15 +109,13 @@ impl Accepted {
     pub(super) fn open(
         config: &VendorConfig,
         folder: Box<dyn Directory>,
-        before: Option<&Accepted>,
+        before: KnownLists,
         now: UnixTime,
     ) -> Result<Accepted, ConfigError> {
         let (vendor, requires_owners) = (config.vendor(), config.requires_owners());
         let files = files(folder.as_ref())?;
-        let inherited = before
-            .map(|before| before.read.lock().unwrap_or_else(PoisonError::into_inner).lists.clone());
         // No file counts as unchanged, since this process may not be allowed to read it.
-        let before = Read { lists: inherited.unwrap_or_default(), ..Read::default() };
+        let before = Read { lists: before, ..Read::default() };
         let lists = ListFolder { directory: folder.as_ref(), vendor, requires_owners };
         let (checker, lists) = load(lists, &files, &before)?;
         // The start of the server has reported this.
@@ -128,6 +129,11 @@ impl Accepted {
             warned: Mutex::new(warned),
             read: Mutex::new(Read { files, lists, ..Read::default() }),
         })
+    }
+
+    /// The lists in use.
+    pub(super) fn lists(&self) -> KnownLists {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).lists.clone()
     }
 
     /// The current checker.
@@ -269,7 +275,7 @@ fn load(
     folder: ListFolder<'_>,
     files: &Files,
     before: &Read,
-) -> Result<(Checker, BTreeMap<Period, Arc<Lists>>), ConfigError> {
+) -> Result<(Checker, KnownLists), ConfigError> {
     let periods = load_periods(folder.directory)?;
     let mut checker = Checker::new(folder.vendor.clone(), &periods);
     let mut all = BTreeMap::new();
@@ -317,7 +323,7 @@ mod tests {
     }
 
     fn open(folder: &SimulatedDirectory) -> Accepted {
-        Accepted::open(&config(false), Box::new(folder.clone()), None, NOW).unwrap()
+        Accepted::open(&config(false), Box::new(folder.clone()), KnownLists::new(), NOW).unwrap()
     }
 
     fn owners_file(period: &str, count: usize) -> Vec<u8> {
@@ -404,7 +410,7 @@ mod tests {
         std::fs::write(path("2026-12.params"), test_params().to_toml()).unwrap();
         std::fs::write(path("2026-12.revoked"), "mallory\n").unwrap();
         let folder = Box::new(DiskDirectory::new(disk.path()));
-        let accepted = Accepted::open(&config(false), folder, None, NOW).unwrap();
+        let accepted = Accepted::open(&config(false), folder, KnownLists::new(), NOW).unwrap();
         let lists = || Arc::clone(accepted.read.lock().unwrap().lists.values().next().unwrap());
         let mut now = NOW;
         let mut is_read_again = || {
@@ -440,7 +446,8 @@ mod tests {
         let end = test_params().raw().expiration;
         let before = end.plus_seconds(-1800);
         let accepted =
-            Accepted::open(&config(false), Box::new(folder.clone()), None, before).unwrap();
+            Accepted::open(&config(false), Box::new(folder.clone()), KnownLists::new(), before)
+                .unwrap();
         let refresh = |seconds: i64| accepted.refresh(end.plus_seconds(seconds));
         assert_eq!(refresh(-1), None, "the start of the server warned");
         assert!(refresh(4).unwrap().contains("ended at"));
@@ -521,10 +528,9 @@ mod tests {
             folder.put("2026-12.revoked", b"mallory\n");
             folder.put("2026-12.owners", &owners_file("2026-12", 3));
             let config = config(requires_owners);
-            let open = |before: Option<&Accepted>| {
-                Accepted::open(&config, Box::new(folder.clone()), before, NOW)
-            };
-            let accepted = open(None).unwrap();
+            let open =
+                |before: KnownLists| Accepted::open(&config, Box::new(folder.clone()), before, NOW);
+            let accepted = open(KnownLists::new()).unwrap();
             let mut now = NOW;
             let mut refresh = || {
                 now = now.plus_seconds(LOOK_SECONDS);
@@ -549,7 +555,7 @@ mod tests {
             assert!(accepted.current().without_owners(test_params().raw().start).is_empty());
 
             // A process that the server forks later inherits the lists, and says so itself.
-            let child = open(Some(&accepted)).unwrap();
+            let child = open(accepted.lists()).unwrap();
             assert_eq!(refusals(&child), [true, true]);
             let told = child.refresh(NOW.plus_seconds(LOOK_SECONDS)).unwrap();
             assert!(told.contains("2026-12.owners") && told.contains("2026-12.revoked"), "{told}");
@@ -565,7 +571,7 @@ mod tests {
             assert!(refresh().unwrap().contains("2026-12.owners"));
 
             // After a restart there is no list.
-            match open(None) {
+            match open(KnownLists::new()) {
                 Ok(restarted) => {
                     assert_eq!(refusals(&restarted), [false, false]);
                     let without = restarted.current().without_owners(test_params().raw().start);

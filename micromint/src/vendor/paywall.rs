@@ -28,7 +28,7 @@ use self::files::{make_till_folder, secret_place, warnings};
 use self::judge::served;
 use self::quotes::{Quoted, Quotes};
 use self::sync_wanted::SyncWanted;
-use super::accepted::Accepted;
+use super::accepted::{Accepted, KnownLists};
 use super::answer;
 use super::blocked::{BLOCKED_FILE, BlockedUsers};
 use super::carrier::{self, Carrier, InHeader};
@@ -196,7 +196,7 @@ impl Paywall {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Paywall, PaywallError> {
-        let accepted = Accepted::open_on_disk(&config, None, clock.now())?;
+        let accepted = Accepted::open_on_disk(&config, KnownLists::new(), clock.now())?;
         let prices = open_prices(&config, clock.now())?;
         Paywall::open_with(config, Arc::new(accepted), prices, clock, entropy)
     }
@@ -230,7 +230,7 @@ impl Paywall {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Paywall, PaywallError> {
-        let accepted = Arc::new(Accepted::open(&config, periods, None, clock.now())?);
+        let accepted = Arc::new(Accepted::open(&config, periods, KnownLists::new(), clock.now())?);
         Paywall::with_accepted(config, accepted, receipt_key, till, clock, entropy)
     }
 
@@ -316,15 +316,7 @@ impl Paywall {
         request: &Request<'_>,
         with: impl FnOnce(&Request<'_>) -> R,
     ) -> R {
-        let Some(listed) = self.list_price(request, true) else { return with(request) };
-        let receipt_path = listed.receipt_path.as_deref().map(str::as_bytes);
-        let place = Place {
-            receipt_path: receipt_path.or(request.place.receipt_path),
-            charges_redirects: listed.charges_redirects.unwrap_or(request.place.charges_redirects),
-            preview: listed.preview.as_ref().or(request.place.preview),
-            ..request.place
-        };
-        with(&Request { price: request.price.max(listed.coins), place, ..*request })
+        at_list_price(self.list_price(request, true), request, with)
     }
 
     /// The accepted periods and the broker's lists.
@@ -655,6 +647,23 @@ impl Paywall {
             }
         }
     }
+}
+
+/// Calls `with` with the request at the higher of its own price and that of the price list.
+pub(super) fn at_list_price<R>(
+    listed: Option<ListPrice>,
+    request: &Request<'_>,
+    with: impl FnOnce(&Request<'_>) -> R,
+) -> R {
+    let Some(listed) = listed else { return with(request) };
+    let receipt_path = listed.receipt_path.as_deref().map(str::as_bytes);
+    let place = Place {
+        receipt_path: receipt_path.or(request.place.receipt_path),
+        charges_redirects: listed.charges_redirects.unwrap_or(request.place.charges_redirects),
+        preview: listed.preview.as_ref().or(request.place.preview),
+        ..request.place
+    };
+    with(&Request { price: request.price.max(listed.coins), place, ..*request })
 }
 
 fn decided(answer: Answer) -> Route<'static> {

@@ -11,15 +11,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::accepted::Accepted;
+use super::accepted::{Accepted, KnownLists};
 use super::answer::unavailable;
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
 use super::decision::Decision;
 use super::manifest::is_manifest;
 use super::metrics::Gauges;
-use super::paywall::{Paywall, PaywallError, Prepared, open_prices};
-use super::prices::{ListPrice, Prices, is_published};
+use super::paywall::{Paywall, PaywallError, Prepared, at_list_price, open_prices};
+use super::prices::{ListPrice, PriceList, Prices, is_published};
 use super::request::Request;
 use crate::error::FileError;
 use crate::host::{Clock, Entropy};
@@ -60,9 +60,11 @@ pub struct Vendor {
     path: PathBuf,
     position: String,
     config: VendorConfig,
-    /// As it was when the configuration was read. The processes that are forked later begin with
-    /// it: a list that disappears from disk meanwhile is not forgotten.
-    accepted: Accepted,
+    /// The broker's lists as they were when the configuration was read. The processes that are
+    /// forked later begin with them: a list that disappears from disk meanwhile is not forgotten.
+    lists: KnownLists,
+    /// The price list at that time, likewise.
+    listed: Option<PriceList>,
     /// The price list, which every paywall of this vendor uses.
     prices: Option<Arc<Prices>>,
     clock: Arc<dyn Clock>,
@@ -90,14 +92,16 @@ impl Vendor {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Vendor, ConfigError> {
         let config = VendorConfig::load(&path)?;
-        let accepted = Accepted::open_on_disk(&config, None, clock.now())?;
+        let lists = Accepted::open_on_disk(&config, KnownLists::new(), clock.now())?.lists();
         let prices = open_prices(&config, clock.now())?;
+        let listed = prices.as_ref().map(|prices| prices.current().unpublished());
         let (paywall, has_failed, failed_at) = Default::default();
         Ok(Vendor {
             path,
             position,
             config,
-            accepted,
+            lists,
+            listed,
             prices,
             clock,
             entropy,
@@ -105,6 +109,31 @@ impl Vendor {
             has_failed,
             failed_at,
         })
+    }
+
+    /// The same vendor for a process that was forked after this one was opened: nothing is open, and
+    /// it continues with the configuration, the broker's lists and the prices that were read first.
+    /// Reads nothing, and takes no lock: a thread of the parent may have held it.
+    #[must_use]
+    pub fn forked(&self) -> Vendor {
+        let prices = self.config.prices().zip(self.listed.as_ref()).map(|(path, list)| {
+            let list = Arc::new(list.unpublished());
+            Arc::new(Prices::inherited(path, self.config.origins(), list))
+        });
+        let (paywall, has_failed, failed_at) = Default::default();
+        Vendor {
+            path: self.path.clone(),
+            position: self.position.clone(),
+            config: self.config.clone(),
+            lists: self.lists.clone(),
+            listed: self.listed.as_ref().map(PriceList::unpublished),
+            prices,
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            paywall,
+            has_failed,
+            failed_at,
+        }
     }
 
     /// The configuration file.
@@ -156,6 +185,15 @@ impl Vendor {
         self.prices.as_ref()?.current().find(request, has_exemptions)
     }
 
+    /// Calls `with` with the request at the price that it owes; see [`Paywall::with_list_price`].
+    pub fn with_list_price<R>(
+        &self,
+        request: &Request<'_>,
+        with: impl FnOnce(&Request<'_>) -> R,
+    ) -> R {
+        at_list_price(self.list_price(request, true), request, with)
+    }
+
     /// What the price list says about a part of another page's response, by the path that the server
     /// includes, decoded.
     pub fn list_price_of_part(&self, path: &[u8], request: &Request<'_>) -> Option<ListPrice> {
@@ -184,7 +222,7 @@ impl Vendor {
     fn open_paywall(&self, now: UnixTime) -> Result<Paywall, PaywallError> {
         let accepted = match self.to_ask() {
             Some(paywall) => Arc::clone(paywall.accepted()),
-            None => Arc::new(Accepted::open_on_disk(&self.config, Some(&self.accepted), now)?),
+            None => Arc::new(Accepted::open_on_disk(&self.config, self.lists.clone(), now)?),
         };
         let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
         let prices = self.prices.clone();
@@ -522,6 +560,32 @@ mod tests {
         assert_eq!(site.pay("1"), RequestOutcome::Paid);
         assert!(site.vendor.to_record().is_some());
         assert_eq!(site.pay("0"), RequestOutcome::Retry, "what was recorded before is known");
+    }
+
+    /// It needs neither the configuration file nor the lists that were read before the fork.
+    #[test]
+    fn a_forked_process_opens_a_till_of_its_own() {
+        let mut site = site();
+        let prices = "[[price]]\npath = \"/listed\"\ncoins = 3\n";
+        std::fs::write(site.folder.path().join("prices.toml"), prices).unwrap();
+        let path = site.folder.path().join("vendor.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{text}\nprices = \"prices.toml\"\n")).unwrap();
+        let (clock, entropy) = (Arc::new(site.clock.clone()), Arc::new(SystemEntropy));
+        site.vendor = Vendor::read(path.clone(), "here".to_string(), clock, entropy).unwrap();
+        assert_eq!(site.pay("1"), RequestOutcome::Paid);
+
+        std::fs::remove_file(path).unwrap();
+        std::fs::remove_file(site.folder.path().join("prices.toml")).unwrap();
+        let child = site.vendor.forked();
+        let parent = std::mem::replace(&mut site.vendor, child);
+        assert!(site.vendor.to_ask().is_none());
+        let listed = Request { target: b"/listed", ..Request::default() };
+        assert_eq!(site.vendor.list_price(&listed, true).map(|it| it.coins), Some(3));
+        assert_eq!(site.pay("1"), RequestOutcome::Retry);
+        assert_eq!(site.pay("2"), RequestOutcome::Paid);
+        site.vendor = parent;
+        assert_eq!(site.pay("2"), RequestOutcome::Retry);
     }
 
     #[test]

@@ -33,7 +33,7 @@ class Host(ctypes.Structure):
 
     NOW = ctypes.CFUNCTYPE(c_int64, c_void_p)
     RANDOM = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_size_t)
-    LOG = ctypes.CFUNCTYPE(None, c_void_p, c_void_p, c_size_t)
+    LOG = ctypes.CFUNCTYPE(None, c_void_p, ctypes.c_int, c_void_p, c_size_t)
     _fields_ = [("userdata", c_void_p), ("now", NOW), ("random", RANDOM), ("log", LOG), ("reserved", c_void_p)]
 
 
@@ -54,7 +54,7 @@ class Request(ctypes.Structure):
         ("charges_redirects", c_uint32),
         ("receipt_path", c_char_p), ("receipt_path_len", c_size_t), ("client", c_char_p), ("client_len", c_size_t),
         ("is_file", c_uint32), ("has_last_modified", c_uint32), ("last_modified", c_int64),
-        ("etag", c_char_p), ("etag_len", c_size_t), ("size", c_uint64), ("reserved", c_void_p),
+        ("etag", c_char_p), ("etag_len", c_size_t), ("has_size", c_uint32), ("size", c_uint64), ("reserved", c_void_p),
     ]
 
 
@@ -210,7 +210,7 @@ def host_with(clock: Optional[Callable[[], float]], log: Optional[Callable[[str]
         host.now = Host.NOW(lambda _: int(tell()))
     if log is not None:
         write = log
-        host.log = Host.LOG(lambda _, text, length: write(ctypes.string_at(text, length).decode()))
+        host.log = Host.LOG(lambda _, level, text, length: write(ctypes.string_at(text, length).decode()))
     return host
 
 

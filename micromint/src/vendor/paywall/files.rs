@@ -10,7 +10,7 @@ use crate::error::FileError;
 use crate::host::DiskDirectory;
 use crate::period::Period;
 use crate::time::UnixTime;
-use crate::vendor::accepted::Accepted;
+use crate::vendor::accepted::{Accepted, KnownLists};
 use crate::vendor::config::VendorConfig;
 use crate::vendor::config_error::ConfigError;
 use crate::vendor::lists::file_name;
@@ -20,7 +20,7 @@ use crate::vendor::prices::Prices;
 /// period is valid or will be soon, and one for each period that has not ended and has no owners
 /// file.
 pub(super) fn warnings(config: &VendorConfig, now: UnixTime) -> Result<Vec<String>, ConfigError> {
-    let accepted = Accepted::open_on_disk(config, None, now)?;
+    let accepted = Accepted::open_on_disk(config, KnownLists::new(), now)?;
     let checker = accepted.current();
     let mut warnings: Vec<String> = checker.period_warning(now).into_iter().collect();
     let periods = checker.without_owners(now);

@@ -55,7 +55,7 @@ struct Failed {
 impl Prices {
     /// This list, which never changes.
     pub(in crate::vendor) fn fixed(list: PriceList) -> Prices {
-        Prices::with(list, None, UnixTime(0), None)
+        Prices::with(Arc::new(list), None, UnixTime(0), None)
     }
 
     /// The list at `path` of a vendor whose pages are at `roots`.
@@ -82,17 +82,32 @@ impl Prices {
         let stamp = directory.stamp(&name).ok();
         let list = PriceList::load_in(directory.as_ref(), &name, roots)?;
         let file = ListFile { directory, name, roots: roots.to_vec() };
-        Ok(Prices::with(list, Some(file), now, stamp))
+        Ok(Prices::with(Arc::new(list), Some(file), now, stamp))
+    }
+
+    /// The list at `path` for a process that was forked after `list` was read from there. Reads
+    /// nothing: the first examination is due at once.
+    pub(in crate::vendor) fn inherited(
+        path: &Path,
+        roots: &[PublicRoot],
+        list: Arc<PriceList>,
+    ) -> Prices {
+        let file = DiskDirectory::of_file(path).ok().map(|(directory, name)| ListFile {
+            directory: Box::new(directory),
+            name,
+            roots: roots.to_vec(),
+        });
+        Prices::with(list, file, UnixTime(0), None)
     }
 
     fn with(
-        list: PriceList,
+        list: Arc<PriceList>,
         file: Option<ListFile>,
         now: UnixTime,
         stamp: Option<Stamp>,
     ) -> Prices {
         Prices {
-            current: RwLock::new(Arc::new(list)),
+            current: RwLock::new(list),
             file,
             looked_at: AtomicI64::new(now.0),
             delayed_at: AtomicI64::new(now.0),

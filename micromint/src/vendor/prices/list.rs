@@ -60,7 +60,7 @@ pub struct PriceList {
 
 /// All paths whose parts are of the same kinds. Of these at most one matches a path, apart from the
 /// slash at its end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Shape {
     kinds: Vec<Kind>,
     /// The number of texts, if nothing stands before or between them.
@@ -71,7 +71,7 @@ struct Shape {
 }
 
 /// The entries of one path.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Node {
     /// The most specific conditions first; of equally specific ones the highest price.
     ranked: Vec<usize>,
@@ -81,7 +81,7 @@ struct Node {
     by_name: FxHashMap<Box<[u8]>, ByValue>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct ByValue {
     any: Vec<usize>,
     values: FxHashMap<Box<[u8]>, Vec<usize>>,
@@ -120,6 +120,17 @@ impl PriceList {
         let has_hosts = entries.iter().any(|entry| !entry.conditions.hosts.is_empty());
         let published = roots.iter().map(|_| OnceLock::new()).collect();
         Ok(PriceList { roots: roots.to_vec(), entries, shapes, has_hosts, published })
+    }
+
+    /// The same list as when it was read: nothing was published yet, so no other thread is doing so.
+    pub(in crate::vendor) fn unpublished(&self) -> PriceList {
+        PriceList {
+            roots: self.roots.clone(),
+            entries: self.entries.clone(),
+            shapes: self.shapes.clone(),
+            has_hosts: self.has_hosts,
+            published: self.roots.iter().map(|_| OnceLock::new()).collect(),
+        }
     }
 
     /// What the list says about the page that a request is for, by the path that the client sent.
