@@ -61,6 +61,9 @@ static void make_handles(const char *folder) {
 }
 
 static void free_handles(void) {
+  /* Not every program uses all. */
+  (void)h_micromint_key, (void)h_micromint_owner_token, (void)h_micromint_request, (void)h_micromint_host;
+  (void)h_micromint_header, (void)h_micromint_new_period, (void)h_micromint_policy;
   micromint_params_free(h_micromint_params);
   micromint_checker_free(h_micromint_checker);
   micromint_buffer_free(h_micromint_buffer);

@@ -186,8 +186,8 @@ int main(int argc, char **argv) {
   CHECK(money.units == 1000000 && strcmp(money.currency, "USD") == 0);
   good(micromint_mint_inspect(mint, &state, &error), error);
   CHECK(state.phase == MICROMINT_MINT_NOT_BEGUN && state.done == 0 && state.total == 0);
-  CHECK(micromint_mint_run(mint, 5000, 0, NULL, NULL, &balls, &error) == MICROMINT_ERROR_FILE);
-  CHECK(says(error, MICROMINT_ERROR_FILE, "threads: expected at least 1 and at most 1024, found 5000"));
+  CHECK(micromint_mint_run(mint, 5000, 0, NULL, NULL, &balls, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "threads: expected at least 1 and at most 1024, found 5000"));
 
   CHECK(micromint_mint_run(mint, 1, 0, watch, &stopper, &balls, &error) == MICROMINT_ERROR_STOPPED);
   CHECK(says(error, MICROMINT_ERROR_STOPPED, "run it again to continue"));

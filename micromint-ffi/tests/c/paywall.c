@@ -252,19 +252,23 @@ static void paid_in_a_body(const micromint_paywall *paywall) {
 /* The size of a file counts only if it is known: a range is then decided. */
 static void ranges(const micromint_paywall *paywall) {
   micromint_header headers[2];
-  micromint_request request = ask(PAID_TARGET, headers);
+  micromint_request request = ask(RACE_TARGET, headers);
   micromint_decision *decision;
-  headers[0] = field("MicroMint-Payment", PAID_HEADER);
+  bool reversed = false;
+  headers[0] = field("MicroMint-Payment", RACE_HEADER);
   headers[1] = field("Range", "bytes=100-199");
   request.headers_len = 2;
   request.is_file = 1;
-  decision = decide(paywall, &request);
-  CHECK(micromint_decision_serves(decision));
-  micromint_decision_free(decision);
   request.has_size = 1;
   request.size = 50;
   decision = decide(paywall, &request);
   CHECK(!micromint_decision_serves(decision) && micromint_decision_status(decision) == 416);
+  micromint_decision_free(decision);
+  request.has_size = 0;
+  decision = decide(paywall, &request);
+  CHECK(micromint_decision_serves(decision) && micromint_decision_coins(decision) == 1);
+  good(micromint_paywall_finish(paywall, decision, 500, &reversed, &error), error);
+  CHECK(reversed);
   micromint_decision_free(decision);
 }
 
