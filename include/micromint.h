@@ -2313,8 +2313,8 @@ micromint_status micromint_wallet_receive(micromint_wallet *wallet,
  * coins_out:            the new coins; 0 unless the sets are new.
  * reason_out:           with MICROMINT_RECEIVED_REFUSED a buffer with the reason; else NULL.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT if the URL is invalid, MICROMINT_ERROR_MESSAGE if the message is
- * not a Funds-Withdrawn; MICROMINT_ERROR_FILE: receive it again.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the URL is invalid, MICROMINT_ERROR_MESSAGE if the message
+ * is not a Funds-Withdrawn; MICROMINT_ERROR_FILE: receive it again.
  */
 micromint_status micromint_wallet_receive_from(micromint_wallet *wallet,
                                                const uint8_t *page,

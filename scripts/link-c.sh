@@ -32,8 +32,9 @@ mv -f "$folder/$shared.new" "$folder/$shared"
 ln -sf "$shared" "$folder/libmicromint.so.$number"
 ln -sf "libmicromint.so.$number" "$folder/libmicromint.so"
 
-# One object, whose own references are resolved before their names are hidden.
-"$cc" -r -nostdlib -o "$folder/libmicromint.o" \
+# One object, whose own references are resolved before their names are hidden. Without section groups:
+# of two libraries with the same group the linker would keep one, whose names are hidden here.
+"$cc" -r -nostdlib -Wl,--force-group-allocation -o "$folder/libmicromint.o" \
     -Wl,--whole-archive "$folder/libmicromint.a" -Wl,--no-whole-archive
 # Joined pieces of bitcode are none: `ar` would stumble over them.
 "$objcopy" --wildcard --keep-global-symbol='micromint_*' \

@@ -143,11 +143,15 @@ static void scheme(void) {
   const uint8_t *name;
   for (i = 0; i < sizeof SCHEME / sizeof *SCHEME; i++) {
     const scheme_vector *row = &SCHEME[i];
-    const scheme_vector *other = &SCHEME[(i + 2) % (sizeof SCHEME / sizeof *SCHEME)];
+    const scheme_vector *other = row;
     micromint_challenge *challenge = NULL;
     micromint_message *request = NULL;
     micromint_buffer *value = NULL;
     bytes header = row->www_authenticate, payment = row->payment;
+    /* The next vector with another payment. */
+    for (j = i + 1; same(payment, other->payment.data, other->payment.len); j++) {
+      other = &SCHEME[j % (sizeof SCHEME / sizeof *SCHEME)];
+    }
     good(micromint_challenge_parse(header.data, header.len, &challenge, &error), error);
     CHECK(!micromint_challenge_has_ended(challenge, 1796904899) && micromint_challenge_has_ended(challenge, 1796904900));
     good(micromint_challenge_request(challenge, &request, &error), error);
