@@ -31,7 +31,7 @@ nginx_module="$build $bindgen"
 [ -n "${NGINX_SOURCE_DIR:-}" ] || nginx_module="$nginx_module nginx-dev"
 apache_module="$build $bindgen"
 [ -n "${APACHE_INCLUDE_DIR:-}" ] || apache_module="$apache_module apache2-dev"
-core="$build binutils g++"
+core="$build binutils g++ curl"
 lint="$nginx_module $apache_module git python3"
 c="$core valgrind pkg-config curl python3 python3-venv python3-setuptools python3-wheel
     php-cli golang-go man-db zsh fish"
