@@ -381,7 +381,7 @@ typedef struct micromint_params micromint_params;
 
 /**
  * The paywall of a vendor's pages. Free it with `micromint_paywall_free()`. Any number of threads
- * may use it at the same time. After a `fork()` the child opens its till anew with the first
+ * may use it at the same time. After a `fork()` the child opens its till again with the first
  * request that needs it; the configuration stays as it was read. A till that could not be written
  * is opened again after a second.
  */

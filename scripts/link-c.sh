@@ -36,7 +36,7 @@ ln -sf "libmicromint.so.$number" "$folder/libmicromint.so"
 # of two libraries with the same group the linker would keep one, whose names are hidden here.
 "$cc" -r -nostdlib -Wl,--force-group-allocation -o "$folder/libmicromint.o" \
     -Wl,--whole-archive "$folder/libmicromint.a" -Wl,--no-whole-archive
-# Joined pieces of bitcode are none: `ar` would stumble over them.
+# Joined pieces of bitcode are not bitcode, and `ar` would fail on them.
 "$objcopy" --wildcard --keep-global-symbol='micromint_*' \
     --remove-section=.llvmbc --remove-section=.llvmcmd "$folder/libmicromint.o"
 rm -f "$folder/libmicromint.a.new"

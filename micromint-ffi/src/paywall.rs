@@ -22,7 +22,7 @@ use micromint_log_level::{MICROMINT_LOG_ERROR, MICROMINT_LOG_INFO, MICROMINT_LOG
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE};
 
 /// The paywall of a vendor's pages. Free it with `micromint_paywall_free()`. Any number of threads
-/// may use it at the same time. After a `fork()` the child opens its till anew with the first
+/// may use it at the same time. After a `fork()` the child opens its till again with the first
 /// request that needs it; the configuration stays as it was read. A till that could not be written
 /// is opened again after a second.
 pub struct micromint_paywall {

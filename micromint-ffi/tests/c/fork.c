@@ -1,4 +1,4 @@
-/* Every handle notices that it is used in another process. A paywall opens its till anew; a till, a
+/* Every handle notices that it is used in another process. A paywall opens its till again; a till, a
    wallet and a broker say so; everything else works on. Each process frees its copies. argv[1] is a
    folder as for make_handles(). */
 #define _POSIX_C_SOURCE 200809L

@@ -129,7 +129,7 @@ pub(crate) fn program(header: &str) -> String {
     )
 }
 
-/// The types that serve only the process that opened them. A paywall opens its till anew instead.
+/// The types that serve only the process that opened them. A paywall opens its till again instead.
 const OF_ONE_PROCESS: [&str; 3] = ["micromint_till", "micromint_wallet", "micromint_broker"];
 
 impl Function {
