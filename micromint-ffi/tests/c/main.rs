@@ -60,8 +60,12 @@ fn threads() {
 
 #[test]
 fn fork() {
-    run_in_world("fork", Link::Shared);
-    run_in_world("fork", Link::Static);
+    let program = crate_path().join("tests/c/fork.c");
+    for link in [Link::Shared, Link::Static] {
+        let folder = tempfile::tempdir().unwrap();
+        payments::write_world(folder.path());
+        library::run_forking(&program, folder.path(), link, &[folder.path()]);
+    }
 }
 
 #[test]
@@ -70,7 +74,7 @@ fn every_function_notices_a_handle_of_another_process() {
     let program = folder.path().join("forked.c");
     std::fs::write(&program, nulls::forked_program(&header())).unwrap();
     payments::write_world(folder.path());
-    library::run(&program, folder.path(), Link::Shared, &[folder.path()]);
+    library::run_forking(&program, folder.path(), Link::Shared, &[folder.path()]);
 }
 
 #[test]
