@@ -81,6 +81,7 @@ lint: ## format, warnings, features, layers, dependencies, documentation, links
 	@scripts/check-features.sh
 	@scripts/check-modules.sh
 	@scripts/check-msrv.sh
+	@scripts/check-abi.sh
 	@scripts/check-dependencies.sh
 	@scripts/check-attacks.sh
 	@scripts/check-links.sh

@@ -32,7 +32,7 @@ nginx_module="$build $bindgen"
 apache_module="$build $bindgen"
 [ -n "${APACHE_INCLUDE_DIR:-}" ] || apache_module="$apache_module apache2-dev"
 core="$build binutils g++ curl"
-lint="$nginx_module $apache_module git python3"
+lint="$nginx_module $apache_module git python3 abigail-tools"
 c="$core valgrind pkg-config curl python3 python3-venv python3-setuptools python3-wheel
     php-cli golang-go man-db zsh fish"
 servers="$nginx_module $apache_module nginx apache2 php-fpm libfaketime openssl curl python3

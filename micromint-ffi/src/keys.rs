@@ -60,12 +60,12 @@ pub unsafe extern "C" fn micromint_user_key(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            secret = key_at(secret, secret_len),
+            secret = slice(secret, secret_len),
             place = output_bytes(key_out),
             period = parsed(period, period_len),
             user = parsed(user, user_len)
         );
-        place.write(*secret.user_key(&period, &user).as_bytes());
+        place.write(*key_of(secret, "secret")?.user_key(&period, &user).as_bytes());
         Ok(())
     })
 }
@@ -88,11 +88,11 @@ pub unsafe extern "C" fn micromint_vendor_key(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            secret = key_at(secret, secret_len),
+            secret = slice(secret, secret_len),
             place = output_bytes(key_out),
             vendor = parsed(vendor, vendor_len)
         );
-        place.write(*secret.vendor_key(&vendor).as_bytes());
+        place.write(*key_of(secret, "secret")?.vendor_key(&vendor).as_bytes());
         Ok(())
     })
 }
@@ -126,7 +126,7 @@ pub unsafe extern "C" fn micromint_authenticate_payment(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            key = key_at(key, key_len),
+            key = slice(key, key_len),
             place = output_bytes(authenticator_out),
             url = text(url, url_len),
             tokens = slice(tokens, tokens_len),
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn micromint_authenticate_payment(
         );
         let tokens = owner_tokens(tokens)?;
         let url = UrlDigest::of(url);
-        place.write(*key.payment(&vendor, &url, &tokens, data).as_bytes());
+        place.write(*key_of(key, "key")?.payment(&vendor, &url, &tokens, data).as_bytes());
         Ok(())
     })
 }
@@ -160,11 +160,11 @@ pub unsafe extern "C" fn micromint_user_owner_token(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            key = key_at(key, key_len),
+            key = slice(key, key_len),
             place = output_bytes(token_out),
             vendor = parsed(vendor, vendor_len)
         );
-        place.write(*key.owner_token(&vendor, first_superbin).as_bytes());
+        place.write(*key_of(key, "key")?.owner_token(&vendor, first_superbin).as_bytes());
         Ok(())
     })
 }
@@ -190,12 +190,12 @@ pub unsafe extern "C" fn micromint_authenticate_credit(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            key = key_at(key, key_len),
+            key = slice(key, key_len),
             place = output_bytes(authenticator_out),
             id = text(request_id, request_id_len),
             data = slice(data, data_len)
         );
-        place.write(*key.request_credit(id, data).as_bytes());
+        place.write(*key_of(key, "key")?.request_credit(id, data).as_bytes());
         Ok(())
     })
 }
@@ -228,27 +228,22 @@ pub unsafe extern "C" fn micromint_authenticate_redemption(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            key = key_at(key, key_len),
+            key = slice(key, key_len),
             place = output_bytes(authenticator_out),
             vendor = parsed(vendor, vendor_len),
             period = parsed(period, period_len),
             id = text(batch_id, batch_id_len),
             data = slice(data, data_len)
         );
-        place.write(*key.request_redemption(&vendor, &period, id, data).as_bytes());
+        place.write(*key_of(key, "key")?.request_redemption(&vendor, &period, id, data).as_bytes());
         Ok(())
     })
 }
 
-/// A key or secret of `len` bytes.
-///
-/// # Safety
-/// As for [`slice`].
-pub(crate) unsafe fn key_at(pointer: *const u8, len: usize, name: &str) -> Answer<Key> {
-    // SAFETY: the caller guarantees it.
-    let bytes = unsafe { slice(pointer, len, name) }?;
+/// A key or secret, if it has the right size.
+pub(crate) fn key_of(bytes: &[u8], name: &str) -> Answer<Key> {
     let bytes: [u8; KEY_SIZE] = bytes.try_into().map_err(|_| {
-        let text = format!("{name}: expected {KEY_SIZE} bytes, found {len}");
+        let text = format!("{name}: expected {KEY_SIZE} bytes, found {}", bytes.len());
         micromint_error::new(MICROMINT_ERROR_ARGUMENT, text)
     })?;
     Ok(Key::from_bytes(bytes))

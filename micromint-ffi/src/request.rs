@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use micromint_core::protocol::COINS_PER_PAYMENT_MAX;
 use micromint_core::time::UnixTime;
 use micromint_core::vendor::{Content, Place, Request};
 
@@ -237,13 +236,14 @@ pub unsafe extern "C" fn micromint_request_set_port(request: *mut micromint_requ
 /// Sets the price of the requested page. If the vendor has a price list, the higher of this price
 /// and the list's holds, so ask about free pages too.
 ///
-/// price: 0 to 500 coins; 0 is free.
+/// price: the coins, less than 2^32; 0 is free. A price above 500, which no payment reaches, is
+///        answered 500.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_request_set_price(request: *mut micromint_request, price: i64) {
     // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
     unsafe {
         fill(request, |it| {
-            it.numbers.price = at_most(price, COINS_PER_PAYMENT_MAX.into(), "request.price")?;
+            it.numbers.price = at_most(price, u32::MAX.into(), "request.price")?;
             Ok(())
         })
     }

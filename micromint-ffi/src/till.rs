@@ -19,7 +19,7 @@ use crate::boundary::{
 use crate::buffer::micromint_buffer;
 use crate::error::{failed, micromint_error, micromint_status};
 use crate::host::{host_of, micromint_host};
-use crate::keys::key_at;
+use crate::keys::key_of;
 use crate::process::{Handle, OfProcess};
 use crate::till_batches::micromint_batch;
 use micromint_status::{
@@ -115,11 +115,12 @@ pub unsafe extern "C" fn micromint_till_make_batch(
     guard(error_out, || {
         given!(
             it = opened(till),
-            key = key_at(key, key_len),
+            key = slice(key, key_len),
             period = text(period, period_len),
             batch_place = output(batch_out),
             message_place = output(message_out),
         );
+        let key = key_of(key, "key")?;
         let period: Option<Period> = if period.is_empty() { None } else { Some(parse(period)?) };
         let payments = if payments_max == 0 { BATCH_PAYMENTS_MAX } else { payments_max };
         let limits =
@@ -161,10 +162,11 @@ pub unsafe extern "C" fn micromint_till_read_result(
     guard(error_out, || {
         given!(
             it = opened(till),
-            key = key_at(key, key_len),
+            key = slice(key, key_len),
             bytes = slice(message, message_len),
             place = output(batch_out)
         );
+        let key = key_of(key, "key")?;
         let result = RedemptionResult::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
         let read = read_result(&it.till, &it.vendor, &key, &result);
         place.write(micromint_batch::hand_out(read.map_err(refused)?));

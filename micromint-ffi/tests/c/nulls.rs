@@ -176,7 +176,11 @@ pub(crate) fn program(header: &str) -> String {
         misfilled += count;
         calls += &text;
         if !function.parameters.iter().any(|(_, name)| name == "error_out") {
-            let _ = writeln!(calls, "  {};", function.call("", "NULL"));
+            let call = function.call("", "NULL");
+            let _ = match function.name.strip_suffix("_new") {
+                Some(kind) => writeln!(calls, "  {kind}_free({call});"),
+                None => writeln!(calls, "  {call};"),
+            };
             continue;
         }
         for (kind, name) in &function.parameters {

@@ -136,7 +136,12 @@ static void setters(const micromint_paywall *paywall) {
   micromint_request_set_method(request, TEXT("GET"));
   micromint_request_set_target(request, TEXT("/other"));
   micromint_request_set_price(request, 2);
+  micromint_request_set_host(request, TEXT("news.example"));
   offers(paywall, request, "URL", "http://news.example/other");
+  micromint_request_clear(request);
+  micromint_request_set_method(request, TEXT("GET"));
+  micromint_request_set_target(request, TEXT("/other"));
+  micromint_request_set_price(request, 2);
   micromint_request_set_https(request, true);
   offers(paywall, request, "URL", "https://news.example/other");
   micromint_request_add_header(request, TEXT("Accept"), TEXT("application/problem+json"));
@@ -385,7 +390,7 @@ static void invalid_values(const micromint_paywall *paywall) {
   /* What a language with 32 bits would turn into a free page. */
   micromint_request_set_price(request, (int64_t)1 << 32);
   CHECK(micromint_paywall_decide(paywall, request, &decision, &error) == MICROMINT_ERROR_ARGUMENT);
-  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "request.price: expected a number of 0 to 500, found 4294967296"));
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "request.price: expected a number of 0 to 4294967295, found 4294967296"));
   micromint_request_set_price(request, 1);
   micromint_request_set_client(request, TEXT("nobody"));
   CHECK(micromint_paywall_look(paywall, request, &step, &body_max, &decision, &error) == MICROMINT_ERROR_ARGUMENT);
@@ -409,10 +414,11 @@ static void invalid_values(const micromint_paywall *paywall) {
   CHECK(micromint_paywall_decide(paywall, request, &decision, NULL) == MICROMINT_ERROR_ARGUMENT);
   micromint_request_clear(request);
   micromint_request_set_port(request, 65535);
-  micromint_request_set_price(request, 500);
+  micromint_request_set_price(request, UINT32_MAX);
   micromint_request_set_free_views(request, UINT32_MAX);
   micromint_request_set_size(request, INT64_MAX);
   good(micromint_paywall_decide(paywall, request, &decision, &error), error);
+  CHECK(!micromint_decision_serves(decision));
   micromint_decision_free(decision);
   micromint_request_free(request);
 }

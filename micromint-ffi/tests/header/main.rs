@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod api;
+mod man;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Compares `include/micromint.h` with a fresh one.
@@ -64,6 +66,39 @@ fn what_other_languages_read_is_generated_from_the_header() {
         }
         let committed = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(committed == fresh, "include/{name}: write it with MICROMINT_WRITE_HEADER=1");
+    }
+}
+
+/// Compares the manual pages in `micromint-ffi/man/` with what the header says.
+/// `MICROMINT_WRITE_HEADER=1` writes them.
+#[test]
+fn manual_pages_are_generated_from_the_header() {
+    let crate_path = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let header = std::fs::read_to_string(crate_path.join("../include/micromint.h")).unwrap();
+    let api = api::json(&header, env!("CARGO_PKG_VERSION"));
+    let pages = man::pages(&serde_json::from_str(&api).unwrap());
+    let folder = crate_path.join("man");
+    let names = || -> BTreeSet<String> {
+        let files = std::fs::read_dir(&folder).unwrap();
+        files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    if std::env::var_os("MICROMINT_WRITE_HEADER").is_some() {
+        for name in names().iter().filter(|name| !pages.contains_key(*name)) {
+            std::fs::remove_file(folder.join(name)).unwrap();
+        }
+        for (name, page) in &pages {
+            std::fs::write(folder.join(name), page).unwrap();
+        }
+    }
+    assert!(names().iter().eq(pages.keys()), "other pages than those of the header");
+    for (name, page) in &pages {
+        let committed = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+        assert!(committed == *page, "man/{name}: write it with MICROMINT_WRITE_HEADER=1");
+    }
+    // Every function has its page.
+    for Declared { name, .. } in declared(&header) {
+        let heading = format!("\n.SS {name}()\n");
+        assert_eq!(pages.values().filter(|page| page.contains(&heading)).count(), 1, "{name}");
     }
 }
 
