@@ -25,8 +25,8 @@ has() {
 }
 
 for target in $musl $arm; do
-    if has $target; then
-        "$CARGO" check --quiet --package micromint-ffi --target $target
+    if has "$target"; then
+        "$CARGO" check --quiet --package micromint-ffi --target "$target"
         echo "check-platforms: the library compiles for $target"
     else
         echo "check-platforms: skipped $target: its standard library is not installed" \

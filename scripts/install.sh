@@ -78,9 +78,10 @@ for page in micromint-ffi/man/*.3; do
     name=$(basename "$page")
     put 644 "$page" "$man/$name"
     echo ".so man3/$name" > "$made/link"
-    for function in $(sed -n 's/^\.SS \(micromint_[a-z_]*\)()$/\1/p' "$page"); do
+    sed -n 's/^\.SS \(micromint_[a-z_]*\)()$/\1/p' "$page" > "$made/functions"
+    while read -r function; do
         [ "$function.3" = "$name" ] || put 644 "$made/link" "$man/$function.3"
-    done
+    done < "$made/functions"
 done
 put 644 "$built/libmicromint.a" "$libdir/libmicromint.a"
 put 644 "$built/libmicromint.so.$version" "$libdir/libmicromint.so.$version"

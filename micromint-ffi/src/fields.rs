@@ -80,7 +80,8 @@ pub unsafe extern "C" fn micromint_fields_add(
     // SAFETY: the caller passes NULL or a live list, and bytes as the conventions say.
     unsafe {
         fill(fields, |it| {
-            let (name, value) = field(name, name_len, value, value_len, "fields")?;
+            let names = ["fields.name", "fields.value"];
+            let (name, value) = field(name, name_len, value, value_len, names)?;
             it.fields.add(name, value);
             Ok(())
         })
@@ -104,7 +105,7 @@ pub unsafe extern "C" fn micromint_fields_free(fields: *mut micromint_fields) {
     unsafe { free(fields) }
 }
 
-/// A name and a value.
+/// A name and a value; `names` are those of the two for errors.
 ///
 /// # Safety
 /// As for [`slice`].
@@ -113,13 +114,8 @@ pub(crate) unsafe fn field<'a>(
     name_len: usize,
     value: *const u8,
     value_len: usize,
-    of: &str,
+    names: [&str; 2],
 ) -> Answer<(&'a [u8], &'a [u8])> {
     // SAFETY: the caller guarantees it.
-    unsafe {
-        Ok((
-            slice(name, name_len, &format!("{of}.name"))?,
-            slice(value, value_len, &format!("{of}.value"))?,
-        ))
-    }
+    unsafe { Ok((slice(name, name_len, names[0])?, slice(value, value_len, names[1])?)) }
 }

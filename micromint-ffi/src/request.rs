@@ -180,7 +180,8 @@ pub unsafe extern "C" fn micromint_request_add_header(
     // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
     unsafe {
         fill(request, |it| {
-            let (name, value) = field(name, name_len, value, value_len, "request.header")?;
+            let names = ["request.header.name", "request.header.value"];
+            let (name, value) = field(name, name_len, value, value_len, names)?;
             it.headers.add(name, value);
             Ok(())
         })

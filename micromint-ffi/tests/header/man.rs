@@ -117,8 +117,9 @@ fn head(name: &str, names: &[&str], summary: &str, version: &str) -> String {
 }
 
 fn page(name: &str, doc: &str, functions: &[&Value], types: &[&Value], version: &str) -> String {
-    let names: Vec<&str> =
-        std::iter::once(name).chain(functions.iter().map(|it| text(it, "name"))).collect();
+    // The page of the version has the name of a function.
+    let others = functions.iter().map(|it| text(it, "name")).filter(|it| *it != name);
+    let names: Vec<&str> = std::iter::once(name).chain(others).collect();
     let mut page = head(name, &names, first_sentence(doc), version);
     page += ".SH LIBRARY\nMicroMint (libmicromint, \\-lmicromint)\n.SH SYNOPSIS\n.nf\n";
     page += ".B #include <micromint.h>\n";
