@@ -169,7 +169,7 @@ pub unsafe extern "C" fn micromint_batch_redeem_until(batch: *const micromint_ba
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_batch_is_answered(batch: *const micromint_batch) -> bool {
     // SAFETY: the caller passes NULL or a live object.
-    unsafe { batch.as_ref() }.map_or(false, |it| it.batch.result.is_some())
+    unsafe { batch.as_ref() }.is_some_and(|it| it.batch.result.is_some())
 }
 
 /// Frees a batch. NULL is allowed.

@@ -202,7 +202,7 @@ pub unsafe extern "C" fn micromint_past_return_is_answered(
     past_return: *const micromint_past_return,
 ) -> bool {
     // SAFETY: the caller passes NULL or a live object.
-    unsafe { past_return.as_ref() }.map_or(false, |it| it.transaction.is_some())
+    unsafe { past_return.as_ref() }.is_some_and(|it| it.transaction.is_some())
 }
 
 /// The Request-ID, which identifies the return at the broker.

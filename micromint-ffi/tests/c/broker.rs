@@ -41,7 +41,7 @@ pub(crate) fn serve(program: &Path, folder: &Path) {
         let broker = broker.get_or_insert_with(|| open(folder));
         let now = UnixTime(words[1].parse().unwrap());
         let (kind, answer) = answer(broker, words[0], now, &words[3..], &bytes);
-        write!(input, "{kind} {}\n", answer.len()).unwrap();
+        writeln!(input, "{kind} {}", answer.len()).unwrap();
         input.write_all(&answer).unwrap();
     }
     let status = process.wait().unwrap();
