@@ -274,14 +274,7 @@ fn paywall(input: &mut Input<'_>, world: &World) {
     let (mut look, mut size, mut first) = (micromint_look::MICROMINT_LOOK_PENDING, 0, null_mut());
     unsafe {
         let looked = |error| {
-            micromint_paywall_look(
-                world.paywall,
-                request,
-                &mut look,
-                &mut size,
-                &mut first,
-                error,
-            )
+            micromint_paywall_look(world.paywall, request, &mut look, &mut size, &mut first, error)
         };
         call(looked);
         micromint_decision_free(first);
