@@ -10,7 +10,7 @@ MDBOOK := mdbook 0.5.4 --no-default-features --features search
 .DEFAULT_GOAL := help
 .PHONY: help build nginx-module apache-module demo install uninstall deb test-deb rpm book clean \
 	test test-core lint test-c test-servers test-vectors wasm fuzz-build \
-	deny msrv check-page attack test-slow test-load test-reload test-guide test-asan test-slurm \
+	deny msrv check-page check-platforms attack test-slow test-load test-reload test-guide test-asan test-slurm \
 	test-kubernetes \
 	bench bench-redemption bench-memory bench-c bench-servers
 
@@ -69,7 +69,7 @@ test: ## every test that a change must pass: the seven targets below
 
 test-core: ## the core, the C library and the tools: no root, no servers
 	@scripts/setup.sh core
-	$(CARGO) test
+	MICROMINT_REQUIRE_SERVERS=1 $(CARGO) test
 
 lint: ## format, warnings, features, layers, dependencies, documentation, links
 	@scripts/setup.sh lint
@@ -81,6 +81,8 @@ lint: ## format, warnings, features, layers, dependencies, documentation, links
 	@scripts/check-features.sh
 	@scripts/check-modules.sh
 	@scripts/check-msrv.sh
+	@scripts/check-abi.sh
+	@scripts/check-platforms.sh
 	@scripts/check-dependencies.sh
 	@scripts/check-attacks.sh
 	@scripts/check-links.sh
@@ -113,6 +115,10 @@ check-page: ## the 402 page in Chromium, three languages, compared with the docu
 	@mkdir -p target/pages && rm -f target/pages/*.html
 	$(CARGO) run --quiet -p micromint --example render-pages --features simulated-host target/pages
 	@scripts/check-page.py target/pages
+
+check-platforms: ## the C library for musl, linked and run, and checked for aarch64
+	@scripts/setup.sh musl
+	@scripts/check-platforms.sh --build
 
 msrv: ## no dependency of the library or the modules needs a newer Rust than ours (in lint)
 	@scripts/check-msrv.sh

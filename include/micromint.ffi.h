@@ -26,6 +26,12 @@ typedef enum micromint_status {
   MICROMINT_ERROR_CALLBACK = 12
 } micromint_status;
 
+typedef enum micromint_log_level {
+  MICROMINT_LOG_ERROR = 1,
+  MICROMINT_LOG_WARNING = 2,
+  MICROMINT_LOG_INFO = 3
+} micromint_log_level;
+
 typedef enum micromint_coin_fault {
   MICROMINT_COIN_GOOD = 0,
   MICROMINT_COIN_OUT_OF_RANGE = 1,
@@ -35,12 +41,6 @@ typedef enum micromint_coin_fault {
   MICROMINT_COIN_VENDOR_DIFFERENCES = 5,
   MICROMINT_COIN_REPEATED_COIN = 6
 } micromint_coin_fault;
-
-typedef enum micromint_log_level {
-  MICROMINT_LOG_ERROR = 1,
-  MICROMINT_LOG_WARNING = 2,
-  MICROMINT_LOG_INFO = 3
-} micromint_log_level;
 
 typedef enum micromint_mint_stage {
   MICROMINT_MINT_TOSSING = 0,
@@ -77,9 +77,9 @@ typedef enum micromint_look {
   MICROMINT_LOOK_PENDING = 2
 } micromint_look;
 
-typedef struct micromint_batch_list micromint_batch_list;
+typedef struct micromint_batch micromint_batch;
 
-typedef struct micromint_broker micromint_broker;
+typedef struct micromint_batch_list micromint_batch_list;
 
 typedef struct micromint_buffer micromint_buffer;
 
@@ -91,234 +91,55 @@ typedef struct micromint_decision micromint_decision;
 
 typedef struct micromint_error micromint_error;
 
+typedef struct micromint_fields micromint_fields;
+
 typedef struct micromint_head micromint_head;
+
+typedef struct micromint_holding micromint_holding;
+
+typedef struct micromint_host micromint_host;
 
 typedef struct micromint_message micromint_message;
 
 typedef struct micromint_mint micromint_mint;
 
+typedef struct micromint_mint_state micromint_mint_state;
+
 typedef struct micromint_params micromint_params;
 
+typedef struct micromint_past_payment micromint_past_payment;
+
+typedef struct micromint_past_return micromint_past_return;
+
+typedef struct micromint_past_sale micromint_past_sale;
+
 typedef struct micromint_paywall micromint_paywall;
+
+typedef struct micromint_period_options micromint_period_options;
+
+typedef struct micromint_plan micromint_plan;
+
+typedef struct micromint_policy micromint_policy;
+
+typedef struct micromint_request micromint_request;
 
 typedef struct micromint_till micromint_till;
 
 typedef struct micromint_wallet micromint_wallet;
 
-typedef struct micromint_bin {
-  uint32_t superbin;
-  uint32_t subbin;
-} micromint_bin;
+typedef int64_t (*micromint_now)(void *userdata);
 
-typedef struct micromint_key {
-  uint8_t bytes[32];
-} micromint_key;
+typedef int32_t (*micromint_random)(void *userdata, uint8_t *bytes, size_t len);
 
-typedef struct micromint_owner_token {
-  uint8_t bytes[8];
-} micromint_owner_token;
-
-typedef struct micromint_authenticator {
-  uint8_t bytes[16];
-} micromint_authenticator;
-
-typedef struct micromint_money {
-  uint64_t units;
-  char currency[4];
-} micromint_money;
-
-typedef struct micromint_user_account {
-  uint64_t sales;
-  uint64_t coins_sold;
-  uint64_t returns;
-  uint64_t coins_waiting;
-  uint64_t coins_disputed;
-  uint64_t coins_credited;
-  bool is_revoked;
-} micromint_user_account;
-
-typedef struct micromint_vendor_account {
-  int64_t registered_at;
-  uint64_t batches;
-  uint64_t coins_waiting;
-  uint64_t coins_disputed;
-  uint64_t coins_paid;
-} micromint_vendor_account;
-
-typedef struct micromint_broker_counts {
-  uint64_t sales;
-  uint64_t sets_sold;
-  uint64_t sets_left;
-  uint64_t vendors;
-  uint64_t batches;
-  uint64_t watches;
-  uint64_t returns;
-  uint64_t coins_sold;
-  uint64_t coins_paid;
-  uint64_t coins_credited;
-  uint64_t coins_disputed;
-  uint64_t coins_lapsed;
-  uint64_t claims_waiting;
-  uint64_t forged;
-  uint64_t not_from_owner;
-  uint64_t invented;
-  uint64_t revoked;
-  bool is_settled;
-} micromint_broker_counts;
-
-typedef struct micromint_host {
-  void *userdata;
-  int64_t (*now)(void *userdata);
-  int32_t (*random)(void *userdata, uint8_t *bytes, size_t len);
-  void (*log)(void *userdata, micromint_log_level level, const uint8_t *text, size_t len);
-  const void *reserved;
-} micromint_host;
+typedef void (*micromint_log)(void *userdata,
+                              micromint_log_level level,
+                              const uint8_t *text,
+                              size_t len);
 
 typedef int32_t (*micromint_mint_progress)(void *userdata,
                                            micromint_mint_stage stage,
                                            uint64_t done,
                                            uint64_t total);
-
-typedef struct micromint_mint_state {
-  micromint_mint_phase phase;
-  uint64_t done;
-  uint64_t total;
-  uint64_t balls;
-  uint64_t sets_sold;
-  uint32_t checksum;
-} micromint_mint_state;
-
-typedef struct micromint_new_period {
-  const uint8_t *profile;
-  size_t profile_len;
-  const uint8_t *period;
-  size_t period_len;
-  const uint8_t *broker;
-  size_t broker_len;
-  const uint8_t *coin_value;
-  size_t coin_value_len;
-  int64_t start;
-  int64_t expiration;
-  uint32_t has_times;
-  uint32_t allow_weak;
-  const void *reserved;
-} micromint_new_period;
-
-typedef struct micromint_plan {
-  uint64_t bins;
-  uint64_t file_size;
-  uint64_t tosses;
-  uint64_t sets;
-  double balls;
-  double coins_per_set;
-  double spendable_per_set;
-  double first_forgery_tosses;
-} micromint_plan;
-
-typedef struct micromint_balance {
-  uint32_t sets;
-  uint32_t unspent;
-  uint32_t in_doubt;
-  uint32_t paid;
-  uint32_t bound;
-  uint32_t returned;
-} micromint_balance;
-
-typedef struct micromint_policy {
-  uint32_t autopay;
-  uint32_t has_daily_limit;
-  uint32_t daily_limit;
-  uint32_t allow_http;
-  const void *reserved;
-} micromint_policy;
-
-typedef struct micromint_past_sale {
-  int64_t at;
-  size_t holding;
-  uint64_t transaction;
-  uint32_t sets;
-} micromint_past_sale;
-
-typedef struct micromint_past_payment {
-  int64_t at;
-  int64_t outcome_at;
-  size_t holding;
-  const uint8_t *vendor;
-  size_t vendor_len;
-  const uint8_t *url;
-  size_t url_len;
-  const uint8_t *method;
-  size_t method_len;
-  const uint8_t *description;
-  size_t description_len;
-  const uint8_t *outcome;
-  size_t outcome_len;
-  const uint8_t *reason;
-  size_t reason_len;
-  uint32_t coins;
-  uint32_t fresh;
-} micromint_past_payment;
-
-typedef struct micromint_past_return {
-  int64_t at;
-  size_t holding;
-  const uint8_t *request;
-  size_t request_len;
-  uint64_t transaction;
-  uint32_t coins;
-  uint32_t credited;
-  uint32_t waiting;
-  bool is_answered;
-} micromint_past_return;
-
-typedef struct micromint_header {
-  const uint8_t *name;
-  size_t name_len;
-  const uint8_t *value;
-  size_t value_len;
-} micromint_header;
-
-typedef struct micromint_request {
-  const uint8_t *method;
-  size_t method_len;
-  const uint8_t *target;
-  size_t target_len;
-  const uint8_t *host;
-  size_t host_len;
-  const micromint_header *headers;
-  size_t headers_len;
-  const uint8_t *body;
-  size_t body_len;
-  uint32_t is_body_read;
-  uint32_t is_https;
-  uint32_t port;
-  uint32_t price;
-  uint32_t free_views;
-  uint32_t is_dry_run;
-  uint32_t charges_redirects;
-  const uint8_t *receipt_path;
-  size_t receipt_path_len;
-  const uint8_t *client;
-  size_t client_len;
-  uint32_t is_file;
-  uint32_t has_last_modified;
-  int64_t last_modified;
-  const uint8_t *etag;
-  size_t etag_len;
-  uint32_t has_size;
-  uint64_t size;
-  const void *reserved;
-} micromint_request;
-
-typedef struct micromint_batch {
-  uint32_t payments;
-  uint32_t coins;
-  uint32_t coins_paid;
-  uint32_t coins_waiting;
-  int64_t made_at;
-  int64_t redeem_until;
-  bool is_answered;
-} micromint_batch;
 
 const uint8_t *micromint_buffer_data(const micromint_buffer *buffer);
 
@@ -336,6 +157,16 @@ void micromint_error_message(const micromint_error *error,
 
 void micromint_error_free(micromint_error *error);
 
+micromint_host *micromint_host_new(void);
+
+void micromint_host_set_now(micromint_host *host, micromint_now now, void *userdata);
+
+void micromint_host_set_random(micromint_host *host, micromint_random random, void *userdata);
+
+void micromint_host_set_log(micromint_host *host, micromint_log log, void *userdata);
+
+void micromint_host_free(micromint_host *host);
+
 uint32_t micromint_version_number(void);
 
 const char *micromint_version(void);
@@ -352,55 +183,61 @@ micromint_status micromint_checker_check(const micromint_checker *checker,
                                          const uint64_t *x,
                                          size_t x_len,
                                          micromint_coin_fault *fault_out,
-                                         micromint_bin *first_bins_out,
+                                         uint32_t *first_bins_out,
                                          micromint_error **error_out);
 
 void micromint_checker_free(micromint_checker *checker);
 
-void micromint_key_wipe(micromint_key *key);
+void micromint_key_wipe(uint8_t *key, size_t key_len);
 
-micromint_status micromint_user_key(const micromint_key *secret,
+micromint_status micromint_user_key(const uint8_t *secret,
+                                    size_t secret_len,
                                     const uint8_t *period,
                                     size_t period_len,
                                     const uint8_t *user,
                                     size_t user_len,
-                                    micromint_key *key_out,
+                                    uint8_t *key_out,
                                     micromint_error **error_out);
 
-micromint_status micromint_vendor_key(const micromint_key *secret,
+micromint_status micromint_vendor_key(const uint8_t *secret,
+                                      size_t secret_len,
                                       const uint8_t *vendor,
                                       size_t vendor_len,
-                                      micromint_key *key_out,
+                                      uint8_t *key_out,
                                       micromint_error **error_out);
 
-micromint_status micromint_authenticate_payment(const micromint_key *key,
+micromint_status micromint_authenticate_payment(const uint8_t *key,
+                                                size_t key_len,
                                                 const uint8_t *vendor,
                                                 size_t vendor_len,
                                                 const uint8_t *url,
                                                 size_t url_len,
-                                                const micromint_owner_token *tokens,
+                                                const uint8_t *tokens,
                                                 size_t tokens_len,
                                                 const uint8_t *data,
                                                 size_t data_len,
-                                                micromint_authenticator *authenticator_out,
+                                                uint8_t *authenticator_out,
                                                 micromint_error **error_out);
 
-micromint_status micromint_user_owner_token(const micromint_key *key,
+micromint_status micromint_user_owner_token(const uint8_t *key,
+                                            size_t key_len,
                                             const uint8_t *vendor,
                                             size_t vendor_len,
                                             uint32_t first_superbin,
-                                            micromint_owner_token *token_out,
+                                            uint8_t *token_out,
                                             micromint_error **error_out);
 
-micromint_status micromint_authenticate_credit(const micromint_key *key,
+micromint_status micromint_authenticate_credit(const uint8_t *key,
+                                               size_t key_len,
                                                const uint8_t *request_id,
                                                size_t request_id_len,
                                                const uint8_t *data,
                                                size_t data_len,
-                                               micromint_authenticator *authenticator_out,
+                                               uint8_t *authenticator_out,
                                                micromint_error **error_out);
 
-micromint_status micromint_authenticate_redemption(const micromint_key *key,
+micromint_status micromint_authenticate_redemption(const uint8_t *key,
+                                                   size_t key_len,
                                                    const uint8_t *vendor,
                                                    size_t vendor_len,
                                                    const uint8_t *period,
@@ -409,7 +246,7 @@ micromint_status micromint_authenticate_redemption(const micromint_key *key,
                                                    size_t batch_id_len,
                                                    const uint8_t *data,
                                                    size_t data_len,
-                                                   micromint_authenticator *authenticator_out,
+                                                   uint8_t *authenticator_out,
                                                    micromint_error **error_out);
 
 micromint_status micromint_message_parse(const uint8_t *bytes,
@@ -461,7 +298,9 @@ micromint_status micromint_params_to_toml(const micromint_params *params,
 size_t micromint_params_coin_size(const micromint_params *params);
 
 micromint_status micromint_params_coin_value(const micromint_params *params,
-                                             micromint_money *money_out,
+                                             uint64_t *units_out,
+                                             const uint8_t **currency_out,
+                                             size_t *currency_len_out,
                                              micromint_error **error_out);
 
 micromint_status micromint_hash(const micromint_params *params,
@@ -484,110 +323,6 @@ micromint_status micromint_vendor_vector(const micromint_params *params,
                                          micromint_error **error_out);
 
 void micromint_params_free(micromint_params *params);
-
-micromint_status micromint_broker_user_account(micromint_broker *broker,
-                                               const uint8_t *user,
-                                               size_t user_len,
-                                               micromint_user_account *account_out,
-                                               micromint_error **error_out);
-
-micromint_status micromint_broker_vendor_account(micromint_broker *broker,
-                                                 const uint8_t *vendor,
-                                                 size_t vendor_len,
-                                                 micromint_vendor_account *account_out,
-                                                 micromint_error **error_out);
-
-micromint_status micromint_broker_user_records(micromint_broker *broker,
-                                               const uint8_t *user,
-                                               size_t user_len,
-                                               micromint_buffer **records_out,
-                                               micromint_error **error_out);
-
-micromint_status micromint_broker_vendor_records(micromint_broker *broker,
-                                                 const uint8_t *vendor,
-                                                 size_t vendor_len,
-                                                 micromint_buffer **records_out,
-                                                 micromint_error **error_out);
-
-micromint_status micromint_broker_count(micromint_broker *broker,
-                                        micromint_broker_counts *counts_out,
-                                        micromint_error **error_out);
-
-micromint_status micromint_broker_vendors(micromint_broker *broker,
-                                          micromint_buffer **vendors_out,
-                                          micromint_error **error_out);
-
-micromint_status micromint_broker_offenders(micromint_broker *broker,
-                                            micromint_buffer **offenders_out,
-                                            micromint_error **error_out);
-
-micromint_status micromint_broker_suspects(micromint_broker *broker,
-                                           micromint_buffer **suspects_out,
-                                           micromint_error **error_out);
-
-micromint_status micromint_broker_disputes(micromint_broker *broker,
-                                           micromint_buffer **disputes_out,
-                                           micromint_error **error_out);
-
-micromint_status micromint_broker_revoke(micromint_broker *broker,
-                                         const uint8_t *user,
-                                         size_t user_len,
-                                         micromint_buffer **revoked_out,
-                                         micromint_error **error_out);
-
-micromint_status micromint_broker_owners(micromint_broker *broker,
-                                         const uint8_t *vendor,
-                                         size_t vendor_len,
-                                         micromint_buffer **owners_out,
-                                         micromint_error **error_out);
-
-micromint_status micromint_broker_open(const uint8_t *path,
-                                       size_t path_len,
-                                       const micromint_key *secret,
-                                       const micromint_host *host,
-                                       micromint_broker **broker_out,
-                                       micromint_error **error_out);
-
-micromint_status micromint_broker_set_threads(micromint_broker *broker,
-                                              size_t threads,
-                                              micromint_error **error_out);
-
-uint64_t micromint_broker_sets_left(const micromint_broker *broker);
-
-micromint_status micromint_broker_sell(micromint_broker *broker,
-                                       const uint8_t *user,
-                                       size_t user_len,
-                                       uint32_t sets,
-                                       uint64_t transaction,
-                                       micromint_buffer **message_out,
-                                       micromint_buffer **reason_out,
-                                       micromint_error **error_out);
-
-micromint_status micromint_broker_sell_again(micromint_broker *broker,
-                                             const uint8_t *user,
-                                             size_t user_len,
-                                             uint64_t transaction,
-                                             micromint_buffer **message_out,
-                                             micromint_buffer **reason_out,
-                                             micromint_error **error_out);
-
-micromint_status micromint_broker_send_expired(const micromint_broker *broker,
-                                               const uint8_t *user,
-                                               size_t user_len,
-                                               const uint8_t *url,
-                                               size_t url_len,
-                                               micromint_buffer **message_out,
-                                               micromint_error **error_out);
-
-micromint_status micromint_broker_take_back(micromint_broker *broker,
-                                            const uint8_t *request,
-                                            size_t request_len,
-                                            uint64_t transaction,
-                                            micromint_buffer **message_out,
-                                            micromint_buffer **reason_out,
-                                            micromint_error **error_out);
-
-void micromint_broker_free(micromint_broker *broker);
 
 micromint_status micromint_mint_open(const uint8_t *config,
                                      size_t config_len,
@@ -643,8 +378,22 @@ micromint_status micromint_mint_merge_part(const micromint_mint *mint,
                                            micromint_error **error_out);
 
 micromint_status micromint_mint_inspect(const micromint_mint *mint,
-                                        micromint_mint_state *state_out,
+                                        micromint_mint_state **state_out,
                                         micromint_error **error_out);
+
+micromint_mint_phase micromint_mint_state_phase(const micromint_mint_state *mint_state);
+
+uint64_t micromint_mint_state_done(const micromint_mint_state *mint_state);
+
+uint64_t micromint_mint_state_total(const micromint_mint_state *mint_state);
+
+uint64_t micromint_mint_state_balls(const micromint_mint_state *mint_state);
+
+uint64_t micromint_mint_state_sets_sold(const micromint_mint_state *mint_state);
+
+uint32_t micromint_mint_state_checksum(const micromint_mint_state *mint_state);
+
+void micromint_mint_state_free(micromint_mint_state *mint_state);
 
 micromint_status micromint_mint_measure(const micromint_mint *mint,
                                         size_t threads,
@@ -652,74 +401,81 @@ micromint_status micromint_mint_measure(const micromint_mint *mint,
                                         double *tosses_out,
                                         micromint_error **error_out);
 
+micromint_period_options *micromint_period_options_new(void);
+
+void micromint_period_options_set_profile(micromint_period_options *period_options,
+                                          const uint8_t *profile,
+                                          size_t profile_len);
+
+void micromint_period_options_set_period(micromint_period_options *period_options,
+                                         const uint8_t *period,
+                                         size_t period_len);
+
+void micromint_period_options_set_broker(micromint_period_options *period_options,
+                                         const uint8_t *broker,
+                                         size_t broker_len);
+
+void micromint_period_options_set_coin_value(micromint_period_options *period_options,
+                                             const uint8_t *coin_value,
+                                             size_t coin_value_len);
+
+void micromint_period_options_set_times(micromint_period_options *period_options,
+                                        int64_t start,
+                                        int64_t expiration);
+
+void micromint_period_options_set_weak(micromint_period_options *period_options, bool allows_weak);
+
+void micromint_period_options_free(micromint_period_options *period_options);
+
 micromint_status micromint_mint_init(const uint8_t *config,
                                      size_t config_len,
-                                     const micromint_new_period *period,
+                                     const micromint_period_options *period_options,
                                      const micromint_host *host,
                                      micromint_error **error_out);
 
 micromint_status micromint_mint_plan(const micromint_mint *mint,
-                                     micromint_plan *plan_out,
+                                     micromint_plan **plan_out,
                                      micromint_buffer **warnings_out,
                                      micromint_error **error_out);
+
+uint64_t micromint_plan_bins(const micromint_plan *plan);
+
+uint64_t micromint_plan_file_size(const micromint_plan *plan);
+
+uint64_t micromint_plan_tosses(const micromint_plan *plan);
+
+uint64_t micromint_plan_sets(const micromint_plan *plan);
+
+double micromint_plan_balls(const micromint_plan *plan);
+
+double micromint_plan_coins_per_set(const micromint_plan *plan);
+
+double micromint_plan_spendable_per_set(const micromint_plan *plan);
+
+double micromint_plan_first_forgery_tosses(const micromint_plan *plan);
+
+void micromint_plan_free(micromint_plan *plan);
 
 micromint_status micromint_secret_create(const uint8_t *path,
                                          size_t path_len,
                                          const micromint_host *host,
-                                         micromint_key *secret_out,
+                                         uint8_t *secret_out,
                                          micromint_error **error_out);
 
 micromint_status micromint_secret_read(const uint8_t *path,
                                        size_t path_len,
-                                       micromint_key *secret_out,
+                                       uint8_t *secret_out,
                                        micromint_error **error_out);
 
-micromint_status micromint_broker_register(micromint_broker *broker,
-                                           const uint8_t *vendor,
-                                           size_t vendor_len,
-                                           micromint_error **error_out);
+micromint_policy *micromint_policy_new(void);
 
-micromint_status micromint_broker_redeem(micromint_broker *broker,
-                                         const uint8_t *batch,
-                                         size_t batch_len,
-                                         micromint_buffer **message_out,
-                                         micromint_buffer **reason_out,
-                                         micromint_error **error_out);
+void micromint_policy_set_autopay(micromint_policy *policy, int64_t coins);
 
-micromint_status micromint_broker_rejected_coins(const micromint_broker *broker,
-                                                 const uint8_t *batch,
-                                                 size_t batch_len,
-                                                 const uint8_t *result,
-                                                 size_t result_len,
-                                                 micromint_buffer **text_out,
-                                                 micromint_error **error_out);
+void micromint_policy_set_daily_limit(micromint_policy *policy, int64_t coins);
 
-micromint_status micromint_broker_watch(micromint_broker *broker,
-                                        const uint8_t *watch,
-                                        size_t watch_len,
-                                        micromint_buffer **message_out,
-                                        micromint_buffer **blocked_out,
-                                        micromint_buffer **reason_out,
-                                        micromint_error **error_out);
+void micromint_policy_set_http(micromint_policy *policy, bool allows_http);
 
-micromint_status micromint_broker_decide(micromint_broker *broker,
-                                         const uint8_t *vendor,
-                                         size_t vendor_len,
-                                         const uint8_t *user,
-                                         size_t user_len,
-                                         bool is_paid,
-                                         micromint_error **error_out);
-
-micromint_status micromint_broker_compromise(micromint_broker *broker,
-                                             uint32_t superbin,
-                                             uint32_t first,
-                                             uint32_t count,
-                                             uint64_t *balls_out,
-                                             micromint_error **error_out);
-
-micromint_status micromint_broker_settle(micromint_broker *broker,
-                                         bool *settled_out,
-                                         micromint_error **error_out);
+void micromint_policy_free(micromint_policy *policy);
 
 micromint_status micromint_challenge_parse(const uint8_t *value,
                                            size_t value_len,
@@ -774,17 +530,6 @@ micromint_status micromint_wallet_receive_from(micromint_wallet *wallet,
                                                micromint_error **error_out);
 
 micromint_status micromint_wallet_refresh(micromint_wallet *wallet, micromint_error **error_out);
-
-size_t micromint_wallet_holding_count(const micromint_wallet *wallet);
-
-micromint_status micromint_wallet_holding(const micromint_wallet *wallet,
-                                          size_t holding,
-                                          const uint8_t **user_out,
-                                          size_t *user_len_out,
-                                          const uint8_t **period_out,
-                                          size_t *period_len_out,
-                                          micromint_balance *balance_out,
-                                          micromint_error **error_out);
 
 micromint_status micromint_wallet_pay(micromint_wallet *wallet,
                                       const uint8_t *request,
@@ -860,27 +605,83 @@ size_t micromint_wallet_past_sale_count(const micromint_wallet *wallet);
 
 micromint_status micromint_wallet_past_sale(const micromint_wallet *wallet,
                                             size_t index,
-                                            micromint_past_sale *sale_out,
+                                            micromint_past_sale **sale_out,
                                             micromint_error **error_out);
 
-size_t micromint_wallet_past_payment_count(const micromint_wallet *wallet);
+int64_t micromint_past_sale_at(const micromint_past_sale *past_sale);
 
-micromint_status micromint_wallet_past_payment(const micromint_wallet *wallet,
-                                               size_t index,
-                                               micromint_past_payment *payment_out,
-                                               micromint_error **error_out);
+size_t micromint_past_sale_holding(const micromint_past_sale *past_sale);
+
+uint64_t micromint_past_sale_transaction(const micromint_past_sale *past_sale);
+
+uint32_t micromint_past_sale_sets(const micromint_past_sale *past_sale);
+
+void micromint_past_sale_free(micromint_past_sale *past_sale);
 
 size_t micromint_wallet_past_return_count(const micromint_wallet *wallet);
 
 micromint_status micromint_wallet_past_return(const micromint_wallet *wallet,
                                               size_t index,
-                                              micromint_past_return *return_out,
+                                              micromint_past_return **return_out,
                                               micromint_error **error_out);
 
-micromint_status micromint_wallet_holding_params(const micromint_wallet *wallet,
-                                                 size_t holding,
-                                                 micromint_params **params_out,
-                                                 micromint_error **error_out);
+int64_t micromint_past_return_at(const micromint_past_return *past_return);
+
+size_t micromint_past_return_holding(const micromint_past_return *past_return);
+
+uint64_t micromint_past_return_transaction(const micromint_past_return *past_return);
+
+uint32_t micromint_past_return_coins(const micromint_past_return *past_return);
+
+uint32_t micromint_past_return_credited(const micromint_past_return *past_return);
+
+uint32_t micromint_past_return_waiting(const micromint_past_return *past_return);
+
+bool micromint_past_return_is_answered(const micromint_past_return *past_return);
+
+micromint_status micromint_past_return_request(const micromint_past_return *past_return,
+                                               const uint8_t **request_out,
+                                               size_t *request_len_out,
+                                               micromint_error **error_out);
+
+void micromint_past_return_free(micromint_past_return *past_return);
+
+bool micromint_wallet_is_backup(const micromint_wallet *wallet);
+
+size_t micromint_wallet_holding_count(const micromint_wallet *wallet);
+
+micromint_status micromint_wallet_holding(const micromint_wallet *wallet,
+                                          size_t holding,
+                                          micromint_holding **holding_out,
+                                          micromint_error **error_out);
+
+micromint_status micromint_holding_user(const micromint_holding *holding,
+                                        const uint8_t **user_out,
+                                        size_t *user_len_out,
+                                        micromint_error **error_out);
+
+micromint_status micromint_holding_period(const micromint_holding *holding,
+                                          const uint8_t **period_out,
+                                          size_t *period_len_out,
+                                          micromint_error **error_out);
+
+uint32_t micromint_holding_sets(const micromint_holding *holding);
+
+uint32_t micromint_holding_unspent(const micromint_holding *holding);
+
+uint32_t micromint_holding_in_doubt(const micromint_holding *holding);
+
+uint32_t micromint_holding_paid(const micromint_holding *holding);
+
+uint32_t micromint_holding_bound(const micromint_holding *holding);
+
+uint32_t micromint_holding_returned(const micromint_holding *holding);
+
+micromint_status micromint_holding_params(const micromint_holding *holding,
+                                          micromint_params **params_out,
+                                          micromint_error **error_out);
+
+void micromint_holding_free(micromint_holding *holding);
 
 micromint_status micromint_wallet_coins_at(const micromint_wallet *wallet,
                                            size_t holding,
@@ -889,7 +690,54 @@ micromint_status micromint_wallet_coins_at(const micromint_wallet *wallet,
                                            uint32_t *coins_out,
                                            micromint_error **error_out);
 
-bool micromint_wallet_is_backup(const micromint_wallet *wallet);
+size_t micromint_wallet_past_payment_count(const micromint_wallet *wallet);
+
+micromint_status micromint_wallet_past_payment(const micromint_wallet *wallet,
+                                               size_t index,
+                                               micromint_past_payment **payment_out,
+                                               micromint_error **error_out);
+
+int64_t micromint_past_payment_at(const micromint_past_payment *past_payment);
+
+int64_t micromint_past_payment_outcome_at(const micromint_past_payment *past_payment);
+
+size_t micromint_past_payment_holding(const micromint_past_payment *past_payment);
+
+uint32_t micromint_past_payment_coins(const micromint_past_payment *past_payment);
+
+uint32_t micromint_past_payment_fresh(const micromint_past_payment *past_payment);
+
+micromint_status micromint_past_payment_vendor(const micromint_past_payment *past_payment,
+                                               const uint8_t **vendor_out,
+                                               size_t *vendor_len_out,
+                                               micromint_error **error_out);
+
+micromint_status micromint_past_payment_url(const micromint_past_payment *past_payment,
+                                            const uint8_t **url_out,
+                                            size_t *url_len_out,
+                                            micromint_error **error_out);
+
+micromint_status micromint_past_payment_method(const micromint_past_payment *past_payment,
+                                               const uint8_t **method_out,
+                                               size_t *method_len_out,
+                                               micromint_error **error_out);
+
+micromint_status micromint_past_payment_description(const micromint_past_payment *past_payment,
+                                                    const uint8_t **description_out,
+                                                    size_t *description_len_out,
+                                                    micromint_error **error_out);
+
+micromint_status micromint_past_payment_outcome(const micromint_past_payment *past_payment,
+                                                const uint8_t **outcome_out,
+                                                size_t *outcome_len_out,
+                                                micromint_error **error_out);
+
+micromint_status micromint_past_payment_reason(const micromint_past_payment *past_payment,
+                                               const uint8_t **reason_out,
+                                               size_t *reason_len_out,
+                                               micromint_error **error_out);
+
+void micromint_past_payment_free(micromint_past_payment *past_payment);
 
 micromint_status micromint_wallet_invited(const micromint_wallet *wallet,
                                           const uint8_t *message,
@@ -954,11 +802,22 @@ micromint_status micromint_decision_strip_header(const micromint_decision *decis
 
 void micromint_decision_free(micromint_decision *decision);
 
+micromint_fields *micromint_fields_new(void);
+
+void micromint_fields_add(micromint_fields *fields,
+                          const uint8_t *name,
+                          size_t name_len,
+                          const uint8_t *value,
+                          size_t value_len);
+
+void micromint_fields_clear(micromint_fields *fields);
+
+void micromint_fields_free(micromint_fields *fields);
+
 micromint_status micromint_decision_head(const micromint_decision *decision,
                                          uint32_t status,
                                          bool is_reversed,
-                                         const micromint_header *headers,
-                                         size_t headers_len,
+                                         const micromint_fields *fields,
                                          micromint_head **head_out,
                                          micromint_error **error_out);
 
@@ -1040,6 +899,58 @@ micromint_status micromint_price_parse(const uint8_t *text,
                                        uint32_t *price_out,
                                        micromint_error **error_out);
 
+micromint_request *micromint_request_new(void);
+
+void micromint_request_clear(micromint_request *request);
+
+void micromint_request_free(micromint_request *request);
+
+void micromint_request_set_method(micromint_request *request,
+                                  const uint8_t *method,
+                                  size_t method_len);
+
+void micromint_request_set_target(micromint_request *request,
+                                  const uint8_t *target,
+                                  size_t target_len);
+
+void micromint_request_set_host(micromint_request *request, const uint8_t *host, size_t host_len);
+
+void micromint_request_add_header(micromint_request *request,
+                                  const uint8_t *name,
+                                  size_t name_len,
+                                  const uint8_t *value,
+                                  size_t value_len);
+
+void micromint_request_set_body(micromint_request *request, const uint8_t *body, size_t body_len);
+
+void micromint_request_set_https(micromint_request *request, bool is_https);
+
+void micromint_request_set_port(micromint_request *request, int64_t port);
+
+void micromint_request_set_price(micromint_request *request, int64_t price);
+
+void micromint_request_set_free_views(micromint_request *request, int64_t free_views);
+
+void micromint_request_set_dry_run(micromint_request *request, bool is_dry_run);
+
+void micromint_request_set_charges_redirects(micromint_request *request, bool charges_redirects);
+
+void micromint_request_set_receipt_path(micromint_request *request,
+                                        const uint8_t *path,
+                                        size_t path_len);
+
+void micromint_request_set_client(micromint_request *request,
+                                  const uint8_t *client,
+                                  size_t client_len);
+
+void micromint_request_set_file(micromint_request *request, bool is_file);
+
+void micromint_request_set_last_modified(micromint_request *request, int64_t last_modified);
+
+void micromint_request_set_etag(micromint_request *request, const uint8_t *etag, size_t etag_len);
+
+void micromint_request_set_size(micromint_request *request, int64_t size);
+
 micromint_status micromint_till_open(const uint8_t *config,
                                      size_t config_len,
                                      const micromint_host *host,
@@ -1047,19 +958,21 @@ micromint_status micromint_till_open(const uint8_t *config,
                                      micromint_error **error_out);
 
 micromint_status micromint_till_make_batch(const micromint_till *till,
-                                           const micromint_key *key,
+                                           const uint8_t *key,
+                                           size_t key_len,
                                            const uint8_t *period,
                                            size_t period_len,
                                            uint32_t payments_max,
-                                           micromint_batch *batch_out,
+                                           micromint_batch **batch_out,
                                            micromint_buffer **message_out,
                                            micromint_error **error_out);
 
 micromint_status micromint_till_read_result(const micromint_till *till,
-                                            const micromint_key *key,
+                                            const uint8_t *key,
+                                            size_t key_len,
                                             const uint8_t *message,
                                             size_t message_len,
-                                            micromint_batch *batch_out,
+                                            micromint_batch **batch_out,
                                             micromint_error **error_out);
 
 micromint_status micromint_till_unbatched(const micromint_till *till,
@@ -1084,14 +997,36 @@ size_t micromint_batch_list_count(const micromint_batch_list *batch_list);
 
 micromint_status micromint_batch_list_batch(const micromint_batch_list *batch_list,
                                             size_t index,
-                                            const uint8_t **id_out,
-                                            size_t *id_len_out,
-                                            const uint8_t **period_out,
-                                            size_t *period_len_out,
-                                            micromint_batch *batch_out,
+                                            micromint_batch **batch_out,
                                             micromint_error **error_out);
 
 void micromint_batch_list_free(micromint_batch_list *batch_list);
+
+micromint_status micromint_batch_id(const micromint_batch *batch,
+                                    const uint8_t **id_out,
+                                    size_t *id_len_out,
+                                    micromint_error **error_out);
+
+micromint_status micromint_batch_period(const micromint_batch *batch,
+                                        const uint8_t **period_out,
+                                        size_t *period_len_out,
+                                        micromint_error **error_out);
+
+uint32_t micromint_batch_payments(const micromint_batch *batch);
+
+uint32_t micromint_batch_coins(const micromint_batch *batch);
+
+uint32_t micromint_batch_coins_paid(const micromint_batch *batch);
+
+uint32_t micromint_batch_coins_waiting(const micromint_batch *batch);
+
+int64_t micromint_batch_made_at(const micromint_batch *batch);
+
+int64_t micromint_batch_redeem_until(const micromint_batch *batch);
+
+bool micromint_batch_is_answered(const micromint_batch *batch);
+
+void micromint_batch_free(micromint_batch *batch);
 
 micromint_status micromint_till_periods(const micromint_till *till,
                                         micromint_buffer **periods_out,

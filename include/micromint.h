@@ -126,6 +126,25 @@ typedef enum micromint_status {
 } micromint_status;
 
 /**
+ * How serious a line of the log is. A program that does not know a number treats it as
+ * MICROMINT_LOG_INFO.
+ */
+typedef enum micromint_log_level {
+  /**
+   * Something failed that a person must repair.
+   */
+  MICROMINT_LOG_ERROR = 1,
+  /**
+   * Something will fail, or is unwise.
+   */
+  MICROMINT_LOG_WARNING = 2,
+  /**
+   * A client sent something that was refused.
+   */
+  MICROMINT_LOG_INFO = 3
+} micromint_log_level;
+
+/**
  * What is wrong with coins, in order of precedence: the first fault of this list that applies is
  * the answer.
  */
@@ -159,25 +178,6 @@ typedef enum micromint_coin_fault {
    */
   MICROMINT_COIN_REPEATED_COIN = 6
 } micromint_coin_fault;
-
-/**
- * How serious a line of the log is. A program that does not know a number treats it as
- * MICROMINT_LOG_INFO.
- */
-typedef enum micromint_log_level {
-  /**
-   * Something failed that a person must repair.
-   */
-  MICROMINT_LOG_ERROR = 1,
-  /**
-   * Something will fail, or is unwise.
-   */
-  MICROMINT_LOG_WARNING = 2,
-  /**
-   * A client sent something that was refused.
-   */
-  MICROMINT_LOG_INFO = 3
-} micromint_log_level;
 
 /**
  * A stage of minting.
@@ -282,9 +282,9 @@ typedef enum micromint_look {
    */
   MICROMINT_LOOK_DECIDED = 0,
   /**
-   * Read the body, then call `micromint_paywall_decide()` with it; if it is larger than the
-   * given size, with `is_body_read` 0. Unless the decision is to serve as a GET, the content
-   * gets the body too.
+   * Read the body, set it in the request unless it is larger than the given size, and call
+   * `micromint_paywall_decide()`. Unless the decision is to serve as a GET, the content gets the
+   * body too.
    */
   MICROMINT_LOOK_NEEDS_BODY = 1,
   /**
@@ -294,22 +294,17 @@ typedef enum micromint_look {
 } micromint_look;
 
 /**
+ * A batch of payments, all of one period, when it was read. Free it with `micromint_batch_free()`.
+ * It is immutable: threads may share it, and it may be used across a fork.
+ */
+typedef struct micromint_batch micromint_batch;
+
+/**
  * The batches of a till at the time when the list was made. Free it with
  * `micromint_batch_list_free()`. It is immutable: threads may share it, and it may be used across
  * a fork.
  */
 typedef struct micromint_batch_list micromint_batch_list;
-
-/**
- * The broker of one complete coin file. Free it with `micromint_broker_free()`. One thread at a
- * time (large batches are examined on threads of its own, `micromint_broker_set_threads()`); other
- * processes may open the same coin file at the same time. Open it after `fork()`: in a
- * process that was forked later its functions return MICROMINT_ERROR_STATE. After
- * MICROMINT_ERROR_FILE free it and open it again.
- *
- * Every answer is on disk before the function returns.
- */
-typedef struct micromint_broker micromint_broker;
 
 /**
  * Bytes made by the library, such as a printed message. Free it with `micromint_buffer_free()`. It
@@ -353,11 +348,37 @@ typedef struct micromint_decision micromint_decision;
 typedef struct micromint_error micromint_error;
 
 /**
+ * The header fields of a response, for `micromint_decision_head()`. Free it with
+ * `micromint_fields_free()`. One thread at a time while it is filled; any number of threads may
+ * pass it to functions that take it `const`. It may be used across a fork.
+ */
+typedef struct micromint_fields micromint_fields;
+
+/**
  * What to change in the head of a response: first remove fields, then add fields. Free it with
  * `micromint_head_free()`. It is immutable: threads may share it, and it may be used across a
  * fork.
  */
 typedef struct micromint_head micromint_head;
+
+/**
+ * The owner and period of a holding, and the state of its coins, when it was read. Free it with
+ * `micromint_holding_free()`. It is immutable: threads may share it, and it may be used across a
+ * fork.
+ */
+typedef struct micromint_holding micromint_holding;
+
+/**
+ * A clock, a source of randomness and a log, for the functions that take it. Free it with
+ * `micromint_host_free()`, as soon as no function is to be given it any more: they copy it. One
+ * thread at a time while it is filled; any number of threads may pass it to functions that take it
+ * `const`. It may be used across a fork.
+ *
+ * The callbacks may be called from every thread that calls a function of the object made with it,
+ * from several at the same time, until the object is freed. They must return (no longjmp, no
+ * exception) and must not call functions with the same object.
+ */
+typedef struct micromint_host micromint_host;
 
 /**
  * A message of one of the types of docs/reference/protocol.md, with every field well formed. Free
@@ -374,10 +395,35 @@ typedef struct micromint_message micromint_message;
 typedef struct micromint_mint micromint_mint;
 
 /**
+ * The state of a coin file, when it was read. Free it with `micromint_mint_state_free()`. It is
+ * immutable: threads may share it, and it may be used across a fork.
+ */
+typedef struct micromint_mint_state micromint_mint_state;
+
+/**
  * The public parameters of a period. Free it with `micromint_params_free()`. It is immutable:
  * threads may share it, and it may be used across a fork.
  */
 typedef struct micromint_params micromint_params;
+
+/**
+ * A payment, when it was read. Free it with `micromint_past_payment_free()`. It is immutable:
+ * threads may share it, and it may be used across a fork.
+ */
+typedef struct micromint_past_payment micromint_past_payment;
+
+/**
+ * A return, when it was read. Free it with `micromint_past_return_free()`. It is immutable: threads
+ * may share it, and it may be used across a fork.
+ */
+typedef struct micromint_past_return micromint_past_return;
+
+/**
+ * A received sale. Sales are numbered from 0 in their order and never renumbered, and so are
+ * payments and returns. Free it with `micromint_past_sale_free()`. It is immutable: threads may
+ * share it, and it may be used across a fork.
+ */
+typedef struct micromint_past_sale micromint_past_sale;
 
 /**
  * The paywall of a vendor's pages. Free it with `micromint_paywall_free()`. Any number of threads
@@ -386,6 +432,38 @@ typedef struct micromint_params micromint_params;
  * is opened again after a second.
  */
 typedef struct micromint_paywall micromint_paywall;
+
+/**
+ * What a broker chooses for a new period. Free it with `micromint_period_options_free()`. One
+ * thread at a time while it is filled; any number of threads may pass it to functions that take it
+ * `const`. It may be used across a fork. An invalid value is reported by the function that the
+ * options are passed to.
+ */
+typedef struct micromint_period_options micromint_period_options;
+
+/**
+ * What a configuration will yield and cost. Expected numbers are means. Free it with
+ * `micromint_plan_free()`. It is immutable: threads may share it, and it may be used across a fork.
+ */
+typedef struct micromint_plan micromint_plan;
+
+/**
+ * What the wallet's owner allows. Free it with `micromint_policy_free()`. One thread at a time while
+ * it is filled; any number of threads may pass it to functions that take it `const`. It may be used
+ * across a fork. An invalid value is reported by the function that the policy is passed to.
+ */
+typedef struct micromint_policy micromint_policy;
+
+/**
+ * What the paywall sees of an HTTP request. Free it with `micromint_request_free()`. Fill one, use
+ * it, clear it, and fill it again for the next request: it keeps its memory. One thread at a time
+ * while it is filled; any number of threads may pass it to functions that take it `const`. It may
+ * be used across a fork.
+ *
+ * What is not set is empty, 0, false or not known. Everything that is set is copied. An invalid
+ * value is reported by the function that the request is passed to.
+ */
+typedef struct micromint_request micromint_request;
 
 /**
  * A vendor's till, opened to redeem its payments; the paywalls that fill it continue meanwhile.
@@ -405,237 +483,23 @@ typedef struct micromint_till micromint_till;
 typedef struct micromint_wallet micromint_wallet;
 
 /**
- * The place of a ball.
+ * Returns the time: seconds since 1970-01-01 00:00 UTC.
  */
-typedef struct micromint_bin {
-  /**
-   * The superbin index, u bits.
-   */
-  uint32_t superbin;
-  /**
-   * The sub-bin index, v bits.
-   */
-  uint32_t subbin;
-} micromint_bin;
+typedef int64_t (*micromint_now)(void *userdata);
 
 /**
- * A key: the broker's secret, a user's key of one period, or a vendor's key. Anyone who has it can
- * write messages in its owner's name: wipe it with `micromint_key_wipe()` when it is no longer
- * needed.
+ * Fills `bytes` with `len` unpredictable bytes and returns 0; another number if it cannot.
  */
-typedef struct micromint_key {
-  /**
-   * The key.
-   */
-  uint8_t bytes[MICROMINT_KEY_SIZE];
-} micromint_key;
+typedef int32_t (*micromint_random)(void *userdata, uint8_t *bytes, size_t len);
 
 /**
- * Proves to one vendor that the payer owns a set: a secret of user, vendor and broker.
+ * Takes a line for the log: UTF-8 without a final NUL or line end, valid during the call. It never
+ * contains a key or an authenticator.
  */
-typedef struct micromint_owner_token {
-  /**
-   * The first bytes of the HMAC-SHA256.
-   */
-  uint8_t bytes[MICROMINT_OWNER_TOKEN_SIZE];
-} micromint_owner_token;
-
-/**
- * Proves who sent a message.
- */
-typedef struct micromint_authenticator {
-  /**
-   * The first bytes of the HMAC-SHA256.
-   */
-  uint8_t bytes[MICROMINT_AUTHENTICATOR_SIZE];
-} micromint_authenticator;
-
-/**
- * An amount of money: a whole number of units of 10^-8 of a currency. 0.01 USD is 1000000 units.
- */
-typedef struct micromint_money {
-  /**
-   * The amount in units.
-   */
-  uint64_t units;
-  /**
-   * The code of the currency (ISO 4217): three letters A-Z and a NUL. XTS is for tests.
-   */
-  char currency[4];
-} micromint_money;
-
-/**
- * What a user bought and returned in one period.
- */
-typedef struct micromint_user_account {
-  /**
-   * The number of sales.
-   */
-  uint64_t sales;
-  /**
-   * The coins in the sets that were sold.
-   */
-  uint64_t coins_sold;
-  /**
-   * The number of returns.
-   */
-  uint64_t returns;
-  /**
-   * Returned coins that wait until redeem-until.
-   */
-  uint64_t coins_waiting;
-  /**
-   * Returned coins that wait for the decision of a person.
-   */
-  uint64_t coins_disputed;
-  /**
-   * Returned coins that were credited.
-   */
-  uint64_t coins_credited;
-  /**
-   * Whether the user is revoked.
-   */
-  bool is_revoked;
-} micromint_user_account;
-
-/**
- * What a vendor redeemed in one period.
- */
-typedef struct micromint_vendor_account {
-  /**
-   * When it was registered, in seconds since 1970-01-01 00:00 UTC.
-   */
-  int64_t registered_at;
-  /**
-   * The number of judged batches.
-   */
-  uint64_t batches;
-  /**
-   * Coins that wait until redeem-until.
-   */
-  uint64_t coins_waiting;
-  /**
-   * Coins that wait for the decision of a person.
-   */
-  uint64_t coins_disputed;
-  /**
-   * Coins that were paid.
-   */
-  uint64_t coins_paid;
-} micromint_vendor_account;
-
-/**
- * A period in numbers.
- */
-typedef struct micromint_broker_counts {
-  /**
-   * Sales.
-   */
-  uint64_t sales;
-  /**
-   * Sets sold.
-   */
-  uint64_t sets_sold;
-  /**
-   * Sets that can still be sold.
-   */
-  uint64_t sets_left;
-  /**
-   * Registered vendors.
-   */
-  uint64_t vendors;
-  /**
-   * Batches judged.
-   */
-  uint64_t batches;
-  /**
-   * Watches judged.
-   */
-  uint64_t watches;
-  /**
-   * Returns judged.
-   */
-  uint64_t returns;
-  /**
-   * Coins sold. After the settlement, coins_paid + coins_credited + coins_disputed +
-   * coins_lapsed.
-   */
-  uint64_t coins_sold;
-  /**
-   * Coins paid to vendors.
-   */
-  uint64_t coins_paid;
-  /**
-   * Coins credited to users.
-   */
-  uint64_t coins_credited;
-  /**
-   * Coins that wait for the decision of a person.
-   */
-  uint64_t coins_disputed;
-  /**
-   * Coins neither paid for nor returned so far.
-   */
-  uint64_t coins_lapsed;
-  /**
-   * Claims that wait until redeem-until.
-   */
-  uint64_t claims_waiting;
-  /**
-   * Coins and returned balls of their owners, with balls that were not minted.
-   */
-  uint64_t forged;
-  /**
-   * Coins and returned balls that are not from their owners.
-   */
-  uint64_t not_from_owner;
-  /**
-   * Coins in the name of users to whom nothing was sold.
-   */
-  uint64_t invented;
-  /**
-   * Users revoked.
-   */
-  uint64_t revoked;
-  /**
-   * Whether the waiting claims have been decided.
-   */
-  bool is_settled;
-} micromint_broker_counts;
-
-/**
- * What the caller provides. For a callback that is NULL the system is used; for NULL instead of
- * the struct the system is used for everything. Set what you do not use to 0:
- * `micromint_host host = {0};`.
- *
- * The callbacks may be called from every thread that calls a function of the object made with it,
- * from several at the same time, until the object is freed. They must return (no longjmp, no
- * exception) and must not call functions with the same object. The struct itself is copied.
- */
-typedef struct micromint_host {
-  /**
-   * Passed to every callback.
-   */
-  void *userdata;
-  /**
-   * The time: seconds since 1970-01-01 00:00 UTC.
-   */
-  int64_t (*now)(void *userdata);
-  /**
-   * Fills `bytes` with `len` unpredictable bytes and returns 0; another number if it cannot.
-   */
-  int32_t (*random)(void *userdata, uint8_t *bytes, size_t len);
-  /**
-   * Takes a line for the error log: UTF-8 without a final NUL or line end, valid during the
-   * call. It never contains a key or an authenticator. If NULL, lines are dropped: the library
-   * writes nowhere else.
-   */
-  void (*log)(void *userdata, micromint_log_level level, const uint8_t *text, size_t len);
-  /**
-   * NULL.
-   */
-  const void *reserved;
-} micromint_host;
+typedef void (*micromint_log)(void *userdata,
+                              micromint_log_level level,
+                              const uint8_t *text,
+                              size_t len);
 
 /**
  * Receives the progress of minting, often and from several threads at the same time. Returns 0 to
@@ -645,518 +509,6 @@ typedef int32_t (*micromint_mint_progress)(void *userdata,
                                            micromint_mint_stage stage,
                                            uint64_t done,
                                            uint64_t total);
-
-/**
- * The state of a coin file.
- */
-typedef struct micromint_mint_state {
-  /**
-   * The phase.
-   */
-  micromint_mint_phase phase;
-  /**
-   * How much of this phase is done and on disk; 0 if there is nothing to do.
-   */
-  uint64_t done;
-  /**
-   * How much there is to do.
-   */
-  uint64_t total;
-  /**
-   * The balls in a complete file.
-   */
-  uint64_t balls;
-  /**
-   * The number of its sets that are sold.
-   */
-  uint64_t sets_sold;
-  /**
-   * The CRC-32C over all its bins, as they were minted.
-   */
-  uint32_t checksum;
-} micromint_mint_state;
-
-/**
- * What a broker chooses for a new period. Clear it before you fill it.
- */
-typedef struct micromint_new_period {
-  /**
-   * Hash function and sizes: test, demo, small, small-sha256 or national
-   * (docs/reference/minting.md).
-   */
-  const uint8_t *profile;
-  /**
-   * Its length.
-   */
-  size_t profile_len;
-  /**
-   * The period's name, such as 2026-12.
-   */
-  const uint8_t *period;
-  /**
-   * Its length.
-   */
-  size_t period_len;
-  /**
-   * The broker's URL, which vendors and clients see.
-   */
-  const uint8_t *broker;
-  /**
-   * Its length.
-   */
-  size_t broker_len;
-  /**
-   * The value of a coin: an amount with at most 8 decimals and an ISO 4217 code, such as 0.01
-   * USD.
-   */
-  const uint8_t *coin_value;
-  /**
-   * Its length.
-   */
-  size_t coin_value_len;
-  /**
-   * Vendors accept from this time on, in seconds since 1970-01-01 00:00 UTC; ignored without
-   * `has_times`.
-   */
-  int64_t start;
-  /**
-   * Vendors accept until this time, likewise.
-   */
-  int64_t expiration;
-  /**
-   * 0: the period's name is a month, and vendors accept from its first day to its last.
-   */
-  uint32_t has_times;
-  /**
-   * Not 0 to allow weak choices, such as the test profile.
-   */
-  uint32_t allow_weak;
-  /**
-   * NULL.
-   */
-  const void *reserved;
-} micromint_new_period;
-
-/**
- * What a configuration will yield and cost. Expected numbers are means.
- */
-typedef struct micromint_plan {
-  /**
-   * The bins of the coin file.
-   */
-  uint64_t bins;
-  /**
-   * The size of the coin file, in bytes.
-   */
-  uint64_t file_size;
-  /**
-   * The tosses of minting.
-   */
-  uint64_t tosses;
-  /**
-   * The sets that can be sold.
-   */
-  uint64_t sets;
-  /**
-   * The balls expected in the coin file.
-   */
-  double balls;
-  /**
-   * The coins expected in a set.
-   */
-  double coins_per_set;
-  /**
-   * The number of these that can be spent at one given vendor.
-   */
-  double spendable_per_set;
-  /**
-   * The tosses that the first coin forged for one user and one vendor costs.
-   */
-  double first_forgery_tosses;
-} micromint_plan;
-
-/**
- * The coins of a holding by state. Somewhat fewer are usable at a given vendor.
- */
-typedef struct micromint_balance {
-  /**
-   * Sets.
-   */
-  uint32_t sets;
-  /**
-   * Coins that were never sent and may be spent.
-   */
-  uint32_t unspent;
-  /**
-   * Coins of a restored backup, which may have been spent since: they can only be returned.
-   */
-  uint32_t in_doubt;
-  /**
-   * Coins that were paid; the content arrived.
-   */
-  uint32_t paid;
-  /**
-   * Coins that were sent and are bound to a vendor, which did not confirm them.
-   */
-  uint32_t bound;
-  /**
-   * Coins that were returned to the broker.
-   */
-  uint32_t returned;
-} micromint_balance;
-
-/**
- * What the wallet's owner allows. Clear it before you fill it.
- */
-typedef struct micromint_policy {
-  /**
-   * The highest price, in coins, that is paid without asking.
-   */
-  uint32_t autopay;
-  /**
-   * Not 0 if `daily_limit` applies.
-   */
-  uint32_t has_daily_limit;
-  /**
-   * The largest number of coins that may be sent for the first time in one UTC day.
-   */
-  uint32_t daily_limit;
-  /**
-   * Not 0 to pay over http too, where others can eavesdrop.
-   */
-  uint32_t allow_http;
-  /**
-   * NULL.
-   */
-  const void *reserved;
-} micromint_policy;
-
-/**
- * A received sale. Sales are numbered from 0 in their order and never renumbered, and so are
- * payments and returns.
- */
-typedef struct micromint_past_sale {
-  /**
-   * When it was received, in seconds since 1970-01-01 00:00 UTC.
-   */
-  int64_t at;
-  /**
-   * The holding that its sets belong to.
-   */
-  size_t holding;
-  /**
-   * The number of the sale at the broker.
-   */
-  uint64_t transaction;
-  /**
-   * Its sets.
-   */
-  uint32_t sets;
-} micromint_past_sale;
-
-/**
- * A payment. The texts have no final NUL and are valid until the next call that changes or
- * refreshes the wallet.
- */
-typedef struct micromint_past_payment {
-  /**
-   * When it was sent, in seconds since 1970-01-01 00:00 UTC.
-   */
-  int64_t at;
-  /**
-   * When the outcome was learned, likewise; 0 while it is unknown.
-   */
-  int64_t outcome_at;
-  /**
-   * The holding that they were taken from.
-   */
-  size_t holding;
-  /**
-   * The Vendor-ID.
-   */
-  const uint8_t *vendor;
-  /**
-   * Its length.
-   */
-  size_t vendor_len;
-  /**
-   * The page.
-   */
-  const uint8_t *url;
-  /**
-   * Its length.
-   */
-  size_t url_len;
-  /**
-   * The method of the fetch.
-   */
-  const uint8_t *method;
-  /**
-   * Its length.
-   */
-  size_t method_len;
-  /**
-   * What was bought, in the vendor's words: printable ASCII.
-   */
-  const uint8_t *description;
-  /**
-   * Its length.
-   */
-  size_t description_len;
-  /**
-   * What became of it: unknown, paid, refused, not-kept or not-seen.
-   */
-  const uint8_t *outcome;
-  /**
-   * Its length.
-   */
-  size_t outcome_len;
-  /**
-   * The reason, in the vendor's words: printable ASCII; empty if there is none.
-   */
-  const uint8_t *reason;
-  /**
-   * Its length.
-   */
-  size_t reason_len;
-  /**
-   * The coins.
-   */
-  uint32_t coins;
-  /**
-   * The number of them that were sent for the first time.
-   */
-  uint32_t fresh;
-} micromint_past_payment;
-
-/**
- * A return. The text is valid until the next call that changes or refreshes the wallet.
- */
-typedef struct micromint_past_return {
-  /**
-   * When it was sent, in seconds since 1970-01-01 00:00 UTC.
-   */
-  int64_t at;
-  /**
-   * The holding that they were taken from.
-   */
-  size_t holding;
-  /**
-   * The Request-ID, which identifies the return at the broker; no final NUL.
-   */
-  const uint8_t *request;
-  /**
-   * Its length.
-   */
-  size_t request_len;
-  /**
-   * The broker's number for it, if `is_answered`.
-   */
-  uint64_t transaction;
-  /**
-   * The coins.
-   */
-  uint32_t coins;
-  /**
-   * The number of them that were credited.
-   */
-  uint32_t credited;
-  /**
-   * The number that wait for a verdict, or for an answer.
-   */
-  uint32_t waiting;
-  /**
-   * Whether an answer was recorded.
-   */
-  bool is_answered;
-} micromint_past_return;
-
-/**
- * A header field of a request.
- */
-typedef struct micromint_header {
-  /**
-   * The name, case-insensitive.
-   */
-  const uint8_t *name;
-  /**
-   * Its length.
-   */
-  size_t name_len;
-  /**
-   * The value.
-   */
-  const uint8_t *value;
-  /**
-   * Its length.
-   */
-  size_t value_len;
-} micromint_header;
-
-/**
- * What the paywall sees of an HTTP request. Clear it before you fill it:
- * `micromint_request r = {0};`. Its bytes are read only during the call.
- */
-typedef struct micromint_request {
-  /**
-   * The method as received, such as GET.
-   */
-  const uint8_t *method;
-  /**
-   * Its length.
-   */
-  size_t method_len;
-  /**
-   * The request target exactly as received: path and query, not decoded, not normalised.
-   */
-  const uint8_t *target;
-  /**
-   * Its length.
-   */
-  size_t target_len;
-  /**
-   * The requested host, with its port if one was sent: the authority of a target in absolute
-   * form, otherwise the Host field; NULL if there is none. It selects one of the configured
-   * origins, and a receipt or a recorded payment counts only for the host that it was made for.
-   */
-  const uint8_t *host;
-  /**
-   * Its length.
-   */
-  size_t host_len;
-  /**
-   * The header fields in order. The paywall reads those that carry a payment, and accept,
-   * accept-language, accept-payment, cookie, content-type, origin, range, idempotency-key and the
-   * conditions.
-   */
-  const micromint_header *headers;
-  /**
-   * The number of fields.
-   */
-  size_t headers_len;
-  /**
-   * The whole body, if `is_body_read`.
-   */
-  const uint8_t *body;
-  /**
-   * Its length; 0 if there is none.
-   */
-  size_t body_len;
-  /**
-   * Not 0 if the whole body was read; 0 if it was not read, or is larger than allowed.
-   */
-  uint32_t is_body_read;
-  /**
-   * Not 0 if the request came over TLS.
-   */
-  uint32_t is_https;
-  /**
-   * The port at which the connection was accepted; 0 if it is not known.
-   */
-  uint32_t port;
-  /**
-   * The price of the requested page, in coins; 0 is free. If the vendor has a price list, the
-   * higher of this price and the list's holds, so ask about free pages too.
-   */
-  uint32_t price;
-  /**
-   * The number of pages that a visitor sees per UTC day without paying; 0 for none.
-   */
-  uint32_t free_views;
-  /**
-   * Not 0 to decide everything, record nothing, and serve the content free.
-   */
-  uint32_t is_dry_run;
-  /**
-   * Not 0 if a redirect by the content is what is sold, also for GET: it is charged.
-   */
-  uint32_t charges_redirects;
-  /**
-   * A path such as /story/17/: a receipt given here opens everything with the same receipt path
-   * that costs no more. NULL: a receipt opens the one page.
-   */
-  const uint8_t *receipt_path;
-  /**
-   * Its length.
-   */
-  size_t receipt_path_len;
-  /**
-   * The client's IP address as text, for free views: that of the connection, or the one from a
-   * trusted proxy; never a header that the client controls. With NULL there are no free views.
-   */
-  const uint8_t *client;
-  /**
-   * Its length.
-   */
-  size_t client_len;
-  /**
-   * Not 0 if the content is a file that will be sent unchanged and whose next members are known:
-   * conditions and ranges are then decided before a payment is recorded.
-   */
-  uint32_t is_file;
-  /**
-   * Not 0 if `last_modified` is known.
-   */
-  uint32_t has_last_modified;
-  /**
-   * The time in Last-Modified, in seconds since 1970-01-01 00:00 UTC.
-   */
-  int64_t last_modified;
-  /**
-   * The entity tag as the response will contain it, with its quotes; NULL if there is none.
-   */
-  const uint8_t *etag;
-  /**
-   * Its length.
-   */
-  size_t etag_len;
-  /**
-   * Not 0 if `size` is known and ranges of the file are served. With 0 a range is ignored.
-   */
-  uint32_t has_size;
-  /**
-   * The file's size in bytes.
-   */
-  uint64_t size;
-  /**
-   * NULL.
-   */
-  const void *reserved;
-} micromint_request;
-
-/**
- * A batch of payments, all of one period.
- */
-typedef struct micromint_batch {
-  /**
-   * The payments in it.
-   */
-  uint32_t payments;
-  /**
-   * The coins in them.
-   */
-  uint32_t coins;
-  /**
-   * Coins that were paid, if a result was read; the rest of `coins` was not.
-   */
-  uint32_t coins_paid;
-  /**
-   * Coins that wait: send the batch again after redeem-until.
-   */
-  uint32_t coins_waiting;
-  /**
-   * When it was made, in seconds since 1970-01-01 00:00 UTC.
-   */
-  int64_t made_at;
-  /**
-   * The last moment to redeem it, likewise.
-   */
-  int64_t redeem_until;
-  /**
-   * Whether a result was read.
-   */
-  bool is_answered;
-} micromint_batch;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1207,7 +559,39 @@ void micromint_error_message(const micromint_error *error,
  */
 void micromint_error_free(micromint_error *error);
 
-extern int pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+/**
+ * Makes a host with the system's clock and randomness and without a log.
+ */
+micromint_host *micromint_host_new(void);
+
+/**
+ * Sets the clock.
+ *
+ * now:      NULL for the system's.
+ * userdata: passed to it.
+ */
+void micromint_host_set_now(micromint_host *host, micromint_now now, void *userdata);
+
+/**
+ * Sets the source of randomness.
+ *
+ * random:   NULL for the system's.
+ * userdata: passed to it.
+ */
+void micromint_host_set_random(micromint_host *host, micromint_random random, void *userdata);
+
+/**
+ * Sets the log.
+ *
+ * log:      NULL to drop the lines: the library writes nowhere else.
+ * userdata: passed to it.
+ */
+void micromint_host_set_log(micromint_host *host, micromint_log log, void *userdata);
+
+/**
+ * Frees a host. NULL is allowed. Objects that were made with it keep its callbacks.
+ */
+void micromint_host_free(micromint_host *host);
 
 /**
  * The version of the library that is loaded: major * 10000 + minor * 100 + patch.
@@ -1242,8 +626,9 @@ micromint_status micromint_checker_new(const micromint_params *params,
  * user, user_len: the User-ID of the payer.
  * x, x_len:       the inputs: k for each coin, in the order of the set, one coin after the other.
  * fault_out:      MICROMINT_COIN_GOOD, or what is wrong with them.
- * first_bins_out: an array of x_len / k places; the first bins, which identify the coins, are
- *                 written to it if the coins are good. NULL if they are not wanted.
+ * first_bins_out: an array of 2 * (x_len / k) numbers. If the coins are good, the first bins, which
+ *                 identify them, are written to it: the superbin and the sub-bin of each coin's
+ *                 first ball. NULL if they are not wanted.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid or x_len is 0. If fewer than k inputs
  * remain at the end, the fault is MICROMINT_COIN_USER_DIFFERENCES.
@@ -1254,7 +639,7 @@ micromint_status micromint_checker_check(const micromint_checker *checker,
                                          const uint64_t *x,
                                          size_t x_len,
                                          micromint_coin_fault *fault_out,
-                                         micromint_bin *first_bins_out,
+                                         uint32_t *first_bins_out,
                                          micromint_error **error_out);
 
 /**
@@ -1264,119 +649,128 @@ void micromint_checker_free(micromint_checker *checker);
 
 /**
  * Overwrites a key with zeros, which a compiler may not leave out as it may a `memset`. NULL is
- * allowed.
+ * allowed. Anyone who has a key can write messages in its owner's name: wipe it when it is no
+ * longer needed.
  *
- * key: a key that is no longer needed.
+ * key, key_len: a key that is no longer needed, and its size.
  */
-void micromint_key_wipe(micromint_key *key);
+void micromint_key_wipe(uint8_t *key, size_t key_len);
 
 /**
  * K_U, the key of a user in a period.
  *
- * secret:             the broker's secret.
+ * secret, secret_len: the broker's secret, MICROMINT_KEY_SIZE bytes.
  * period, period_len: the period's name.
  * user, user_len:     the User-ID.
- * key_out:            the key.
+ * key_out:            room for MICROMINT_KEY_SIZE bytes; the key.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT if the name of the period or the User-ID is invalid.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the name of the period, the User-ID or the size of the secret
+ * is invalid.
  */
-micromint_status micromint_user_key(const micromint_key *secret,
+micromint_status micromint_user_key(const uint8_t *secret,
+                                    size_t secret_len,
                                     const uint8_t *period,
                                     size_t period_len,
                                     const uint8_t *user,
                                     size_t user_len,
-                                    micromint_key *key_out,
+                                    uint8_t *key_out,
                                     micromint_error **error_out);
 
 /**
  * K_V, the key of a vendor.
  *
- * secret:             the broker's secret.
+ * secret, secret_len: the broker's secret, MICROMINT_KEY_SIZE bytes.
  * vendor, vendor_len: the Vendor-ID.
- * key_out:            the key.
+ * key_out:            room for MICROMINT_KEY_SIZE bytes; the key.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID or the size of the secret is invalid.
  */
-micromint_status micromint_vendor_key(const micromint_key *secret,
+micromint_status micromint_vendor_key(const uint8_t *secret,
+                                      size_t secret_len,
                                       const uint8_t *vendor,
                                       size_t vendor_len,
-                                      micromint_key *key_out,
+                                      uint8_t *key_out,
                                       micromint_error **error_out);
 
 /**
  * The authenticator of a Payment.
  *
- * key:                K_U.
+ * key, key_len:       K_U, MICROMINT_KEY_SIZE bytes.
  * vendor, vendor_len: the Vendor-ID.
  * url, url_len:       the URL that is paid for.
- * tokens, tokens_len: the owner tokens in the order of the message, and their number, at most
- *                     256.
+ * tokens, tokens_len: the owner tokens in the order of the message, at most 256 of
+ *                     MICROMINT_OWNER_TOKEN_SIZE bytes each, one after the other.
  * data, data_len:     the decoded coins of the message.
- * authenticator_out:  the authenticator.
+ * authenticator_out:  room for MICROMINT_AUTHENTICATOR_SIZE bytes; the authenticator.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid or there are too many tokens.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID or a size is invalid, or there are too many
+ * tokens.
  */
-micromint_status micromint_authenticate_payment(const micromint_key *key,
+micromint_status micromint_authenticate_payment(const uint8_t *key,
+                                                size_t key_len,
                                                 const uint8_t *vendor,
                                                 size_t vendor_len,
                                                 const uint8_t *url,
                                                 size_t url_len,
-                                                const micromint_owner_token *tokens,
+                                                const uint8_t *tokens,
                                                 size_t tokens_len,
                                                 const uint8_t *data,
                                                 size_t data_len,
-                                                micromint_authenticator *authenticator_out,
+                                                uint8_t *authenticator_out,
                                                 micromint_error **error_out);
 
 /**
  * The owner token of a set at a vendor.
  *
- * key:                K_U.
+ * key, key_len:       K_U, MICROMINT_KEY_SIZE bytes.
  * vendor, vendor_len: the Vendor-ID.
  * first_superbin:     the first superbin of the set.
- * token_out:          the token.
+ * token_out:          room for MICROMINT_OWNER_TOKEN_SIZE bytes; the token.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID or the size of the key is invalid.
  */
-micromint_status micromint_user_owner_token(const micromint_key *key,
+micromint_status micromint_user_owner_token(const uint8_t *key,
+                                            size_t key_len,
                                             const uint8_t *vendor,
                                             size_t vendor_len,
                                             uint32_t first_superbin,
-                                            micromint_owner_token *token_out,
+                                            uint8_t *token_out,
                                             micromint_error **error_out);
 
 /**
  * The authenticator of a Request-Credit.
  *
- * key:                        K_U.
+ * key, key_len:               K_U, MICROMINT_KEY_SIZE bytes.
  * request_id, request_id_len: the Request-ID.
  * data, data_len:             the decoded balls of the message.
- * authenticator_out:          the authenticator.
+ * authenticator_out:          room for MICROMINT_AUTHENTICATOR_SIZE bytes; the authenticator.
  *
- * Errors: MICROMINT_ERROR_TEXT.
+ * Errors: MICROMINT_ERROR_TEXT; MICROMINT_ERROR_ARGUMENT if the size of the key is invalid.
  */
-micromint_status micromint_authenticate_credit(const micromint_key *key,
+micromint_status micromint_authenticate_credit(const uint8_t *key,
+                                               size_t key_len,
                                                const uint8_t *request_id,
                                                size_t request_id_len,
                                                const uint8_t *data,
                                                size_t data_len,
-                                               micromint_authenticator *authenticator_out,
+                                               uint8_t *authenticator_out,
                                                micromint_error **error_out);
 
 /**
  * The authenticator of a Request-Redemption.
  *
- * key:                    K_V.
+ * key, key_len:           K_V, MICROMINT_KEY_SIZE bytes.
  * vendor, vendor_len:     the Vendor-ID.
  * period, period_len:     the period of the batch.
  * batch_id, batch_id_len: the Batch-ID.
  * data, data_len:         the decoded records of the message.
- * authenticator_out:      the authenticator.
+ * authenticator_out:      room for MICROMINT_AUTHENTICATOR_SIZE bytes; the authenticator.
  *
- * Errors: MICROMINT_ERROR_TEXT; MICROMINT_ERROR_ARGUMENT if the Vendor-ID or the period is
- * invalid.
+ * Errors: MICROMINT_ERROR_TEXT; MICROMINT_ERROR_ARGUMENT if the Vendor-ID, the period or the size
+ * of the key is invalid.
  */
-micromint_status micromint_authenticate_redemption(const micromint_key *key,
+micromint_status micromint_authenticate_redemption(const uint8_t *key,
+                                                   size_t key_len,
                                                    const uint8_t *vendor,
                                                    size_t vendor_len,
                                                    const uint8_t *period,
@@ -1385,7 +779,7 @@ micromint_status micromint_authenticate_redemption(const micromint_key *key,
                                                    size_t batch_id_len,
                                                    const uint8_t *data,
                                                    size_t data_len,
-                                                   micromint_authenticator *authenticator_out,
+                                                   uint8_t *authenticator_out,
                                                    micromint_error **error_out);
 
 /**
@@ -1515,12 +909,17 @@ size_t micromint_params_coin_size(const micromint_params *params);
 /**
  * What a coin of the period is worth.
  *
- * money_out: the amount, 1 to 10^14 units.
+ * units_out:                      the amount in units of 10^-8 of the currency, 1 to 10^14. 0.01
+ *                                 USD is 1000000 units.
+ * currency_out, currency_len_out: the code of the currency (ISO 4217), three letters A-Z, valid
+ *                                 until the parameters are freed; no final NUL. XTS is for tests.
  *
  * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_params_coin_value(const micromint_params *params,
-                                             micromint_money *money_out,
+                                             uint64_t *units_out,
+                                             const uint8_t **currency_out,
+                                             size_t *currency_len_out,
                                              micromint_error **error_out);
 
 /**
@@ -1575,278 +974,6 @@ micromint_status micromint_vendor_vector(const micromint_params *params,
  * Frees parameters. NULL is allowed.
  */
 void micromint_params_free(micromint_params *params);
-
-/**
- * What a user bought and returned.
- *
- * user, user_len: the User-ID.
- * account_out:    the account.
- *
- * Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid, MICROMINT_ERROR_ABSENT if nothing
- * was ever sold to this user, MICROMINT_ERROR_FILE.
- */
-micromint_status micromint_broker_user_account(micromint_broker *broker,
-                                               const uint8_t *user,
-                                               size_t user_len,
-                                               micromint_user_account *account_out,
-                                               micromint_error **error_out);
-
-/**
- * What a vendor redeemed.
- *
- * vendor, vendor_len: the Vendor-ID.
- * account_out:        the account.
- *
- * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid, MICROMINT_ERROR_ABSENT if this
- * vendor is not registered, MICROMINT_ERROR_FILE.
- */
-micromint_status micromint_broker_vendor_account(micromint_broker *broker,
-                                                 const uint8_t *vendor,
-                                                 size_t vendor_len,
-                                                 micromint_vendor_account *account_out,
-                                                 micromint_error **error_out);
-
-/**
- * A user's sales and returns, one by one.
- *
- * user, user_len: the User-ID.
- * records_out:    a buffer with one line for each, oldest first, words separated by spaces:
- *                 `sale`, the time (RFC 3339), the number of the sale, the sets; then `return`,
- *                 the time, the Request-ID, the coins.
- *
- * Errors: as for `micromint_broker_user_account()`.
- */
-micromint_status micromint_broker_user_records(micromint_broker *broker,
-                                               const uint8_t *user,
-                                               size_t user_len,
-                                               micromint_buffer **records_out,
-                                               micromint_error **error_out);
-
-/**
- * A vendor's batches, one by one.
- *
- * vendor, vendor_len: the Vendor-ID.
- * records_out:        a buffer with one line for each, oldest first, words separated by spaces:
- *                     `batch`, the time of judgement (RFC 3339), the Batch-ID, its coins, and of
- *                     these the coins that were paid immediately, that waited, and that were
- *                     forged.
- *
- * Errors: as for `micromint_broker_vendor_account()`.
- */
-micromint_status micromint_broker_vendor_records(micromint_broker *broker,
-                                                 const uint8_t *vendor,
-                                                 size_t vendor_len,
-                                                 micromint_buffer **records_out,
-                                                 micromint_error **error_out);
-
-/**
- * The period in numbers.
- *
- * counts_out: the numbers.
- *
- * Errors: MICROMINT_ERROR_FILE.
- */
-micromint_status micromint_broker_count(micromint_broker *broker,
-                                        micromint_broker_counts *counts_out,
-                                        micromint_error **error_out);
-
-/**
- * The registered vendors, in the order of their registration.
- *
- * vendors_out: a buffer with one Vendor-ID per line.
- *
- * Errors: MICROMINT_ERROR_FILE.
- */
-micromint_status micromint_broker_vendors(micromint_broker *broker,
-                                          micromint_buffer **vendors_out,
-                                          micromint_error **error_out);
-
-/**
- * The users who are proved to have cheated: right Authenticators on one first bin at two vendors,
- * or a right Authenticator over a ball that was not minted or over a set of another user.
- *
- * offenders_out: a buffer with one line for each, words separated by spaces: the User-ID, the
- *                number of first bins, the number of these that were spent at several vendors, the
- *                number of these that were forged or of another user, the time of the first and of
- *                the last coin (RFC 3339), and the Vendor-IDs that received them.
- *
- * Errors: MICROMINT_ERROR_FILE.
- */
-micromint_status micromint_broker_offenders(micromint_broker *broker,
-                                            micromint_buffer **offenders_out,
-                                            micromint_error **error_out);
-
-/**
- * What else a person should look at. It proves nothing, since vendors could have made it.
- *
- * suspects_out: a buffer with one line for each, words separated by spaces: `user`, the User-ID,
- *               the number of coins with right owner tokens at several vendors, and the
- *               Vendor-IDs that are not paid for payments with right tokens; then `vendor`, the
- *               Vendor-ID, and the number of coins that it sent in several payments.
- *
- * Errors: MICROMINT_ERROR_FILE.
- */
-micromint_status micromint_broker_suspects(micromint_broker *broker,
-                                           micromint_buffer **suspects_out,
-                                           micromint_error **error_out);
-
-/**
- * The coins that nobody gets before a person has decided. There are none before the settlement.
- *
- * disputes_out: a buffer with one line for each vendor and user, words separated by spaces: the
- *               Vendor-ID, the User-ID, the number of coins, and how many of them the user has
- *               returned.
- *
- * Errors: MICROMINT_ERROR_FILE.
- */
-micromint_status micromint_broker_disputes(micromint_broker *broker,
-                                           micromint_buffer **disputes_out,
-                                           micromint_error **error_out);
-
-/**
- * Revokes a user: nothing more is sold to the user, and vendors that have the list accept no more
- * of the user's coins. Earlier payments are still redeemed. Revoking a user again changes nothing.
- *
- * user, user_len: the User-ID.
- * revoked_out:    a buffer with all revoked users, one User-ID per line: the content of
- *                 PERIOD.revoked.
- *
- * Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid, MICROMINT_ERROR_FILE.
- */
-micromint_status micromint_broker_revoke(micromint_broker *broker,
-                                         const uint8_t *user,
-                                         size_t user_len,
-                                         micromint_buffer **revoked_out,
-                                         micromint_error **error_out);
-
-/**
- * Who bought which set, as one vendor can check it.
- *
- * vendor, vendor_len: the Vendor-ID.
- * owners_out:         a buffer with the content of PERIOD.owners for this vendor.
- *
- * Errors: MICROMINT_ERROR_FILE; MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid.
- */
-micromint_status micromint_broker_owners(micromint_broker *broker,
-                                         const uint8_t *vendor,
-                                         size_t vendor_len,
-                                         micromint_buffer **owners_out,
-                                         micromint_error **error_out);
-
-/**
- * Opens the broker of a complete coin file, and creates its journal if there is none.
- *
- * path, path_len: the coin file.
- * secret:         the broker's secret, from which all keys are derived; copied.
- * host:           clock and randomness; NULL for the system's.
- * broker_out:     the broker.
- *
- * Errors: MICROMINT_ERROR_FILE if a file is incomplete, damaged, or on a network file system.
- */
-micromint_status micromint_broker_open(const uint8_t *path,
-                                       size_t path_len,
-                                       const micromint_key *secret,
-                                       const micromint_host *host,
-                                       micromint_broker **broker_out,
-                                       micromint_error **error_out);
-
-/**
- * Sets the number of threads that examine a batch; the default is one for each core. Each needs
- * memory of its own, about 100 MB for the largest batch; small batches use few threads.
- *
- * threads: 1 to 1024; 0 is one for each core.
- *
- * Errors: MICROMINT_ERROR_ARGUMENT for more.
- */
-micromint_status micromint_broker_set_threads(micromint_broker *broker,
-                                              size_t threads,
-                                              micromint_error **error_out);
-
-/**
- * The number of sets that can still be sold, as far as this handle has read. NULL gives 0.
- */
-uint64_t micromint_broker_sets_left(const micromint_broker *broker);
-
-/**
- * Sells sets to a user.
- *
- * user, user_len: the User-ID.
- * sets:           the number of sets, 1 to 10000, and no more than fit into one message.
- * transaction:    identifies the sale: a fresh random number, or the number of a sale whose answer
- *                 was lost, which is answered again and sells nothing.
- * message_out:    a buffer with the Funds-Withdrawn message for the user; NULL if refused.
- * reason_out:     a buffer with the reason of a refusal; else NULL.
- *
- * Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid, MICROMINT_ERROR_FILE.
- */
-micromint_status micromint_broker_sell(micromint_broker *broker,
-                                       const uint8_t *user,
-                                       size_t user_len,
-                                       uint32_t sets,
-                                       uint64_t transaction,
-                                       micromint_buffer **message_out,
-                                       micromint_buffer **reason_out,
-                                       micromint_error **error_out);
-
-/**
- * Returns the message of a sale again, if its answer was lost and the number of sets is not known.
- *
- * user, user_len: the User-ID of the buyer.
- * transaction:    the number of the sale.
- * message_out:    a buffer with the Funds-Withdrawn message; NULL if refused.
- * reason_out:     a buffer with the reason of a refusal, such as that this user has no such sale;
- *                 else NULL.
- *
- * Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid, MICROMINT_ERROR_FILE.
- */
-micromint_status micromint_broker_sell_again(micromint_broker *broker,
-                                             const uint8_t *user,
-                                             size_t user_len,
-                                             uint64_t transaction,
-                                             micromint_buffer **message_out,
-                                             micromint_buffer **reason_out,
-                                             micromint_error **error_out);
-
-/**
- * Makes the invitation to return unspent coins, once the period has expired.
- *
- * user, user_len: the User-ID of the invited user.
- * url, url_len:   where the return is sent, of the same origin as the period's broker.
- * message_out:    a buffer with the Send-Expired message for the user.
- *
- * Errors: MICROMINT_ERROR_ARGUMENT if the User-ID or the URL is invalid, MICROMINT_ERROR_STATE
- * before the period's expiration.
- */
-micromint_status micromint_broker_send_expired(const micromint_broker *broker,
-                                               const uint8_t *user,
-                                               size_t user_len,
-                                               const uint8_t *url,
-                                               size_t url_len,
-                                               micromint_buffer **message_out,
-                                               micromint_error **error_out);
-
-/**
- * Takes unspent coins back.
- *
- * request, request_len: the Request-Credit message.
- * transaction:          identifies the return at the broker: a fresh random number.
- * message_out:          a buffer with the Funds-Credited message for the user; NULL if refused.
- * reason_out:           a buffer with the reason of a refusal; else NULL.
- *
- * Errors: MICROMINT_ERROR_MESSAGE if the message is not a Request-Credit, MICROMINT_ERROR_FILE.
- */
-micromint_status micromint_broker_take_back(micromint_broker *broker,
-                                            const uint8_t *request,
-                                            size_t request_len,
-                                            uint64_t transaction,
-                                            micromint_buffer **message_out,
-                                            micromint_buffer **reason_out,
-                                            micromint_error **error_out);
-
-/**
- * Frees a broker. NULL is allowed.
- */
-void micromint_broker_free(micromint_broker *broker);
 
 /**
  * Reads the configuration of a mint, as `coinmint init` writes it.
@@ -1991,8 +1118,43 @@ micromint_status micromint_mint_merge_part(const micromint_mint *mint,
  * Errors: MICROMINT_ERROR_FILE if the file cannot be read, is damaged or of another period.
  */
 micromint_status micromint_mint_inspect(const micromint_mint *mint,
-                                        micromint_mint_state *state_out,
+                                        micromint_mint_state **state_out,
                                         micromint_error **error_out);
+
+/**
+ * The phase of the mint. NULL gives MICROMINT_MINT_NOT_BEGUN.
+ */
+micromint_mint_phase micromint_mint_state_phase(const micromint_mint_state *mint_state);
+
+/**
+ * How much of this phase is done and on disk; 0 if there is nothing to do. NULL gives 0.
+ */
+uint64_t micromint_mint_state_done(const micromint_mint_state *mint_state);
+
+/**
+ * How much there is to do in this phase. NULL gives 0.
+ */
+uint64_t micromint_mint_state_total(const micromint_mint_state *mint_state);
+
+/**
+ * The balls in a complete file. NULL gives 0.
+ */
+uint64_t micromint_mint_state_balls(const micromint_mint_state *mint_state);
+
+/**
+ * The number of sets of a complete file that are sold. NULL gives 0.
+ */
+uint64_t micromint_mint_state_sets_sold(const micromint_mint_state *mint_state);
+
+/**
+ * The CRC-32C over all bins of a complete file, as they were minted. NULL gives 0.
+ */
+uint32_t micromint_mint_state_checksum(const micromint_mint_state *mint_state);
+
+/**
+ * Frees a state. NULL is allowed.
+ */
+void micromint_mint_state_free(micromint_mint_state *mint_state);
 
 /**
  * Measures how fast this machine tosses balls for a period, to estimate how long its minting
@@ -2011,11 +1173,78 @@ micromint_status micromint_mint_measure(const micromint_mint *mint,
                                         micromint_error **error_out);
 
 /**
+ * Makes options in which nothing is set. The profile, the period, the broker and the value of a
+ * coin must be set.
+ */
+micromint_period_options *micromint_period_options_new(void);
+
+/**
+ * Sets the hash function and the sizes.
+ *
+ * profile, profile_len: test, demo, small, small-sha256 or national
+ *                       (docs/reference/minting.md).
+ */
+void micromint_period_options_set_profile(micromint_period_options *period_options,
+                                          const uint8_t *profile,
+                                          size_t profile_len);
+
+/**
+ * Sets the period's name.
+ *
+ * period, period_len: the name, such as 2026-12.
+ */
+void micromint_period_options_set_period(micromint_period_options *period_options,
+                                         const uint8_t *period,
+                                         size_t period_len);
+
+/**
+ * Sets the broker's URL, which vendors and clients see.
+ *
+ * broker, broker_len: the URL.
+ */
+void micromint_period_options_set_broker(micromint_period_options *period_options,
+                                         const uint8_t *broker,
+                                         size_t broker_len);
+
+/**
+ * Sets the value of a coin.
+ *
+ * coin_value, coin_value_len: an amount with at most 8 decimals and an ISO 4217 code, such
+ *                             as 0.01 USD.
+ */
+void micromint_period_options_set_coin_value(micromint_period_options *period_options,
+                                             const uint8_t *coin_value,
+                                             size_t coin_value_len);
+
+/**
+ * Sets the time in which vendors accept the coins. Not set: the period's name is a month, and
+ * vendors accept from its first day to its last.
+ *
+ * start:      the first moment, in seconds since 1970-01-01 00:00 UTC.
+ * expiration: the end, likewise.
+ */
+void micromint_period_options_set_times(micromint_period_options *period_options,
+                                        int64_t start,
+                                        int64_t expiration);
+
+/**
+ * Sets whether weak choices are allowed, such as the test profile.
+ *
+ * allows_weak: false if it is not set.
+ */
+void micromint_period_options_set_weak(micromint_period_options *period_options, bool allows_weak);
+
+/**
+ * Frees options. NULL is allowed.
+ */
+void micromint_period_options_free(micromint_period_options *period_options);
+
+/**
  * Writes the configuration of a new period into a new file of mode 0600; iv, fixed bits and input
  * key are random. Keep it secret: the input key reveals which balls are the broker's.
  *
  * config, config_len: the path of the file; the coin file will be in the same folder.
- * period:             what the broker chooses.
+ * period_options:     what the broker chooses.
  * host:               randomness; NULL for the system's.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT if the profile, the name of the period or the amount of money
@@ -2024,7 +1253,7 @@ micromint_status micromint_mint_measure(const micromint_mint *mint,
  */
 micromint_status micromint_mint_init(const uint8_t *config,
                                      size_t config_len,
-                                     const micromint_new_period *period,
+                                     const micromint_period_options *period_options,
                                      const micromint_host *host,
                                      micromint_error **error_out);
 
@@ -2037,160 +1266,115 @@ micromint_status micromint_mint_init(const uint8_t *config,
  * Errors: MICROMINT_ERROR_NULL only.
  */
 micromint_status micromint_mint_plan(const micromint_mint *mint,
-                                     micromint_plan *plan_out,
+                                     micromint_plan **plan_out,
                                      micromint_buffer **warnings_out,
                                      micromint_error **error_out);
+
+/**
+ * The bins of the coin file. NULL gives 0.
+ */
+uint64_t micromint_plan_bins(const micromint_plan *plan);
+
+/**
+ * The size of the coin file, in bytes. NULL gives 0.
+ */
+uint64_t micromint_plan_file_size(const micromint_plan *plan);
+
+/**
+ * The tosses of minting. NULL gives 0.
+ */
+uint64_t micromint_plan_tosses(const micromint_plan *plan);
+
+/**
+ * The sets that can be sold. NULL gives 0.
+ */
+uint64_t micromint_plan_sets(const micromint_plan *plan);
+
+/**
+ * The balls expected in the coin file. NULL gives 0.
+ */
+double micromint_plan_balls(const micromint_plan *plan);
+
+/**
+ * The coins expected in a set. NULL gives 0.
+ */
+double micromint_plan_coins_per_set(const micromint_plan *plan);
+
+/**
+ * The number of coins of a set that can be spent at one given vendor. NULL gives 0.
+ */
+double micromint_plan_spendable_per_set(const micromint_plan *plan);
+
+/**
+ * The tosses that the first coin forged for one user and one vendor costs. NULL gives 0.
+ */
+double micromint_plan_first_forgery_tosses(const micromint_plan *plan);
+
+/**
+ * Frees a plan. NULL is allowed.
+ */
+void micromint_plan_free(micromint_plan *plan);
 
 /**
  * Creates the broker's secret, one for all periods, in a new file of mode 0600.
  *
  * path, path_len: the file.
  * host:           randomness; NULL for the system's.
- * secret_out:     the secret.
+ * secret_out:     room for MICROMINT_KEY_SIZE bytes; the secret.
  *
  * Errors: MICROMINT_ERROR_FILE if the file exists or cannot be written.
  */
 micromint_status micromint_secret_create(const uint8_t *path,
                                          size_t path_len,
                                          const micromint_host *host,
-                                         micromint_key *secret_out,
+                                         uint8_t *secret_out,
                                          micromint_error **error_out);
 
 /**
  * Reads the broker's secret.
  *
  * path, path_len: the file, which only its owner may be able to read.
- * secret_out:     the secret.
+ * secret_out:     room for MICROMINT_KEY_SIZE bytes; the secret.
  *
  * Errors: MICROMINT_ERROR_FILE if it cannot be read, others can read it, or its content is
  * invalid.
  */
 micromint_status micromint_secret_read(const uint8_t *path,
                                        size_t path_len,
-                                       micromint_key *secret_out,
+                                       uint8_t *secret_out,
                                        micromint_error **error_out);
 
 /**
- * Registers a vendor, so that its batches are accepted. Registering it again changes nothing. Its
- * key is `micromint_vendor_key()`.
- *
- * vendor, vendor_len: the Vendor-ID.
- *
- * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid, MICROMINT_ERROR_STATE if no more
- * can be registered, MICROMINT_ERROR_FILE.
+ * Makes a policy with which every price is asked for, without a daily limit, and nothing is paid
+ * over http.
  */
-micromint_status micromint_broker_register(micromint_broker *broker,
-                                           const uint8_t *vendor,
-                                           size_t vendor_len,
-                                           micromint_error **error_out);
+micromint_policy *micromint_policy_new(void);
 
 /**
- * Judges a vendor's batch of payments coin by coin. A batch that was already judged is answered
- * again and pays nothing.
+ * Sets the highest price that is paid without asking.
  *
- * batch, batch_len: the Request-Redemption message.
- * message_out:      a buffer with the Redemption-Result message for the vendor; NULL if refused as
- *                   a whole.
- * reason_out:       a buffer with the reason of a refusal; else NULL.
- *
- * Errors: MICROMINT_ERROR_MESSAGE if the message is not a Request-Redemption,
- * MICROMINT_ERROR_FILE.
+ * coins: the price, less than 2^32; 0 if it is not set.
  */
-micromint_status micromint_broker_redeem(micromint_broker *broker,
-                                         const uint8_t *batch,
-                                         size_t batch_len,
-                                         micromint_buffer **message_out,
-                                         micromint_buffer **reason_out,
-                                         micromint_error **error_out);
+void micromint_policy_set_autopay(micromint_policy *policy, int64_t coins);
 
 /**
- * Lists the coins of a judged batch that will never be paid, for people: each with the reason and
- * everything that was sent.
+ * Sets the largest number of coins that may be sent for the first time in one UTC day.
  *
- * batch, batch_len:   the Request-Redemption message.
- * result, result_len: the Redemption-Result message that answered it.
- * text_out:           a buffer with the lines, of which the first and the last name the batch;
- *                     empty if all its coins are good or wait.
- *
- * Errors: MICROMINT_ERROR_MESSAGE for other messages, MICROMINT_ERROR_ARGUMENT for the answer to
- * another batch.
+ * coins: the number, less than 2^32. Not set: there is no limit.
  */
-micromint_status micromint_broker_rejected_coins(const micromint_broker *broker,
-                                                 const uint8_t *batch,
-                                                 size_t batch_len,
-                                                 const uint8_t *result,
-                                                 size_t result_len,
-                                                 micromint_buffer **text_out,
-                                                 micromint_error **error_out);
+void micromint_policy_set_daily_limit(micromint_policy *policy, int64_t coins);
 
 /**
- * Judges payments that a vendor has just taken, and keeps them as evidence. Nothing is paid.
+ * Sets whether to pay over http too, where others can eavesdrop.
  *
- * watch, watch_len: the Request-Watch message.
- * message_out:      a buffer with the Watch-Result message for the vendor; NULL if refused as a
- *                   whole.
- * blocked_out:      a buffer with the users whom this vendor should stop serving, one User-ID per
- *                   line; empty if refused.
- * reason_out:       a buffer with the reason of a refusal; else NULL.
- *
- * Errors: MICROMINT_ERROR_MESSAGE if the message is not a Request-Watch, MICROMINT_ERROR_FILE.
+ * allows_http: false if it is not set.
  */
-micromint_status micromint_broker_watch(micromint_broker *broker,
-                                        const uint8_t *watch,
-                                        size_t watch_len,
-                                        micromint_buffer **message_out,
-                                        micromint_buffer **blocked_out,
-                                        micromint_buffer **reason_out,
-                                        micromint_error **error_out);
+void micromint_policy_set_http(micromint_policy *policy, bool allows_http);
 
 /**
- * Records what a person decided about the disputed claims of a vendor. It is final.
- *
- * vendor, vendor_len: the Vendor-ID.
- * user, user_len:     decide only about coins of this User-ID; empty for all users.
- * is_paid:            whether the vendor is paid. If not, the coins that were returned are
- *                     credited.
- *
- * Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID or the User-ID is invalid,
- * MICROMINT_ERROR_ABSENT if there is no such dispute, MICROMINT_ERROR_FILE.
+ * Frees a policy. NULL is allowed.
  */
-micromint_status micromint_broker_decide(micromint_broker *broker,
-                                         const uint8_t *vendor,
-                                         size_t vendor_len,
-                                         const uint8_t *user,
-                                         size_t user_len,
-                                         bool is_paid,
-                                         micromint_error **error_out);
-
-/**
- * Declares bins compromised: their balls are no longer sold, and payments with their balls that
- * are not proved to be the owner's are no longer paid. What was paid before stays paid.
- *
- * superbin:  the superbin of all of them.
- * first:     the first sub-bin.
- * count:     the number of sub-bins, at least 1.
- * balls_out: the number of balls in them that were not compromised before.
- *
- * Errors: MICROMINT_ERROR_ARGUMENT for bins that the period does not have, MICROMINT_ERROR_FILE.
- */
-micromint_status micromint_broker_compromise(micromint_broker *broker,
-                                             uint32_t superbin,
-                                             uint32_t first,
-                                             uint32_t count,
-                                             uint64_t *balls_out,
-                                             micromint_error **error_out);
-
-/**
- * Decides the waiting claims, once redeem-until is reached. This is final; no other function does
- * it.
- *
- * settled_out: whether the period is settled.
- *
- * Errors: MICROMINT_ERROR_FILE.
- */
-micromint_status micromint_broker_settle(micromint_broker *broker,
-                                         bool *settled_out,
-                                         micromint_error **error_out);
+void micromint_policy_free(micromint_policy *policy);
 
 /**
  * Parses the first challenge that coins can answer in a WWW-Authenticate of a 402. A MicroMint
@@ -2334,31 +1518,6 @@ micromint_status micromint_wallet_receive_from(micromint_wallet *wallet,
 micromint_status micromint_wallet_refresh(micromint_wallet *wallet, micromint_error **error_out);
 
 /**
- * The number of holdings. NULL gives 0.
- */
-size_t micromint_wallet_holding_count(const micromint_wallet *wallet);
-
-/**
- * The owner and period of a holding, and the state of its coins.
- *
- * holding:                    its number, from 0.
- * user_out, user_len_out:     the User-ID, valid until the next call that changes or refreshes the
- *                             wallet.
- * period_out, period_len_out: the period, likewise.
- * balance_out:                the coins.
- *
- * Errors: MICROMINT_ERROR_ABSENT if there are fewer.
- */
-micromint_status micromint_wallet_holding(const micromint_wallet *wallet,
-                                          size_t holding,
-                                          const uint8_t **user_out,
-                                          size_t *user_len_out,
-                                          const uint8_t **period_out,
-                                          size_t *period_len_out,
-                                          micromint_balance *balance_out,
-                                          micromint_error **error_out);
-
-/**
  * Decides about a Request-Payment that answered a fetch. Coins that will be sent are recorded as
  * spent, on disk, when this returns.
  *
@@ -2374,8 +1533,8 @@ micromint_status micromint_wallet_holding(const micromint_wallet *wallet,
  *                       manifest, with MICROMINT_PAY_NEEDS_CONSENT.
  *
  * Errors: MICROMINT_ERROR_MESSAGE if the message is not a Request-Payment,
- * MICROMINT_ERROR_ARGUMENT if the URL is invalid, MICROMINT_ERROR_FILE: then nothing may be sent;
- * MICROMINT_ERROR_STATE if the file is a backup.
+ * MICROMINT_ERROR_ARGUMENT if the URL or a number of the policy is invalid, MICROMINT_ERROR_FILE:
+ * then nothing may be sent; MICROMINT_ERROR_STATE if the file is a backup.
  */
 micromint_status micromint_wallet_pay(micromint_wallet *wallet,
                                       const uint8_t *request,
@@ -2548,26 +1707,33 @@ size_t micromint_wallet_past_sale_count(const micromint_wallet *wallet);
  */
 micromint_status micromint_wallet_past_sale(const micromint_wallet *wallet,
                                             size_t index,
-                                            micromint_past_sale *sale_out,
+                                            micromint_past_sale **sale_out,
                                             micromint_error **error_out);
 
 /**
- * The number of payments. NULL gives 0.
+ * When a sale was received, in seconds since 1970-01-01 00:00 UTC. NULL gives 0.
  */
-size_t micromint_wallet_past_payment_count(const micromint_wallet *wallet);
+int64_t micromint_past_sale_at(const micromint_past_sale *past_sale);
 
 /**
- * A payment.
- *
- * index:       its number, from 0, as returned by `micromint_wallet_pay()`.
- * payment_out: the payment.
- *
- * Errors: MICROMINT_ERROR_ABSENT if there are fewer.
+ * The holding that its sets belong to. NULL gives 0.
  */
-micromint_status micromint_wallet_past_payment(const micromint_wallet *wallet,
-                                               size_t index,
-                                               micromint_past_payment *payment_out,
-                                               micromint_error **error_out);
+size_t micromint_past_sale_holding(const micromint_past_sale *past_sale);
+
+/**
+ * The number of the sale at the broker. NULL gives 0.
+ */
+uint64_t micromint_past_sale_transaction(const micromint_past_sale *past_sale);
+
+/**
+ * The sets of a sale. NULL gives 0.
+ */
+uint32_t micromint_past_sale_sets(const micromint_past_sale *past_sale);
+
+/**
+ * Frees a past sale. NULL is allowed.
+ */
+void micromint_past_sale_free(micromint_past_sale *past_sale);
 
 /**
  * The number of returns. NULL gives 0.
@@ -2584,22 +1750,157 @@ size_t micromint_wallet_past_return_count(const micromint_wallet *wallet);
  */
 micromint_status micromint_wallet_past_return(const micromint_wallet *wallet,
                                               size_t index,
-                                              micromint_past_return *return_out,
+                                              micromint_past_return **return_out,
                                               micromint_error **error_out);
 
 /**
- * The parameters of a holding's period: when its coins expire, what they are worth, who its broker
- * is.
+ * When a return was sent, in seconds since 1970-01-01 00:00 UTC. NULL gives 0.
+ */
+int64_t micromint_past_return_at(const micromint_past_return *past_return);
+
+/**
+ * The holding that the coins were taken from. NULL gives 0.
+ */
+size_t micromint_past_return_holding(const micromint_past_return *past_return);
+
+/**
+ * The broker's number for the return, if it is answered. NULL gives 0.
+ */
+uint64_t micromint_past_return_transaction(const micromint_past_return *past_return);
+
+/**
+ * The coins of a return. NULL gives 0.
+ */
+uint32_t micromint_past_return_coins(const micromint_past_return *past_return);
+
+/**
+ * The coins that were credited. NULL gives 0.
+ */
+uint32_t micromint_past_return_credited(const micromint_past_return *past_return);
+
+/**
+ * The coins that wait for a verdict, or for an answer. NULL gives 0.
+ */
+uint32_t micromint_past_return_waiting(const micromint_past_return *past_return);
+
+/**
+ * Whether an answer was recorded. NULL gives false.
+ */
+bool micromint_past_return_is_answered(const micromint_past_return *past_return);
+
+/**
+ * The Request-ID, which identifies the return at the broker.
  *
- * holding:    its number, from 0.
+ * request_out, request_len_out: the text, valid until the return is freed; no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
+ */
+micromint_status micromint_past_return_request(const micromint_past_return *past_return,
+                                               const uint8_t **request_out,
+                                               size_t *request_len_out,
+                                               micromint_error **error_out);
+
+/**
+ * Frees a past return. NULL is allowed.
+ */
+void micromint_past_return_free(micromint_past_return *past_return);
+
+/**
+ * Whether nothing can be spent from the file: it is a backup, or the wallet was moved to another
+ * file. NULL gives false.
+ */
+bool micromint_wallet_is_backup(const micromint_wallet *wallet);
+
+/**
+ * The number of holdings. NULL gives 0.
+ */
+size_t micromint_wallet_holding_count(const micromint_wallet *wallet);
+
+/**
+ * A holding.
+ *
+ * holding:     its number, from 0.
+ * holding_out: its owner, its period and its coins.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT if there are fewer.
+ */
+micromint_status micromint_wallet_holding(const micromint_wallet *wallet,
+                                          size_t holding,
+                                          micromint_holding **holding_out,
+                                          micromint_error **error_out);
+
+/**
+ * The User-ID of the owner.
+ *
+ * user_out, user_len_out: the text, valid until the holding is freed; no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
+ */
+micromint_status micromint_holding_user(const micromint_holding *holding,
+                                        const uint8_t **user_out,
+                                        size_t *user_len_out,
+                                        micromint_error **error_out);
+
+/**
+ * The period of the coins.
+ *
+ * period_out, period_len_out: the text, valid until the holding is freed; no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
+ */
+micromint_status micromint_holding_period(const micromint_holding *holding,
+                                          const uint8_t **period_out,
+                                          size_t *period_len_out,
+                                          micromint_error **error_out);
+
+/**
+ * Sets. NULL gives 0.
+ */
+uint32_t micromint_holding_sets(const micromint_holding *holding);
+
+/**
+ * Coins that were never sent and may be spent. Somewhat fewer are usable at a given vendor. NULL
+ * gives 0.
+ */
+uint32_t micromint_holding_unspent(const micromint_holding *holding);
+
+/**
+ * Coins of a restored backup, which may have been spent since: they can only be returned. NULL
+ * gives 0.
+ */
+uint32_t micromint_holding_in_doubt(const micromint_holding *holding);
+
+/**
+ * Coins that were paid; the content arrived. NULL gives 0.
+ */
+uint32_t micromint_holding_paid(const micromint_holding *holding);
+
+/**
+ * Coins that were sent and are bound to a vendor, which did not confirm them. NULL gives 0.
+ */
+uint32_t micromint_holding_bound(const micromint_holding *holding);
+
+/**
+ * Coins that were returned to the broker. NULL gives 0.
+ */
+uint32_t micromint_holding_returned(const micromint_holding *holding);
+
+/**
+ * The parameters of the period of a holding: when its coins expire, what they are worth, who its
+ * broker is.
+ *
  * params_out: a copy.
  *
- * Errors: MICROMINT_ERROR_ABSENT if there is no such holding.
+ * Errors: MICROMINT_ERROR_NULL only.
  */
-micromint_status micromint_wallet_holding_params(const micromint_wallet *wallet,
-                                                 size_t holding,
-                                                 micromint_params **params_out,
-                                                 micromint_error **error_out);
+micromint_status micromint_holding_params(const micromint_holding *holding,
+                                          micromint_params **params_out,
+                                          micromint_error **error_out);
+
+/**
+ * Frees a holding. NULL is allowed.
+ */
+void micromint_holding_free(micromint_holding *holding);
 
 /**
  * The number of coins of a holding that are usable at a vendor now: those that have all their
@@ -2620,10 +1921,125 @@ micromint_status micromint_wallet_coins_at(const micromint_wallet *wallet,
                                            micromint_error **error_out);
 
 /**
- * Whether nothing can be spent from the file: it is a backup, or the wallet was moved to another
- * file. NULL gives false.
+ * The number of payments. NULL gives 0.
  */
-bool micromint_wallet_is_backup(const micromint_wallet *wallet);
+size_t micromint_wallet_past_payment_count(const micromint_wallet *wallet);
+
+/**
+ * A payment.
+ *
+ * index:       its number, from 0, as returned by `micromint_wallet_pay()`.
+ * payment_out: the payment.
+ *
+ * Errors: MICROMINT_ERROR_ABSENT if there are fewer.
+ */
+micromint_status micromint_wallet_past_payment(const micromint_wallet *wallet,
+                                               size_t index,
+                                               micromint_past_payment **payment_out,
+                                               micromint_error **error_out);
+
+/**
+ * When a payment was sent first, in seconds since 1970-01-01 00:00 UTC. NULL gives 0.
+ */
+int64_t micromint_past_payment_at(const micromint_past_payment *past_payment);
+
+/**
+ * When the outcome was learned, in seconds since 1970-01-01 00:00 UTC; 0 while it is unknown. NULL
+ * gives 0.
+ */
+int64_t micromint_past_payment_outcome_at(const micromint_past_payment *past_payment);
+
+/**
+ * The holding that the coins were taken from. NULL gives 0.
+ */
+size_t micromint_past_payment_holding(const micromint_past_payment *past_payment);
+
+/**
+ * The coins of a payment. NULL gives 0.
+ */
+uint32_t micromint_past_payment_coins(const micromint_past_payment *past_payment);
+
+/**
+ * The number of coins that were sent for the first time. NULL gives 0.
+ */
+uint32_t micromint_past_payment_fresh(const micromint_past_payment *past_payment);
+
+/**
+ * The Vendor-ID.
+ *
+ * vendor_out, vendor_len_out: the text, valid until the payment is freed; no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
+ */
+micromint_status micromint_past_payment_vendor(const micromint_past_payment *past_payment,
+                                               const uint8_t **vendor_out,
+                                               size_t *vendor_len_out,
+                                               micromint_error **error_out);
+
+/**
+ * The page.
+ *
+ * url_out, url_len_out: the text, valid until the payment is freed; no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
+ */
+micromint_status micromint_past_payment_url(const micromint_past_payment *past_payment,
+                                            const uint8_t **url_out,
+                                            size_t *url_len_out,
+                                            micromint_error **error_out);
+
+/**
+ * The method of the fetch.
+ *
+ * method_out, method_len_out: the text, valid until the payment is freed; no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
+ */
+micromint_status micromint_past_payment_method(const micromint_past_payment *past_payment,
+                                               const uint8_t **method_out,
+                                               size_t *method_len_out,
+                                               micromint_error **error_out);
+
+/**
+ * What was bought, in the vendor's words: printable ASCII.
+ *
+ * description_out, description_len_out: the text, valid until the payment is freed; no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
+ */
+micromint_status micromint_past_payment_description(const micromint_past_payment *past_payment,
+                                                    const uint8_t **description_out,
+                                                    size_t *description_len_out,
+                                                    micromint_error **error_out);
+
+/**
+ * What became of a payment: unknown, paid, refused, not-kept or not-seen.
+ *
+ * outcome_out, outcome_len_out: the text, valid until the payment is freed; no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
+ */
+micromint_status micromint_past_payment_outcome(const micromint_past_payment *past_payment,
+                                                const uint8_t **outcome_out,
+                                                size_t *outcome_len_out,
+                                                micromint_error **error_out);
+
+/**
+ * The reason of an outcome, in the vendor's words: printable ASCII; empty if there is none.
+ *
+ * reason_out, reason_len_out: the text, valid until the payment is freed; no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
+ */
+micromint_status micromint_past_payment_reason(const micromint_past_payment *past_payment,
+                                               const uint8_t **reason_out,
+                                               size_t *reason_len_out,
+                                               micromint_error **error_out);
+
+/**
+ * Frees a past payment. NULL is allowed.
+ */
+void micromint_past_payment_free(micromint_past_payment *past_payment);
 
 /**
  * Which holding an invitation to return coins is about. Its Return-URL is then that of the broker
@@ -2796,22 +2212,47 @@ micromint_status micromint_decision_strip_header(const micromint_decision *decis
 void micromint_decision_free(micromint_decision *decision);
 
 /**
+ * Makes a list of header fields without any.
+ */
+micromint_fields *micromint_fields_new(void);
+
+/**
+ * Adds a header field.
+ *
+ * name, name_len:   the name, case-insensitive; copied.
+ * value, value_len: the value; copied.
+ */
+void micromint_fields_add(micromint_fields *fields,
+                          const uint8_t *name,
+                          size_t name_len,
+                          const uint8_t *value,
+                          size_t value_len);
+
+/**
+ * Removes all fields from a list, for the next response.
+ */
+void micromint_fields_clear(micromint_fields *fields);
+
+/**
+ * Frees a list of header fields. NULL is allowed.
+ */
+void micromint_fields_free(micromint_fields *fields);
+
+/**
  * Merges a decision with the header fields that a response already has: those of the content, or
  * for an answer of the paywall those that the site adds to every response.
  *
- * status:               the status of the content's response; ignored if the content is not
- *                       served.
- * is_reversed:          the result of `micromint_paywall_finish()`.
- * headers, headers_len: the fields that the response has.
- * head_out:             what to change in them.
+ * status:      the status of the content's response; ignored if the content is not served.
+ * is_reversed: the result of `micromint_paywall_finish()`.
+ * fields:      the fields that the response has; NULL if it has none.
+ * head_out:    what to change in them.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT if the number is not a status.
  */
 micromint_status micromint_decision_head(const micromint_decision *decision,
                                          uint32_t status,
                                          bool is_reversed,
-                                         const micromint_header *headers,
-                                         size_t headers_len,
+                                         const micromint_fields *fields,
                                          micromint_head **head_out,
                                          micromint_error **error_out);
 
@@ -2912,16 +2353,17 @@ micromint_status micromint_paywall_open(const uint8_t *config,
                                         micromint_error **error_out);
 
 /**
- * Looks at a request whose head is read, or, with `is_body_read`, at one whose body was read too.
+ * Looks at a request whose head is read, or at one whose body is set too.
  * Never waits for the disk: a payment is recorded at once if the vendor's `sync` is not `always`
  * and nothing else uses the till at this moment. A free page without a payment costs only a look
  * at the header names.
  *
- * look_out:      what to do next; never MICROMINT_LOOK_NEEDS_BODY if the body was read.
+ * look_out:      what to do next; never MICROMINT_LOOK_NEEDS_BODY if the body is set.
  * body_max_out:  with MICROMINT_LOOK_NEEDS_BODY, the largest useful body in bytes; else 0.
  * decision_out:  with MICROMINT_LOOK_DECIDED, the decision; else NULL.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT if `reserved` is not NULL or the client is not an IP address.
+ * Errors: what is invalid in the request: MICROMINT_ERROR_ARGUMENT if the client is not an IP
+ * address or a number is out of range, MICROMINT_ERROR_NULL for bytes at NULL.
  */
 micromint_status micromint_paywall_look(const micromint_paywall *paywall,
                                         const micromint_request *request,
@@ -2936,8 +2378,8 @@ micromint_status micromint_paywall_look(const micromint_paywall *paywall,
  *
  * decision_out: the decision.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT if `reserved` is not NULL or the client is not an IP address. A
- * till that cannot be written is not an error but an answer: 503.
+ * Errors: what is invalid in the request. A till that cannot be written is not an error but an
+ * answer: 503.
  */
 micromint_status micromint_paywall_decide(const micromint_paywall *paywall,
                                           const micromint_request *request,
@@ -3033,6 +2475,165 @@ micromint_status micromint_price_parse(const uint8_t *text,
                                        micromint_error **error_out);
 
 /**
+ * Makes a request in which nothing is set.
+ */
+micromint_request *micromint_request_new(void);
+
+/**
+ * Makes a request as `micromint_request_new()` does, but keeps its memory for the next request.
+ */
+void micromint_request_clear(micromint_request *request);
+
+/**
+ * Frees a request. NULL is allowed.
+ */
+void micromint_request_free(micromint_request *request);
+
+/**
+ * Sets the method.
+ *
+ * method, method_len: as received, such as GET.
+ */
+void micromint_request_set_method(micromint_request *request,
+                                  const uint8_t *method,
+                                  size_t method_len);
+
+/**
+ * Sets the request target.
+ *
+ * target, target_len: exactly as received: path and query, not decoded, not
+ *                     normalised.
+ */
+void micromint_request_set_target(micromint_request *request,
+                                  const uint8_t *target,
+                                  size_t target_len);
+
+/**
+ * Sets the requested host. It selects one of the configured origins, and a receipt or a recorded
+ * payment counts only for the host that it was made for.
+ *
+ * host, host_len: with its port if one was sent: the authority of a target in absolute form,
+ *                 otherwise the Host field. Not set: there is none.
+ */
+void micromint_request_set_host(micromint_request *request, const uint8_t *host, size_t host_len);
+
+/**
+ * Adds a header field; call it for the fields in their order. The paywall reads those that carry a
+ * payment, and accept, accept-language, accept-payment, cookie, content-type, origin, range,
+ * idempotency-key and the conditions.
+ *
+ * name, name_len:   the name, case-insensitive.
+ * value, value_len: the value.
+ */
+void micromint_request_add_header(micromint_request *request,
+                                  const uint8_t *name,
+                                  size_t name_len,
+                                  const uint8_t *value,
+                                  size_t value_len);
+
+/**
+ * Sets the body, once the whole of it was read.
+ *
+ * body, body_len: the bytes; with length 0, the request has no body. Not set: the body was not
+ *                 read, or is larger than allowed.
+ */
+void micromint_request_set_body(micromint_request *request, const uint8_t *body, size_t body_len);
+
+/**
+ * Sets whether the request came over TLS.
+ *
+ * is_https: false if it is not set.
+ */
+void micromint_request_set_https(micromint_request *request, bool is_https);
+
+/**
+ * Sets the port at which the connection was accepted.
+ *
+ * port: 1 to 65535; 0 if it is not known.
+ */
+void micromint_request_set_port(micromint_request *request, int64_t port);
+
+/**
+ * Sets the price of the requested page. If the vendor has a price list, the higher of this price
+ * and the list's holds, so ask about free pages too.
+ *
+ * price: the coins, less than 2^32; 0 is free. A price above 500, which no payment reaches, is
+ *        answered 500.
+ */
+void micromint_request_set_price(micromint_request *request, int64_t price);
+
+/**
+ * Sets how many pages a visitor sees per UTC day without paying. It needs a client.
+ *
+ * free_views: the number of pages, less than 2^32; 0 for none.
+ */
+void micromint_request_set_free_views(micromint_request *request, int64_t free_views);
+
+/**
+ * Sets whether to decide everything, record nothing, and serve the content free.
+ *
+ * is_dry_run: false if it is not set.
+ */
+void micromint_request_set_dry_run(micromint_request *request, bool is_dry_run);
+
+/**
+ * Sets whether a redirect by the content is what is sold, also for GET: it is charged.
+ *
+ * charges_redirects: false if it is not set.
+ */
+void micromint_request_set_charges_redirects(micromint_request *request, bool charges_redirects);
+
+/**
+ * Sets a receipt path: a receipt given here opens everything with the same receipt path that costs
+ * no more.
+ *
+ * path, path_len: a path such as /story/17/. Not set: a receipt opens the one page.
+ */
+void micromint_request_set_receipt_path(micromint_request *request,
+                                        const uint8_t *path,
+                                        size_t path_len);
+
+/**
+ * Sets the client's address, for free views.
+ *
+ * client, client_len: the IP address as text: that of the connection, or the one from a trusted
+ *                     proxy; never a header that the client controls. Not set: there are no free
+ *                     views.
+ */
+void micromint_request_set_client(micromint_request *request,
+                                  const uint8_t *client,
+                                  size_t client_len);
+
+/**
+ * Sets whether the content is a file that will be sent unchanged. Conditions and ranges are then
+ * decided before a payment is recorded, by its time, entity tag and size.
+ *
+ * is_file: false if it is not set: then the other three are not used.
+ */
+void micromint_request_set_file(micromint_request *request, bool is_file);
+
+/**
+ * Sets the time in Last-Modified of a file.
+ *
+ * last_modified: in seconds since 1970-01-01 00:00 UTC. Not set: it is not known.
+ */
+void micromint_request_set_last_modified(micromint_request *request, int64_t last_modified);
+
+/**
+ * Sets the entity tag of a file.
+ *
+ * etag, etag_len: as the response will contain it, with its quotes. Not set: there is none.
+ */
+void micromint_request_set_etag(micromint_request *request, const uint8_t *etag, size_t etag_len);
+
+/**
+ * Sets the size of a file whose ranges are served.
+ *
+ * size: in bytes, not negative. Not set: a range is ignored.
+ */
+void micromint_request_set_size(micromint_request *request, int64_t size);
+
+/**
  * Opens the till of a vendor. It must exist: `micromint_paywall_prepare()` creates it.
  *
  * config, config_len: the path of the configuration file (docs/reference/vendor.md).
@@ -3053,21 +2654,23 @@ micromint_status micromint_till_open(const uint8_t *config,
  * repetition, or a new one of the oldest payments. Payments of the last ten minutes are in no
  * batch, because they may still be reversed.
  *
- * key:                K_V, which the broker issued.
+ * key, key_len:       K_V, which the broker issued, MICROMINT_KEY_SIZE bytes.
  * period, period_len: only payments of this period; empty for any.
  * payments_max:       the largest number of payments; 0 for as many as a message may contain.
- * batch_out:          what is in it; all 0 if there is nothing to redeem.
+ * batch_out:          what is in it; NULL if there is nothing to redeem.
  * message_out:        a buffer with the Request-Redemption message; NULL if there is nothing to
  *                     redeem.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT if the name of the period is invalid, MICROMINT_ERROR_FILE.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the name of the period or the size of the key is invalid,
+ * MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_till_make_batch(const micromint_till *till,
-                                           const micromint_key *key,
+                                           const uint8_t *key,
+                                           size_t key_len,
                                            const uint8_t *period,
                                            size_t period_len,
                                            uint32_t payments_max,
-                                           micromint_batch *batch_out,
+                                           micromint_batch **batch_out,
                                            micromint_buffer **message_out,
                                            micromint_error **error_out);
 
@@ -3075,19 +2678,20 @@ micromint_status micromint_till_make_batch(const micromint_till *till,
  * Reads the broker's answer to a batch and records its verdicts. Reading the same answer again
  * changes nothing.
  *
- * key:                  the vendor key K_V.
+ * key, key_len:         the vendor key K_V, MICROMINT_KEY_SIZE bytes.
  * message, message_len: the Redemption-Result message.
  * batch_out:            the batch with its verdicts.
  *
  * Errors: MICROMINT_ERROR_MESSAGE if the message is of another type, MICROMINT_ERROR_STATE if it
  * is not the broker's answer to a batch of this till, or differs from an earlier answer;
- * MICROMINT_ERROR_FILE.
+ * MICROMINT_ERROR_ARGUMENT if the size of the key is invalid; MICROMINT_ERROR_FILE.
  */
 micromint_status micromint_till_read_result(const micromint_till *till,
-                                            const micromint_key *key,
+                                            const uint8_t *key,
+                                            size_t key_len,
                                             const uint8_t *message,
                                             size_t message_len,
-                                            micromint_batch *batch_out,
+                                            micromint_batch **batch_out,
                                             micromint_error **error_out);
 
 /**
@@ -3143,26 +2747,85 @@ size_t micromint_batch_list_count(const micromint_batch_list *batch_list);
 /**
  * A batch of a list.
  *
- * index:                      from 0.
- * id_out, id_len_out:         its Batch-ID, valid until the list is freed; no final NUL.
- * period_out, period_len_out: the period of its coins, likewise.
- * batch_out:                  what is in it, and what became of it.
+ * index:     from 0.
+ * batch_out: the batch, which may outlive the list.
  *
  * Errors: MICROMINT_ERROR_ABSENT if there are fewer.
  */
 micromint_status micromint_batch_list_batch(const micromint_batch_list *batch_list,
                                             size_t index,
-                                            const uint8_t **id_out,
-                                            size_t *id_len_out,
-                                            const uint8_t **period_out,
-                                            size_t *period_len_out,
-                                            micromint_batch *batch_out,
+                                            micromint_batch **batch_out,
                                             micromint_error **error_out);
 
 /**
  * Frees a list of batches. NULL is allowed.
  */
 void micromint_batch_list_free(micromint_batch_list *batch_list);
+
+/**
+ * The Batch-ID.
+ *
+ * id_out, id_len_out: the text, valid until the batch is freed; no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
+ */
+micromint_status micromint_batch_id(const micromint_batch *batch,
+                                    const uint8_t **id_out,
+                                    size_t *id_len_out,
+                                    micromint_error **error_out);
+
+/**
+ * The period of the coins of a batch.
+ *
+ * period_out, period_len_out: the text, valid until the batch is freed; no final NUL.
+ *
+ * Errors: MICROMINT_ERROR_NULL only.
+ */
+micromint_status micromint_batch_period(const micromint_batch *batch,
+                                        const uint8_t **period_out,
+                                        size_t *period_len_out,
+                                        micromint_error **error_out);
+
+/**
+ * The payments in a batch. NULL gives 0.
+ */
+uint32_t micromint_batch_payments(const micromint_batch *batch);
+
+/**
+ * The coins in a batch. NULL gives 0.
+ */
+uint32_t micromint_batch_coins(const micromint_batch *batch);
+
+/**
+ * The coins that were paid, if a result was read; the others that do not wait were not. NULL gives
+ * 0.
+ */
+uint32_t micromint_batch_coins_paid(const micromint_batch *batch);
+
+/**
+ * The coins that wait: send the batch again after redeem-until. NULL gives 0.
+ */
+uint32_t micromint_batch_coins_waiting(const micromint_batch *batch);
+
+/**
+ * When a batch was made, in seconds since 1970-01-01 00:00 UTC. NULL gives 0.
+ */
+int64_t micromint_batch_made_at(const micromint_batch *batch);
+
+/**
+ * The last moment to redeem a batch, in seconds since 1970-01-01 00:00 UTC. NULL gives 0.
+ */
+int64_t micromint_batch_redeem_until(const micromint_batch *batch);
+
+/**
+ * Whether a result was read. NULL gives false.
+ */
+bool micromint_batch_is_answered(const micromint_batch *batch);
+
+/**
+ * Frees a batch. NULL is allowed.
+ */
+void micromint_batch_free(micromint_batch *batch);
 
 /**
  * The periods that have payments in no batch yet, for `micromint_till_unbatched()`.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds and installs the C library, the tools with their manual pages and completions, the
+# Builds and installs the C library and the tools, with their manual pages and completions, the
 # documents, and the server modules that were built (make nginx-module, make apache-module).
 #   PREFIX=/usr/local LIBDIR=$PREFIX/lib DESTDIR= scripts/install.sh
 #   PREFIX=/usr/local DESTDIR= scripts/install.sh --uninstall    removes what was installed there
@@ -71,6 +71,17 @@ scripts/link-c.sh "$built"
 soname=$(readlink "$built/libmicromint.so")
 for file in micromint.h micromint.ffi.h micromint-api.json; do
     put 644 "include/$file" "$prefix/include/$file"
+done
+# A page for each type, and a page that leads to it for each of its functions.
+man=$prefix/share/man/man3
+for page in micromint-ffi/man/*.3; do
+    name=$(basename "$page")
+    put 644 "$page" "$man/$name"
+    echo ".so man3/$name" > "$made/link"
+    sed -n 's/^\.SS \(micromint_[a-z_]*\)()$/\1/p' "$page" > "$made/functions"
+    while read -r function; do
+        [ "$function.3" = "$name" ] || put 644 "$made/link" "$man/$function.3"
+    done < "$made/functions"
 done
 put 644 "$built/libmicromint.a" "$libdir/libmicromint.a"
 put 644 "$built/libmicromint.so.$version" "$libdir/libmicromint.so.$version"

@@ -9,6 +9,7 @@
 #   demo     scripts/demo.sh
 #   lint     everything that make lint reads
 #   core     make test-core
+#   musl     make check-platforms
 #   page     make check-page
 #   vectors  make test-vectors
 #   c        make test-c, with the examples in other languages
@@ -32,7 +33,9 @@ nginx_module="$build $bindgen"
 apache_module="$build $bindgen"
 [ -n "${APACHE_INCLUDE_DIR:-}" ] || apache_module="$apache_module apache2-dev"
 core="$build binutils g++ curl"
-lint="$nginx_module $apache_module git python3"
+# Application servers that fork, for the tests of the C library.
+forking="uwsgi-core uwsgi-plugin-python3 gunicorn"
+lint="$nginx_module $apache_module git python3 abigail-tools"
 c="$core valgrind pkg-config curl python3 python3-venv python3-setuptools python3-wheel
     php-cli golang-go man-db zsh fish"
 servers="$nginx_module $apache_module nginx apache2 php-fpm libfaketime openssl curl python3
@@ -46,12 +49,13 @@ packages() {
         apache) echo "$apache_module" ;;
         demo) echo "$nginx_module nginx curl python3" ;;
         lint) echo "$lint" ;;
-        core) echo "$core" ;;
+        core) echo "$core $forking" ;;
+        musl) echo "$build musl-tools" ;;
         page) echo "$core chromium fonts-dejavu-core" ;;
         vectors) echo "python3" ;;
         c) echo "$c" ;;
         servers) echo "$servers" ;;
-        test) echo "make $lint $c $servers" ;;
+        test) echo "make $lint $c $servers $forking" ;;
         slurm) echo "$build slurm-wlm python3" ;;
         deb) echo "make git mmdebstrap libdpkg-perl curl" ;;
         rpm) echo "$nginx_module $apache_module git rpm" ;;

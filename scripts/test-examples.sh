@@ -34,14 +34,14 @@ says good "$folder/static" $params
 readelf --version-info "$folder/shared" | grep -q "Name: MICROMINT_" ||
     fail "the symbols of the library have no version"
 
-# The whole payment cycle in C.
+# The whole payment cycle in C, with the installed broker.
 mkdir "$folder/cycle"
 "${compile[@]}" examples/cycle.c -o "$folder/whole" "${libs[@]}"
 says "minted a test period
 alice has coins
 without a payment: 402
 with a payment: paid
-redeemed: 1 of 1" "$folder/whole" "$folder/cycle"
+redeemed: 1 of 1" env PATH="$1/opt/mm/bin:$PATH" "$folder/whole" "$folder/cycle"
 
 # A vendor and a broker with a period that is valid today, for the other languages.
 world=$folder/world bin=$1/opt/mm/bin

@@ -122,7 +122,7 @@ for tool in $tools; do
     zsh -n "$here/share/zsh/site-functions/_$tool"
     fish --no-execute "$here/share/fish/vendor_completions.d/$tool.fish"
 done
-for page in "$here"/share/man/man1/*.1; do
+for page in "$here"/share/man/man1/*.1 micromint-ffi/man/*.3; do
     lexgrog "$page" >/dev/null || fail "$page has no line for whatis"
     said=$(LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 \
         man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
@@ -132,6 +132,15 @@ for page in coinmint coinmint-mint mmbroker mmbroker-withdraw mmredeem mmvendor 
     mmwallet mmwallet-get printwallet; do
     [ -f "$here/share/man/man1/$page.1" ] || fail "$page.1 was not installed"
 done
+# Every function of the library has a page, which shows its declaration.
+for function in $(nm -D --defined-only "$here/lib/libmicromint.so" |
+    sed -n 's/.* T \(micromint_[a-z_]*\).*/\1/p'); do
+    [ -f "$here/share/man/man3/$function.3" ] || fail "$function.3 was not installed"
+done
+said=$(LC_ALL=C.UTF-8 MANWIDTH=80 man -M "$here/share/man" 3 micromint_paywall_look 2>&1)
+grep -q 'micromint_status micromint_paywall_look(' <<<"$said" ||
+    fail "man micromint_paywall_look: $said"
+
 # shellcheck disable=SC2016 # the variables of the inner shell
 offered=$(bash -c '. "$1"; COMP_WORDS=(coinmint pl) COMP_CWORD=1
     _coinmint coinmint pl coinmint; echo "${COMPREPLY[*]}"' \

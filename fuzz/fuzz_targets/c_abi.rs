@@ -14,20 +14,19 @@ use micromint_status::{MICROMINT_ERROR_PANIC, MICROMINT_OK};
 
 /// 2026-12-10 12:00 UTC, within the period of the vectors.
 const NOW: i64 = 1_796_904_000;
-const SECRET: micromint_key = micromint_key { bytes: [7; 32] };
+const KEY: [u8; 32] = [7; 32];
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let world = world();
     let mut input = Input { data };
     for _ in 0..16 {
         let Some(which) = input.byte() else { return };
-        match which % 6 {
+        match which % 5 {
             0 => params_and_coins(&mut input),
             1 => message(&mut input),
             2 => paywall(&mut input, world),
             3 => wallet(&mut input, world),
-            4 => broker(&mut input, world),
-            _ => till_and_price(&mut input, world),
+            _ => till_price_and_keys(&mut input, world),
         }
     }
 });
@@ -36,7 +35,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 struct World {
     paywall: *mut micromint_paywall,
     wallet: *mut micromint_wallet,
-    broker: *mut micromint_broker,
     till: *mut micromint_till,
     folder: tempfile::TempDir,
 }
@@ -61,41 +59,28 @@ fn world() -> &'static World {
         };
         let params = include_str!("../../testdata/periods/2026-12.params");
         write("2026-12.params", params);
-        let own = "coinfile = \"2026-12.coins\"\ninput-key = \"000102030405060708090a0b0c0d0e0f\"\n";
-        write("mint.toml", &format!("{own}weak = \"allowed\"\n{params}"));
         let origins = "origins = [\"https://news.example\"]\nperiods = \".\"\ntill = \"till\"\nsync = \"os\"\n";
         write("vendor.toml", &format!("vendor-id = \"news.example\"\n{origins}"));
-        let host = micromint_host {
-            userdata: null_mut(),
-            now: Some(tell_time),
-            random: None,
-            log: None,
-            reserved: null(),
-        };
         let path = |name: &str| folder.path().join(name).into_os_string().into_encoded_bytes();
-        let [mint, coins, vendor, wallet] = ["mint.toml", "2026-12.coins", "vendor.toml", "wallet"].map(path);
-        let (mut made, mut balls) = (null_mut(), 0);
+        let [vendor, wallet] = ["vendor.toml", "wallet"].map(path);
         let mut world = World {
             paywall: null_mut(),
             wallet: null_mut(),
-            broker: null_mut(),
             till: null_mut(),
             folder,
         };
         unsafe {
             let ok = |status| assert_eq!(status, MICROMINT_OK);
-            ok(micromint_mint_open(mint.as_ptr(), mint.len(), &mut made, null_mut()));
-            ok(micromint_mint_run(made, 1, 0, None, null_mut(), &mut balls, null_mut()));
-            let (at, len) = (coins.as_ptr(), coins.len());
-            ok(micromint_broker_open(at, len, &SECRET, &host, &mut world.broker, null_mut()));
+            let host = micromint_host_new();
+            micromint_host_set_now(host, Some(tell_time), null_mut());
             let (at, len) = (vendor.as_ptr(), vendor.len());
-            ok(micromint_paywall_prepare(at, len, &host, null_mut()));
-            ok(micromint_paywall_open(at, len, &host, &mut world.paywall, null_mut()));
-            ok(micromint_till_open(at, len, &host, &mut world.till, null_mut()));
+            ok(micromint_paywall_prepare(at, len, host, null_mut()));
+            ok(micromint_paywall_open(at, len, host, &mut world.paywall, null_mut()));
+            ok(micromint_till_open(at, len, host, &mut world.till, null_mut()));
             let (at, len) = (wallet.as_ptr(), wallet.len());
-            ok(micromint_wallet_open(at, len, &host, &mut world.wallet, null_mut()));
-            sell(world.broker, world.wallet);
-            micromint_mint_free(made);
+            ok(micromint_wallet_open(at, len, host, &mut world.wallet, null_mut()));
+            receive(world.wallet);
+            micromint_host_free(host);
         }
         assert!(world.folder.path().exists());
         world
@@ -103,31 +88,20 @@ fn world() -> &'static World {
 }
 
 /// Puts coins into the wallet.
-unsafe fn sell(broker: *mut micromint_broker, wallet: *mut micromint_wallet) {
-    let (mut sale, mut reason, mut coins) = (null_mut(), null_mut(), 0);
+unsafe fn receive(wallet: *mut micromint_wallet) {
+    let sale = include_bytes!("../../testdata/messages/funds-withdrawn.txt");
+    let (mut reason, mut coins) = (null_mut(), 0);
     let mut received = micromint_received::MICROMINT_RECEIVED_REFUSED;
     unsafe {
-        micromint_broker_sell(
-            broker,
-            b"alice".as_ptr(),
-            5,
-            4,
-            1,
-            &mut sale,
-            &mut reason,
-            null_mut(),
-        );
-        let (data, len) = (micromint_buffer_data(sale), micromint_buffer_len(sale));
         micromint_wallet_receive(
             wallet,
-            data,
-            len,
+            sale.as_ptr(),
+            sale.len(),
             &mut received,
             &mut coins,
             &mut reason,
             null_mut(),
         );
-        micromint_buffer_free(sale);
     }
     assert!(coins > 0);
 }
@@ -205,7 +179,7 @@ fn params_and_coins(input: &mut Input<'_>) {
             make(|made, error| micromint_checker_new(params, name, name_len, made, error));
         let inputs: Vec<u64> =
             (0..input.byte().unwrap_or_default()).map(|_| input.number() >> 4).collect();
-        let mut bins = vec![micromint_bin { superbin: 0, subbin: 0 }; inputs.len()];
+        let mut bins = vec![0; inputs.len()];
         let mut fault = micromint_coin_fault::MICROMINT_COIN_GOOD;
         let (x, x_len, bins) = (inputs.as_ptr(), inputs.len(), bins.as_mut_ptr());
         call(|error| {
@@ -259,52 +233,59 @@ fn message(input: &mut Input<'_>) {
 }
 
 fn paywall(input: &mut Input<'_>, world: &World) {
-    let mut request: micromint_request = unsafe { std::mem::zeroed() };
+    let (request, fields) = (micromint_request_new(), micromint_fields_new());
     let flags = input.byte().unwrap_or_default();
-    let headers: Vec<micromint_header> = (0..flags % 8)
-        .map(|_| {
+    unsafe {
+        for _ in 0..flags % 8 {
             let ((name, name_len), (value, value_len)) = (input.bytes(), input.bytes());
-            micromint_header { name, name_len, value, value_len }
-        })
-        .collect();
-    (request.method, request.method_len) = input.bytes();
-    (request.target, request.target_len) = input.bytes();
-    (request.host, request.host_len) = input.bytes();
-    (request.body, request.body_len) = input.bytes();
-    (request.receipt_path, request.receipt_path_len) = input.bytes();
-    (request.client, request.client_len) = input.bytes();
-    (request.etag, request.etag_len) = input.bytes();
-    (request.headers, request.headers_len) = (headers.as_ptr(), headers.len());
-    request.price = u32::from(flags >> 3) % 4;
-    request.port = u32::from(flags) * 443;
-    (request.is_body_read, request.is_https) = ((flags & 32).into(), (flags & 64).into());
-    (request.is_file, request.has_last_modified) = ((flags & 128).into(), (flags & 1).into());
-    request.has_size = (flags & 16).into();
-    (request.last_modified, request.size) = (input.number() as i64, input.number());
-    (request.free_views, request.is_dry_run) = ((flags & 2).into(), (flags & 4).into());
+            micromint_request_add_header(request, name, name_len, value, value_len);
+            micromint_fields_add(fields, name, name_len, value, value_len);
+        }
+        type Setter = unsafe extern "C" fn(*mut micromint_request, *const u8, usize);
+        let setters: [Setter; 7] = [
+            micromint_request_set_method,
+            micromint_request_set_target,
+            micromint_request_set_host,
+            micromint_request_set_body,
+            micromint_request_set_receipt_path,
+            micromint_request_set_client,
+            micromint_request_set_etag,
+        ];
+        // Bit by bit, so that an invalid value does not hide all others.
+        let which = input.byte().unwrap_or_default();
+        let chosen = setters.into_iter().enumerate().filter(|(bit, _)| which >> bit & 1 != 0);
+        for (_, set) in chosen {
+            let (bytes, len) = input.bytes();
+            set(request, bytes, len);
+        }
+        micromint_request_set_price(request, i64::from(flags >> 3) % 4);
+        micromint_request_set_port(request, i64::from(flags) * 257);
+        micromint_request_set_https(request, flags & 64 != 0);
+        micromint_request_set_file(request, flags & 128 != 0);
+        if flags & 1 != 0 {
+            micromint_request_set_last_modified(request, input.number() as i64);
+        }
+        if flags & 16 != 0 {
+            micromint_request_set_size(request, input.number() as i64);
+        }
+        micromint_request_set_free_views(request, (flags & 2).into());
+        micromint_request_set_dry_run(request, flags & 4 != 0);
+    }
     let (mut look, mut size, mut first) = (micromint_look::MICROMINT_LOOK_PENDING, 0, null_mut());
     unsafe {
         let looked = |error| {
-            micromint_paywall_look(
-                world.paywall,
-                &request,
-                &mut look,
-                &mut size,
-                &mut first,
-                error,
-            )
+            micromint_paywall_look(world.paywall, request, &mut look, &mut size, &mut first, error)
         };
         call(looked);
         micromint_decision_free(first);
         let decision =
-            make(|made, error| micromint_paywall_decide(world.paywall, &request, made, error));
+            make(|made, error| micromint_paywall_decide(world.paywall, request, made, error));
         let (status, mut reversed) = (input.number() as u32 % 700, false);
         call(|error| {
             micromint_paywall_finish(world.paywall, decision, status, &mut reversed, error)
         });
-        let (fields, count) = (headers.as_ptr(), headers.len());
         let head = make(|made, error| {
-            micromint_decision_head(decision, status, reversed, fields, count, made, error)
+            micromint_decision_head(decision, status, reversed, fields, made, error)
         });
         let line = make(|made, error| {
             micromint_decision_event(decision, status, reversed, true, made, error)
@@ -313,6 +294,8 @@ fn paywall(input: &mut Input<'_>, world: &World) {
         micromint_buffer_free(line);
         micromint_head_free(head);
         micromint_decision_free(decision);
+        micromint_fields_free(fields);
+        micromint_request_free(request);
     }
 }
 
@@ -364,13 +347,9 @@ fn wallet(input: &mut Input<'_>, world: &World) {
                 micromint_buffer_free(reason);
             }
             1 => {
-                let policy = micromint_policy {
-                    autopay: number,
-                    has_daily_limit: 0,
-                    daily_limit: 0,
-                    allow_http: 1,
-                    reserved: null(),
-                };
+                let policy = micromint_policy_new();
+                micromint_policy_set_autopay(policy, number.into());
+                micromint_policy_set_http(policy, true);
                 let (mut pay, mut payment) = (micromint_pay::MICROMINT_PAY_REFUSE, 0);
                 let (method, method_len) = (b"GET".as_ptr(), 3);
                 let message = make(|made, error| {
@@ -385,13 +364,14 @@ fn wallet(input: &mut Input<'_>, world: &World) {
                         method_len,
                         body,
                         0,
-                        &policy,
+                        policy,
                         what,
                         &mut payment,
                         made,
                         error,
                     )
                 });
+                micromint_policy_free(policy);
                 micromint_buffer_free(message);
             }
             2 => {
@@ -438,63 +418,42 @@ fn wallet(input: &mut Input<'_>, world: &World) {
 /// The texts of the history are valid UTF-8 and have the stated length.
 unsafe fn past(it: *const micromint_wallet, number: usize, text: *const u8, text_len: usize) {
     unsafe {
-        let (mut sale, mut back, mut coins) = (std::mem::zeroed(), std::mem::zeroed(), 0);
-        let mut payment: micromint_past_payment = std::mem::zeroed();
-        let told = call(|error| micromint_wallet_past_sale(it, number, &mut sale, error));
-        assert_eq!(told, number < micromint_wallet_past_sale_count(it));
-        let told = call(|error| micromint_wallet_past_return(it, number, &mut back, error));
-        assert_eq!(told, number < micromint_wallet_past_return_count(it));
-        if call(|error| micromint_wallet_past_payment(it, number, &mut payment, error)) {
-            let reason = std::slice::from_raw_parts(payment.reason, payment.reason_len);
+        let mut coins = 0;
+        let sale = make(|made, error| micromint_wallet_past_sale(it, number, made, error));
+        assert_eq!(!sale.is_null(), number < micromint_wallet_past_sale_count(it));
+        micromint_past_sale_free(sale);
+        let back = make(|made, error| micromint_wallet_past_return(it, number, made, error));
+        assert_eq!(!back.is_null(), number < micromint_wallet_past_return_count(it));
+        micromint_past_return_free(back);
+        let payment = make(|made, error| micromint_wallet_past_payment(it, number, made, error));
+        let (mut reason, mut len) = (null(), 0);
+        if call(|error| micromint_past_payment_reason(payment, &mut reason, &mut len, error)) {
+            let reason = std::slice::from_raw_parts(reason, len);
             assert!(reason.iter().all(|byte| (b' '..=b'~').contains(byte)));
         }
+        micromint_past_payment_free(payment);
         call(|error| micromint_wallet_coins_at(it, number, text, text_len, &mut coins, error));
     }
 }
 
-fn broker(input: &mut Input<'_>, world: &World) {
-    let it = world.broker;
-    let (place, mut balls, mut aside) = (input.number(), 0, null_mut());
-    let (superbin, first, count) = (place as u32, (place >> 16) as u32, (place >> 24) as u32);
-    let ((other, other_len), (url, url_len)) = (input.bytes(), input.bytes());
-    let (which, (bytes, len), number) = (input.byte(), input.bytes(), input.number());
-    let (mut message, mut reason) = (null_mut(), null_mut());
-    unsafe {
-        let (to, why) = (&mut message, &mut reason);
-        let is_well = call(|error| match which.unwrap_or_default() % 4 {
-            3 => micromint_broker_sell_again(it, bytes, len, number, to, why, error),
-            0 => micromint_broker_redeem(it, bytes, len, to, why, error),
-            1 => micromint_broker_take_back(it, bytes, len, number, to, why, error),
-            _ => micromint_broker_sell(it, bytes, len, 0, number, to, why, error),
-        });
-        assert!(if is_well {
-            message.is_null() != reason.is_null()
-        } else {
-            message.is_null() && reason.is_null()
-        });
-        micromint_buffer_free(message);
-        micromint_buffer_free(reason);
-        call(|error| micromint_broker_compromise(it, superbin, first, count, &mut balls, error));
-        call(|error| {
-            micromint_broker_rejected_coins(it, bytes, len, other, other_len, &mut aside, error)
-        });
-        micromint_buffer_free(aside);
-        aside = make(|made, error| {
-            micromint_broker_send_expired(it, bytes, len, url, url_len, made, error)
-        });
-        micromint_buffer_free(aside);
-    }
-}
-
-fn till_and_price(input: &mut Input<'_>, world: &World) {
+fn till_price_and_keys(input: &mut Input<'_>, world: &World) {
     let ((bytes, len), mut price, mut sums) = (input.bytes(), 0, [0; 3]);
-    let mut batch: micromint_batch = unsafe { std::mem::zeroed() };
+    let mut made = [0; 32];
     unsafe {
         call(|error| micromint_price_parse(bytes, len, &mut price, error));
         assert!(price <= 500);
-        let key = micromint_key { bytes: [5; 32] };
+        let (key, key_len, place) = (KEY.as_ptr(), KEY.len(), made.as_mut_ptr());
+        let batch = make(|made, error| {
+            micromint_till_read_result(world.till, key, key_len, bytes, len, made, error)
+        });
+        micromint_batch_free(batch);
+        // A key of any size, and tokens in pieces.
+        call(|error| micromint_vendor_key(bytes, len, b"a".as_ptr(), 1, place, error));
         call(|error| {
-            micromint_till_read_result(world.till, &key, bytes, len, &mut batch, error)
+            let (name, none) = (b"a".as_ptr(), null());
+            micromint_authenticate_payment(
+                key, key_len, name, 1, name, 1, bytes, len, none, 0, place, error,
+            )
         });
         let [payments, coins, young] = &mut sums;
         call(|error| {

@@ -22,21 +22,7 @@ pub(crate) fn guard(
     error_out: *mut *mut micromint_error,
     body: impl FnOnce() -> Answer<()>,
 ) -> micromint_status {
-    #[cfg(not(feature = "exported"))]
-    crate::panics::keep();
-    // A panic may leave an object half changed. The conventions say that it must then only be
-    // freed, so no later call uses it. AssertUnwindSafe asserts this.
-    let answer = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-        let words = panic
-            .downcast_ref::<&str>()
-            .map(|words| words.to_string())
-            .or_else(|| panic.downcast_ref::<String>().cloned());
-        let words = words.unwrap_or_else(|| "unknown".to_string());
-        Err(micromint_error::new(
-            micromint_status::MICROMINT_ERROR_PANIC,
-            format!("internal error (panic) in the library: {words}{}", crate::panics::place()),
-        ))
-    });
+    let answer = caught(body);
     match answer {
         Ok(()) => micromint_status::MICROMINT_OK,
         Err(error) => {
@@ -49,6 +35,25 @@ pub(crate) fn guard(
             status
         }
     }
+}
+
+/// Runs a body, and turns a panic into an error.
+pub(crate) fn caught<T>(body: impl FnOnce() -> Answer<T>) -> Answer<T> {
+    #[cfg(not(feature = "exported"))]
+    crate::panics::keep();
+    // A panic may leave an object half changed. The conventions say that it must then only be
+    // freed, so no later call uses it. AssertUnwindSafe asserts this.
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        let words = panic
+            .downcast_ref::<&str>()
+            .map(|words| words.to_string())
+            .or_else(|| panic.downcast_ref::<String>().cloned());
+        let words = words.unwrap_or_else(|| "unknown".to_string());
+        Err(micromint_error::new(
+            micromint_status::MICROMINT_ERROR_PANIC,
+            format!("internal error (panic) in the library: {words}{}", crate::panics::place()),
+        ))
+    })
 }
 
 /// Checks the pointers of an exported function in order and binds the results to names. The first
@@ -220,6 +225,18 @@ impl<T> Output<'_, T> {
         // SAFETY: `output` was given a writable place.
         unsafe { self.place.write(value) }
     }
+}
+
+/// A place for `N` bytes.
+///
+/// # Safety
+/// `place` is NULL or has room for `N` bytes.
+pub(crate) unsafe fn output_bytes<'a, const N: usize>(
+    place: *mut u8,
+    name: &str,
+) -> Answer<Output<'a, [u8; N]>> {
+    // SAFETY: the caller guarantees it; an array of bytes has the alignment of a byte.
+    unsafe { output(place.cast(), name) }
 }
 
 /// A place for bytes that an object of the library lends: the parameters `NAME_out`, which is

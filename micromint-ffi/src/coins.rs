@@ -15,16 +15,6 @@ pub struct micromint_checker {
     vendor: VendorVector,
 }
 
-/// The place of a ball.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct micromint_bin {
-    /// The superbin index, u bits.
-    pub superbin: u32,
-    /// The sub-bin index, v bits.
-    pub subbin: u32,
-}
-
 /// What is wrong with coins, in order of precedence: the first fault of this list that applies is
 /// the answer.
 #[repr(C)]
@@ -96,8 +86,9 @@ pub unsafe extern "C" fn micromint_checker_new(
 /// user, user_len: the User-ID of the payer.
 /// x, x_len:       the inputs: k for each coin, in the order of the set, one coin after the other.
 /// fault_out:      MICROMINT_COIN_GOOD, or what is wrong with them.
-/// first_bins_out: an array of x_len / k places; the first bins, which identify the coins, are
-///                 written to it if the coins are good. NULL if they are not wanted.
+/// first_bins_out: an array of 2 * (x_len / k) numbers. If the coins are good, the first bins, which
+///                 identify them, are written to it: the superbin and the sub-bin of each coin's
+///                 first ball. NULL if they are not wanted.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid or x_len is 0. If fewer than k inputs
 /// remain at the end, the fault is MICROMINT_COIN_USER_DIFFERENCES.
@@ -109,7 +100,7 @@ pub unsafe extern "C" fn micromint_checker_check(
     x: *const u64,
     x_len: usize,
     fault_out: *mut micromint_coin_fault,
-    first_bins_out: *mut micromint_bin,
+    first_bins_out: *mut u32,
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
@@ -133,13 +124,14 @@ pub unsafe extern "C" fn micromint_checker_check(
         match checker.rules.check(&user, &checker.vendor, x) {
             Err(fault) => place.write(fault.into()),
             Ok(first_bins) => {
-                for (i, bin) in first_bins.iter().enumerate().filter(|_| !first_bins_out.is_null())
-                {
-                    // SAFETY: the caller's array has a place for each coin, and i counts coins.
-                    unsafe {
-                        first_bins_out
-                            .add(i)
-                            .write(micromint_bin { superbin: bin.superbin, subbin: bin.subbin })
+                if !first_bins_out.is_null() {
+                    for (i, bin) in first_bins.iter().enumerate() {
+                        // SAFETY: the caller's array has two places for each coin, and i counts
+                        // coins.
+                        unsafe {
+                            first_bins_out.add(2 * i).write(bin.superbin);
+                            first_bins_out.add(2 * i + 1).write(bin.subbin);
+                        }
                     }
                 }
                 place.write(micromint_coin_fault::MICROMINT_COIN_GOOD);

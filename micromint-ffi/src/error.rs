@@ -49,6 +49,7 @@ pub enum micromint_status {
 ///
 /// Made by functions that take a `micromint_error **`; free it with `micromint_error_free()`. It is
 /// immutable: threads may share it, and it may be used across a fork.
+#[derive(Clone)]
 pub struct micromint_error {
     status: micromint_status,
     message: String,

@@ -3,12 +3,13 @@
 use micromint_core::protocol::RequestOutcome;
 use micromint_core::vendor::{Decision, HeadChanges};
 
-use crate::boundary::{free, given, guard, hand_out, lend, output, reference, slice};
+use crate::boundary::{free, given, guard, hand_out, lend, output, reference};
 use crate::buffer::micromint_buffer;
 use crate::decision::{at, micromint_decision};
 use crate::error::{micromint_error, micromint_status};
+use crate::fields::{Fields, micromint_fields};
+use crate::filled::filled;
 use crate::paywall::status_of;
-use crate::request::micromint_header;
 
 /// What to change in the head of a response: first remove fields, then add fields. Free it with
 /// `micromint_head_free()`. It is immutable: threads may share it, and it may be used across a
@@ -20,11 +21,10 @@ pub struct micromint_head {
 /// Merges a decision with the header fields that a response already has: those of the content, or
 /// for an answer of the paywall those that the site adds to every response.
 ///
-/// status:               the status of the content's response; ignored if the content is not
-///                       served.
-/// is_reversed:          the result of `micromint_paywall_finish()`.
-/// headers, headers_len: the fields that the response has.
-/// head_out:             what to change in them.
+/// status:      the status of the content's response; ignored if the content is not served.
+/// is_reversed: the result of `micromint_paywall_finish()`.
+/// fields:      the fields that the response has; NULL if it has none.
+/// head_out:    what to change in them.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT if the number is not a status.
 #[unsafe(no_mangle)]
@@ -32,21 +32,21 @@ pub unsafe extern "C" fn micromint_decision_head(
     decision: *const micromint_decision,
     status: u32,
     is_reversed: bool,
-    headers: *const micromint_header,
-    headers_len: usize,
+    fields: *const micromint_fields,
     head_out: *mut *mut micromint_head,
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(
-            it = reference(decision),
-            fields = slice(headers, headers_len),
-            place = output(head_out)
-        );
-        // SAFETY: the fields' pointers are as the conventions say.
-        let fields = unsafe { micromint_header::all(fields) }?;
+        given!(it = reference(decision), place = output(head_out));
+        let fields = if fields.is_null() {
+            None
+        } else {
+            // SAFETY: not NULL, so it is a live list.
+            Some(unsafe { filled(fields, "fields") }?.fields())
+        };
         let values = |name: &str| {
-            let named = fields.iter().filter(|(its, _)| its.eq_ignore_ascii_case(name.as_bytes()));
+            let all = fields.into_iter().flat_map(Fields::iter);
+            let named = all.filter(|(its, _)| its.eq_ignore_ascii_case(name.as_bytes()));
             named.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
         };
         let changes = match it.decision() {

@@ -1,4 +1,4 @@
-//! The C library: everything the core offers, for programs in C, Python, PHP or Go.
+//! The C library: minting, wallet, paywall and till, for programs in C and every other language.
 //!
 //! A function here does three things: it checks its pointers, calls one function of the core, and
 //! maps the result. The rules that all of them follow (ownership, NULL, errors, threads) are on one
@@ -15,6 +15,7 @@
 mod boundary;
 mod buffer;
 mod error;
+mod filled;
 mod host;
 mod panics;
 mod process;
@@ -26,25 +27,26 @@ mod keys;
 mod message;
 mod params;
 
-// The broker.
-mod accounts;
-mod broker;
+// Minting.
 mod mint;
 mod mint_merge;
 mod mint_state;
 mod plan;
-mod redemption;
 
 // The client.
+mod policy;
 mod scheme;
 mod wallet;
 mod wallet_answers;
 mod wallet_files;
 mod wallet_history;
+mod wallet_holdings;
+mod wallet_payments;
 mod wallet_returns;
 
 // The vendor.
 mod decision;
+mod fields;
 mod head;
 mod paywall;
 mod request;
@@ -58,12 +60,11 @@ mod test_panic;
 /// The exported functions and types for Rust: the fuzz target calls them as C does.
 #[cfg(feature = "exported")]
 pub mod exported {
-    pub use crate::accounts::*;
-    pub use crate::broker::*;
     pub use crate::buffer::*;
     pub use crate::coins::*;
     pub use crate::decision::*;
     pub use crate::error::*;
+    pub use crate::fields::*;
     pub use crate::head::*;
     pub use crate::host::*;
     pub use crate::keys::*;
@@ -74,7 +75,7 @@ pub mod exported {
     pub use crate::params::*;
     pub use crate::paywall::*;
     pub use crate::plan::*;
-    pub use crate::redemption::*;
+    pub use crate::policy::*;
     pub use crate::request::*;
     pub use crate::scheme::*;
     pub use crate::till::*;
@@ -82,5 +83,7 @@ pub mod exported {
     pub use crate::wallet::*;
     pub use crate::wallet_files::*;
     pub use crate::wallet_history::*;
+    pub use crate::wallet_holdings::*;
+    pub use crate::wallet_payments::*;
     pub use crate::wallet_returns::*;
 }

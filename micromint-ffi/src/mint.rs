@@ -125,7 +125,7 @@ pub unsafe extern "C" fn micromint_mint_params(
 ) -> micromint_status {
     guard(error_out, || {
         given!(mint = reference(mint), place = output(params_out));
-        place.write(hand_out(micromint_params { params: mint.config.params.clone() }));
+        place.write(micromint_params::hand_out(mint.config.params.clone()));
         Ok(())
     })
 }

@@ -7,7 +7,7 @@ use micromint_core::error::FileError;
 use micromint_core::host::Directory;
 use micromint_core::minting::{MintPlan, measure_rate};
 
-use crate::boundary::{given, guard, output, reference};
+use crate::boundary::{free, given, guard, hand_out, output, reference};
 use crate::error::{Answer, failed, micromint_error, micromint_status};
 use crate::mint::{checked_threads, micromint_mint};
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_FILE};
@@ -27,22 +27,15 @@ pub enum micromint_mint_phase {
     // Last added: 3.
 }
 
-/// The state of a coin file.
-#[repr(C)]
-#[derive(Clone, Copy)]
+/// The state of a coin file, when it was read. Free it with `micromint_mint_state_free()`. It is
+/// immutable: threads may share it, and it may be used across a fork.
 pub struct micromint_mint_state {
-    /// The phase.
-    pub phase: micromint_mint_phase,
-    /// How much of this phase is done and on disk; 0 if there is nothing to do.
-    pub done: u64,
-    /// How much there is to do.
-    pub total: u64,
-    /// The balls in a complete file.
-    pub balls: u64,
-    /// The number of its sets that are sold.
-    pub sets_sold: u64,
-    /// The CRC-32C over all its bins, as they were minted.
-    pub checksum: u32,
+    phase: micromint_mint_phase,
+    done: u64,
+    total: u64,
+    balls: u64,
+    sets_sold: u64,
+    checksum: u32,
 }
 
 /// The progress of the coin file. Another process may be minting it meanwhile.
@@ -53,14 +46,74 @@ pub struct micromint_mint_state {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_inspect(
     mint: *const micromint_mint,
-    state_out: *mut micromint_mint_state,
+    state_out: *mut *mut micromint_mint_state,
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
         given!(mint = reference(mint), place = output(state_out));
-        place.write(state_of(mint)?);
+        place.write(hand_out(state_of(mint)?));
         Ok(())
     })
+}
+
+/// The phase of the mint. NULL gives MICROMINT_MINT_NOT_BEGUN.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_mint_state_phase(
+    mint_state: *const micromint_mint_state,
+) -> micromint_mint_phase {
+    // SAFETY: the caller passes NULL or a live object.
+    unsafe { mint_state.as_ref() }
+        .map_or(micromint_mint_phase::MICROMINT_MINT_NOT_BEGUN, |it| it.phase)
+}
+
+/// How much of this phase is done and on disk; 0 if there is nothing to do. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_mint_state_done(mint_state: *const micromint_mint_state) -> u64 {
+    // SAFETY: the caller passes NULL or a live object.
+    unsafe { mint_state.as_ref() }.map_or(0, |it| it.done)
+}
+
+/// How much there is to do in this phase. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_mint_state_total(
+    mint_state: *const micromint_mint_state,
+) -> u64 {
+    // SAFETY: the caller passes NULL or a live object.
+    unsafe { mint_state.as_ref() }.map_or(0, |it| it.total)
+}
+
+/// The balls in a complete file. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_mint_state_balls(
+    mint_state: *const micromint_mint_state,
+) -> u64 {
+    // SAFETY: the caller passes NULL or a live object.
+    unsafe { mint_state.as_ref() }.map_or(0, |it| it.balls)
+}
+
+/// The number of sets of a complete file that are sold. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_mint_state_sets_sold(
+    mint_state: *const micromint_mint_state,
+) -> u64 {
+    // SAFETY: the caller passes NULL or a live object.
+    unsafe { mint_state.as_ref() }.map_or(0, |it| it.sets_sold)
+}
+
+/// The CRC-32C over all bins of a complete file, as they were minted. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_mint_state_checksum(
+    mint_state: *const micromint_mint_state,
+) -> u32 {
+    // SAFETY: the caller passes NULL or a live object.
+    unsafe { mint_state.as_ref() }.map_or(0, |it| it.checksum)
+}
+
+/// Frees a state. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_mint_state_free(mint_state: *mut micromint_mint_state) {
+    // SAFETY: it reaches the caller only from hand_out, and is freed once.
+    unsafe { free(mint_state) }
 }
 
 /// Measures how fast this machine tosses balls for a period, to estimate how long its minting

@@ -1,12 +1,10 @@
 //! The parameters of a period.
 
-use std::ffi::c_char;
-
 use micromint_core::identity::{UserVector, VendorVector};
 use micromint_core::params::Params;
 
 use crate::boundary::{
-    Output, free, given, guard, hand_out, null, output, parsed, reference, text,
+    Output, free, given, guard, hand_out, lend, null, output, parsed, reference, text,
 };
 use crate::buffer::micromint_buffer;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
@@ -21,6 +19,16 @@ const _: () = assert!(MICROMINT_COIN_SIZE_MAX == micromint_core::params::COIN_SI
 /// threads may share it, and it may be used across a fork.
 pub struct micromint_params {
     pub(crate) params: Params,
+    /// The currency of the value of a coin, which is lent.
+    currency: String,
+}
+
+impl micromint_params {
+    /// Gives parameters to the caller.
+    pub(crate) fn hand_out(params: Params) -> *mut micromint_params {
+        let currency = params.coin_value().currency().as_str().to_string();
+        hand_out(micromint_params { params, currency })
+    }
 }
 
 /// Parses a PERIOD.params file (TOML).
@@ -39,7 +47,7 @@ pub unsafe extern "C" fn micromint_params_from_toml(
     guard(error_out, || {
         given!(toml = text(toml, toml_len), place = output(params_out));
         let params = Params::from_toml(toml).map_err(failed(MICROMINT_ERROR_PARAMS))?;
-        place.write(hand_out(micromint_params { params }));
+        place.write(micromint_params::hand_out(params));
         Ok(())
     })
 }
@@ -69,35 +77,30 @@ pub unsafe extern "C" fn micromint_params_coin_size(params: *const micromint_par
     unsafe { params.as_ref() }.map_or(0, |params| params.params.coin_size())
 }
 
-/// An amount of money: a whole number of units of 10^-8 of a currency. 0.01 USD is 1000000 units.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct micromint_money {
-    /// The amount in units.
-    pub units: u64,
-    /// The code of the currency (ISO 4217): three letters A-Z and a NUL. XTS is for tests.
-    pub currency: [c_char; 4],
-}
-
 /// What a coin of the period is worth.
 ///
-/// money_out: the amount, 1 to 10^14 units.
+/// units_out:                      the amount in units of 10^-8 of the currency, 1 to 10^14. 0.01
+///                                 USD is 1000000 units.
+/// currency_out, currency_len_out: the code of the currency (ISO 4217), three letters A-Z, valid
+///                                 until the parameters are freed; no final NUL. XTS is for tests.
 ///
 /// Errors: MICROMINT_ERROR_NULL only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_params_coin_value(
     params: *const micromint_params,
-    money_out: *mut micromint_money,
+    units_out: *mut u64,
+    currency_out: *mut *const u8,
+    currency_len_out: *mut usize,
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(params = reference(params), place = output(money_out));
-        let value = params.params.coin_value();
-        let mut currency = [0; 4];
-        for (to, from) in currency.iter_mut().zip(value.currency().as_str().bytes()) {
-            *to = from as c_char;
-        }
-        place.write(micromint_money { units: value.units(), currency });
+        given!(
+            it = reference(params),
+            units = output(units_out),
+            currency = lend(currency_out, currency_len_out)
+        );
+        units.write(it.params.coin_value().units());
+        currency.write(it.currency.as_bytes());
         Ok(())
     })
 }

@@ -14,6 +14,7 @@ use crate::boundary::{free, given, guard, hand_out, output, path_at, reference, 
 use crate::buffer::micromint_buffer;
 use crate::decision::micromint_decision;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
+use crate::filled::filled;
 use crate::host::{host_of, micromint_host, micromint_log_level};
 use crate::process;
 use crate::request::micromint_request;
@@ -36,9 +37,9 @@ pub struct micromint_paywall {
 pub enum micromint_look {
     /// It is decided; no disk was accessed.
     MICROMINT_LOOK_DECIDED = 0,
-    /// Read the body, then call `micromint_paywall_decide()` with it; if it is larger than the
-    /// given size, with `is_body_read` 0. Unless the decision is to serve as a GET, the content
-    /// gets the body too.
+    /// Read the body, set it in the request unless it is larger than the given size, and call
+    /// `micromint_paywall_decide()`. Unless the decision is to serve as a GET, the content gets the
+    /// body too.
     MICROMINT_LOOK_NEEDS_BODY = 1,
     /// Call `micromint_paywall_decide()`, which may wait for the disk.
     MICROMINT_LOOK_PENDING = 2,
@@ -106,16 +107,17 @@ pub unsafe extern "C" fn micromint_paywall_open(
     })
 }
 
-/// Looks at a request whose head is read, or, with `is_body_read`, at one whose body was read too.
+/// Looks at a request whose head is read, or at one whose body is set too.
 /// Never waits for the disk: a payment is recorded at once if the vendor's `sync` is not `always`
 /// and nothing else uses the till at this moment. A free page without a payment costs only a look
 /// at the header names.
 ///
-/// look_out:      what to do next; never MICROMINT_LOOK_NEEDS_BODY if the body was read.
+/// look_out:      what to do next; never MICROMINT_LOOK_NEEDS_BODY if the body is set.
 /// body_max_out:  with MICROMINT_LOOK_NEEDS_BODY, the largest useful body in bytes; else 0.
 /// decision_out:  with MICROMINT_LOOK_DECIDED, the decision; else NULL.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT if `reserved` is not NULL or the client is not an IP address.
+/// Errors: what is invalid in the request: MICROMINT_ERROR_ARGUMENT if the client is not an IP
+/// address or a number is out of range, MICROMINT_ERROR_NULL for bytes at NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_paywall_look(
     paywall: *const micromint_paywall,
@@ -128,18 +130,15 @@ pub unsafe extern "C" fn micromint_paywall_look(
     guard(error_out, || {
         given!(
             gate = reference(paywall),
-            request = reference(request),
+            request = filled(request),
             look_place = output(look_out),
             size_place = output(body_max_out),
             decision_place = output(decision_out),
         );
-        // SAFETY: the request's pointers follow the conventions.
-        let (look, size_max, decision) = unsafe {
-            request.with(|request| {
-                let serving = gate.serving.here();
-                serving.vendor.with_list_price(request, |request| gate.look(serving, request))
-            })
-        }?;
+        let (look, size_max, decision) = request.with(|request| {
+            let serving = gate.serving.here();
+            serving.vendor.with_list_price(request, |request| gate.look(serving, request))
+        });
         look_place.write(look);
         size_place.write(size_max);
         decision_place.write(decision);
@@ -152,8 +151,8 @@ pub unsafe extern "C" fn micromint_paywall_look(
 ///
 /// decision_out: the decision.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT if `reserved` is not NULL or the client is not an IP address. A
-/// till that cannot be written is not an error but an answer: 503.
+/// Errors: what is invalid in the request. A till that cannot be written is not an error but an
+/// answer: 503.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_paywall_decide(
     paywall: *const micromint_paywall,
@@ -162,20 +161,13 @@ pub unsafe extern "C" fn micromint_paywall_decide(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(
-            gate = reference(paywall),
-            request = reference(request),
-            place = output(decision_out)
-        );
-        // SAFETY: the request's pointers follow the conventions.
-        let decision = unsafe {
-            request.with(|request| {
-                let serving = gate.serving.here();
-                let vendor = &serving.vendor;
-                let decided = vendor.with_list_price(request, |request| vendor.decide(request));
-                gate.decided(serving, decided)
-            })
-        }?;
+        given!(gate = reference(paywall), request = filled(request), place = output(decision_out));
+        let decision = request.with(|request| {
+            let serving = gate.serving.here();
+            let vendor = &serving.vendor;
+            let decided = vendor.with_list_price(request, |request| vendor.decide(request));
+            gate.decided(serving, decided)
+        });
         place.write(decision);
         Ok(())
     })
@@ -274,21 +266,12 @@ pub unsafe extern "C" fn micromint_paywall_price_tag(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(
-            gate = reference(paywall),
-            request = reference(request),
-            place = output(decision_out)
-        );
+        given!(gate = reference(paywall), request = filled(request), place = output(decision_out));
         let vendor = &gate.serving.here().vendor;
-        // SAFETY: the request's pointers follow the conventions.
-        let answer = unsafe {
-            request.with(|request| match vendor.to_ask() {
-                Some(paywall) => {
-                    vendor.with_list_price(request, |request| paywall.price_tag(request))
-                }
-                None => unavailable("the till is not open yet".to_string()),
-            })
-        }?;
+        let answer = request.with(|request| match vendor.to_ask() {
+            Some(paywall) => vendor.with_list_price(request, |request| paywall.price_tag(request)),
+            None => unavailable("the till is not open yet".to_string()),
+        });
         place.write(hand_out(micromint_decision::new(answer.into(), None)));
         Ok(())
     })

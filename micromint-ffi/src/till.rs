@@ -2,26 +2,26 @@
 
 use std::sync::Arc;
 
-use micromint_core::authenticator::Key;
 use micromint_core::error::FileError;
 use micromint_core::host::{Clock, Directory, DiskDirectory, Entropy};
 use micromint_core::identity::VendorId;
 use micromint_core::period::Period;
-use micromint_core::protocol::{BATCH_PAYMENTS_MAX, RedemptionResult, Verdict};
-use micromint_core::till::{Batch, SyncMode, Till};
+use micromint_core::protocol::{BATCH_PAYMENTS_MAX, RedemptionResult};
+use micromint_core::till::{SyncMode, Till};
 use micromint_core::vendor::VendorConfig;
 use micromint_core::vendor::redemption::{
     BatchLimits, RedemptionError, make_batch, prune, read_result, unbatched,
 };
 
 use crate::boundary::{
-    free, given, guard, hand_out, opened, output, parse, parsed, path_at, reference, slice, text,
+    free, given, guard, hand_out, opened, output, parse, parsed, path_at, slice, text,
 };
 use crate::buffer::micromint_buffer;
 use crate::error::{failed, micromint_error, micromint_status};
 use crate::host::{host_of, micromint_host};
-use crate::keys::micromint_key;
+use crate::keys::key_of;
 use crate::process::{Handle, OfProcess};
+use crate::till_batches::micromint_batch;
 use micromint_status::{
     MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE, MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE,
 };
@@ -48,52 +48,6 @@ impl Handle for micromint_till {
 
     fn opened_mut(&mut self) -> &mut OfProcess<OpenTill> {
         &mut self.open
-    }
-}
-
-/// A batch of payments, all of one period.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct micromint_batch {
-    /// The payments in it.
-    pub payments: u32,
-    /// The coins in them.
-    pub coins: u32,
-    /// Coins that were paid, if a result was read; the rest of `coins` was not.
-    pub coins_paid: u32,
-    /// Coins that wait: send the batch again after redeem-until.
-    pub coins_waiting: u32,
-    /// When it was made, in seconds since 1970-01-01 00:00 UTC.
-    pub made_at: i64,
-    /// The last moment to redeem it, likewise.
-    pub redeem_until: i64,
-    /// Whether a result was read.
-    pub is_answered: bool,
-}
-
-impl micromint_batch {
-    const NOTHING: micromint_batch = micromint_batch {
-        payments: 0,
-        coins: 0,
-        coins_paid: 0,
-        coins_waiting: 0,
-        made_at: 0,
-        redeem_until: 0,
-        is_answered: false,
-    };
-}
-
-impl From<&Batch> for micromint_batch {
-    fn from(batch: &Batch) -> micromint_batch {
-        micromint_batch {
-            payments: batch.payments,
-            coins: batch.coins,
-            coins_paid: batch.count(Verdict::Accepted),
-            coins_waiting: batch.count(Verdict::Waiting),
-            made_at: batch.made_at.0,
-            redeem_until: batch.redeem_until.0,
-            is_answered: batch.result.is_some(),
-        }
     }
 }
 
@@ -137,46 +91,47 @@ pub unsafe extern "C" fn micromint_till_open(
 /// repetition, or a new one of the oldest payments. Payments of the last ten minutes are in no
 /// batch, because they may still be reversed.
 ///
-/// key:                K_V, which the broker issued.
+/// key, key_len:       K_V, which the broker issued, MICROMINT_KEY_SIZE bytes.
 /// period, period_len: only payments of this period; empty for any.
 /// payments_max:       the largest number of payments; 0 for as many as a message may contain.
-/// batch_out:          what is in it; all 0 if there is nothing to redeem.
+/// batch_out:          what is in it; NULL if there is nothing to redeem.
 /// message_out:        a buffer with the Request-Redemption message; NULL if there is nothing to
 ///                     redeem.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT if the name of the period is invalid, MICROMINT_ERROR_FILE.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the name of the period or the size of the key is invalid,
+/// MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_till_make_batch(
     till: *const micromint_till,
-    key: *const micromint_key,
+    key: *const u8,
+    key_len: usize,
     period: *const u8,
     period_len: usize,
     payments_max: u32,
-    batch_out: *mut micromint_batch,
+    batch_out: *mut *mut micromint_batch,
     message_out: *mut *mut micromint_buffer,
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
         given!(
             it = opened(till),
-            key = reference(key),
+            key = slice(key, key_len),
             period = text(period, period_len),
             batch_place = output(batch_out),
             message_place = output(message_out),
         );
+        let key = key_of(key, "key")?;
         let period: Option<Period> = if period.is_empty() { None } else { Some(parse(period)?) };
         let payments = if payments_max == 0 { BATCH_PAYMENTS_MAX } else { payments_max };
         let limits =
             BatchLimits { payments: payments.min(BATCH_PAYMENTS_MAX), ..BatchLimits::default() };
-        match make_batch(&it.till, &it.vendor, &Key::from(key), period.as_ref(), limits)
-            .map_err(refused)?
-        {
+        match make_batch(&it.till, &it.vendor, &key, period.as_ref(), limits).map_err(refused)? {
             None => {
-                batch_place.write(micromint_batch::NOTHING);
+                batch_place.write(std::ptr::null_mut());
                 message_place.write(std::ptr::null_mut());
             }
             Some(made) => {
-                batch_place.write((&made.batch).into());
+                batch_place.write(micromint_batch::hand_out(made.batch));
                 message_place.write(micromint_buffer::hand_out(made.message.to_bytes()));
             }
         }
@@ -187,32 +142,34 @@ pub unsafe extern "C" fn micromint_till_make_batch(
 /// Reads the broker's answer to a batch and records its verdicts. Reading the same answer again
 /// changes nothing.
 ///
-/// key:                  the vendor key K_V.
+/// key, key_len:         the vendor key K_V, MICROMINT_KEY_SIZE bytes.
 /// message, message_len: the Redemption-Result message.
 /// batch_out:            the batch with its verdicts.
 ///
 /// Errors: MICROMINT_ERROR_MESSAGE if the message is of another type, MICROMINT_ERROR_STATE if it
 /// is not the broker's answer to a batch of this till, or differs from an earlier answer;
-/// MICROMINT_ERROR_FILE.
+/// MICROMINT_ERROR_ARGUMENT if the size of the key is invalid; MICROMINT_ERROR_FILE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_till_read_result(
     till: *const micromint_till,
-    key: *const micromint_key,
+    key: *const u8,
+    key_len: usize,
     message: *const u8,
     message_len: usize,
-    batch_out: *mut micromint_batch,
+    batch_out: *mut *mut micromint_batch,
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
         given!(
             it = opened(till),
-            key = reference(key),
+            key = slice(key, key_len),
             bytes = slice(message, message_len),
             place = output(batch_out)
         );
+        let key = key_of(key, "key")?;
         let result = RedemptionResult::parse(bytes).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
-        let read = read_result(&it.till, &it.vendor, &Key::from(key), &result);
-        place.write((&read.map_err(refused)?).into());
+        let read = read_result(&it.till, &it.vendor, &key, &result);
+        place.write(micromint_batch::hand_out(read.map_err(refused)?));
         Ok(())
     })
 }

@@ -1,20 +1,19 @@
 //! The client's wallet: receives coins, pays, and records what became of payments.
 
-use std::ffi::c_void;
-
 use micromint_core::host::Clock;
 use micromint_core::protocol::{FundsWithdrawn, RequestPayment};
 use micromint_core::wallet::{
-    Fetch, NeededConsent, PaymentDecision, Policy, Received, Wallet, WalletError, outcome_of,
+    Fetch, NeededConsent, PaymentDecision, Received, Wallet, WalletError, outcome_of,
 };
 
 use crate::boundary::{
-    file_at, free, given, guard, hand_out, here, lend, opened, opened_mut, output, parsed,
-    reference, slice, text,
+    file_at, free, given, guard, hand_out, lend, opened_mut, output, parsed, slice, text,
 };
 use crate::buffer::micromint_buffer;
 use crate::error::{Answer, failed, micromint_error, micromint_status};
-use crate::host::{host_of, micromint_host, refuse_reserved};
+use crate::filled::filled;
+use crate::host::{host_of, micromint_host};
+use crate::policy::micromint_policy;
 use crate::process::{Handle, OfProcess};
 use micromint_status::{
     MICROMINT_ERROR_ABSENT, MICROMINT_ERROR_FILE, MICROMINT_ERROR_MESSAGE, MICROMINT_ERROR_STATE,
@@ -68,40 +67,6 @@ pub enum micromint_received {
     /// The message is not genuine; nothing was stored.
     MICROMINT_RECEIVED_REFUSED = 2,
     // Last added: 2.
-}
-
-/// The coins of a holding by state. Somewhat fewer are usable at a given vendor.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct micromint_balance {
-    /// Sets.
-    pub sets: u32,
-    /// Coins that were never sent and may be spent.
-    pub unspent: u32,
-    /// Coins of a restored backup, which may have been spent since: they can only be returned.
-    pub in_doubt: u32,
-    /// Coins that were paid; the content arrived.
-    pub paid: u32,
-    /// Coins that were sent and are bound to a vendor, which did not confirm them.
-    pub bound: u32,
-    /// Coins that were returned to the broker.
-    pub returned: u32,
-}
-
-/// What the wallet's owner allows. Clear it before you fill it.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct micromint_policy {
-    /// The highest price, in coins, that is paid without asking.
-    pub autopay: u32,
-    /// Not 0 if `daily_limit` applies.
-    pub has_daily_limit: u32,
-    /// The largest number of coins that may be sent for the first time in one UTC day.
-    pub daily_limit: u32,
-    /// Not 0 to pay over http too, where others can eavesdrop.
-    pub allow_http: u32,
-    /// NULL.
-    pub reserved: *const c_void,
 }
 
 /// What to do about a Request-Payment.
@@ -259,57 +224,6 @@ pub unsafe extern "C" fn micromint_wallet_refresh(
     })
 }
 
-/// The number of holdings. NULL gives 0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_wallet_holding_count(wallet: *const micromint_wallet) -> usize {
-    // SAFETY: the caller passes NULL or a live wallet.
-    unsafe { here(wallet) }.map_or(0, |it| it.wallet.state().holdings().len())
-}
-
-/// The owner and period of a holding, and the state of its coins.
-///
-/// holding:                    its number, from 0.
-/// user_out, user_len_out:     the User-ID, valid until the next call that changes or refreshes the
-///                             wallet.
-/// period_out, period_len_out: the period, likewise.
-/// balance_out:                the coins.
-///
-/// Errors: MICROMINT_ERROR_ABSENT if there are fewer.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_wallet_holding(
-    wallet: *const micromint_wallet,
-    holding: usize,
-    user_out: *mut *const u8,
-    user_len_out: *mut usize,
-    period_out: *mut *const u8,
-    period_len_out: *mut usize,
-    balance_out: *mut micromint_balance,
-    error_out: *mut *mut micromint_error,
-) -> micromint_status {
-    guard(error_out, || {
-        given!(
-            it = opened(wallet),
-            user = lend(user_out, user_len_out),
-            period = lend(period_out, period_len_out),
-            place = output(balance_out)
-        );
-        let state = it.wallet.state();
-        let found = state.holdings().get(holding).ok_or_else(|| absent("holding", holding))?;
-        let balance = state.balance(holding);
-        user.write(found.user.as_str().as_bytes());
-        period.write(found.params.period().as_str().as_bytes());
-        place.write(micromint_balance {
-            sets: balance.sets,
-            unspent: balance.unspent,
-            in_doubt: balance.in_doubt,
-            paid: balance.paid,
-            bound: balance.bound,
-            returned: balance.returned,
-        });
-        Ok(())
-    })
-}
-
 /// Decides about a Request-Payment that answered a fetch. Coins that will be sent are recorded as
 /// spent, on disk, when this returns.
 ///
@@ -325,8 +239,8 @@ pub unsafe extern "C" fn micromint_wallet_holding(
 ///                       manifest, with MICROMINT_PAY_NEEDS_CONSENT.
 ///
 /// Errors: MICROMINT_ERROR_MESSAGE if the message is not a Request-Payment,
-/// MICROMINT_ERROR_ARGUMENT if the URL is invalid, MICROMINT_ERROR_FILE: then nothing may be sent;
-/// MICROMINT_ERROR_STATE if the file is a backup.
+/// MICROMINT_ERROR_ARGUMENT if the URL or a number of the policy is invalid, MICROMINT_ERROR_FILE:
+/// then nothing may be sent; MICROMINT_ERROR_STATE if the file is a backup.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_pay(
     wallet: *mut micromint_wallet,
@@ -350,16 +264,13 @@ pub unsafe extern "C" fn micromint_wallet_pay(
             request = slice(request, request_len),
             method = text(method, method_len),
             body = slice(body, body_len),
-            policy = reference(policy),
+            policy = filled(policy),
             pay_place = output(pay_out),
             payment_place = output(payment_out),
             message_place = output(message_out),
             url = parsed(url, url_len)
         );
-        refuse_reserved(policy.reserved, "policy")?;
-        let policy = Policy::new(policy.autopay)
-            .with_daily_limit((policy.has_daily_limit != 0).then_some(policy.daily_limit))
-            .with_http(policy.allow_http != 0);
+        let policy = policy.to_core();
         let request = RequestPayment::parse(request).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
         let fetch = Fetch::new(&url).with_method(method).with_body(body);
         let decision = it.wallet.pay(&request, &fetch, &policy, it.host.now()).map_err(refused)?;

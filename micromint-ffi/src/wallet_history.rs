@@ -1,93 +1,32 @@
-//! What a wallet records: the received sales, the payments, the returns; and details of its
-//! holdings beyond the balance.
+//! What a wallet records of sales and returns.
 
 use micromint_core::protocol::Verdict;
-use micromint_core::wallet::Holding;
 
-use crate::boundary::{address, given, guard, hand_out, here, opened, output, parsed};
+use crate::boundary::{free, given, guard, hand_out, here, lend, opened, output, reference};
 use crate::decision::at;
-use crate::error::{Answer, micromint_error, micromint_status};
-use crate::params::micromint_params;
-use crate::wallet::{OpenWallet, micromint_wallet};
+use crate::error::{micromint_error, micromint_status};
+use crate::wallet::micromint_wallet;
 
 /// A received sale. Sales are numbered from 0 in their order and never renumbered, and so are
-/// payments and returns.
-#[repr(C)]
-#[derive(Clone, Copy)]
+/// payments and returns. Free it with `micromint_past_sale_free()`. It is immutable: threads may
+/// share it, and it may be used across a fork.
 pub struct micromint_past_sale {
-    /// When it was received, in seconds since 1970-01-01 00:00 UTC.
-    pub at: i64,
-    /// The holding that its sets belong to.
-    pub holding: usize,
-    /// The number of the sale at the broker.
-    pub transaction: u64,
-    /// Its sets.
-    pub sets: u32,
+    at: i64,
+    holding: usize,
+    transaction: u64,
+    sets: u32,
 }
 
-/// A payment. The texts have no final NUL and are valid until the next call that changes or
-/// refreshes the wallet.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct micromint_past_payment {
-    /// When it was sent, in seconds since 1970-01-01 00:00 UTC.
-    pub at: i64,
-    /// When the outcome was learned, likewise; 0 while it is unknown.
-    pub outcome_at: i64,
-    /// The holding that they were taken from.
-    pub holding: usize,
-    /// The Vendor-ID.
-    pub vendor: *const u8,
-    /// Its length.
-    pub vendor_len: usize,
-    /// The page.
-    pub url: *const u8,
-    /// Its length.
-    pub url_len: usize,
-    /// The method of the fetch.
-    pub method: *const u8,
-    /// Its length.
-    pub method_len: usize,
-    /// What was bought, in the vendor's words: printable ASCII.
-    pub description: *const u8,
-    /// Its length.
-    pub description_len: usize,
-    /// What became of it: unknown, paid, refused, not-kept or not-seen.
-    pub outcome: *const u8,
-    /// Its length.
-    pub outcome_len: usize,
-    /// The reason, in the vendor's words: printable ASCII; empty if there is none.
-    pub reason: *const u8,
-    /// Its length.
-    pub reason_len: usize,
-    /// The coins.
-    pub coins: u32,
-    /// The number of them that were sent for the first time.
-    pub fresh: u32,
-}
-
-/// A return. The text is valid until the next call that changes or refreshes the wallet.
-#[repr(C)]
-#[derive(Clone, Copy)]
+/// A return, when it was read. Free it with `micromint_past_return_free()`. It is immutable: threads
+/// may share it, and it may be used across a fork.
 pub struct micromint_past_return {
-    /// When it was sent, in seconds since 1970-01-01 00:00 UTC.
-    pub at: i64,
-    /// The holding that they were taken from.
-    pub holding: usize,
-    /// The Request-ID, which identifies the return at the broker; no final NUL.
-    pub request: *const u8,
-    /// Its length.
-    pub request_len: usize,
-    /// The broker's number for it, if `is_answered`.
-    pub transaction: u64,
-    /// The coins.
-    pub coins: u32,
-    /// The number of them that were credited.
-    pub credited: u32,
-    /// The number that wait for a verdict, or for an answer.
-    pub waiting: u32,
-    /// Whether an answer was recorded.
-    pub is_answered: bool,
+    at: i64,
+    holding: usize,
+    request: String,
+    transaction: Option<u64>,
+    coins: u32,
+    credited: u32,
+    waiting: u32,
 }
 
 /// The number of received sales. NULL gives 0.
@@ -109,71 +48,59 @@ pub unsafe extern "C" fn micromint_wallet_past_sale_count(
 pub unsafe extern "C" fn micromint_wallet_past_sale(
     wallet: *const micromint_wallet,
     index: usize,
-    sale_out: *mut micromint_past_sale,
+    sale_out: *mut *mut micromint_past_sale,
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
         given!(it = opened(wallet), place = output(sale_out));
         let sale = at(it.wallet.state().withdrawals(), index, "sale")?;
-        place.write(micromint_past_sale {
+        place.write(hand_out(micromint_past_sale {
             at: sale.at.0,
             holding: sale.holding,
             transaction: sale.transaction,
             sets: sale.sets,
-        });
+        }));
         Ok(())
     })
 }
 
-/// The number of payments. NULL gives 0.
+/// When a sale was received, in seconds since 1970-01-01 00:00 UTC. NULL gives 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_wallet_past_payment_count(
-    wallet: *const micromint_wallet,
+pub unsafe extern "C" fn micromint_past_sale_at(past_sale: *const micromint_past_sale) -> i64 {
+    // SAFETY: the caller passes NULL or a live object.
+    unsafe { past_sale.as_ref() }.map_or(0, |it| it.at)
+}
+
+/// The holding that its sets belong to. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_past_sale_holding(
+    past_sale: *const micromint_past_sale,
 ) -> usize {
-    // SAFETY: the caller passes NULL or a live wallet.
-    unsafe { here(wallet) }.map_or(0, |it| it.wallet.state().payments().len())
+    // SAFETY: the caller passes NULL or a live object.
+    unsafe { past_sale.as_ref() }.map_or(0, |it| it.holding)
 }
 
-/// A payment.
-///
-/// index:       its number, from 0, as returned by `micromint_wallet_pay()`.
-/// payment_out: the payment.
-///
-/// Errors: MICROMINT_ERROR_ABSENT if there are fewer.
+/// The number of the sale at the broker. NULL gives 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_wallet_past_payment(
-    wallet: *const micromint_wallet,
-    index: usize,
-    payment_out: *mut micromint_past_payment,
-    error_out: *mut *mut micromint_error,
-) -> micromint_status {
-    guard(error_out, || {
-        given!(it = opened(wallet), place = output(payment_out));
-        let payment = at(it.wallet.state().payments(), index, "payment")?;
-        let (vendor, url) = (payment.vendor.as_str(), payment.url.as_str());
-        let (outcome, reason) =
-            (payment.outcome.word(), payment.outcome.reason().unwrap_or_default());
-        place.write(micromint_past_payment {
-            at: payment.at.0,
-            outcome_at: payment.outcome_at.map_or(0, |at| at.0),
-            holding: payment.holding,
-            vendor: lent(vendor),
-            vendor_len: vendor.len(),
-            url: lent(url),
-            url_len: url.len(),
-            method: lent(&payment.method),
-            method_len: payment.method.len(),
-            description: lent(&payment.description),
-            description_len: payment.description.len(),
-            outcome: lent(outcome),
-            outcome_len: outcome.len(),
-            reason: lent(reason),
-            reason_len: reason.len(),
-            coins: payment.coins,
-            fresh: payment.fresh,
-        });
-        Ok(())
-    })
+pub unsafe extern "C" fn micromint_past_sale_transaction(
+    past_sale: *const micromint_past_sale,
+) -> u64 {
+    // SAFETY: the caller passes NULL or a live object.
+    unsafe { past_sale.as_ref() }.map_or(0, |it| it.transaction)
+}
+
+/// The sets of a sale. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_past_sale_sets(past_sale: *const micromint_past_sale) -> u32 {
+    // SAFETY: the caller passes NULL or a live object.
+    unsafe { past_sale.as_ref() }.map_or(0, |it| it.sets)
+}
+
+/// Frees a past sale. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_past_sale_free(past_sale: *mut micromint_past_sale) {
+    // SAFETY: it reaches the caller only from hand_out, and is freed once.
+    unsafe { free(past_sale) }
 }
 
 /// The number of returns. NULL gives 0.
@@ -195,75 +122,113 @@ pub unsafe extern "C" fn micromint_wallet_past_return_count(
 pub unsafe extern "C" fn micromint_wallet_past_return(
     wallet: *const micromint_wallet,
     index: usize,
-    return_out: *mut micromint_past_return,
+    return_out: *mut *mut micromint_past_return,
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
         given!(it = opened(wallet), place = output(return_out));
         let back = at(it.wallet.state().returns(), index, "return")?;
-        let request = back.request.as_str();
         let count = |verdict| back.count(verdict) as u32;
-        place.write(micromint_past_return {
+        place.write(hand_out(micromint_past_return {
             at: back.at.0,
             holding: back.holding,
-            request: lent(request),
-            request_len: request.len(),
-            transaction: back.transaction.unwrap_or(0),
+            request: back.request.to_string(),
+            transaction: back.transaction,
             coins: back.verdicts.len() as u32,
             credited: count(Some(Verdict::Accepted)),
             waiting: count(None) + count(Some(Verdict::Waiting)),
-            is_answered: back.transaction.is_some(),
-        });
+        }));
         Ok(())
     })
 }
 
-/// The parameters of a holding's period: when its coins expire, what they are worth, who its broker
-/// is.
-///
-/// holding:    its number, from 0.
-/// params_out: a copy.
-///
-/// Errors: MICROMINT_ERROR_ABSENT if there is no such holding.
+/// When a return was sent, in seconds since 1970-01-01 00:00 UTC. NULL gives 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_wallet_holding_params(
-    wallet: *const micromint_wallet,
-    holding: usize,
-    params_out: *mut *mut micromint_params,
+pub unsafe extern "C" fn micromint_past_return_at(
+    past_return: *const micromint_past_return,
+) -> i64 {
+    // SAFETY: the caller passes NULL or a live object.
+    unsafe { past_return.as_ref() }.map_or(0, |it| it.at)
+}
+
+/// The holding that the coins were taken from. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_past_return_holding(
+    past_return: *const micromint_past_return,
+) -> usize {
+    // SAFETY: the caller passes NULL or a live object.
+    unsafe { past_return.as_ref() }.map_or(0, |it| it.holding)
+}
+
+/// The broker's number for the return, if it is answered. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_past_return_transaction(
+    past_return: *const micromint_past_return,
+) -> u64 {
+    // SAFETY: the caller passes NULL or a live object.
+    unsafe { past_return.as_ref() }.map_or(0, |it| it.transaction.unwrap_or(0))
+}
+
+/// The coins of a return. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_past_return_coins(
+    past_return: *const micromint_past_return,
+) -> u32 {
+    // SAFETY: the caller passes NULL or a live object.
+    unsafe { past_return.as_ref() }.map_or(0, |it| it.coins)
+}
+
+/// The coins that were credited. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_past_return_credited(
+    past_return: *const micromint_past_return,
+) -> u32 {
+    // SAFETY: the caller passes NULL or a live object.
+    unsafe { past_return.as_ref() }.map_or(0, |it| it.credited)
+}
+
+/// The coins that wait for a verdict, or for an answer. NULL gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_past_return_waiting(
+    past_return: *const micromint_past_return,
+) -> u32 {
+    // SAFETY: the caller passes NULL or a live object.
+    unsafe { past_return.as_ref() }.map_or(0, |it| it.waiting)
+}
+
+/// Whether an answer was recorded. NULL gives false.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_past_return_is_answered(
+    past_return: *const micromint_past_return,
+) -> bool {
+    // SAFETY: the caller passes NULL or a live object.
+    unsafe { past_return.as_ref() }.is_some_and(|it| it.transaction.is_some())
+}
+
+/// The Request-ID, which identifies the return at the broker.
+///
+/// request_out, request_len_out: the text, valid until the return is freed; no final NUL.
+///
+/// Errors: MICROMINT_ERROR_NULL only.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_past_return_request(
+    past_return: *const micromint_past_return,
+    request_out: *mut *const u8,
+    request_len_out: *mut usize,
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(it = opened(wallet), place = output(params_out));
-        let params = holding_of(it, holding)?.params.clone();
-        place.write(hand_out(micromint_params { params }));
+        given!(it = reference(past_return), place = lend(request_out, request_len_out));
+        place.write(it.request.as_bytes());
         Ok(())
     })
 }
 
-/// The number of coins of a holding that are usable at a vendor now: those that have all their
-/// balls there, and are in the wallet or were given back by this vendor.
-///
-/// holding:            its number, from 0.
-/// vendor, vendor_len: the Vendor-ID.
-/// coins_out:          the coins.
-///
-/// Errors: MICROMINT_ERROR_ARGUMENT if the Vendor-ID is invalid, MICROMINT_ERROR_ABSENT if there is
-/// no such holding.
+/// Frees a past return. NULL is allowed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_wallet_coins_at(
-    wallet: *const micromint_wallet,
-    holding: usize,
-    vendor: *const u8,
-    vendor_len: usize,
-    coins_out: *mut u32,
-    error_out: *mut *mut micromint_error,
-) -> micromint_status {
-    guard(error_out, || {
-        given!(it = opened(wallet), place = output(coins_out), vendor = parsed(vendor, vendor_len));
-        holding_of(it, holding)?;
-        place.write(it.wallet.state().spendable_at(holding, &vendor));
-        Ok(())
-    })
+pub unsafe extern "C" fn micromint_past_return_free(past_return: *mut micromint_past_return) {
+    // SAFETY: it reaches the caller only from hand_out, and is freed once.
+    unsafe { free(past_return) }
 }
 
 /// Whether nothing can be spent from the file: it is a backup, or the wallet was moved to another
@@ -272,13 +237,4 @@ pub unsafe extern "C" fn micromint_wallet_coins_at(
 pub unsafe extern "C" fn micromint_wallet_is_backup(wallet: *const micromint_wallet) -> bool {
     // SAFETY: the caller passes NULL or a live wallet.
     unsafe { here(wallet) }.is_some_and(|it| it.wallet.state().frozen().is_some())
-}
-
-/// The address of a text that is lent.
-fn lent(text: &str) -> *const u8 {
-    address(text.as_bytes())
-}
-
-fn holding_of(it: &OpenWallet, holding: usize) -> Answer<&Holding> {
-    at(it.wallet.state().holdings(), holding, "holding")
 }

@@ -77,6 +77,17 @@ static inline int says(micromint_error *error, micromint_status status, const ch
   return found;
 }
 
+/* A request for a page of one coin at news.example over https. */
+static inline micromint_request *request_for(const char *target) {
+  micromint_request *request = micromint_request_new();
+  micromint_request_set_method(request, TEXT("GET"));
+  micromint_request_set_target(request, TEXT(target));
+  micromint_request_set_host(request, TEXT("news.example"));
+  micromint_request_set_https(request, true);
+  micromint_request_set_price(request, 1);
+  return request;
+}
+
 static inline micromint_params *period(void) {
   micromint_params *params = NULL;
   micromint_error *error = NULL;

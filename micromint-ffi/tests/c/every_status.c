@@ -40,34 +40,28 @@ static int exists(const char *path) {
 
 /* A source of randomness that fails is a callback that failed, and nothing is left on disk. */
 static void callbacks(const char *folder) {
-  micromint_host broken;
-  micromint_new_period chosen;
+  micromint_host *broken = micromint_host_new();
+  micromint_period_options *chosen = micromint_period_options_new();
   micromint_wallet *wallet = NULL;
-  micromint_broker *broker = NULL;
-  micromint_key secret;
-  char path[4096], journal[4096];
-  memset(&broken, 0, sizeof broken);
-  broken.random = no_random;
+  uint8_t secret[MICROMINT_KEY_SIZE];
+  char path[4096];
+  micromint_host_set_random(broken, no_random, NULL);
   snprintf(path, sizeof path, "%s/new.secret", folder);
-  returned(micromint_secret_create(TEXT(path), &broken, &secret, &error));
+  returned(micromint_secret_create(TEXT(path), broken, secret, &error));
   CHECK(seen[MICROMINT_ERROR_CALLBACK] && !exists(path));
   snprintf(path, sizeof path, "%s/new.wallet", folder);
-  CHECK(micromint_wallet_open(TEXT(path), &broken, &wallet, &error) == MICROMINT_ERROR_CALLBACK);
+  CHECK(micromint_wallet_open(TEXT(path), broken, &wallet, &error) == MICROMINT_ERROR_CALLBACK);
   CHECK(says(error, MICROMINT_ERROR_CALLBACK, "the callback `random` returned 7") && !exists(path));
-  memset(&chosen, 0, sizeof chosen);
-  chosen.profile = (const uint8_t *)"demo", chosen.profile_len = 4;
-  chosen.period = (const uint8_t *)"2027-05", chosen.period_len = 7;
-  chosen.broker = (const uint8_t *)"https://broker.example/", chosen.broker_len = 23;
-  chosen.coin_value = (const uint8_t *)"0.01 USD", chosen.coin_value_len = 8;
-  chosen.allow_weak = 1;
+  micromint_period_options_set_profile(chosen, TEXT("demo"));
+  micromint_period_options_set_period(chosen, TEXT("2027-05"));
+  micromint_period_options_set_broker(chosen, TEXT("https://broker.example/"));
+  micromint_period_options_set_coin_value(chosen, TEXT("0.01 USD"));
+  micromint_period_options_set_weak(chosen, true);
   snprintf(path, sizeof path, "%s/new.toml", folder);
-  CHECK(micromint_mint_init(TEXT(path), &chosen, &broken, &error) == MICROMINT_ERROR_CALLBACK);
+  CHECK(micromint_mint_init(TEXT(path), chosen, broken, &error) == MICROMINT_ERROR_CALLBACK);
   CHECK(says(error, MICROMINT_ERROR_CALLBACK, "the callback `random` returned 7") && !exists(path));
-  snprintf(path, sizeof path, "%s/2026-12.coins", folder);
-  snprintf(journal, sizeof journal, "%s/2026-12.coins.journal", folder);
-  CHECK(!exists(journal));
-  CHECK(micromint_broker_open(TEXT(path), &some_key, &broken, &broker, &error) == MICROMINT_ERROR_CALLBACK);
-  CHECK(says(error, MICROMINT_ERROR_CALLBACK, "the callback `random` returned 7") && !exists(journal));
+  micromint_host_free(broken);
+  micromint_period_options_free(chosen);
 }
 
 /* Threads and memory out of range are wrong arguments. */
@@ -84,11 +78,11 @@ static void resources(void) {
 
 int main(int argc, char **argv) {
   static const uint8_t no_utf8[] = {0xff};
-  char path[4096];
+  char path[4096], copy[4096];
   micromint_params *params = NULL;
   micromint_message *message = NULL;
   micromint_paywall *paywall = NULL;
-  micromint_buffer *buffer = NULL;
+  micromint_wallet *wallet = NULL;
   const uint8_t *name;
   size_t len;
   uint64_t number;
@@ -113,8 +107,9 @@ int main(int argc, char **argv) {
   returned(micromint_paywall_open(TEXT("/nowhere/vendor.toml"), NULL, &paywall, &error));
   returned(micromint_decision_header(h_micromint_decision, 999, &name, &len, &name, &len, &error));
   returned(micromint_wallet_credit(h_micromint_wallet, TEXT("x"), &error));
-  returned(micromint_broker_send_expired(h_micromint_broker, TEXT("alice"), TEXT("https://broker.example/back"),
-                                         &buffer, &error));
+  snprintf(path, sizeof path, "%s/wallet", argv[1]);
+  snprintf(copy, sizeof copy, "%s/copy", argv[1]);
+  returned(micromint_wallet_restore(TEXT(path), TEXT(copy), true, NULL, &wallet, &error));
   resources();
   for (status = 0; status < STATUSES; status++) {
     const char *named = micromint_status_name(status);

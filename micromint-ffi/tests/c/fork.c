@@ -1,5 +1,5 @@
-/* Every handle notices that it is used in another process. A paywall opens its till again; a till, a
-   wallet and a broker say so; everything else works on. Each process frees its copies. argv[1] is a
+/* Every handle notices that it is used in another process. A paywall opens its till again; a till and a
+   wallet say so; everything else works on. Each process frees its copies. argv[1] is a
    folder as for make_handles(). */
 #define _POSIX_C_SOURCE 200809L
 #include "handles.h"
@@ -8,11 +8,6 @@
 #include <unistd.h>
 
 static micromint_error *error;
-
-static int64_t december(void *userdata) {
-  (void)userdata;
-  return 1796904000; /* 2026-12-10T12:00:00Z */
-}
 
 /* Runs `act` in a child, and returns its exit status. */
 static int in_child(int (*act)(void)) {
@@ -26,24 +21,10 @@ static int in_child(int (*act)(void)) {
 
 static micromint_decision *pay(const char *target, const char *payment) {
   micromint_decision *decision = NULL;
-  micromint_request asked;
-  micromint_header field;
-  memset(&asked, 0, sizeof asked);
-  field.name = (const uint8_t *)"MicroMint-Payment";
-  field.name_len = strlen("MicroMint-Payment");
-  field.value = (const uint8_t *)payment;
-  field.value_len = strlen(payment);
-  asked.method = (const uint8_t *)"GET";
-  asked.method_len = 3;
-  asked.target = (const uint8_t *)target;
-  asked.target_len = strlen(target);
-  asked.host = (const uint8_t *)"news.example";
-  asked.host_len = strlen("news.example");
-  asked.headers = &field;
-  asked.headers_len = 1;
-  asked.is_https = 1;
-  asked.price = 1;
-  good(micromint_paywall_decide(h_micromint_paywall, &asked, &decision, &error), error);
+  micromint_request *asked = request_for(target);
+  micromint_request_add_header(asked, TEXT("MicroMint-Payment"), TEXT(payment));
+  good(micromint_paywall_decide(h_micromint_paywall, asked, &decision, &error), error);
+  micromint_request_free(asked);
   return decision;
 }
 
@@ -125,7 +106,7 @@ static int use_the_rest(void) {
   micromint_coin_fault fault = MICROMINT_COIN_REPEATED_COIN;
   micromint_buffer *buffer = NULL;
   micromint_message *message = NULL;
-  micromint_mint_state state;
+  micromint_mint_state *state = NULL;
   const uint8_t *text;
   size_t len;
   uint64_t hash;
@@ -142,10 +123,12 @@ static int use_the_rest(void) {
   (void)micromint_head_add_count(h_micromint_head);
   CHECK(micromint_batch_list_count(h_micromint_batch_list) == 0);
   good(micromint_mint_inspect(h_micromint_mint, &state, &error), error);
-  CHECK(state.phase == MICROMINT_MINT_COMPLETE);
+  CHECK(micromint_mint_state_phase(state) == MICROMINT_MINT_COMPLETE);
+  micromint_mint_state_free(state);
   CHECK(micromint_error_status(h_micromint_error) == MICROMINT_ERROR_ARGUMENT);
   /* Plain values of a handle of another process are those of NULL. */
-  CHECK(micromint_broker_sets_left(h_micromint_broker) == 0);
+  CHECK(micromint_wallet_holding_count(h_micromint_wallet) == 0);
+  CHECK(micromint_holding_sets(h_micromint_holding) == 2);
   CHECK(!micromint_wallet_is_backup(h_micromint_wallet));
   free_handles();
   return 0;
@@ -153,7 +136,6 @@ static int use_the_rest(void) {
 
 int main(int argc, char **argv) {
   CHECK(argc == 2);
-  host.now = december;
   make_handles(argv[1]);
   decisions_stay();
   paywall_opens_anew();

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod broker;
 mod cases;
 mod library;
 mod nulls;
@@ -130,25 +131,9 @@ fn mint() {
 fn whole_cycle() {
     let folder = tempfile::tempdir().unwrap();
     payments::write_world(folder.path());
-    library::run(
-        &crate_path().join("tests/c/cycle.c"),
-        folder.path(),
-        Link::Static,
-        &[folder.path()],
-    );
-}
-
-/// Batches are examined on the permitted number of threads, and invalid coins are listed.
-#[test]
-fn batch() {
-    let folder = tempfile::tempdir().unwrap();
-    payments::write_world(folder.path());
-    library::run(
-        &crate_path().join("tests/c/batch.c"),
-        folder.path(),
-        Link::Static,
-        &[folder.path()],
-    );
+    let source = crate_path().join("tests/c/cycle.c");
+    let program = library::compile(&source, folder.path(), Link::Static);
+    broker::serve(&program, folder.path());
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! Makes C programs from the header that call every function: with NULL for each pointer in turn,
-//! in a process that was forked later, and for what it lends.
+//! with numbers out of range, in a process that was forked later, and for what it lends.
 
 use std::fmt::Write as _;
 
 /// The functions for which NULL has a meaning, according to the header.
 const OPTIONAL: [(&str, &str); 19] = [
+    ("micromint_decision_head", "fields"),
     ("micromint_checker_check", "first_bins_out"),
     ("micromint_paywall_open", "host"),
     ("micromint_paywall_prepare", "host"),
-    ("micromint_broker_open", "host"),
     ("micromint_mint_run", "userdata"),
     ("micromint_mint_run", "progress"),
     ("micromint_mint_run_shard", "userdata"),
@@ -25,6 +25,29 @@ const OPTIONAL: [(&str, &str); 19] = [
     ("micromint_wallet_open", "host"),
     ("micromint_wallet_restore", "host"),
 ];
+
+/// The types of callbacks, which may be NULL.
+const CALLBACKS: [&str; 3] = ["micromint_now", "micromint_random", "micromint_log"];
+
+/// The functions that use what setters filled: type, call with the object `it`.
+const USES: [(&str, &str); 4] = [
+    (
+        "micromint_request",
+        "micromint_paywall_decide(h_micromint_paywall, it, (void *)room, &error)",
+    ),
+    (
+        "micromint_fields",
+        "micromint_decision_head(h_micromint_decision, 200, false, it, (void *)room, &error)",
+    ),
+    (
+        "micromint_policy",
+        "micromint_wallet_pay(h_micromint_wallet, NULL, 0, NULL, 0, NULL, 0, NULL, 0, it, (void *)room, (void *)room, (void *)room, &error)",
+    ),
+    ("micromint_period_options", "micromint_mint_init(NULL, 0, it, NULL, &error)"),
+];
+
+/// The numbers of setters that may be anything: times.
+const TIMES: [&str; 3] = ["last_modified", "start", "expiration"];
 
 /// A function that the header declares.
 pub(crate) struct Function {
@@ -85,6 +108,7 @@ fn good(kind: &str, name: &str) -> String {
     match () {
         // Outputs: large enough for every type, and never written to here.
         () if name == "progress" || name == "userdata" => "NULL".to_string(),
+        () if CALLBACKS.contains(&kind) => "NULL".to_string(),
         () if name.ends_with("_out") => "(void *)room".to_string(),
         () if !kind.contains('*') => "1".to_string(),
         () if plain == "uint8_t" => "(const uint8_t *)\"x\"".to_string(),
@@ -93,14 +117,70 @@ fn good(kind: &str, name: &str) -> String {
     }
 }
 
+impl Function {
+    /// The type that it fills, if it is a setter: how its values are used.
+    fn fills(&self) -> Option<(&'static str, &'static str)> {
+        let (kind, _) = self.parameters.first()?;
+        let (name, using) = USES.into_iter().find(|(name, _)| *kind == format!("{name} *"))?;
+        let rest = self.name.strip_prefix(name)?;
+        (rest.starts_with("_set_") || rest.starts_with("_add")).then_some((name, using))
+    }
+
+    /// Statements that give a setter bytes at NULL and numbers out of range, and check that the
+    /// function that uses the object says so.
+    fn misfilled(&self) -> (usize, String) {
+        let Some((kind, using)) = self.fills() else { return (0, String::new()) };
+        let (mut count, mut text) = (0, String::new());
+        let mut check = |null: &str, number: &str, status: &str, says: &str| {
+            let arguments = self.parameters[1..].iter().map(|(kind, name)| match kind.as_str() {
+                _ if name == null => "NULL".to_string(),
+                "int64_t" => number.to_string(),
+                "bool" => "true".to_string(),
+                kind => good(kind, name),
+            });
+            let arguments = arguments.collect::<Vec<_>>().join(", ");
+            let _ = writeln!(
+                text,
+                "  {{\n    {kind} *it = {kind}_new();\n    {}(it, {arguments});\n    \
+                 CHECK({using} == {status});\n    CHECK(says(error, {status}, \"{says}\"));\n    \
+                 CHECK(memcmp(room, zeros, sizeof room) == 0);\n    {kind}_free(it);\n  }}",
+                self.name
+            );
+            count += 1;
+        };
+        for (kind, name) in &self.parameters[1..] {
+            match kind.as_str() {
+                "const uint8_t *" => check(name, "1", "MICROMINT_ERROR_NULL", " is NULL"),
+                "int64_t" if !TIMES.contains(&name.as_str()) => {
+                    check("", "INT64_MIN", "MICROMINT_ERROR_ARGUMENT", "expected a number of 0 to");
+                    check("", "-1", "MICROMINT_ERROR_ARGUMENT", "found -1");
+                    if name != "size" {
+                        let past = "(int64_t)1 << 32";
+                        check("", past, "MICROMINT_ERROR_ARGUMENT", "found 4294967296");
+                    }
+                }
+                _ => {}
+            }
+        }
+        (count, text)
+    }
+}
+
 /// The program.
 pub(crate) fn program(header: &str) -> String {
     let functions = functions(header);
     assert!(functions.len() > 20, "the header was not understood");
-    let mut calls = String::new();
+    let (mut calls, mut misfilled) = (String::new(), 0);
     for function in &functions {
+        let (count, text) = function.misfilled();
+        misfilled += count;
+        calls += &text;
         if !function.parameters.iter().any(|(_, name)| name == "error_out") {
-            let _ = writeln!(calls, "  {};", function.call("", "NULL"));
+            let call = function.call("", "NULL");
+            let _ = match function.name.strip_suffix("_new") {
+                Some(kind) => writeln!(calls, "  {kind}_free({call});"),
+                None => writeln!(calls, "  {call};"),
+            };
             continue;
         }
         for (kind, name) in &function.parameters {
@@ -123,14 +203,15 @@ pub(crate) fn program(header: &str) -> String {
             let _ = writeln!(calls, "  CHECK(memcmp(room, zeros, sizeof room) == 0);");
         }
     }
+    assert!(misfilled >= 30, "only {misfilled} invalid values");
     format!(
-        "#include \"handles.h\"\n\nstatic uint64_t room[64], zeros[64];\n\n\
-         int main(int argc, char **argv) {{\n  micromint_error *error = NULL;\n  CHECK(argc == 2);\n  make_handles(argv[1]);\n{calls}  free_handles();\n  return 0;\n}}\n"
+        "#include \"handles.h\"\n#include \"paid.h\"\n\nstatic uint64_t room[64], zeros[64];\n\n\
+         int main(int argc, char **argv) {{\n  micromint_error *error = NULL;\n  CHECK(argc == 2);\n  make_handles(argv[1]);\n  make_batch(PAID_TARGET, PAID_HEADER);\n  (void)PAID_BODY;\n{calls}  free_handles();\n  return 0;\n}}\n"
     )
 }
 
 /// The types that serve only the process that opened them. A paywall opens its till again instead.
-const OF_ONE_PROCESS: [&str; 3] = ["micromint_till", "micromint_wallet", "micromint_broker"];
+const OF_ONE_PROCESS: [&str; 2] = ["micromint_till", "micromint_wallet"];
 
 impl Function {
     /// The type of its first parameter, if that is a handle of one process.

@@ -15,12 +15,15 @@ const CONFIG: &str = "vendor-id = \"news.example\"\norigins = [\"https://news.ex
 /// Two coins of alice for news.example (testdata/coins.json).
 const COINS: [[u64; 4]; 2] = [[0x892, 0x245, 0x1298, 0x78a], [0xfd, 0xd64, 0x155, 0x79f]];
 
-/// Writes the configurations of a vendor and of a mint, and `paid.h`, into a folder.
+/// Writes the configurations of a vendor and of a mint, a Funds-Withdrawn message (`sale`), and
+/// `paid.h`, into a folder.
 pub(crate) fn write_world(folder: &Path) {
     let period = crate_path().join("../testdata/periods/2026-12.params");
     std::fs::create_dir(folder.join("periods")).unwrap();
     std::fs::copy(period, folder.join("periods/2026-12.params")).unwrap();
     std::fs::write(folder.join("vendor.toml"), CONFIG).unwrap();
+    let sale = crate_path().join("../testdata/messages/funds-withdrawn.txt");
+    std::fs::copy(sale, folder.join("sale")).unwrap();
     let params =
         std::fs::read_to_string(crate_path().join("../testdata/periods/2026-12.params")).unwrap();
     let secret = "coinfile = \"2026-12.coins\"\ninput-key = \"000102030405060708090a0b0c0d0e0f\"\n";

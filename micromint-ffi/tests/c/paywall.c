@@ -36,30 +36,11 @@ static void machine_log(void *userdata, micromint_log_level level, const uint8_t
 static micromint_error *error;
 static char config[4096];
 
-/* A request as a web server would fill it. */
-static micromint_request ask(const char *target, micromint_header *payment) {
-  micromint_request request;
-  memset(&request, 0, sizeof request);
-  request.method = (const uint8_t *)"GET";
-  request.method_len = 3;
-  request.target = (const uint8_t *)target;
-  request.target_len = strlen(target);
-  request.host = (const uint8_t *)"news.example";
-  request.host_len = 12;
-  request.headers = payment;
-  request.headers_len = payment ? 1 : 0;
-  request.is_https = 1;
-  request.price = 1;
+/* A request as a web server would fill it, with a header field unless `name` is NULL. */
+static micromint_request *ask(const char *target, const char *name, const char *value) {
+  micromint_request *request = request_for(target);
+  if (name != NULL) micromint_request_add_header(request, TEXT(name), TEXT(value));
   return request;
-}
-
-static micromint_header field(const char *name, const char *value) {
-  micromint_header made;
-  made.name = (const uint8_t *)name;
-  made.name_len = strlen(name);
-  made.value = (const uint8_t *)value;
-  made.value_len = strlen(value);
-  return made;
 }
 
 static int has_header(const micromint_decision *decision, const char *name, const char *start) {
@@ -96,13 +77,13 @@ static micromint_decision *decide(const micromint_paywall *paywall, const microm
 }
 
 static void unpaid_and_free(const micromint_paywall *paywall) {
-  micromint_request request = ask(PAID_TARGET, NULL);
+  micromint_request *request = ask(PAID_TARGET, NULL, NULL);
   micromint_decision *decision = NULL;
   micromint_message *offer = NULL;
   micromint_look step = MICROMINT_LOOK_PENDING;
   size_t body_max = 7, len;
   const uint8_t *body, *price;
-  good(micromint_paywall_look(paywall, &request, &step, &body_max, &decision, &error), error);
+  good(micromint_paywall_look(paywall, request, &step, &body_max, &decision, &error), error);
   CHECK(step == MICROMINT_LOOK_DECIDED && body_max == 0 && decision != NULL);
   CHECK(!micromint_decision_serves(decision) && micromint_decision_status(decision) == 402);
   CHECK(word_is(decision, "unpaid") && user_is(decision, "") && micromint_decision_coins(decision) == 0);
@@ -115,12 +96,13 @@ static void unpaid_and_free(const micromint_paywall *paywall) {
   micromint_message_free(offer);
   micromint_decision_free(decision);
 
-  request.price = 0;
+  micromint_request_set_price(request, 0);
   decision = NULL;
-  good(micromint_paywall_look(paywall, &request, &step, &body_max, &decision, &error), error);
+  good(micromint_paywall_look(paywall, request, &step, &body_max, &decision, &error), error);
   CHECK(step == MICROMINT_LOOK_DECIDED && micromint_decision_serves(decision) && word_is(decision, "free"));
   CHECK(!micromint_decision_is_private(decision) && micromint_decision_strip_header_count(decision) == 0);
   micromint_decision_free(decision);
+  micromint_request_free(request);
 }
 
 /* Compares a header of the Request-Payment in the response. */
@@ -138,48 +120,74 @@ static void offers(const micromint_paywall *paywall, const micromint_request *re
   micromint_decision_free(decision);
 }
 
-/* Every member of a request has its effect. */
-static void members(const micromint_paywall *paywall) {
-  micromint_request request = ask("/a?b=c", NULL);
-  micromint_header accept = field("Accept", "application/problem+json");
+/* Every setter of a request has its effect, also on a request that was cleared. */
+static void setters(const micromint_paywall *paywall) {
+  micromint_request *request = ask("/a?b=c", NULL, NULL);
   micromint_decision *decision;
-  offers(paywall, &request, "URL", "https://news.example/a?b=c");
-  request.price = 17;
-  offers(paywall, &request, "Price", "17");
-  request.is_https = 0;
-  offers(paywall, &request, "URL", "http://news.example/a?b=c");
-  request.is_https = 2;
-  request.host = (const uint8_t *)"www.news.example";
-  request.host_len = 16;
-  offers(paywall, &request, "URL", "https://www.news.example/a?b=c");
-  request.host = NULL;
-  request.host_len = 0;
-  offers(paywall, &request, "URL", "https://news.example/a?b=c");
-  request.headers = &accept;
-  request.headers_len = 1;
-  decision = decide(paywall, &request);
+  offers(paywall, request, "URL", "https://news.example/a?b=c");
+  micromint_request_set_price(request, 17);
+  offers(paywall, request, "Price", "17");
+  micromint_request_set_https(request, false);
+  offers(paywall, request, "URL", "http://news.example/a?b=c");
+  micromint_request_set_https(request, true);
+  micromint_request_set_host(request, TEXT("www.news.example"));
+  offers(paywall, request, "URL", "https://www.news.example/a?b=c");
+  micromint_request_clear(request);
+  micromint_request_set_method(request, TEXT("GET"));
+  micromint_request_set_target(request, TEXT("/other"));
+  micromint_request_set_price(request, 2);
+  micromint_request_set_host(request, TEXT("news.example"));
+  offers(paywall, request, "URL", "http://news.example/other");
+  micromint_request_clear(request);
+  micromint_request_set_method(request, TEXT("GET"));
+  micromint_request_set_target(request, TEXT("/other"));
+  micromint_request_set_price(request, 2);
+  micromint_request_set_https(request, true);
+  offers(paywall, request, "URL", "https://news.example/other");
+  micromint_request_add_header(request, TEXT("Accept"), TEXT("application/problem+json"));
+  decision = decide(paywall, request);
   CHECK(has_header(decision, "Content-Type", "application/problem+json"));
   micromint_decision_free(decision);
-  request.method = (const uint8_t *)"OPTIONS";
-  request.method_len = 7;
-  decision = decide(paywall, &request);
+  micromint_request_set_method(request, TEXT("OPTIONS"));
+  decision = decide(paywall, request);
   CHECK(micromint_decision_status(decision) == 204 && word_is(decision, "options"));
   micromint_decision_free(decision);
+  /* Nothing of a request is left once it is cleared. */
+  micromint_request_clear(request);
+  decision = decide(paywall, request);
+  CHECK(micromint_decision_serves(decision) && word_is(decision, "free"));
+  micromint_decision_free(decision);
+  micromint_request_free(request);
+}
+
+/* A request owns its bytes: those that were passed may be gone when it is used. */
+static void copies(const micromint_paywall *paywall) {
+  micromint_request *request = request_for("/");
+  char *target = malloc(70000);
+  memset(target, 'a', 70000);
+  target[0] = '/';
+  micromint_request_set_target(request, (const uint8_t *)target, 5);
+  memset(target, 'b', 70000);
+  offers(paywall, request, "URL", "https://news.example/aaaa");
+  /* The memory of a large body is given back. */
+  micromint_request_set_body(request, (const uint8_t *)target, 70000);
+  free(target);
+  micromint_request_clear(request);
+  micromint_request_free(request);
 }
 
 static void paid_once(const micromint_paywall *paywall, machine *it) {
-  micromint_header payment = field("MICROMINT-Payment", PAID_HEADER);
-  micromint_request request = ask(PAID_TARGET, &payment);
+  micromint_request *request = ask(PAID_TARGET, "MICROMINT-Payment", PAID_HEADER);
   micromint_decision *decision = NULL;
   micromint_look step = MICROMINT_LOOK_DECIDED;
   size_t body_max = 7, len;
   const uint8_t *name;
   bool reversed = true;
-  good(micromint_paywall_look(paywall, &request, &step, &body_max, &decision, &error), error);
+  good(micromint_paywall_look(paywall, request, &step, &body_max, &decision, &error), error);
   CHECK(step == MICROMINT_LOOK_PENDING && decision == NULL && body_max == 0);
 
   /* Content that fails costs nothing: the same payment is accepted again. */
-  decision = decide(paywall, &request);
+  decision = decide(paywall, request);
   CHECK(micromint_decision_serves(decision) && word_is(decision, "paid") && user_is(decision, "alice"));
   CHECK(micromint_decision_coins(decision) == 1 && micromint_decision_status(decision) == 0);
   good(micromint_paywall_promise(paywall, decision, 200, &reversed, &error), error);
@@ -194,7 +202,7 @@ static void paid_once(const micromint_paywall *paywall, machine *it) {
   CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "100 to 999"));
   micromint_decision_free(decision);
 
-  decision = decide(paywall, &request);
+  decision = decide(paywall, request);
   CHECK(word_is(decision, "paid") && micromint_decision_is_private(decision));
   CHECK(!micromint_decision_is_as_get(decision) && !micromint_decision_ignores_conditions(decision));
   CHECK(has_header(decision, "MicroMint-Status", "paid") && has_header(decision, "Set-Cookie", ""));
@@ -207,80 +215,97 @@ static void paid_once(const micromint_paywall *paywall, machine *it) {
   CHECK(!reversed);
   micromint_decision_free(decision);
 
-  decision = decide(paywall, &request);
+  decision = decide(paywall, request);
   CHECK(micromint_decision_serves(decision) && word_is(decision, "retry") && micromint_decision_coins(decision) == 0);
   micromint_decision_free(decision);
 
   /* After the receipt time, by the caller's clock, the coin is spent. */
   it->now += 90000;
-  decision = decide(paywall, &request);
+  decision = decide(paywall, request);
   CHECK(!micromint_decision_serves(decision) && word_is(decision, "spent") && user_is(decision, "alice"));
   CHECK(micromint_decision_status(decision) == 402);
   micromint_decision_free(decision);
   it->now -= 90000;
+  micromint_request_free(request);
 }
 
 static void paid_in_a_body(const micromint_paywall *paywall) {
-  micromint_header type = field("Content-Type", "application/x-micromint");
-  micromint_request request = ask(PAID_TARGET, &type);
+  micromint_request *request = ask(PAID_TARGET, "Content-Type", "application/x-micromint");
   micromint_decision *decision = NULL;
   micromint_look step = MICROMINT_LOOK_DECIDED;
   size_t body_max = 0;
-  request.method = (const uint8_t *)"POST";
-  request.method_len = 4;
-  good(micromint_paywall_look(paywall, &request, &step, &body_max, &decision, &error), error);
+  micromint_request_set_method(request, TEXT("POST"));
+  good(micromint_paywall_look(paywall, request, &step, &body_max, &decision, &error), error);
   CHECK(step == MICROMINT_LOOK_NEEDS_BODY && body_max > 100 && decision == NULL);
   /* A body that is too large. */
-  decision = decide(paywall, &request);
+  decision = decide(paywall, request);
   CHECK(micromint_decision_status(decision) == 413);
   micromint_decision_free(decision);
-  request.is_body_read = 1;
-  request.body = PAID_BODY;
-  request.body_len = sizeof PAID_BODY;
-  decision = decide(paywall, &request);
+  micromint_request_set_body(request, PAID_BODY, sizeof PAID_BODY);
+  decision = decide(paywall, request);
   CHECK(word_is(decision, "retry") && micromint_decision_is_as_get(decision));
   CHECK(micromint_decision_ignores_conditions(decision) && micromint_decision_strip_header_count(decision) == 11);
   micromint_decision_free(decision);
   /* An empty body counts as read. */
-  request.body = NULL;
-  request.body_len = 0;
-  decision = decide(paywall, &request);
+  micromint_request_set_body(request, NULL, 0);
+  decision = decide(paywall, request);
   CHECK(word_is(decision, "malformed"));
   micromint_decision_free(decision);
+  micromint_request_free(request);
 }
 
 /* The size of a file counts only if it is known: a range is then decided. */
 static void ranges(const micromint_paywall *paywall) {
-  micromint_header headers[2];
-  micromint_request request = ask(RACE_TARGET, headers);
+  micromint_request *request = ask(RACE_TARGET, "MicroMint-Payment", RACE_HEADER);
   micromint_decision *decision;
   bool reversed = false;
-  headers[0] = field("MicroMint-Payment", RACE_HEADER);
-  headers[1] = field("Range", "bytes=100-199");
-  request.headers_len = 2;
-  request.is_file = 1;
-  request.has_size = 1;
-  request.size = 50;
-  decision = decide(paywall, &request);
+  micromint_request_add_header(request, TEXT("Range"), TEXT("bytes=100-199"));
+  micromint_request_set_file(request, true);
+  micromint_request_set_size(request, 50);
+  decision = decide(paywall, request);
   CHECK(!micromint_decision_serves(decision) && micromint_decision_status(decision) == 416);
   micromint_decision_free(decision);
-  request.has_size = 0;
-  decision = decide(paywall, &request);
+  micromint_request_free(request);
+  request = ask(RACE_TARGET, "MicroMint-Payment", RACE_HEADER);
+  micromint_request_add_header(request, TEXT("Range"), TEXT("bytes=100-199"));
+  micromint_request_set_file(request, true);
+  decision = decide(paywall, request);
   CHECK(micromint_decision_serves(decision) && micromint_decision_coins(decision) == 1);
   good(micromint_paywall_finish(paywall, decision, 500, &reversed, &error), error);
   CHECK(reversed);
   micromint_decision_free(decision);
+  micromint_request_free(request);
+}
+
+/* What is known of a file counts only if the content is one: a condition is then decided. */
+static void conditions(const micromint_paywall *paywall) {
+  micromint_request *request = ask(RACE_TARGET, "MicroMint-Payment", RACE_HEADER);
+  micromint_decision *decision;
+  bool reversed = false;
+  micromint_request_add_header(request, TEXT("If-Match"), TEXT("\"old\""));
+  micromint_request_set_etag(request, TEXT("\"new\""));
+  micromint_request_set_last_modified(request, 1796904000);
+  decision = decide(paywall, request);
+  CHECK(micromint_decision_serves(decision) && micromint_decision_coins(decision) == 1);
+  good(micromint_paywall_finish(paywall, decision, 500, &reversed, &error), error);
+  CHECK(reversed);
+  micromint_decision_free(decision);
+  micromint_request_set_file(request, true);
+  decision = decide(paywall, request);
+  CHECK(micromint_decision_status(decision) == 412);
+  micromint_decision_free(decision);
+  micromint_request_free(request);
 }
 
 /* The price of a page, whatever the request carries; nothing is recorded. */
 static void price_tag(const micromint_paywall *paywall) {
-  micromint_header payment = field("MicroMint-Payment", RACE_HEADER);
-  micromint_request request = ask(RACE_TARGET, &payment);
+  micromint_request *request = ask(RACE_TARGET, "MicroMint-Payment", RACE_HEADER);
   micromint_decision *decision = NULL;
-  good(micromint_paywall_price_tag(paywall, &request, &decision, &error), error);
+  good(micromint_paywall_price_tag(paywall, request, &decision, &error), error);
   CHECK(!micromint_decision_serves(decision) && micromint_decision_status(decision) == 402);
   CHECK(word_is(decision, "unpaid"));
   micromint_decision_free(decision);
+  micromint_request_free(request);
 }
 
 static int metric(const micromint_paywall *paywall, const char *line) {
@@ -315,65 +340,92 @@ static void set_file_size_limit(rlim_t size) {
 
 /* A till that cannot be written answers 503 and is opened again once it can, without a restart. */
 static void a_fault_heals(const micromint_paywall *paywall, machine *it) {
-  micromint_header payment = field("MicroMint-Payment", RACE_HEADER);
-  micromint_request request = ask(RACE_TARGET, &payment), unpaid = ask("/story", NULL);
+  micromint_request *request = ask(RACE_TARGET, "MicroMint-Payment", RACE_HEADER), *unpaid = request_for("/story");
   micromint_decision *decision;
   struct rlimit before;
   bool reversed = false;
   CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0 && signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
   set_file_size_limit(1);
-  decision = decide(paywall, &request);
+  decision = decide(paywall, request);
   CHECK(micromint_decision_status(decision) == 503 && word_is(decision, "unavailable"));
   CHECK(it->level == MICROMINT_LOG_ERROR && it->log[0] != 0);
   micromint_decision_free(decision);
   /* Prices are answered meanwhile. */
-  decision = decide(paywall, &unpaid);
+  decision = decide(paywall, unpaid);
   CHECK(micromint_decision_status(decision) == 402);
   micromint_decision_free(decision);
   set_file_size_limit(before.rlim_cur);
   it->now += 2;
-  decision = decide(paywall, &request);
+  decision = decide(paywall, request);
   CHECK(micromint_decision_serves(decision) && micromint_decision_coins(decision) == 1);
   /* For the threads that follow. */
   good(micromint_paywall_finish(paywall, decision, 500, &reversed, &error), error);
   CHECK(reversed);
   micromint_decision_free(decision);
+  micromint_request_free(request);
+  micromint_request_free(unpaid);
 }
 
 static void refused(const micromint_paywall *paywall, machine *it) {
-  micromint_header payment = field("micromint-payment", PAID_HEADER);
-  micromint_request request = ask("/elsewhere", &payment);
-  micromint_decision *decision = decide(paywall, &request);
+  micromint_request *request = ask("/elsewhere", "micromint-payment", PAID_HEADER);
+  micromint_decision *decision = decide(paywall, request);
   CHECK(word_is(decision, "other-page") && !micromint_decision_serves(decision));
   micromint_decision_free(decision);
-  payment = field("micromint-payment", "!");
+  micromint_request_free(request);
+  request = ask("/elsewhere", "micromint-payment", "!");
   it->log[0] = 0;
-  decision = decide(paywall, &request);
+  decision = decide(paywall, request);
   CHECK(word_is(decision, "malformed") && strstr(it->log, "base64url") != NULL);
   CHECK(it->level == MICROMINT_LOG_INFO);
   micromint_decision_free(decision);
+  micromint_request_free(request);
 }
 
-static void wrong_arguments(const micromint_paywall *paywall) {
-  micromint_request request = ask("/", NULL);
+/* The first invalid value is reported by every function that gets the request, until it is cleared. */
+static void invalid_values(const micromint_paywall *paywall) {
+  micromint_request *request = request_for("/");
   micromint_decision *decision = NULL;
+  micromint_look step = MICROMINT_LOOK_PENDING;
+  size_t body_max = 7;
+  /* What a language with 32 bits would turn into a free page. */
+  micromint_request_set_price(request, (int64_t)1 << 32);
+  CHECK(micromint_paywall_decide(paywall, request, &decision, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "request.price: expected a number of 0 to 4294967295, found 4294967296"));
+  micromint_request_set_price(request, 1);
+  micromint_request_set_client(request, TEXT("nobody"));
+  CHECK(micromint_paywall_look(paywall, request, &step, &body_max, &decision, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "found 4294967296") && body_max == 7);
+  CHECK(micromint_paywall_price_tag(paywall, request, &decision, NULL) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(step == MICROMINT_LOOK_PENDING && decision == NULL);
+  micromint_request_clear(request);
+  micromint_request_set_client(request, TEXT("nobody"));
+  CHECK(micromint_paywall_decide(paywall, request, &decision, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, ""));
+  micromint_request_clear(request);
+  micromint_request_set_client(request, (const uint8_t *)"\xff", 1);
+  CHECK(micromint_paywall_decide(paywall, request, &decision, &error) == MICROMINT_ERROR_TEXT);
+  CHECK(says(error, MICROMINT_ERROR_TEXT, "request.client is not UTF-8"));
+  micromint_request_clear(request);
+  micromint_request_add_header(request, NULL, 1, NULL, 0);
+  CHECK(micromint_paywall_decide(paywall, request, &decision, &error) == MICROMINT_ERROR_NULL);
+  CHECK(says(error, MICROMINT_ERROR_NULL, "request.header.name is NULL"));
+  micromint_request_clear(request);
+  micromint_request_set_port(request, 65536);
+  CHECK(micromint_paywall_decide(paywall, request, &decision, NULL) == MICROMINT_ERROR_ARGUMENT);
+  micromint_request_clear(request);
+  micromint_request_set_port(request, 65535);
+  micromint_request_set_price(request, UINT32_MAX);
+  micromint_request_set_free_views(request, UINT32_MAX);
+  micromint_request_set_size(request, INT64_MAX);
+  good(micromint_paywall_decide(paywall, request, &decision, &error), error);
+  CHECK(!micromint_decision_serves(decision));
+  micromint_decision_free(decision);
+  micromint_request_free(request);
+}
+
+static void wrong_arguments(void) {
   micromint_paywall *none = NULL;
-  micromint_host host;
   uint32_t price = 7;
-  request.reserved = &request;
-  CHECK(micromint_paywall_decide(paywall, &request, &decision, &error) == MICROMINT_ERROR_ARGUMENT);
-  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "request.reserved: expected NULL") && decision == NULL);
-  request = ask("/", NULL);
-  request.headers_len = 1;
-  CHECK(micromint_paywall_decide(paywall, &request, &decision, &error) == MICROMINT_ERROR_NULL);
-  CHECK(says(error, MICROMINT_ERROR_NULL, "request.headers is NULL"));
-  request = ask("/", NULL);
-  request.target = NULL;
-  CHECK(micromint_paywall_decide(paywall, &request, &decision, NULL) == MICROMINT_ERROR_NULL);
-  memset(&host, 0, sizeof host);
-  host.reserved = &host;
-  CHECK(micromint_paywall_open(TEXT(config), &host, &none, &error) == MICROMINT_ERROR_ARGUMENT);
-  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "host.reserved"));
   CHECK(micromint_paywall_open(TEXT("/nowhere/vendor.toml"), NULL, &none, &error) == MICROMINT_ERROR_CONFIG);
   CHECK(says(error, MICROMINT_ERROR_CONFIG, "/nowhere/vendor.toml: cannot be read") && none == NULL);
   good(micromint_price_parse(TEXT(" 500\r\n"), &price, &error), error);
@@ -382,16 +434,15 @@ static void wrong_arguments(const micromint_paywall *paywall) {
   CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "0 to 500 coins, found \"501\"") && price == 500);
 }
 
-/* Several threads send the same coin: exactly one is answered as paid. */
+/* Several threads send the same coin, in one request: exactly one is answered as paid. */
 enum { RACERS = 4 };
 static const micromint_paywall *raced;
+static const micromint_request *raced_request;
 
 static void *race(void *paid) {
-  micromint_header payment = field("MicroMint-Payment", RACE_HEADER);
-  micromint_request request = ask(RACE_TARGET, &payment);
   micromint_decision *decision = NULL;
   micromint_error *own = NULL;
-  good(micromint_paywall_decide(raced, &request, &decision, &own), own);
+  good(micromint_paywall_decide(raced, raced_request, &decision, &own), own);
   CHECK(micromint_decision_serves(decision));
   *(uint32_t *)paid = micromint_decision_coins(decision);
   micromint_decision_free(decision);
@@ -401,14 +452,17 @@ static void *race(void *paid) {
 static void race_for_a_coin(const micromint_paywall *paywall) {
   pthread_t threads[RACERS];
   uint32_t paid[RACERS], sum = 0;
+  micromint_request *request = ask(RACE_TARGET, "MicroMint-Payment", RACE_HEADER);
   int i;
   raced = paywall;
+  raced_request = request;
   for (i = 0; i < RACERS; i++) CHECK(pthread_create(&threads[i], NULL, race, &paid[i]) == 0);
   for (i = 0; i < RACERS; i++) {
     CHECK(pthread_join(threads[i], NULL) == 0);
     sum += paid[i];
   }
   CHECK(sum == 1);
+  micromint_request_free(request);
 }
 
 /* A process that opens its own paywall after the fork sees the records of other processes. */
@@ -417,14 +471,14 @@ static void other_process(const micromint_host *host) {
   pid_t child = fork();
   CHECK(child >= 0);
   if (child == 0) {
-    micromint_header payment = field("MicroMint-Payment", PAID_HEADER);
-    micromint_request request = ask(PAID_TARGET, &payment);
+    micromint_request *request = ask(PAID_TARGET, "MicroMint-Payment", PAID_HEADER);
     micromint_paywall *own = NULL;
     micromint_decision *decision;
     good(micromint_paywall_open(TEXT(config), host, &own, &error), error);
-    decision = decide(own, &request);
+    decision = decide(own, request);
     CHECK(word_is(decision, "retry"));
     micromint_decision_free(decision);
+    micromint_request_free(request);
     micromint_paywall_free(own);
     _exit(0);
   }
@@ -433,38 +487,40 @@ static void other_process(const micromint_host *host) {
 
 int main(int argc, char **argv) {
   machine it;
-  micromint_host host;
+  micromint_host *host = micromint_host_new();
   micromint_paywall *paywall = NULL;
   CHECK(argc == 2);
   memset(&it, 0, sizeof it);
-  memset(&host, 0, sizeof host);
   it.now = 1796904000; /* 2026-12-10T12:00:00Z */
-  host.userdata = &it;
-  host.now = machine_now;
-  host.random = machine_random;
-  host.log = machine_log;
+  micromint_host_set_now(host, machine_now, &it);
+  micromint_host_set_random(host, machine_random, &it);
+  micromint_host_set_log(host, machine_log, &it);
   snprintf(config, sizeof config, "%s/vendor.toml", argv[1]);
 
   it.fails = 1;
-  CHECK(micromint_paywall_prepare(TEXT(config), &host, &error) == MICROMINT_ERROR_CALLBACK);
+  CHECK(micromint_paywall_prepare(TEXT(config), host, &error) == MICROMINT_ERROR_CALLBACK);
   CHECK(says(error, MICROMINT_ERROR_CALLBACK, "the callback `random` returned 5"));
   it.fails = 0;
-  good(micromint_paywall_prepare(TEXT(config), &host, &error), error);
+  good(micromint_paywall_prepare(TEXT(config), host, &error), error);
   CHECK(it.randoms >= 32);
   good(micromint_paywall_prepare(TEXT(config), NULL, &error), error);
-  good(micromint_paywall_open(TEXT(config), &host, &paywall, &error), error);
+  good(micromint_paywall_open(TEXT(config), host, &paywall, &error), error);
   unpaid_and_free(paywall);
-  members(paywall);
+  setters(paywall);
+  copies(paywall);
   paid_once(paywall, &it);
   paid_in_a_body(paywall);
   refused(paywall, &it);
   counters(paywall);
   ranges(paywall);
+  conditions(paywall);
   price_tag(paywall);
   a_fault_heals(paywall, &it);
   race_for_a_coin(paywall);
-  wrong_arguments(paywall);
+  invalid_values(paywall);
+  wrong_arguments();
   micromint_paywall_free(paywall);
-  other_process(&host);
+  other_process(host);
+  micromint_host_free(host);
   return 0;
 }

@@ -10,6 +10,7 @@
 static micromint_error *error;
 static int64_t now;
 static char logged[4096];
+static micromint_fields *fields;
 
 typedef struct {
   char *bytes;
@@ -17,8 +18,9 @@ typedef struct {
 } piece;
 
 typedef struct {
-  micromint_request request;
-  micromint_header headers[FIELDS_MAX], content[FIELDS_MAX];
+  micromint_request *request;
+  /* What the content's response has. */
+  piece content[FIELDS_MAX];
   size_t content_len;
   uint32_t content_status;
   piece body;
@@ -60,50 +62,50 @@ static int next(char *name, piece *content) {
   return 1;
 }
 
-/* A field, `Name: value`. */
-static micromint_header field(piece line) {
-  micromint_header made;
-  char *end = strstr(line.bytes, ": ");
+/* The length of the name in a field, `Name: value`. */
+static size_t name_len(piece field) {
+  char *end = strstr(field.bytes, ": ");
   CHECK(end != NULL);
-  made.name = (const uint8_t *)line.bytes;
-  made.name_len = (size_t)(end - line.bytes);
-  made.value = (const uint8_t *)end + 2;
-  made.value_len = line.len - made.name_len - 2;
-  return made;
+  return (size_t)(end - field.bytes);
 }
+
+/* The value of a field and its length, as two arguments. */
+#define VALUE(field) \
+  (const uint8_t *)(field).bytes + name_len(field) + 2, (field).len - name_len(field) - 2
 
 /* Reads a step into memory that lives as long as `kept`. Returns whether there was one. */
 static int read_step(step *it, piece *kept, size_t *kept_len) {
   char name[32];
   piece at;
+  micromint_request *to = it->request;
   memset(it, 0, sizeof *it);
-  it->request.headers = it->headers;
+  it->request = to;
+  micromint_request_clear(to);
   while (next(name, &at)) {
     const uint8_t *bytes = (const uint8_t *)at.bytes;
-    micromint_request *to = &it->request;
     kept[(*kept_len)++] = at;
     CHECK(*kept_len < 3 * FIELDS_MAX);
     if (strcmp(name, "go") == 0) return 1;
     if (strcmp(name, "now") == 0) now = strtoll(at.bytes, NULL, 10);
-    else if (strcmp(name, "method") == 0) to->method = bytes, to->method_len = at.len;
-    else if (strcmp(name, "target") == 0) to->target = bytes, to->target_len = at.len;
-    else if (strcmp(name, "host") == 0) to->host = bytes, to->host_len = at.len;
-    else if (strcmp(name, "client") == 0) to->client = bytes, to->client_len = at.len;
-    else if (strcmp(name, "receipt-path") == 0) to->receipt_path = bytes, to->receipt_path_len = at.len;
-    else if (strcmp(name, "https") == 0) to->is_https = 1;
-    else if (strcmp(name, "dry-run") == 0) to->is_dry_run = 1;
-    else if (strcmp(name, "charges-redirects") == 0) to->charges_redirects = 1;
-    else if (strcmp(name, "price") == 0) to->price = (uint32_t)strtoul(at.bytes, NULL, 10);
-    else if (strcmp(name, "free-views") == 0) to->free_views = (uint32_t)strtoul(at.bytes, NULL, 10);
-    else if (strcmp(name, "etag") == 0) to->is_file = 1, to->etag = bytes, to->etag_len = at.len;
-    else if (strcmp(name, "modified") == 0) to->has_last_modified = 1, to->last_modified = strtoll(at.bytes, NULL, 10);
-    else if (strcmp(name, "size") == 0) to->has_size = 1, to->size = strtoull(at.bytes, NULL, 10);
+    else if (strcmp(name, "method") == 0) micromint_request_set_method(to, bytes, at.len);
+    else if (strcmp(name, "target") == 0) micromint_request_set_target(to, bytes, at.len);
+    else if (strcmp(name, "host") == 0) micromint_request_set_host(to, bytes, at.len);
+    else if (strcmp(name, "client") == 0) micromint_request_set_client(to, bytes, at.len);
+    else if (strcmp(name, "receipt-path") == 0) micromint_request_set_receipt_path(to, bytes, at.len);
+    else if (strcmp(name, "https") == 0) micromint_request_set_https(to, true);
+    else if (strcmp(name, "dry-run") == 0) micromint_request_set_dry_run(to, true);
+    else if (strcmp(name, "charges-redirects") == 0) micromint_request_set_charges_redirects(to, true);
+    else if (strcmp(name, "price") == 0) micromint_request_set_price(to, strtoll(at.bytes, NULL, 10));
+    else if (strcmp(name, "free-views") == 0) micromint_request_set_free_views(to, strtoll(at.bytes, NULL, 10));
+    else if (strcmp(name, "etag") == 0) micromint_request_set_file(to, true), micromint_request_set_etag(to, bytes, at.len);
+    else if (strcmp(name, "modified") == 0) micromint_request_set_last_modified(to, strtoll(at.bytes, NULL, 10));
+    else if (strcmp(name, "size") == 0) micromint_request_set_size(to, strtoll(at.bytes, NULL, 10));
     else if (strcmp(name, "content") == 0) it->content_status = (uint32_t)strtoul(at.bytes, NULL, 10);
     else if (strcmp(name, "body") == 0) it->has_body = 1, it->body = at;
-    else if (strcmp(name, "header") == 0) it->headers[to->headers_len++] = field(at);
-    else if (strcmp(name, "content-header") == 0) it->content[it->content_len++] = field(at);
+    else if (strcmp(name, "header") == 0) micromint_request_add_header(to, bytes, name_len(at), VALUE(at));
+    else if (strcmp(name, "content-header") == 0) it->content[it->content_len++] = at;
     else CHECK(0);
-    CHECK(to->headers_len < FIELDS_MAX && it->content_len < FIELDS_MAX);
+    CHECK(it->content_len < FIELDS_MAX);
   }
   return 0;
 }
@@ -113,38 +115,36 @@ static micromint_decision *decide(const micromint_paywall *paywall, step *it) {
   micromint_look what = MICROMINT_LOOK_PENDING;
   micromint_decision *decision = NULL;
   size_t body_max = 0;
-  good(micromint_paywall_look(paywall, &it->request, &what, &body_max, &decision, &error), error);
+  good(micromint_paywall_look(paywall, it->request, &what, &body_max, &decision, &error), error);
   if (what == MICROMINT_LOOK_DECIDED) return decision;
   CHECK(decision == NULL);
   if (what == MICROMINT_LOOK_NEEDS_BODY && it->has_body && it->body.len <= body_max) {
-    it->request.is_body_read = 1;
-    it->request.body = (const uint8_t *)it->body.bytes;
-    it->request.body_len = it->body.len;
+    micromint_request_set_body(it->request, (const uint8_t *)it->body.bytes, it->body.len);
   }
-  good(micromint_paywall_decide(paywall, &it->request, &decision, &error), error);
+  good(micromint_paywall_decide(paywall, it->request, &decision, &error), error);
   return decision;
 }
 
 static void put_fields(const micromint_head *head, const step *it, int serves) {
   const uint8_t *name, *value;
-  size_t i, j, name_len, value_len;
+  size_t i, j, len, value_len;
   char line[FRAME_MAX];
   for (i = 0; serves && i < it->content_len; i++) {
-    const micromint_header *have = &it->content[i];
+    piece have = it->content[i];
     int is_out = 0;
     for (j = 0; j < micromint_head_remove_count(head); j++) {
-      good(micromint_head_remove(head, j, &name, &name_len, &error), error);
-      is_out |= name_len == have->name_len && strncasecmp((const char *)name, (const char *)have->name, name_len) == 0;
+      good(micromint_head_remove(head, j, &name, &len, &error), error);
+      is_out |= len == name_len(have) && strncasecmp((const char *)name, have.bytes, len) == 0;
     }
-    if (!is_out) put("field", have->name, (size_t)(have->value - have->name) + have->value_len);
+    if (!is_out) put("field", have.bytes, have.len);
   }
   for (i = 0; i < micromint_head_add_count(head); i++) {
-    good(micromint_head_add(head, i, &name, &name_len, &value, &value_len, &error), error);
-    snprintf(line, sizeof line, "%.*s: %.*s", (int)name_len, (const char *)name, (int)value_len, (const char *)value);
+    good(micromint_head_add(head, i, &name, &len, &value, &value_len, &error), error);
+    snprintf(line, sizeof line, "%.*s: %.*s", (int)len, (const char *)name, (int)value_len, (const char *)value);
     put_text("field", line);
   }
-  CHECK(micromint_head_remove(head, 99, &name, &name_len, NULL) == MICROMINT_ERROR_ABSENT);
-  CHECK(micromint_head_add(head, 99, &name, &name_len, &value, &value_len, NULL) == MICROMINT_ERROR_ABSENT);
+  CHECK(micromint_head_remove(head, 99, &name, &len, NULL) == MICROMINT_ERROR_ABSENT);
+  CHECK(micromint_head_add(head, 99, &name, &len, &value, &value_len, NULL) == MICROMINT_ERROR_ABSENT);
 }
 
 static void answer(const micromint_paywall *paywall, step *it) {
@@ -157,8 +157,12 @@ static void answer(const micromint_paywall *paywall, step *it) {
   uint32_t status = serves ? it->content_status : micromint_decision_status(decision);
   char number[16];
   if (serves) good(micromint_paywall_finish(paywall, decision, status, &reversed, &error), error);
-  good(micromint_decision_head(decision, status, reversed, it->content, serves ? it->content_len : 0, &head, &error),
-       error);
+  micromint_fields_clear(fields);
+  for (i = 0; serves && i < it->content_len; i++) {
+    const piece have = it->content[i];
+    micromint_fields_add(fields, (const uint8_t *)have.bytes, name_len(have), VALUE(have));
+  }
+  good(micromint_decision_head(decision, status, reversed, fields, &head, &error), error);
   good(micromint_decision_event(decision, status, reversed, false, &event, &error), error);
   snprintf(number, sizeof number, "%u", (unsigned)status);
   put_text("status", number);
@@ -186,15 +190,16 @@ static void answer(const micromint_paywall *paywall, step *it) {
 int main(int argc, char **argv) {
   static step it;
   static piece kept[3 * FIELDS_MAX];
-  micromint_host host;
+  micromint_host *host = micromint_host_new();
   micromint_paywall *paywall = NULL;
   CHECK(argc == 3);
   now = strtoll(argv[2], NULL, 10);
-  memset(&host, 0, sizeof host);
-  host.now = tell_time;
-  host.log = keep_line;
-  good(micromint_paywall_prepare(TEXT(argv[1]), &host, &error), error);
-  good(micromint_paywall_open(TEXT(argv[1]), &host, &paywall, &error), error);
+  micromint_host_set_now(host, tell_time, NULL);
+  micromint_host_set_log(host, keep_line, NULL);
+  fields = micromint_fields_new();
+  it.request = micromint_request_new();
+  good(micromint_paywall_prepare(TEXT(argv[1]), host, &error), error);
+  good(micromint_paywall_open(TEXT(argv[1]), host, &paywall, &error), error);
   put_text("ready", "");
   fflush(stdout);
   for (;;) {
@@ -205,5 +210,8 @@ int main(int argc, char **argv) {
     if (!goes_on) break;
   }
   micromint_paywall_free(paywall);
+  micromint_host_free(host);
+  micromint_fields_free(fields);
+  micromint_request_free(it.request);
   return 0;
 }

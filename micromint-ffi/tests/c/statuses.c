@@ -53,6 +53,26 @@ static void arguments(void) {
   micromint_params_free(params);
 }
 
+/* A key of another size, and owner tokens in pieces. */
+static void keys(void) {
+  static const uint8_t key[MICROMINT_KEY_SIZE + 1];
+  static const uint8_t tokens[257 * MICROMINT_OWNER_TOKEN_SIZE];
+  uint8_t made[MICROMINT_KEY_SIZE] = {7}, head[MICROMINT_AUTHENTICATOR_SIZE] = {7};
+  size_t size;
+  for (size = MICROMINT_KEY_SIZE - 1; size <= MICROMINT_KEY_SIZE + 1; size += 2) {
+    CHECK(micromint_vendor_key(key, size, TEXT("news.example"), made, &error) == MICROMINT_ERROR_ARGUMENT);
+    CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "secret: expected 32 bytes, found 3") && made[0] == 7);
+  }
+  CHECK(micromint_vendor_key(NULL, 0, TEXT("news.example"), made, NULL) == MICROMINT_ERROR_ARGUMENT);
+  for (size = 7; size <= 257 * 8; size = size == 7 ? 257 * 8 : 9999) {
+    CHECK(micromint_authenticate_payment(key, MICROMINT_KEY_SIZE, TEXT("news.example"), TEXT("https://news.example/"),
+                                         tokens, size, NULL, 0, head, &error) == MICROMINT_ERROR_ARGUMENT);
+    CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "tokens: expected at most 256 of 8 bytes each") && head[0] == 7);
+  }
+  good(micromint_authenticate_payment(key, MICROMINT_KEY_SIZE, TEXT("news.example"), TEXT("https://news.example/"),
+                                      tokens, 256 * 8, NULL, 0, head, &error), error);
+}
+
 static void messages(void) {
   static const char plain[] =
       "MicroMint-1.0\nRequest-Payment\nURL: https://news.example/\nPrice: 2\nVendor-ID: news.example\n"
@@ -109,6 +129,7 @@ static void parameters_survive_writing(void) {
 int main(void) {
   texts();
   arguments();
+  keys();
   messages();
   challenges();
   parameters_survive_writing();

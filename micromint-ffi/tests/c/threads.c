@@ -11,13 +11,13 @@ static void *work(void *number) {
   int i;
   for (i = 0; i < ROUNDS; i++) {
     micromint_coin_fault fault = MICROMINT_COIN_REPEATED_COIN;
-    micromint_bin bin = {0, 0};
+    uint32_t bin[2] = {0, 0};
     micromint_error *error = NULL;
     const char *user = (i + *(int *)number) % 2 ? "alice" : "bob";
     uint64_t hash;
-    good(micromint_checker_check(shared, TEXT(user), GOOD_COIN, 4, &fault, &bin, &error), error);
+    good(micromint_checker_check(shared, TEXT(user), GOOD_COIN, 4, &fault, bin, &error), error);
     CHECK(fault == (user[0] == 'a' ? MICROMINT_COIN_GOOD : MICROMINT_COIN_USER_DIFFERENCES));
-    CHECK(user[0] == 'b' || (bin.superbin == 8 && bin.subbin == 1));
+    CHECK(user[0] == 'b' || (bin[0] == 8 && bin[1] == 1));
     /* Errors belong to a call, not to a thread. */
     CHECK(micromint_hash(shared_params, UINT64_MAX, &hash, &error) == MICROMINT_ERROR_ARGUMENT);
     CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "0xffffffffffffffff"));

@@ -47,7 +47,7 @@ static void coins(void) {
     micromint_params *params = params_of(row->params);
     micromint_checker *check = NULL;
     micromint_coin_fault fault = MICROMINT_COIN_GOOD;
-    micromint_bin *bins = calloc(row->x_len, sizeof *bins);
+    uint32_t *bins = calloc(row->x_len, sizeof *bins);
     good(micromint_checker_new(params, row->vendor.data, row->vendor.len, &check, &error), error);
     good(micromint_checker_check(check, row->user.data, row->user.len, row->x, row->x_len, &fault, bins, &error),
          error);
@@ -55,7 +55,7 @@ static void coins(void) {
     CHECK(fault == row->fault);
     if (fault == MICROMINT_COIN_GOOD) {
       CHECK(row->bins_len == row->x_len / micromint_params_coin_size(params));
-      CHECK(memcmp(bins, row->bins, row->bins_len * sizeof *bins) == 0);
+      CHECK(memcmp(bins, row->bins, row->bins_len * 2 * sizeof *bins) == 0);
     }
     free(bins);
     micromint_checker_free(check);
@@ -67,29 +67,28 @@ static void authenticators(void) {
   size_t i;
   for (i = 0; i < sizeof AUTHENTICATORS / sizeof *AUTHENTICATORS; i++) {
     const authenticator_vector *row = &AUTHENTICATORS[i];
-    micromint_key key;
-    micromint_authenticator found;
+    uint8_t key[MICROMINT_KEY_SIZE], found[MICROMINT_AUTHENTICATOR_SIZE];
+    const uint8_t *with = row->key;
     bytes a = row->parts[0], b = row->parts[1], data = row->data;
     if (row->kind == USER_KEY) {
-      good(micromint_user_key(&row->key, a.data, a.len, b.data, b.len, &key, &error), error);
-      CHECK(same(row->result, key.bytes, sizeof key.bytes));
+      good(micromint_user_key(with, sizeof key, a.data, a.len, b.data, b.len, key, &error), error);
+      CHECK(same(row->result, key, sizeof key));
       continue;
     }
     if (row->kind == VENDOR_KEY) {
-      good(micromint_vendor_key(&row->key, a.data, a.len, &key, &error), error);
-      CHECK(same(row->result, key.bytes, sizeof key.bytes));
+      good(micromint_vendor_key(with, sizeof key, a.data, a.len, key, &error), error);
+      CHECK(same(row->result, key, sizeof key));
       continue;
     }
     if (row->kind == PAYMENT)
-      good(micromint_authenticate_payment(&row->key, a.data, a.len, b.data, b.len,
-                                          (const micromint_owner_token *)row->tokens.data, row->tokens.len / 8,
-                                          data.data, data.len, &found, &error), error);
+      good(micromint_authenticate_payment(with, sizeof key, a.data, a.len, b.data, b.len, row->tokens.data,
+                                          row->tokens.len, data.data, data.len, found, &error), error);
     else if (row->kind == CREDIT)
-      good(micromint_authenticate_credit(&row->key, a.data, a.len, data.data, data.len, &found, &error), error);
+      good(micromint_authenticate_credit(with, sizeof key, a.data, a.len, data.data, data.len, found, &error), error);
     else
-      good(micromint_authenticate_redemption(&row->key, a.data, a.len, b.data, b.len, row->parts[2].data,
-                                             row->parts[2].len, data.data, data.len, &found, &error), error);
-    CHECK(same(row->result, found.bytes, sizeof found.bytes));
+      good(micromint_authenticate_redemption(with, sizeof key, a.data, a.len, b.data, b.len, row->parts[2].data,
+                                             row->parts[2].len, data.data, data.len, found, &error), error);
+    CHECK(same(row->result, found, sizeof found));
   }
 }
 

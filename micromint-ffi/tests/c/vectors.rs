@@ -11,10 +11,10 @@ typedef struct { bytes params; uint64_t x, output; } hash_vector;
 typedef struct { bytes params; int is_user; bytes id; size_t count; uint32_t differences[8]; } identity_vector;
 typedef struct {
   bytes params, user, vendor; const uint64_t *x; size_t x_len; micromint_coin_fault fault;
-  const micromint_bin *bins; size_t bins_len;
+  const uint32_t (*bins)[2]; size_t bins_len;
 } coin_vector;
 enum { USER_KEY, VENDOR_KEY, PAYMENT, CREDIT, REDEMPTION };
-typedef struct { int kind; micromint_key key; bytes parts[3]; bytes tokens, data, result; } authenticator_vector;
+typedef struct { int kind; uint8_t key[MICROMINT_KEY_SIZE]; bytes parts[3]; bytes tokens, data, result; } authenticator_vector;
 typedef struct { bytes name, value; } header_vector;
 typedef struct {
   bytes text, type; const header_vector *headers; size_t headers_len; bytes data;
@@ -38,6 +38,16 @@ impl Source {
         let items =
             if items.is_empty() { "{0}".to_string() } else { format!("{{{}}}", items.join(",")) };
         let _ = writeln!(self.arrays, "static const {kind} {name}[] = {items};");
+        name
+    }
+
+    /// A new array of pairs of numbers; returns its name.
+    fn pairs(&mut self, items: &[String]) -> String {
+        self.count += 1;
+        let name = format!("A{}", self.count);
+        let items =
+            if items.is_empty() { "{{0}}".to_string() } else { format!("{{{}}}", items.join(",")) };
+        let _ = writeln!(self.arrays, "static const uint32_t {name}[][2] = {items};");
         name
     }
 
@@ -94,7 +104,7 @@ impl Source {
         let x: Vec<String> = list(&row["x"]).map(hex).collect();
         let bins: Vec<String> =
             list(&row["first-bins"]).map(|bin| format!("{{{}, {}}}", bin[0], bin[1])).collect();
-        let (x_name, bins_name) = (self.array("uint64_t", &x), self.array("micromint_bin", &bins));
+        let (x_name, bins_name) = (self.array("uint64_t", &x), self.pairs(&bins));
         format!(
             "{{{params}, {user}, {vendor}, {x_name}, {}, MICROMINT_COIN_{fault}, {bins_name}, {}}}",
             x.len(),
@@ -125,7 +135,7 @@ impl Source {
         let [tokens, data, result] = [tokens, unhex(data), unhex(&row["result"])];
         let [tokens, data, result] = [&tokens, &data, &result].map(|bytes| self.bytes(bytes));
         format!(
-            "{{{kind}, {{{{{}}}}}, {{{first}, {second}, {third}}}, {tokens}, {data}, {result}}}",
+            "{{{kind}, {{{}}}, {{{first}, {second}, {third}}}, {tokens}, {data}, {result}}}",
             key.join(",")
         )
     }

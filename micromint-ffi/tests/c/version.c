@@ -2,12 +2,13 @@
 #include "check.h"
 
 static void wiped(void) {
-  micromint_key key;
+  uint8_t key[MICROMINT_KEY_SIZE + 1];
   size_t i;
-  memset(&key, 7, sizeof key);
-  micromint_key_wipe(&key);
-  for (i = 0; i < sizeof key.bytes; i++) CHECK(key.bytes[i] == 0);
-  micromint_key_wipe(NULL);
+  memset(key, 7, sizeof key);
+  micromint_key_wipe(key, MICROMINT_KEY_SIZE);
+  for (i = 0; i < MICROMINT_KEY_SIZE; i++) CHECK(key[i] == 0);
+  CHECK(key[MICROMINT_KEY_SIZE] == 7);
+  micromint_key_wipe(NULL, MICROMINT_KEY_SIZE);
 }
 
 int main(void) {

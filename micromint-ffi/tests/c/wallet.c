@@ -13,50 +13,85 @@ static int64_t tell_time(void *userdata) {
   return now;
 }
 
-static micromint_balance balance(const micromint_wallet *wallet) {
-  micromint_balance found;
+/* The coins of the wallet's holding by state. */
+typedef struct {
+  uint32_t sets, unspent, in_doubt, paid, bound, returned;
+} coins_held;
+
+static coins_held balance(const micromint_wallet *wallet) {
+  micromint_holding *holding = NULL;
+  coins_held found;
   const uint8_t *user, *period;
   size_t user_len, period_len;
-  good(micromint_wallet_holding(wallet, 0, &user, &user_len, &period, &period_len, &found, &error), error);
+  good(micromint_wallet_holding(wallet, 0, &holding, &error), error);
+  good(micromint_holding_user(holding, &user, &user_len, &error), error);
+  good(micromint_holding_period(holding, &period, &period_len, &error), error);
   CHECK(equal(user, user_len, "alice") && equal(period, period_len, "2026-12"));
+  found.sets = micromint_holding_sets(holding);
+  found.unspent = micromint_holding_unspent(holding);
+  found.in_doubt = micromint_holding_in_doubt(holding);
+  found.paid = micromint_holding_paid(holding);
+  found.bound = micromint_holding_bound(holding);
+  found.returned = micromint_holding_returned(holding);
+  micromint_holding_free(holding);
   return found;
 }
 
+/* The page, with a header field unless `name` is NULL. */
+static micromint_request *story(const char *name, const uint8_t *value, size_t value_len) {
+  micromint_request *request = request_for("/story");
+  micromint_request_set_price(request, 2);
+  if (name != NULL) micromint_request_add_header(request, TEXT(name), value, value_len);
+  return request;
+}
+
 static micromint_decision *fetch(const micromint_paywall *paywall, const micromint_buffer *payment) {
-  micromint_request request;
   micromint_decision *decision = NULL;
-  static const char type[] = "application/x-micromint";
-  micromint_header header = {(const uint8_t *)"content-type", 12, (const uint8_t *)type, sizeof type - 1};
-  memset(&request, 0, sizeof request);
-  request.method = (const uint8_t *)(payment ? "POST" : "GET");
-  request.method_len = payment ? 4 : 3;
-  request.target = (const uint8_t *)"/story";
-  request.target_len = 6;
-  request.is_https = 1;
-  request.price = 2;
-  request.is_body_read = 1;
+  micromint_request *request = payment ? story("content-type", TEXT("application/x-micromint")) : story(NULL, NULL, 0);
+  micromint_request_set_body(request, NULL, 0);
   if (payment) {
-    request.headers = &header;
-    request.headers_len = 1;
-    request.body = micromint_buffer_data(payment);
-    request.body_len = micromint_buffer_len(payment);
+    micromint_request_set_method(request, TEXT("POST"));
+    micromint_request_set_body(request, micromint_buffer_data(payment), micromint_buffer_len(payment));
   }
-  good(micromint_paywall_decide(paywall, &request, &decision, &error), error);
+  good(micromint_paywall_decide(paywall, request, &decision, &error), error);
+  micromint_request_free(request);
   return decision;
 }
 
-static micromint_pay pay(micromint_wallet *wallet, const micromint_decision *offer, uint32_t autopay,
+static micromint_pay pay(micromint_wallet *wallet, const micromint_decision *offer, int64_t autopay,
                          uint32_t *payment, micromint_buffer **message) {
-  micromint_policy policy;
+  micromint_policy *policy = micromint_policy_new();
   micromint_pay what = MICROMINT_PAY_REFUSE;
   const uint8_t *request;
   size_t len;
-  memset(&policy, 0, sizeof policy);
-  policy.autopay = autopay;
+  micromint_policy_set_autopay(policy, autopay);
   good(micromint_decision_body(offer, &request, &len, &error), error);
-  good(micromint_wallet_pay(wallet, request, len, TEXT("https://news.example/story"), TEXT("GET"), NULL, 0, &policy,
+  good(micromint_wallet_pay(wallet, request, len, TEXT("https://news.example/story"), TEXT("GET"), NULL, 0, policy,
                             &what, payment, message, &error), error);
+  micromint_policy_free(policy);
   return what;
+}
+
+/* A number that no price has is an error, not a small number. */
+static void wrong_policies(micromint_wallet *wallet, const micromint_decision *offer) {
+  static const int64_t wrong[] = {-1, (int64_t)1 << 32, INT64_MIN};
+  micromint_pay what = MICROMINT_PAY_REFUSE;
+  micromint_buffer *message = NULL;
+  const uint8_t *request;
+  size_t len, i, limits;
+  uint32_t payment = 7;
+  good(micromint_decision_body(offer, &request, &len, &error), error);
+  for (i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    for (limits = 0; limits < 2; limits++) {
+      micromint_policy *policy = micromint_policy_new();
+      (limits ? micromint_policy_set_daily_limit : micromint_policy_set_autopay)(policy, wrong[i]);
+      CHECK(micromint_wallet_pay(wallet, request, len, TEXT(PAGE), TEXT("GET"), NULL, 0, policy, &what, &payment,
+                                 &message, &error) == MICROMINT_ERROR_ARGUMENT);
+      CHECK(says(error, MICROMINT_ERROR_ARGUMENT, limits ? "policy.daily_limit" : "policy.autopay"));
+      CHECK(payment == 7 && message == NULL);
+      micromint_policy_free(policy);
+    }
+  }
 }
 
 static int is(const uint8_t *text, size_t len, const char *expected) {
@@ -98,33 +133,54 @@ static void take_in(micromint_wallet *wallet, const char *path) {
   CHECK(received == MICROMINT_RECEIVED_ALREADY && coins == 0 && reason == NULL);
 }
 
+typedef micromint_status text_getter(const micromint_past_payment *, const uint8_t **, size_t *, micromint_error **);
+
+static void text_of(const micromint_past_payment *payment, text_getter *get, const char *expected) {
+  const uint8_t *text;
+  size_t len;
+  good(get(payment, &text, &len, &error), error);
+  CHECK(is(text, len, expected));
+}
+
 /* The wallet lists the sale and the payment, and describes its holding. */
 static void remember(const micromint_wallet *wallet) {
-  micromint_past_sale sale;
-  micromint_past_payment payment;
-  micromint_past_return back;
+  micromint_past_sale *sale = NULL;
+  micromint_past_payment *payment = NULL;
+  micromint_past_return *back = NULL;
+  micromint_holding *holding = NULL;
   micromint_params *params = NULL;
   micromint_buffer *toml = NULL;
   uint32_t coins = 0;
   CHECK(micromint_wallet_past_sale_count(wallet) == 1 && micromint_wallet_past_payment_count(wallet) == 1);
   CHECK(micromint_wallet_past_return_count(wallet) == 0 && !micromint_wallet_is_backup(wallet));
-  good(micromint_wallet_past_sale(wallet, 0, &sale, &error), error);
-  CHECK(sale.at == now && sale.holding == 0 && sale.sets == 2 && sale.transaction != 0);
   CHECK(micromint_wallet_past_sale(wallet, 1, &sale, &error) == MICROMINT_ERROR_ABSENT);
-  CHECK(says(error, MICROMINT_ERROR_ABSENT, "no sale 1: there are 1"));
+  CHECK(says(error, MICROMINT_ERROR_ABSENT, "no sale 1: there are 1") && sale == NULL);
+  good(micromint_wallet_past_sale(wallet, 0, &sale, &error), error);
+  CHECK(micromint_past_sale_at(sale) == now && micromint_past_sale_holding(sale) == 0);
+  CHECK(micromint_past_sale_sets(sale) == 2 && micromint_past_sale_transaction(sale) != 0);
+  micromint_past_sale_free(sale);
+  CHECK(micromint_wallet_past_payment(wallet, 1, &payment, NULL) == MICROMINT_ERROR_ABSENT && payment == NULL);
   good(micromint_wallet_past_payment(wallet, 0, &payment, &error), error);
-  CHECK(payment.at == now && payment.outcome_at == now && payment.holding == 0);
-  CHECK(payment.coins == 2 && payment.fresh == 2);
-  CHECK(is(payment.vendor, payment.vendor_len, "news.example") && is(payment.url, payment.url_len, PAGE));
-  CHECK(is(payment.method, payment.method_len, "GET") && is(payment.outcome, payment.outcome_len, "paid"));
-  CHECK(is(payment.description, payment.description_len, "") && is(payment.reason, payment.reason_len, ""));
-  CHECK(micromint_wallet_past_payment(wallet, 1, &payment, NULL) == MICROMINT_ERROR_ABSENT);
-  CHECK(micromint_wallet_past_return(wallet, 0, &back, NULL) == MICROMINT_ERROR_ABSENT);
+  CHECK(micromint_past_payment_at(payment) == now && micromint_past_payment_outcome_at(payment) == now);
+  CHECK(micromint_past_payment_holding(payment) == 0);
+  CHECK(micromint_past_payment_coins(payment) == 2 && micromint_past_payment_fresh(payment) == 2);
+  text_of(payment, micromint_past_payment_vendor, "news.example");
+  text_of(payment, micromint_past_payment_url, PAGE);
+  text_of(payment, micromint_past_payment_method, "GET");
+  text_of(payment, micromint_past_payment_outcome, "paid");
+  text_of(payment, micromint_past_payment_description, "");
+  text_of(payment, micromint_past_payment_reason, "");
+  micromint_past_payment_free(payment);
+  CHECK(micromint_wallet_past_return(wallet, 0, &back, NULL) == MICROMINT_ERROR_ABSENT && back == NULL);
   good(micromint_wallet_coins_at(wallet, 0, TEXT("news.example"), &coins, &error), error);
   CHECK(coins > 0 && coins < 29);
   CHECK(micromint_wallet_coins_at(wallet, 1, TEXT("news.example"), &coins, &error) == MICROMINT_ERROR_ABSENT);
-  CHECK(says(error, MICROMINT_ERROR_ABSENT, "no holding 1: there are 1"));
-  good(micromint_wallet_holding_params(wallet, 0, &params, &error), error);
+  CHECK(says(error, MICROMINT_ERROR_ABSENT, "no holding 1"));
+  CHECK(micromint_wallet_holding(wallet, 1, &holding, &error) == MICROMINT_ERROR_ABSENT);
+  CHECK(says(error, MICROMINT_ERROR_ABSENT, "no holding 1") && holding == NULL);
+  good(micromint_wallet_holding(wallet, 0, &holding, &error), error);
+  good(micromint_holding_params(holding, &params, &error), error);
+  micromint_holding_free(holding);
   good(micromint_params_to_toml(params, &toml, &error), error);
   CHECK(strstr((const char *)micromint_buffer_data(toml), "2027-01-01T00:00:00Z") != NULL);
   micromint_buffer_free(toml);
@@ -148,8 +204,7 @@ static void headers(const micromint_paywall *paywall, const micromint_buffer *me
   micromint_decision *offer = fetch(paywall, NULL), *opened = NULL;
   micromint_message *request = NULL, *payment = NULL;
   micromint_buffer *printed = NULL, *value = NULL;
-  micromint_request paid;
-  micromint_header header = {(const uint8_t *)"micromint-payment", 17, NULL, 0};
+  micromint_request *paid;
   const uint8_t *text, *body;
   size_t len, body_len;
   field(offer, "MicroMint-Request", &text, &len);
@@ -162,18 +217,9 @@ static void headers(const micromint_paywall *paywall, const micromint_buffer *me
 
   good(micromint_message_parse(micromint_buffer_data(message), micromint_buffer_len(message), &payment, &error), error);
   good(micromint_message_to_header(payment, &value, &error), error);
-  memset(&paid, 0, sizeof paid);
-  header.value = micromint_buffer_data(value);
-  header.value_len = micromint_buffer_len(value);
-  paid.method = (const uint8_t *)"GET";
-  paid.method_len = 3;
-  paid.target = (const uint8_t *)"/story";
-  paid.target_len = 6;
-  paid.is_https = 1;
-  paid.price = 2;
-  paid.headers = &header;
-  paid.headers_len = 1;
-  good(micromint_paywall_decide(paywall, &paid, &opened, &error), error);
+  paid = story("micromint-payment", micromint_buffer_data(value), micromint_buffer_len(value));
+  good(micromint_paywall_decide(paywall, paid, &opened, &error), error);
+  micromint_request_free(paid);
   good(micromint_decision_outcome(opened, &text, &len, &error), error);
   CHECK(micromint_decision_serves(opened) && is(text, len, "retry"));
   micromint_decision_free(offer);
@@ -188,14 +234,13 @@ static void headers(const micromint_paywall *paywall, const micromint_buffer *me
 static void consent(micromint_wallet *wallet, const micromint_decision *offer) {
   static const char to[] = "URL: https://shop.news.example/story\r\n";
   char asked[4096], *at;
-  micromint_policy policy;
+  micromint_policy *policy = micromint_policy_new();
   micromint_pay what = MICROMINT_PAY_REFUSE;
   micromint_buffer *message = NULL, *reason = NULL;
   const uint8_t *request;
   size_t len, tail;
   uint32_t payment;
   bool is_given = true;
-  memset(&policy, 0, sizeof policy);
   CHECK(micromint_wallet_take_consent(wallet, TEXT("{}"), &is_given, &reason, &error) == MICROMINT_ERROR_STATE);
   CHECK(says(error, MICROMINT_ERROR_STATE, "consent"));
   /* The same request, for a page of a host below. */
@@ -208,7 +253,7 @@ static void consent(micromint_wallet *wallet, const micromint_decision *offer) {
   tail = strlen("URL: " PAGE "\r\n");
   memmove(at + sizeof to - 1, at + tail, strlen(at + tail) + 1);
   memcpy(at, to, sizeof to - 1);
-  good(micromint_wallet_pay(wallet, TEXT(asked), TEXT("https://shop.news.example/story"), TEXT("GET"), NULL, 0, &policy,
+  good(micromint_wallet_pay(wallet, TEXT(asked), TEXT("https://shop.news.example/story"), TEXT("GET"), NULL, 0, policy,
                             &what, &payment, &message, &error), error);
   CHECK(what == MICROMINT_PAY_NEEDS_CONSENT);
   CHECK(equal(micromint_buffer_data(message), micromint_buffer_len(message),
@@ -222,10 +267,11 @@ static void consent(micromint_wallet *wallet, const micromint_decision *offer) {
          wallet, TEXT("{\"vendor-id\":\"news.example\",\"origins\":[\"https://shop.news.example\"]}"), &is_given,
          &reason, &error), error);
   CHECK(is_given && reason == NULL);
-  good(micromint_wallet_pay(wallet, TEXT(asked), TEXT("https://shop.news.example/story"), TEXT("GET"), NULL, 0, &policy,
+  good(micromint_wallet_pay(wallet, TEXT(asked), TEXT("https://shop.news.example/story"), TEXT("GET"), NULL, 0, policy,
                             &what, &payment, &message, &error), error);
   CHECK(what == MICROMINT_PAY_ASK);
   micromint_buffer_free(message);
+  micromint_policy_free(policy);
 }
 
 /* A payment of coins that the vendor does not know yet is sent again for two minutes. */
@@ -250,6 +296,7 @@ static void buy(micromint_wallet *wallet, const micromint_paywall *paywall) {
   CHECK(micromint_decision_status(offer) == 402);
   consent(wallet, offer);
   resend(wallet);
+  wrong_policies(wallet, offer);
   CHECK(pay(wallet, offer, 1, &payment, &message) == MICROMINT_PAY_ASK);
   CHECK(equal(micromint_buffer_data(message), micromint_buffer_len(message), "2"));
   micromint_buffer_free(message);
@@ -347,16 +394,15 @@ int main(int argc, char **argv) {
   char path[4096];
   micromint_wallet *wallet = NULL, *other = NULL;
   micromint_paywall *paywall = NULL;
-  micromint_host host;
+  micromint_host *host = micromint_host_new();
   CHECK(argc == 3);
-  memset(&host, 0, sizeof host);
-  host.now = tell_time;
+  micromint_host_set_now(host, tell_time, NULL);
   snprintf(path, sizeof path, "%s/vendor.toml", argv[1]);
-  good(micromint_paywall_prepare(TEXT(path), &host, &error), error);
-  good(micromint_paywall_open(TEXT(path), &host, &paywall, &error), error);
+  good(micromint_paywall_prepare(TEXT(path), host, &error), error);
+  good(micromint_paywall_open(TEXT(path), host, &paywall, &error), error);
   snprintf(path, sizeof path, "%s/wallet", argv[1]);
-  good(micromint_wallet_open(TEXT(path), &host, &wallet, &error), error);
-  good(micromint_wallet_open(TEXT(path), &host, &other, &error), error);
+  good(micromint_wallet_open(TEXT(path), host, &wallet, &error), error);
+  good(micromint_wallet_open(TEXT(path), host, &other, &error), error);
   CHECK(micromint_wallet_holding_count(wallet) == 0);
   take_in(wallet, argv[2]);
   CHECK(balance(wallet).unspent == 31 && balance(wallet).sets == 2);
@@ -367,14 +413,15 @@ int main(int argc, char **argv) {
   buy(wallet, paywall);
   remember(wallet);
   receipts(wallet);
-  backups(wallet, &host, argv[1]);
+  backups(wallet, host, argv[1]);
   now = 1798848000; /* 2027-01-02T00:00:00Z */
   give_back(wallet);
   micromint_wallet_free(wallet);
   micromint_paywall_free(paywall);
 
   snprintf(path, sizeof path, "%s/vendor.toml", argv[1]);
-  CHECK(micromint_wallet_open(TEXT(path), &host, &wallet, &error) == MICROMINT_ERROR_FILE);
+  CHECK(micromint_wallet_open(TEXT(path), host, &wallet, &error) == MICROMINT_ERROR_FILE);
   CHECK(says(error, MICROMINT_ERROR_FILE, "vendor.toml"));
+  micromint_host_free(host);
   return 0;
 }

@@ -9,7 +9,7 @@ struct Declared<'a> {
     code: &'a str,
 }
 
-/// The declarations of a header, or the members of a struct or an enum, each up to `end`.
+/// The declarations of a header, or the members of an enum, each up to `end`.
 fn declarations(text: &str, end: char) -> Vec<Declared<'_>> {
     let (mut found, mut doc, mut rest) = (Vec::new(), String::new(), text.trim_start());
     while !rest.is_empty() {
@@ -58,19 +58,15 @@ fn cleaned(comment: &str) -> String {
     lines.join("\n").replace("\n*\n", "\n\n").trim().to_string()
 }
 
-/// The type and the name of a member or a parameter; an array belongs to the type.
+/// The type and the name of a parameter.
 fn typed(code: &str) -> (String, String) {
     let code = code.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((result, rest)) = code.split_once("(*") {
         let (name, parameters) = rest.split_once(')').unwrap();
         return (format!("{}(*){parameters}", result), name.to_string());
     }
-    let (code, array) = match code.find('[') {
-        Some(at) => code.split_at(at),
-        None => (code.as_str(), ""),
-    };
     let at = code.rfind([' ', '*']).unwrap() + 1;
-    (format!("{}{array}", code[..at].trim()), code[at..].to_string())
+    (code[..at].trim().to_string(), code[at..].to_string())
 }
 
 fn parameters(list: &str) -> Vec<Value> {
@@ -103,7 +99,7 @@ fn constants(header: &str) -> Vec<(String, u64, String)> {
 
 /// The content of `micromint-api.json`.
 pub(crate) fn json(header: &str, version: &str) -> String {
-    let (mut enums, mut structs, mut handles) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut enums, mut handles) = (Vec::new(), Vec::new());
     let (mut callbacks, mut functions) = (Vec::new(), Vec::new());
     for Declared { doc, code } in declarations(header, ';') {
         let word =
@@ -119,16 +115,7 @@ pub(crate) fn json(header: &str, version: &str) -> String {
             enums
                 .push(json!({ "name": name, "doc": doc, "constants": members.collect::<Value>() }));
         } else if let Some(name) = word("typedef struct ") {
-            if !code.contains('{') {
-                handles.push(json!({ "name": name, "doc": doc, "free": format!("{name}_free") }));
-                continue;
-            }
-            let members = declarations(inner(), ';').into_iter().map(|it| {
-                let (kind, name) = typed(it.code);
-                json!({ "name": name, "type": kind, "doc": it.doc })
-            });
-            structs
-                .push(json!({ "name": name, "doc": doc, "members": members.collect::<Value>() }));
+            handles.push(json!({ "name": name, "doc": doc, "free": format!("{name}_free") }));
         } else if let Some(code) = code.strip_prefix("typedef ") {
             let (returns, rest) = code.split_once("(*").unwrap();
             let (name, list) = rest.split_once(")(").unwrap();
@@ -153,7 +140,6 @@ pub(crate) fn json(header: &str, version: &str) -> String {
         "version": version,
         "constants": constants.collect::<Value>(),
         "enums": enums,
-        "structs": structs,
         "handles": handles,
         "callbacks": callbacks,
         "functions": functions,
@@ -174,10 +160,7 @@ pub(crate) fn ffi_header(header: &str) -> String {
         if code.starts_with(['#', '}']) || code.starts_with("extern") {
             continue;
         }
-        let mut code = without_comments(code);
-        for (name, value, _) in &constants {
-            code = code.replace(&format!("[{name}]"), &format!("[{value}]"));
-        }
+        let code = without_comments(code);
         text += &format!("\n{code};\n");
     }
     text

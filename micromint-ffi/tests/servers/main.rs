@@ -1,8 +1,9 @@
 //! Application servers that load an application once and fork their workers afterwards, as they do
 //! by default (uWSGI) or on request (`gunicorn --preload`): no payment is lost or sold twice.
 //!
-//! The servers are not dependencies: `pip install uwsgi gunicorn`. Without them the tests do
-//! nothing, unless `MICROMINT_REQUIRE_SERVERS` is set.
+//! The servers are those of Debian (`uwsgi-core`, `uwsgi-plugin-python3`, `gunicorn`), which
+//! `make test-core` installs and requires with `MICROMINT_REQUIRE_SERVERS`. Without the variable and
+//! without a server its test does nothing.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -37,7 +38,7 @@ const CLIENTS: usize = 8;
 fn uwsgi_by_default() {
     let arguments = |socket: &str, app: &str| {
         let all = format!(
-            "--http-socket {socket} --wsgi-file {app} --master --processes 4 --need-app --die-on-term"
+            "--plugin python3 --http-socket {socket} --wsgi-file {app} --master --processes 4 --need-app --die-on-term"
         );
         all.split(' ').map(str::to_string).collect()
     };
