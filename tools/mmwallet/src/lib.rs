@@ -26,3 +26,5 @@ pub mod buy;
 pub mod answer;
 
 pub mod transfer;
+
+pub mod view;

@@ -3,11 +3,13 @@
 
 mod get_args;
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use get_args::{GetArgs, seconds};
 use micromint::host::{Clock, SystemClock};
@@ -24,6 +26,7 @@ use mmwallet::net::{Client, NetOptions};
 use mmwallet::settings::Settings;
 use mmwallet::show;
 use mmwallet::transfer::{self, MoveArgs};
+use mmwallet::view;
 use mmwallet::wallet_file::WalletFile;
 
 /// Fetches web pages and pays for them with MicroMint coins.
@@ -31,6 +34,8 @@ use mmwallet::wallet_file::WalletFile;
 /// The wallet is one file: $XDG_DATA_HOME/micromint/wallet.mmw, or
 /// ~/.local/share/micromint/wallet.mmw if that variable is not set. --wallet names another file.
 /// Settings are read from the file of the same name that ends in .toml, in the same folder.
+///
+/// Without a command, on a terminal, shows the wallet: its balance, history, returns and settings.
 #[derive(Parser)]
 #[command(version, after_help = exit::TABLE)]
 struct Cli {
@@ -38,7 +43,7 @@ struct Cli {
     #[arg(long, global = true, value_name = "FILE")]
     wallet: Option<PathBuf>,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
@@ -221,6 +226,10 @@ struct ReturnArgs {
 
 fn main() -> ExitCode {
     let cli = command_line::<Cli>();
+    if cli.command.is_none() && !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+        let why = "expected a command, or a terminal to show the wallet on; see --help";
+        Cli::command().error(ErrorKind::MissingSubcommand, why).exit();
+    }
     finish("mmwallet", run(&cli))
 }
 
@@ -228,7 +237,8 @@ fn run(cli: &Cli) -> Result<u8, ToolError> {
     let wallet = WalletFile::new(cli.wallet.as_deref())?;
     let settings = Settings::read(&wallet.settings_path())?;
     let now = SystemClock.now();
-    match &cli.command {
+    let Some(command) = &cli.command else { return view::view(&wallet) };
+    match command {
         Command::Receive(args) => receive(args, &wallet, &settings),
         Command::Balance { at, format } => {
             let wallet = wallet.look()?;
@@ -311,7 +321,6 @@ fn unpaid<'a>() -> GetOptions<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

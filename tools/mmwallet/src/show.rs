@@ -12,10 +12,11 @@ use micromint::identity::VendorId;
 use micromint::money::coins_worth;
 use micromint::protocol::{RequestPayment, Verdict};
 use micromint::time::UnixTime;
-use micromint::wallet::{Holding, WalletState};
+use micromint::wallet::{Holding, PastPayment, WalletState};
 use micromint_console::{ToolError, print_text, tell};
 
 pub use details::details;
+pub(crate) use details::rows_of;
 
 /// Prints the price of a page.
 ///
@@ -67,19 +68,25 @@ pub fn balance(
             "frozen": state.frozen().map(|frozen| frozen.to_string()),
         }));
     }
-    if let Some(frozen) = state.frozen() {
-        print(&format!("Nothing can be spent from this file: {frozen}.\n"))?;
-    }
-    if state.holdings().is_empty() {
-        print("The wallet has no coins.\n")?;
-    }
-    for (i, held) in holdings() {
-        print(&balance_text(state, i, held, at, now))?;
-    }
-    print(&orders::open(state))
+    print(&balance_text(state, at, now))
 }
 
-fn balance_text(
+/// The balance, as lines for people.
+pub(crate) fn balance_text(state: &WalletState, at: Option<&VendorId>, now: UnixTime) -> String {
+    let mut text = String::new();
+    if let Some(frozen) = state.frozen() {
+        text.push_str(&format!("Nothing can be spent from this file: {frozen}.\n"));
+    }
+    if state.holdings().is_empty() {
+        text.push_str("The wallet has no coins.\n");
+    }
+    for (i, held) in state.holdings().iter().enumerate() {
+        text.push_str(&holding_text(state, i, held, at, now));
+    }
+    text + &orders::open(state)
+}
+
+fn holding_text(
     state: &WalletState,
     i: usize,
     held: &Holding,
@@ -162,41 +169,65 @@ fn balance_json(
 pub fn history(state: &WalletState, json: bool) -> Result<(), ToolError> {
     let events = events(state);
     if json {
-        return print_json(&events.into_iter().map(|(_, _, value)| value).collect());
+        return print_json(&events.into_iter().map(|event| event.value).collect());
     }
-    events.iter().try_for_each(|(at, text, _)| print(&format!("{at}  {text}\n")))
+    events.iter().try_for_each(|event| print(&format!("{}\n", event.line())))
 }
 
-/// All orders, sales, payments and returns, oldest first: when, as text, and as JSON.
-fn events(state: &WalletState) -> Vec<(UnixTime, String, Value)> {
-    let mut events: Vec<(UnixTime, String, Value)> = orders::events(state).collect();
-    events.extend(state.withdrawals().iter().map(|sale| {
-        let held = &state.holdings()[sale.holding];
-        let period = held.params.period();
-        (
-            sale.at,
-            format!("received {} sets of period {period} (sale {})", sale.sets, sale.transaction),
-            json!({
-                "at": sale.at.to_string(), "event": "received", "period": period.as_str(),
-                "user": held.user.as_str(), "sets": sale.sets,
-                "transaction": sale.transaction.to_string(),
-            }),
-        )
-    }));
+/// An order, sale, payment or return.
+pub(crate) struct Event<'a> {
+    pub(crate) at: UnixTime,
+    pub(crate) text: String,
+    /// As JSON.
+    pub(crate) value: Value,
+    pub(crate) payment: Option<&'a PastPayment>,
+}
+
+impl Event<'_> {
+    /// The line of the history.
+    pub(crate) fn line(&self) -> String {
+        format!("{}  {}", self.at, self.text)
+    }
+}
+
+/// All orders, sales, payments and returns, oldest first.
+pub(crate) fn events(state: &WalletState) -> Vec<Event<'_>> {
+    let other = |(at, text, value)| Event { at, text, value, payment: None };
+    let mut events: Vec<Event<'_>> = orders::events(state).map(other).collect();
+    events.extend(
+        state
+            .withdrawals()
+            .iter()
+            .map(|sale| {
+                let held = &state.holdings()[sale.holding];
+                let period = held.params.period();
+                (
+                    sale.at,
+                    format!(
+                        "received {} sets of period {period} (sale {})",
+                        sale.sets, sale.transaction
+                    ),
+                    json!({
+                        "at": sale.at.to_string(), "event": "received", "period": period.as_str(),
+                        "user": held.user.as_str(), "sets": sale.sets,
+                        "transaction": sale.transaction.to_string(),
+                    }),
+                )
+            })
+            .map(other),
+    );
     events.extend(state.payments().iter().map(|payment| {
         let held = &state.holdings()[payment.holding];
         let of = coins_worth(payment.coins.into(), held.params.coin_value());
-        (
-            payment.at,
-            format!(
-                "{} {of} to {} for {} (reference {})",
-                payment.outcome,
-                payment.vendor,
-                payment.url,
-                payment.reference()
-            ),
-            details::payment_json(state, payment),
-        )
+        let text = format!(
+            "{} {of} to {} for {} (reference {})",
+            payment.outcome,
+            payment.vendor,
+            payment.url,
+            payment.reference()
+        );
+        let value = details::payment_json(state, payment);
+        Event { at: payment.at, text, value, payment: Some(payment) }
     }));
     events.extend(state.returns().iter().map(|back| {
         let held = &state.holdings()[back.holding];
@@ -217,8 +248,8 @@ fn events(state: &WalletState) -> Vec<(UnixTime, String, Value)> {
                 "transaction": back.transaction.map(|number| number.to_string()),
             }),
         )
-    }));
-    events.sort_by_key(|(at, _, _)| *at);
+    }).map(other));
+    events.sort_by_key(|event| event.at);
     events
 }
 

@@ -9,7 +9,7 @@ use micromint::money::coins_worth;
 use micromint::wallet::{PastPayment, WalletState};
 use micromint_console::ToolError;
 
-use super::{print, print_json};
+use super::{Event, print, print_json};
 use crate::answer::{consequence, find_payment};
 
 /// Prints what the wallet knows about `reference`.
@@ -19,8 +19,10 @@ use crate::answer::{consequence, find_payment};
 pub fn details(state: &WalletState, reference: &str, json: bool) -> Result<(), ToolError> {
     let named: Vec<(String, Value)> = super::events(state)
         .into_iter()
-        .filter(|(_, _, value)| value["transaction"] == reference || value["request"] == reference)
-        .map(|(at, text, value)| (format!("{at}  {text}\n"), value))
+        .filter(|event| {
+            event.value["transaction"] == reference || event.value["request"] == reference
+        })
+        .map(|event| (format!("{}\n", event.line()), event.value))
         .collect();
     if !named.is_empty() {
         let (lines, values): (Vec<String>, Vec<Value>) = named.into_iter().unzip();
@@ -30,6 +32,22 @@ pub fn details(state: &WalletState, reference: &str, json: bool) -> Result<(), T
     if json {
         return print_json(&Value::Array(vec![payment_json(state, payment)]));
     }
+    let rows = payment_rows(state, payment);
+    print(&rows.iter().map(|(name, value)| format!("{name:<14}{value}\n")).collect::<String>())
+}
+
+/// What the wallet knows about an event, as names and values for people.
+pub(crate) fn rows_of(state: &WalletState, event: &Event<'_>) -> Vec<(String, String)> {
+    if let Some(payment) = event.payment {
+        return payment_rows(state, payment);
+    }
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
+    let members = event.value.as_object().into_iter().flatten();
+    let members = members.filter(|(_, value)| !value.is_null() && *value != "");
+    members.map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
+fn payment_rows(state: &WalletState, payment: &PastPayment) -> Vec<(String, String)> {
     let held = &state.holdings()[payment.holding];
     let mut rows = vec![
         ("reference", payment.reference()),
@@ -45,8 +63,8 @@ pub fn details(state: &WalletState, reference: &str, json: bool) -> Result<(), T
     ];
     rows.extend(payment.outcome_at.map(|at| ("outcome at", at.to_string())));
     rows.extend(payment.receipt_expires().map(|at| ("receipt until", at.to_string())));
-    let rows = rows.iter().filter(|(_, value)| !value.is_empty());
-    print(&rows.map(|(name, value)| format!("{name:<14}{value}\n")).collect::<String>())
+    rows.retain(|(_, value)| !value.is_empty());
+    rows.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
 }
 
 /// A payment as an event of the history.

@@ -136,6 +136,21 @@ fn an_answer_is_repeated_until_it_is_settled() {
     assert_eq!(status(&settle("00000000", &["paid"])), 1);
 }
 
+/// Programs that ask at the same moment get one payment, not one each.
+#[test]
+fn programs_at_once_get_one_payment() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let (coins, url) = (home.unspent(), vendor.url("/scheme"));
+    let (head, _) = ask(&url, &[], None);
+    let once = || field(&answer(&home, &head, &["--url", &url, "--autopay", "2"])).1;
+    let values: Vec<String> = std::thread::scope(|scope| {
+        let programs: Vec<_> = (0..8).map(|_| scope.spawn(once)).collect();
+        programs.into_iter().map(|program| program.join().unwrap()).collect()
+    });
+    assert!(values.iter().all(|value| *value == values[0]), "{values:?}");
+    assert_eq!(home.unspent(), coins - 2);
+}
+
 #[test]
 fn answer_has_the_same_limits_as_get() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));

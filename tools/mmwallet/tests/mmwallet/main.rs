@@ -23,6 +23,8 @@ mod transfer;
 
 mod vendor;
 
+mod view;
+
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::{Arc, LazyLock};
