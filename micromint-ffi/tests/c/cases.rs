@@ -1,5 +1,5 @@
-//! Plays the cases of `testdata/cases/*.toml` against a paywall in C (`player.c`), one process per
-//! case, on a disk.
+//! Plays the cases of `testdata/cases/*.toml` against paywalls in C (`player.c`), one after the other
+//! in one process, each with a folder of its own.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -17,8 +17,9 @@ const ETAG: &str = "\"5f-64\"";
 /// Plays every case; returns the number of steps, and the deviations.
 pub(crate) fn play(program: &Path) -> (usize, Vec<String>) {
     let (mut failures, mut count) = (Vec::new(), 0);
+    let mut player = Player::new(program);
     for (file, case) in for_servers() {
-        let mut stage = Stage::new(program, &case);
+        let mut stage = Stage::new(&mut player, &case);
         for (number, step) in case.step.iter().enumerate() {
             count += 1;
             let seen = stage.play(step);
@@ -26,23 +27,57 @@ pub(crate) fn play(program: &Path) -> (usize, Vec<String>) {
                 failures.push(format!("{file}: {}, step {}: {difference}", case.name, number + 1));
             }
         }
-        stage.end();
     }
+    player.end();
     (count, failures)
 }
 
-/// One vendor from its first request on.
-struct Stage {
-    folder: tempfile::TempDir,
+/// The running program.
+struct Player {
     process: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
+}
+
+/// One vendor from its first request on.
+struct Stage<'a> {
+    player: &'a mut Player,
+    folder: tempfile::TempDir,
     client: Client,
     now: i64,
 }
 
-impl Stage {
-    fn new(program: &Path, case: &Case) -> Stage {
+impl Player {
+    fn new(program: &Path) -> Player {
+        let mut command = library::command(program);
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (input, output) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
+        Player { process, input, output: BufReader::new(output) }
+    }
+
+    fn send(&mut self, frames: &Frames) {
+        self.input.write_all(&frames.0).unwrap();
+    }
+
+    fn frame(&mut self) -> (String, String) {
+        let mut line = String::new();
+        assert!(self.output.read_line(&mut line).unwrap() > 0, "the player has ended");
+        let (name, len) = line.trim_end().split_once(' ').unwrap();
+        let mut content = vec![0; len.parse::<usize>().unwrap() + 1];
+        self.output.read_exact(&mut content).unwrap();
+        content.pop();
+        (name.to_string(), String::from_utf8(content).unwrap())
+    }
+
+    fn end(self) {
+        let Player { mut process, input, .. } = self;
+        drop(input);
+        assert!(process.wait().unwrap().success());
+    }
+}
+
+impl Stage<'_> {
+    fn new<'a>(player: &'a mut Player, case: &Case) -> Stage<'a> {
         let folder = tempfile::tempdir().unwrap();
         let periods = folder.path().join("periods");
         std::fs::create_dir(&periods).unwrap();
@@ -56,20 +91,12 @@ impl Stage {
             std::fs::write(folder.path().join("prices.toml"), prices).unwrap();
         }
         let now = first_request_at().0;
-        let mut command = library::command(program);
-        command.arg(&config).arg(now.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let (input, output) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
-        let output = BufReader::new(output);
-        let mut stage = Stage { folder, process, input, output, client: Client::default(), now };
-        assert_eq!(stage.frame().0, "ready");
-        stage
-    }
-
-    fn end(self) {
-        let Stage { mut process, input, .. } = self;
-        drop(input);
-        assert!(process.wait().unwrap().success());
+        let mut frames = Frames(Vec::new());
+        frames.add("now", now.to_string());
+        frames.add("open", config.to_str().unwrap());
+        player.send(&frames);
+        assert_eq!(player.frame().0, "ready", "{}", case.name);
+        Stage { player, folder, client: Client::default(), now }
     }
 
     fn play(&mut self, step: &CaseStep) -> Seen {
@@ -128,14 +155,14 @@ impl Stage {
             frames.add("body", body);
         }
         frames.add("go", "");
-        self.input.write_all(&frames.0).unwrap();
+        self.player.send(&frames);
     }
 
     fn receive(&mut self, step: &CaseStep, asked: &Asked) -> Seen {
         let mut seen = Seen { body: "content".to_string(), ..Seen::default() };
         let mut stripped = Vec::new();
         loop {
-            let (name, content) = self.frame();
+            let (name, content) = self.player.frame();
             match name.as_str() {
                 "status" => seen.status = content.parse().unwrap(),
                 "field" => {
@@ -164,16 +191,6 @@ impl Stage {
                 Some(sent.filter(|name| !is_out(name)).map(str::to_string).collect());
         }
         seen
-    }
-
-    fn frame(&mut self) -> (String, String) {
-        let mut line = String::new();
-        assert!(self.output.read_line(&mut line).unwrap() > 0, "the player has ended");
-        let (name, len) = line.trim_end().split_once(' ').unwrap();
-        let mut content = vec![0; len.parse::<usize>().unwrap() + 1];
-        self.output.read_exact(&mut content).unwrap();
-        content.pop();
-        (name.to_string(), String::from_utf8(content).unwrap())
     }
 }
 

@@ -116,7 +116,7 @@ fn command_under(leaks: &[&str], program: &Path) -> Command {
         command.args(["600", "valgrind", "-q", "--error-exitcode=9", "--trace-children=no"]);
         command.args(leaks);
     } else {
-        command.arg("60");
+        command.arg("300");
     }
     command.arg(program).env("LD_LIBRARY_PATH", library_folder());
     command

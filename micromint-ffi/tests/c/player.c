@@ -1,6 +1,7 @@
-/* A paywall that answers requests from standard input, with which tests/c/cases.rs runs
-   testdata/cases/. argv[1] is the vendor's configuration. Input and output are frames: a name, a
-   length, a line end, the given number of bytes, a line end. */
+/* Paywalls that answer requests from standard input, with which tests/c/cases.rs runs
+   testdata/cases/: one after the other, each opened by a frame with the path of a vendor's
+   configuration. Input and output are frames: a name, a length, a line end, the given number of
+   bytes, a line end. */
 #include "check.h"
 #include <strings.h>
 
@@ -26,6 +27,9 @@ typedef struct {
   piece body;
   int has_body;
 } step;
+
+/* What a step asks for. */
+typedef enum { END, ANSWER, OPEN } command;
 
 static int64_t tell_time(void *userdata) {
   (void)userdata;
@@ -73,8 +77,8 @@ static size_t name_len(piece field) {
 #define VALUE(field) \
   (const uint8_t *)(field).bytes + name_len(field) + 2, (field).len - name_len(field) - 2
 
-/* Reads a step into memory that lives as long as `kept`. Returns whether there was one. */
-static int read_step(step *it, piece *kept, size_t *kept_len) {
+/* Reads a step into memory that lives as long as `kept`. The last of it is what to open. */
+static command read_step(step *it, piece *kept, size_t *kept_len) {
   char name[32];
   piece at;
   micromint_request *to = it->request;
@@ -85,7 +89,8 @@ static int read_step(step *it, piece *kept, size_t *kept_len) {
     const uint8_t *bytes = (const uint8_t *)at.bytes;
     kept[(*kept_len)++] = at;
     CHECK(*kept_len < 3 * FIELDS_MAX);
-    if (strcmp(name, "go") == 0) return 1;
+    if (strcmp(name, "go") == 0) return ANSWER;
+    if (strcmp(name, "open") == 0) return OPEN;
     if (strcmp(name, "now") == 0) now = strtoll(at.bytes, NULL, 10);
     else if (strcmp(name, "method") == 0) micromint_request_set_method(to, bytes, at.len);
     else if (strcmp(name, "target") == 0) micromint_request_set_target(to, bytes, at.len);
@@ -107,7 +112,7 @@ static int read_step(step *it, piece *kept, size_t *kept_len) {
     else CHECK(0);
     CHECK(it->content_len < FIELDS_MAX);
   }
-  return 0;
+  return END;
 }
 
 /* Works like a server: first the head of the request, then the body if the paywall needs it. */
@@ -187,28 +192,33 @@ static void answer(const micromint_paywall *paywall, step *it) {
   micromint_decision_free(decision);
 }
 
-int main(int argc, char **argv) {
+/* Closes the paywall of the case before, if there is one, and opens the next. */
+static void open_next(micromint_paywall **paywall, const micromint_host *host, const char *config) {
+  micromint_paywall_free(*paywall);
+  logged[0] = 0;
+  good(micromint_paywall_prepare(TEXT(config), host, &error), error);
+  good(micromint_paywall_open(TEXT(config), host, paywall, &error), error);
+  put_text("ready", "");
+  fflush(stdout);
+}
+
+int main(void) {
   static step it;
   static piece kept[3 * FIELDS_MAX];
   micromint_host *host = micromint_host_new();
   micromint_paywall *paywall = NULL;
-  CHECK(argc == 3);
-  now = strtoll(argv[2], NULL, 10);
+  command what;
   micromint_host_set_now(host, tell_time, NULL);
   micromint_host_set_log(host, keep_line, NULL);
   fields = micromint_fields_new();
   it.request = micromint_request_new();
-  good(micromint_paywall_prepare(TEXT(argv[1]), host, &error), error);
-  good(micromint_paywall_open(TEXT(argv[1]), host, &paywall, &error), error);
-  put_text("ready", "");
-  fflush(stdout);
-  for (;;) {
+  do {
     size_t len = 0, i;
-    int goes_on = read_step(&it, kept, &len);
-    if (goes_on) answer(paywall, &it);
+    what = read_step(&it, kept, &len);
+    if (what == ANSWER) answer(paywall, &it);
+    if (what == OPEN) open_next(&paywall, host, kept[len - 1].bytes);
     for (i = 0; i < len; i++) free(kept[i].bytes);
-    if (!goes_on) break;
-  }
+  } while (what != END);
   micromint_paywall_free(paywall);
   micromint_host_free(host);
   micromint_fields_free(fields);
