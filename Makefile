@@ -9,7 +9,7 @@ MDBOOK := mdbook 0.5.4 --no-default-features --features search
 
 .DEFAULT_GOAL := help
 .PHONY: help build nginx-module apache-module demo install uninstall deb test-deb rpm book clean \
-	test test-core lint test-c test-servers test-vectors wasm fuzz-build \
+	test test-core lint test-c test-servers test-vectors wasm fuzz-build test-bindings wheel \
 	deny msrv check-page check-platforms attack test-slow test-load test-reload test-guide test-asan test-slurm \
 	test-kubernetes \
 	bench bench-redemption bench-memory bench-c bench-servers
@@ -57,6 +57,10 @@ book: ## the documents as a book, in target/book (builds mdBook once: minutes)
 	@"$$(scripts/cargo-tool.sh $(MDBOOK))" build
 	@scripts/check-links.sh --book target/book
 
+wheel: ## the Python package with the library inside, in target/wheel
+	@scripts/setup.sh build
+	@scripts/build-wheel.sh
+
 clean: ## remove everything built
 	$(CARGO) clean
 	rm -rf .demo
@@ -98,6 +102,10 @@ test-servers: nginx-module apache-module ## the modules in real servers
 	@scripts/build-apache-module.sh --for-tests
 	$(CARGO) test --workspace --test nginx --test apache --test both
 	PROFILE=dev scripts/test-install.sh --modules
+
+test-bindings: ## Python, PHP, Go, Node.js and Ruby: MICROMINT_BINDINGS="go ruby" selects (5 minutes)
+	@scripts/setup.sh bindings
+	@scripts/test-bindings.sh
 
 test-vectors: ## the second implementation agrees with testdata/
 	@scripts/setup.sh vectors

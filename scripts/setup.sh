@@ -12,7 +12,8 @@
 #   musl     make check-platforms
 #   page     make check-page
 #   vectors  make test-vectors
-#   c        make test-c, with the examples in other languages
+#   c        make test-c, with the Python package
+#   bindings make test-bindings
 #   servers  make test-servers
 #   test     everything that make test needs
 #   slurm    make test-slurm
@@ -37,7 +38,12 @@ core="$build binutils g++ curl"
 forking="uwsgi-core uwsgi-plugin-python3 gunicorn"
 lint="$nginx_module $apache_module git python3 abigail-tools"
 c="$core valgrind pkg-config curl python3 python3-venv python3-setuptools python3-wheel
-    php-cli golang-go man-db zsh fish"
+    man-db zsh fish"
+# Node.js brings npm where a package of its own name does not.
+npm=
+command -v npm >/dev/null || npm=npm
+bindings="$build binutils pkg-config openssl python3 python3-venv python3-dev uwsgi-core
+    uwsgi-plugin-python3 php-cli php-nyholm-psr7 php8.2-psr golang-go nodejs $npm ruby ruby-rack puma"
 servers="$nginx_module $apache_module nginx apache2 php-fpm libfaketime openssl curl python3
     iproute2 systemd"
 
@@ -54,6 +60,7 @@ packages() {
         page) echo "$core chromium fonts-dejavu-core" ;;
         vectors) echo "python3" ;;
         c) echo "$c" ;;
+        bindings) echo "$bindings" ;;
         servers) echo "$servers" ;;
         test) echo "make $lint $c $servers $forking" ;;
         slurm) echo "$build slurm-wlm python3" ;;

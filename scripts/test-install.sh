@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs into an empty folder, checks every file there, builds and runs the examples in C, Python,
-# PHP and Go with them, and uninstalls.
+# Installs into an empty folder, checks every file there, builds and runs the examples in C and the
+# Python package with them, and uninstalls.
 #   scripts/test-install.sh                the release profile
 #   PROFILE=dev scripts/test-install.sh    the development profile, which builds faster
 #   scripts/test-install.sh --modules      the modules and the units, where a Debian package would

@@ -129,10 +129,16 @@ pub struct Clock {
 }
 
 impl Clock {
-    fn new(site: &Site) -> Clock {
+    /// The clock of a site, at the time of the first request of each case.
+    pub fn new(site: &Site) -> Clock {
         let clock = Clock { file: site.path("clock") };
         clock.set(first_request_at().0);
         clock
+    }
+
+    /// The file with the difference to the real time, in seconds.
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 
     /// Makes the server start with this clock.
@@ -159,7 +165,7 @@ impl Clock {
     }
 
     /// Sets it to this many seconds since 1970, at the start of the second.
-    fn set(&self, seconds: i64) {
+    pub fn set(&self, seconds: i64) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
         let new = self.file.with_extension("new");
         std::fs::write(&new, format!("{:+.3}\n", seconds as f64 + 0.02 - now)).unwrap();

@@ -9,6 +9,7 @@
 
 pub mod apache;
 pub mod application;
+pub mod bindings;
 pub mod cases;
 pub mod charges;
 pub mod client;

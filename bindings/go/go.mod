@@ -1,0 +1,3 @@
+module github.com/micromint/micromint/bindings/go
+
+go 1.19

@@ -1,3 +1,0 @@
-module micromint.example/paidpages
-
-go 1.19
