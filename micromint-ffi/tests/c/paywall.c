@@ -466,7 +466,7 @@ static void race_for_a_coin(const micromint_paywall *paywall) {
 }
 
 /* A process that opens its own paywall after the fork sees the records of other processes. */
-static void other_process(const micromint_host *host) {
+static void other_process(micromint_host *host) {
   int state = 1;
   pid_t child = fork();
   CHECK(child >= 0);
@@ -480,6 +480,7 @@ static void other_process(const micromint_host *host) {
     micromint_decision_free(decision);
     micromint_request_free(request);
     micromint_paywall_free(own);
+    micromint_host_free(host);
     _exit(0);
   }
   CHECK(waitpid(child, &state, 0) == child && WIFEXITED(state) && WEXITSTATUS(state) == 0);
