@@ -1,0 +1,20 @@
+// The browser's own functions, under one name. Firefox calls them `browser`, Chromium `chrome`; both
+// return promises.
+
+declare const BROWSER: "chromium" | "firefox";
+
+export const api: typeof chrome =
+  (globalThis as { browser?: typeof chrome }).browser ?? globalThis.chrome;
+
+/** Whether this is the package for Firefox. A constant when the package is built. */
+export const isFirefox: boolean = BROWSER === "firefox";
+
+/** The time that the core is given: whole seconds since 1970. */
+export function now(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+/** A text in the user's language. */
+export function say(name: string, ...values: string[]): string {
+  return api.i18n.getMessage(name, values) || name;
+}
