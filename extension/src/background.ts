@@ -4,6 +4,7 @@
 
 import { api, isFirefox } from "./api.ts";
 import { startChromium } from "./chromium.ts";
+import { startCoins } from "./coins.ts";
 import { startFirefox } from "./firefox.ts";
 import type { Message, PaymentRow } from "./messages.ts";
 import { Payer } from "./payer.ts";
@@ -15,6 +16,7 @@ const prompts = new Prompts();
 const payer = new Payer(wallet, prompts);
 if (isFirefox) startFirefox(payer);
 else startChromium(payer);
+startCoins(wallet, prompts);
 wallet.warm();
 
 /** Commands of the core that the wallet's own pages may give. */

@@ -169,6 +169,11 @@ export type Action =
   /** Send this message, in base64url, in a POST to the page itself. */
   | { readonly action: "post"; readonly message: string };
 
+/** A question in the window: about a price, or about coins of a broker that is new here. */
+export type Asked =
+  | ({ readonly about: "price" } & Question)
+  | ({ readonly about: "coins"; readonly page: string } & Received["facts"]);
+
 /** The owner's answer to a question. */
 export type Choice = "once" | "always" | "never" | "cancel";
 

@@ -109,7 +109,7 @@ export class Payer {
   /** Asks the owner about a page in a tab. Resolves when the owner has agreed, or not. */
   async ask(tab: number, question: Question): Promise<boolean> {
     this.show(tab, { ...stateOf(question), state: "asks" });
-    const choice = await this.prompts.ask(tab, question);
+    const choice = await this.prompts.ask(tab, { about: "price", ...question });
     if (choice === "always") {
       await this.setRule(question.vendor, { autopay: question.coins });
     } else if (choice === "never") {

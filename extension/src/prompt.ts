@@ -2,7 +2,7 @@
 // was meant for the page pays nothing.
 
 import { api, say } from "./api.ts";
-import type { Choice, Question } from "./messages.ts";
+import type { Asked, Choice, Question, Received } from "./messages.ts";
 import { ask, begin, byId, facts, label } from "./page.ts";
 
 /** How long the buttons that pay do nothing: a click that was meant for the page must not pay. */
@@ -13,8 +13,26 @@ void start();
 
 async function start(): Promise<void> {
   begin("ask_heading");
-  const question = await ask<Question | null>({ ask: "question", id });
-  if (question === null) return window.close();
+  const asked = await ask<Asked | null>({ ask: "question", id });
+  if (asked === null) return window.close();
+  if (asked.about === "price") aboutPrice(asked);
+  else aboutCoins(asked);
+  const buttons: readonly Choice[] = ["once", "cancel", "always", "never"];
+  for (const choice of buttons) {
+    byId(choice).addEventListener("click", () => void choose(choice));
+  }
+  for (const choice of ["once", "always"]) {
+    const button = byId<HTMLButtonElement>(choice);
+    button.disabled = true;
+    setTimeout(() => (button.disabled = false), GUARD_MS);
+  }
+  byId("cancel").focus();
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") void choose("cancel");
+  });
+}
+
+function aboutPrice(question: Question): void {
   byId("price").textContent = question.price;
   facts("facts", [
     ["ask_site", question.vendor],
@@ -36,19 +54,22 @@ async function start(): Promise<void> {
   label("cancel", "ask_cancel");
   label("always", "ask_always", String(question.coins));
   label("never", "ask_never");
-  const buttons: readonly Choice[] = ["once", "cancel", "always", "never"];
-  for (const choice of buttons) {
-    byId(choice).addEventListener("click", () => void choose(choice));
-  }
-  for (const choice of ["once", "always"]) {
-    const button = byId<HTMLButtonElement>(choice);
-    button.disabled = true;
-    setTimeout(() => (button.disabled = false), GUARD_MS);
-  }
-  byId("cancel").focus();
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") void choose("cancel");
-  });
+}
+
+function aboutCoins(coins: Received["facts"] & { readonly page: string }): void {
+  begin("coins_question");
+  byId("price").textContent = say("coins_of", coins.broker);
+  facts("facts", [
+    ["ask_site", coins.page],
+    ["ask_sets", String(coins.sets)],
+    ["ask_value", coins.value],
+    ["col_period", coins.period],
+  ]);
+  byId("over").textContent = say("coins_warning");
+  byId("over").hidden = false;
+  label("once", "coins_add");
+  label("cancel", "ask_cancel");
+  for (const choice of ["always", "never"]) byId(choice).hidden = true;
 }
 
 async function choose(choice: Choice): Promise<void> {

@@ -3,7 +3,7 @@
 // closed, or after a while; all but an answer mean no.
 
 import { api } from "./api.ts";
-import type { Choice, Question } from "./messages.ts";
+import type { Choice, Asked } from "./messages.ts";
 
 /** How long a question waits for an answer. */
 const ANSWER_MS_MAX = 5 * 60_000;
@@ -15,7 +15,7 @@ const HEIGHT = 480;
 interface Waiting {
   readonly id: string;
   readonly tab: number;
-  readonly question: Question;
+  readonly asked: Asked;
   readonly resolve: (choice: Choice) => void;
 }
 
@@ -35,18 +35,18 @@ export class Prompts {
   }
 
   /** Asks. A second question of the same tab takes the place of its first. */
-  ask(tab: number, question: Question): Promise<Choice> {
+  ask(tab: number, asked: Asked): Promise<Choice> {
     this.cancel(tab);
     if (this.waiting.length >= WAITING_MAX) return Promise.resolve("cancel");
     return new Promise((resolve) => {
-      this.waiting.push({ id: crypto.randomUUID(), tab, question, resolve });
+      this.waiting.push({ id: crypto.randomUUID(), tab, asked, resolve });
       void this.next();
     });
   }
 
   /** The question with this number. */
-  question(id: string): Question | undefined {
-    return this.waiting.find((it) => it.id === id)?.question;
+  question(id: string): Asked | undefined {
+    return this.waiting.find((it) => it.id === id)?.asked;
   }
 
   answer(id: string, choice: Choice): void {

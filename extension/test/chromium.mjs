@@ -57,14 +57,15 @@ export class Chromium {
   /** The window that asks. */
   async prompt(timeout = 10_000) {
     const found = () => this.context.pages().find((it) => it.url().includes("/prompt.html"));
-    for (let i = 0; i < timeout / 50; i += 1) {
+    const ends = Date.now() + timeout;
+    do {
       const page = found();
       if (page !== undefined) {
         await page.waitForSelector("#once:not([disabled])", { timeout }).catch(() => undefined);
         return new ChromiumPage(page);
       }
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+      if (timeout > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+    } while (Date.now() < ends);
     return undefined;
   }
 
@@ -98,6 +99,20 @@ class ChromiumPage {
   }
   async run(script) {
     return await this.page.evaluate(script);
+  }
+  /** Does something, and returns what was painted meanwhile, as PNG in base64. */
+  async painted(act) {
+    const session = await this.page.context().newCDPSession(this.page);
+    const frames = [];
+    session.on("Page.screencastFrame", (frame) => {
+      frames.push(frame.data);
+      void session.send("Page.screencastFrameAck", { sessionId: frame.sessionId }).catch(() => undefined);
+    });
+    await session.send("Page.startScreencast", { format: "png", everyNthFrame: 1 });
+    await act();
+    await session.send("Page.stopScreencast");
+    await session.detach();
+    return frames;
   }
   async title() {
     return await this.page.title().catch(() => "");

@@ -60,8 +60,13 @@ export class Firefox {
     return new FirefoxPage(this.driver, await this.driver.getWindowHandle());
   }
 
+  /** The tab that is driven; the wallet's page if that was closed. */
+  async current() {
+    return await this.driver.getWindowHandle().catch(() => this.own.handle);
+  }
+
   async ask(message) {
-    const back = await this.driver.getWindowHandle();
+    const back = await this.current();
     await this.own.here();
     const answer = await this.driver.executeAsyncScript(
       "const done = arguments[1]; browser.runtime.sendMessage(arguments[0]).then(done, (e) => done({error: String(e)}));",
@@ -72,8 +77,9 @@ export class Firefox {
   }
 
   async prompt(timeout = 10_000) {
-    const back = await this.driver.getWindowHandle();
-    for (let i = 0; i < timeout / 100; i += 1) {
+    const back = await this.current();
+    const ends = Date.now() + timeout;
+    do {
       for (const handle of await this.driver.getAllWindowHandles()) {
         const page = new FirefoxPage(this.driver, handle);
         await page.here().catch(() => undefined);
@@ -85,9 +91,9 @@ export class Firefox {
           return page;
         }
       }
-      await this.driver.switchTo().window(back);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+      await this.driver.switchTo().window(back).catch(() => this.own.here());
+      if (timeout > 0) await new Promise((resolve) => setTimeout(resolve, 100));
+    } while (Date.now() < ends);
     return undefined;
   }
 

@@ -2,10 +2,10 @@
 // the system chooses. Nothing here is real money: the coins are those of `mmbroker trial`.
 
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -35,22 +35,26 @@ const page = (title, body = "") =>
 const PIXEL = Buffer.from("R0lGODlhAQABAIAAAP///wAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw==", "base64");
 
 export class World {
-  static async start(server) {
+  static async start(server, receiptTime = 3600) {
     const world = new World();
     world.folder = mkdtempSync(join(tmpdir(), "micromint-browser-"));
     world.port = await freePort();
     world.origin = `http://localhost:${world.port}`;
     world.server = server;
     tool("mmbroker", "trial", "--vendor", "localhost", "--out", join(world.folder, "trial"));
-    world.coins = join(world.folder, "trial", "reader.mm");
-    world.writeVendor();
+    world.writeVendor(receiptTime);
+    // The vendor does not know these sets yet.
+    const [coinFile] = readdirSync(join(world.folder, "trial")).filter((it) => it.endsWith(".coins"));
+    world.coinFile = join(world.folder, "trial", coinFile);
+    world.coins = join(world.folder, "trial", "more.mm");
+    tool("mmbroker", "withdraw", "--coinfile", world.coinFile, "--user", "reader", "--sets", "20", "--out", world.coins);
     world.writeSite();
     if (server === "nginx") await world.startNginx();
     else await world.startApache();
     return world;
   }
 
-  writeVendor() {
+  writeVendor(receiptTime) {
     const vendor = join(this.folder, "vendor");
     mkdirSync(join(vendor, "periods"), { recursive: true });
     for (const name of readdirSync(join(this.folder, "trial"))) {
@@ -61,8 +65,19 @@ export class World {
     this.config = join(vendor, "micromint.toml");
     writeFileSync(
       this.config,
-      `vendor-id = "localhost"\norigins = ["${this.origin}"]\nperiods = "periods"\ntill = "till"\nreceipt-time = 60\n`,
+      `vendor-id = "localhost"\norigins = ["${this.origin}"]\nperiods = "periods"\ntill = "till"\nreceipt-time = ${receiptTime}\npage = "page.html"\n`,
     );
+    // Red, so that a frame of it is easily found.
+    writeFileSync(join(vendor, "page.html"), '<!doctype html><html lang="en"><head><title>Pay</title></head><body style="background:#f00"><h1>Pay</h1></body></html>\n');
+  }
+
+  /** Tells the vendor of the sets that were sold since. */
+  tellOwners() {
+    tool("mmbroker", "owners", "--coinfile", this.coinFile, "--vendor", "localhost");
+    const owners = this.coinFile.replace(/\.coins$/, ".owners");
+    const to = join(this.folder, "vendor", "periods", basename(owners));
+    writeFileSync(`${to}.new`, readFileSync(owners));
+    renameSync(`${to}.new`, to);
   }
 
   writeSite() {
