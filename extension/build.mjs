@@ -1,6 +1,7 @@
 // Builds the extension: build/chromium and build/firefox, each with its package beside it.
 //   node build.mjs            for the stores
-//   node build.mjs --granted  for tests: access to all sites is granted when it is installed
+//   node build.mjs --granted  for tests, in build/tests: access to all sites is granted when it is
+//                             installed
 //
 // Input: src/, static/, _locales/, icons/, manifest.template.json, and core.wasm, which
 // scripts/build-extension.sh builds first. The same input gives the same bytes on every machine.
@@ -15,8 +16,8 @@ import { zipSync } from "fflate";
 
 const root = dirname(fileURLToPath(import.meta.url));
 const isGranted = process.argv.includes("--granted");
-const core = process.env["MICROMINT_CORE_WASM"] ?? join(root, "build", "core.wasm");
-const out = process.env["MICROMINT_EXTENSION_OUT"] ?? join(root, "build");
+const out = join(root, "build", isGranted ? "tests" : "");
+const core = join(out, "core.wasm");
 /** The time of all files in the packages: the earliest that the format has. */
 const NO_TIME = new Date(1980, 0, 1);
 

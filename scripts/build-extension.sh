@@ -2,8 +2,9 @@
 # Builds the browser extension from nothing: extension/build/{chromium,firefox} and the packages
 # micromint-{chromium,firefox}.zip beside them.
 #   scripts/build-extension.sh             for the stores
-#   scripts/build-extension.sh --for-tests the core without optimization, which builds fast, and
-#                                          access to all sites granted when it is installed
+#   scripts/build-extension.sh --for-tests in extension/build/tests: the core without optimization,
+#                                          which builds fast, and access to all sites granted when
+#                                          it is installed
 #   scripts/build-extension.sh --twice     also builds a copy elsewhere and compares the packages
 #
 # It needs Rust, node and npm (scripts/setup.sh extension). The same source and the same compiler
@@ -28,13 +29,16 @@ cargo_home=${CARGO_HOME:-$HOME/.cargo}
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--remap-path-prefix=$root=/micromint \
 --remap-path-prefix=$cargo_home=/cargo"
 (cd extension/core && "$root/scripts/wasm-cargo.sh" --locked --lib --profile $profile)
-mkdir -p extension/build
 core=extension/core/target/wasm32-unknown-unknown/$folder/micromint_extension.wasm
-cp "$core" extension/build/core.wasm
+out=extension/build
+[ -z "$granted" ] || out=$out/tests
+mkdir -p $out
+cp "$core" $out/core.wasm
 [ $profile = dev ] ||
     echo "core.wasm: $(wc -c <"$core") bytes, $(gzip -9 -c "$core" | wc -c) compressed"
 node extension/build.mjs $granted
-(cd extension/build && sha256sum core.wasm micromint-chromium.zip micromint-firefox.zip)
+[ -z "$granted" ] || exit 0
+(cd $out && sha256sum core.wasm micromint-chromium.zip micromint-firefox.zip)
 
 [ -n "$twice" ] || exit 0
 copy=$(mktemp -d)

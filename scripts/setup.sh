@@ -10,6 +10,8 @@
 #   lint     everything that make lint reads
 #   core     make test-core
 #   page     make check-page
+#   extension  make extension
+#   browser  make test-browser, with servers
 #   vectors  make test-vectors
 #   c        make test-c, with the examples in other languages
 #   servers  make test-servers
@@ -38,6 +40,10 @@ c="$core valgrind pkg-config curl python3 python3-venv python3-setuptools python
 servers="$nginx_module $apache_module nginx apache2 php-fpm libfaketime openssl curl python3
     iproute2 systemd"
 
+# Other builds of node bring npm along.
+extension=$build
+command -v npm >/dev/null || extension="$extension nodejs npm"
+
 # packages PURPOSE: prints what it needs.
 packages() {
     case $1 in
@@ -48,6 +54,8 @@ packages() {
         lint) echo "$lint" ;;
         core) echo "$core" ;;
         page) echo "$core chromium fonts-dejavu-core" ;;
+        extension) echo "$extension" ;;
+        browser) echo "$extension chromium firefox-esr fonts-dejavu-core" ;;
         vectors) echo "python3" ;;
         c) echo "$c" ;;
         servers) echo "$servers" ;;

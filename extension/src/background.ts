@@ -3,6 +3,7 @@
 // that listens is set up before anything is awaited.
 
 import { api, isFirefox } from "./api.ts";
+import { fromBase64, toBase64 } from "./base64.ts";
 import { startChromium } from "./chromium.ts";
 import { startCoins } from "./coins.ts";
 import { startFirefox } from "./firefox.ts";
@@ -118,19 +119,6 @@ async function payments(from: number, count: number): Promise<unknown> {
   ]);
   const rows = found.value.rows.map((row) => ({ ...row, title: titles.get(row.number) }));
   return { ...found.value, rows };
-}
-
-function toBase64(bytes: Uint8Array): string {
-  let text = "";
-  const STEP = 0x8000;
-  for (let at = 0; at < bytes.length; at += STEP) {
-    text += String.fromCharCode(...bytes.subarray(at, at + STEP));
-  }
-  return btoa(text);
-}
-
-function fromBase64(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
 
 /** The content script runs where the owner has allowed all sites, and from the next page on. */

@@ -9,7 +9,10 @@
 import { api } from "./api.ts";
 import type { Action, Question, Send, Visit } from "./messages.ts";
 import { type Head, offerIn, type Payer, type Sent, stateOf, withoutFragment } from "./payer.ts";
+import { startParts } from "./chromium-parts.ts";
+import { conditionFor } from "./rules.ts";
 
+const PAGE_TYPES = ["main_frame"];
 const PAGE: chrome.webRequest.RequestFilter = { urls: ["<all_urls>"], types: ["main_frame"] };
 /** How long a content script waits for a decision at most. */
 const DECISION_MS_MAX = 8_000;
@@ -137,7 +140,7 @@ export function startChromium(payer: Payer): void {
     verdict: Send,
   ): Promise<TabRecord> => {
     const target = withoutFragment(url);
-    const condition = verdict.fitsHeader ? await conditionFor(tab, target) : undefined;
+    const condition = verdict.fitsHeader ? await conditionFor(tab, target, PAGE_TYPES) : undefined;
     const sent = payer.sent(verdict, target, offer, visit.tried);
     if (condition === undefined) {
       const action: Action = { action: "post", message: sent.header };
@@ -198,12 +201,13 @@ export function startChromium(payer: Payer): void {
     return next;
   };
 
+  startParts(payer);
   void removeStaleRules(records);
 }
 
 /** Loads the tab again with the payment. */
 async function send(tab: number, sent: Sent): Promise<void> {
-  const condition = await conditionFor(tab, sent.url);
+  const condition = await conditionFor(tab, sent.url, PAGE_TYPES);
   if (condition === undefined) return;
   await api.declarativeNetRequest.updateSessionRules({
     removeRuleIds: [tab],
@@ -222,27 +226,6 @@ async function send(tab: number, sent: Sent): Promise<void> {
     ],
   });
   await api.tabs.reload(tab);
-}
-
-/** The condition that holds for this very URL in this tab; undefined if there is no such condition. */
-async function conditionFor(
-  tab: number,
-  url: string,
-): Promise<chrome.declarativeNetRequest.RuleCondition | undefined> {
-  const common = {
-    isUrlFilterCaseSensitive: true,
-    tabIds: [tab],
-    resourceTypes: ["main_frame"],
-    requestMethods: ["get"],
-  } as chrome.declarativeNetRequest.RuleCondition;
-  // These three characters mean something in a filter and cannot be escaped there.
-  if (!/[*^|]/.test(url)) return { ...common, urlFilter: `|${url}|` };
-  const regexFilter = `^${url.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`;
-  const { isSupported } = await api.declarativeNetRequest.isRegexSupported({
-    regex: regexFilter,
-    isCaseSensitive: true,
-  });
-  return isSupported ? { ...common, regexFilter } : undefined;
 }
 
 async function removeRule(tab: number): Promise<void> {

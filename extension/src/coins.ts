@@ -3,8 +3,8 @@
 // and then acknowledges it. A crash in between loses nothing: the broker offers it until then.
 
 import { api, now } from "./api.ts";
+import { fromBase64 } from "./base64.ts";
 import type { Received } from "./messages.ts";
-import { fromBase64 } from "./page.ts";
 import type { Prompts } from "./prompts.ts";
 import type { Wallet } from "./wallet.ts";
 

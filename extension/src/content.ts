@@ -3,6 +3,7 @@
 // find out whether there is a wallet.
 
 import { api } from "./api.ts";
+import { fromBase64Url } from "./base64.ts";
 import type { Action, Message } from "./messages.ts";
 
 /** How long a page stays hidden at most. */
@@ -56,8 +57,7 @@ function hide(): () => void {
 /** Sends a payment that is too long for a header, in a POST to the page itself. */
 async function post(message: string): Promise<boolean> {
   const url = location.href.split("#", 1)[0] ?? location.href;
-  const text = atob(message.replaceAll("-", "+").replaceAll("_", "/"));
-  const body = Uint8Array.from(text, (character) => character.charCodeAt(0));
+  const body = fromBase64Url(message);
   let status = 0;
   let word: string | null = null;
   let retryAfter: string | null = null;

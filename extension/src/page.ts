@@ -2,6 +2,7 @@
 // as text, never as HTML.
 
 import { api, say } from "./api.ts";
+import { fromBase64, toBase64 } from "./base64.ts";
 import type { Message } from "./messages.ts";
 
 type Ask = Message extends infer M ? (M extends unknown ? Omit<M, "to"> : never) : never;
@@ -73,20 +74,4 @@ export function time(seconds: number): string {
     dateStyle: "short",
     timeStyle: "short",
   }).format(new Date(seconds * 1000));
-}
-
-function toBase64(bytes: Uint8Array): string {
-  let text = "";
-  const STEP = 0x8000;
-  for (let at = 0; at < bytes.length; at += STEP) {
-    text += String.fromCharCode(...bytes.subarray(at, at + STEP));
-  }
-  return btoa(text);
-}
-
-export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
-  const found = atob(text);
-  const bytes = new Uint8Array(found.length);
-  for (let at = 0; at < found.length; at += 1) bytes[at] = found.charCodeAt(at);
-  return bytes;
 }

@@ -1,8 +1,9 @@
 // The page of the wallet: coins, payments, sums, limits, and the wallet as a file.
 
 import { say } from "./api.ts";
+import { fromBase64 } from "./base64.ts";
 import type { Holding, Overview, PaymentRow, Received, Settings } from "./messages.ts";
-import { ask, begin, byId, command, date, element, fromBase64, label, time } from "./page.ts";
+import { ask, begin, byId, command, date, element, label, time } from "./page.ts";
 
 /** How many payments are read at a time. */
 const ROWS = 500;

@@ -3,7 +3,7 @@
 //   node --test test/core.test.mjs
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -14,7 +14,7 @@ import { IDBFactory } from "fake-indexeddb";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const testdata = join(root, "..", "testdata");
-const wasm = readFileSync(process.env["MICROMINT_CORE_WASM"] ?? join(root, "build", "core.wasm"));
+const wasm = readFileSync(process.env["MICROMINT_CORE_WASM"] ?? join(root, "build", "tests", "core.wasm"));
 const { Core } = await load("core");
 const { Store, Overtaken } = await load("store");
 
@@ -173,6 +173,18 @@ test("of two writers with the same view one is overtaken, and nothing of it is s
   await assert.rejects(second.append(0, { offset: 0, bytes: Uint8Array.of(3) }, { settings: "x" }), Overtaken);
   assert.deepEqual([...(await second.journal())], [1, 2]);
   assert.equal(await second.settings(), undefined);
+});
+
+test("every language has every text, and every text is used", () => {
+  const names = (language) => Object.keys(JSON.parse(readFileSync(join(root, "_locales", language, "messages.json"), "utf8"))).sort();
+  const all = names("en");
+  for (const language of readdirSync(join(root, "_locales"))) assert.deepEqual(names(language), all, language);
+  const sources = readdirSync(join(root, "src")).map((it) => readFileSync(join(root, "src", it), "utf8"));
+  const source = [...sources, readFileSync(join(root, "manifest.template.json"), "utf8")].join("");
+  // Families of texts whose names are put together.
+  const families = ["badge", "over", "page", "refuse", "outcome", "setting"];
+  const unused = all.filter((it) => !source.includes(it) && !families.includes(it.split("_", 1)[0]));
+  assert.deepEqual(unused, []);
 });
 
 /** A journal (docs/reference/journal.md) of the kind wallet. */

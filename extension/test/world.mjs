@@ -3,6 +3,7 @@
 
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -98,9 +99,42 @@ export class World {
     writeFileSync(join(site, "gallery", "index.html"), page("Gallery",
       `<img id="a" src="/parts/a.gif"><img id="b" src="/parts/b.gif"><iframe id="frame" src="/parts/frame.html"></iframe>
        <script>window.fetched = fetch("/parts/a.gif?by=script").then((it) => it.status);</script>`));
+    writeFileSync(join(site, "parts", "c.gif"), PIXEL);
+    writeFileSync(join(site, "gallery", "limit.html"), page("Limit", `<img id="c" src="${this.origin}/parts/c.gif">`));
     writeFileSync(join(site, "prefetch.html"), page("Prefetch",
-      `<link rel="prefetch" href="/one/50.html"><link rel="preload" as="fetch" href="/one/51.html">
+      `<link rel="prefetch" href="/one/50.html">
        <script type="speculationrules">{"prefetch":[{"urls":["/one/52.html"],"eagerness":"immediate"}],"prerender":[{"urls":["/one/53.html"],"eagerness":"immediate"}]}</script>`));
+  }
+
+  /** A broker's web site that offers the coins of a sale with MicroMint-Coins. */
+  async startBroker() {
+    const folder = join(this.folder, "broker");
+    mkdirSync(folder);
+    const port = await freePort();
+    const origin = `http://localhost:${port}`;
+    const period = new Date().toISOString().slice(0, 7);
+    const [config, coinFile, message] = ["mint.toml", `${period}.coins`, "sale.mm"].map((it) => join(folder, it));
+    tool("coinmint", "init", "--profile", "test", "--weak", "--period", period, "--broker", `${origin}/`, "-o", config);
+    tool("coinmint", "mint", config);
+    tool("mmbroker", "withdraw", "--coinfile", coinFile, "--user", "buyer", "--sets", "2", "--out", message);
+    const bytes = readFileSync(message);
+    const seen = [];
+    const server = createHttpServer((request, answer) => {
+      seen.push(`${request.method} ${request.url}`);
+      if (request.url === "/bought") {
+        answer.writeHead(200, { "Content-Type": "text/html", "MicroMint-Coins": "/v1/purchases/7" });
+        answer.end(page("Bought"));
+      } else if (request.url === "/v1/purchases/7") {
+        answer.writeHead(200, { "Content-Type": "application/x-micromint" });
+        answer.end(bytes);
+      } else {
+        answer.writeHead(request.url === "/v1/purchases/7/received" ? 204 : 404);
+        answer.end();
+      }
+    });
+    await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
+    this.broker = server;
+    return { origin, seen };
   }
 
   async startNginx() {
@@ -200,6 +234,8 @@ Redirect 302 /redirect /one/40.html
   }
 
   async stop() {
+    this.broker?.closeAllConnections();
+    this.broker?.close();
     if (this.process !== undefined && this.process.exitCode === null) {
       const ended = new Promise((resolve) => this.process.once("exit", resolve));
       this.process.kill("SIGTERM");

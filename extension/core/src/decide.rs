@@ -328,3 +328,181 @@ fn code_of(why: &Unpayable) -> &'static str {
         _ => "other",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryDirectory;
+    use crate::settings::SiteRule;
+    use micromint::authenticator::Key;
+    use micromint::testing::{ObviousMint, test_params};
+
+    struct NoEntropy;
+
+    impl micromint::host::Entropy for NoEntropy {
+        fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()> {
+            bytes.fill(7);
+            Ok(())
+        }
+    }
+
+    struct Owner {
+        wallet: Wallet,
+        settings: Settings,
+        now: UnixTime,
+    }
+
+    impl Owner {
+        fn new(settings: Settings) -> Owner {
+            let mint = ObviousMint::new(test_params());
+            let now = mint.params().raw().start.plus_seconds(3600);
+            let mut wallet = Wallet::open(&MemoryDirectory::default(), "w", &NoEntropy).unwrap();
+            let key = Key::from_bytes([1; 32]);
+            let funds = mint.funds(&"alice".parse().unwrap(), &key, &[4, 10, 12], 1);
+            wallet.receive(&funds, now).unwrap();
+            Owner { wallet, settings, now }
+        }
+
+        fn decide(&mut self, url: &str, price: u32, visit: &Visit) -> Verdict {
+            let params = test_params();
+            let raw = params.raw();
+            let url: Url = url.parse().unwrap();
+            let request = RequestPayment {
+                url: url.clone(),
+                vendor: url.host().clone(),
+                price,
+                periods: vec![raw.period.clone()],
+                broker: raw.broker.clone(),
+                coin_value: raw.coin_value,
+                description: String::new(),
+            };
+            let (wallet, now) = (&mut self.wallet, self.now);
+            decide(wallet, &self.settings, &request, &url, visit, None, now).unwrap()
+        }
+
+        fn pays(&mut self, url: &str, price: u32, visit: &Visit) -> u32 {
+            match self.decide(url, price, visit) {
+                Verdict::Send { payment, .. } => {
+                    let outcome = PaymentOutcome::Paid;
+                    self.wallet.record_outcome(payment, outcome, self.now).unwrap();
+                    payment
+                }
+                other => panic!("expected a payment, found {other:?}"),
+            }
+        }
+    }
+
+    fn opened() -> Visit {
+        Visit {
+            kind: Kind::Opened,
+            is_private: false,
+            page: None,
+            page_since: 0,
+            tried: Vec::new(),
+            agreed: None,
+        }
+    }
+
+    fn part_of(page: &str, since: UnixTime) -> Visit {
+        Visit { kind: Kind::Part, page: Some(page.into()), page_since: since.0, ..opened() }
+    }
+
+    fn code(verdict: &Verdict) -> &'static str {
+        match verdict {
+            Verdict::Send { again: true, .. } => "again",
+            Verdict::Send { .. } => "send",
+            Verdict::Ask(_) => "ask",
+            Verdict::NeedsConsent { .. } => "consent",
+            Verdict::Refuse { code, .. } => code,
+        }
+    }
+
+    const PAGE: &str = "https://a.example/1";
+
+    #[test]
+    fn above_the_threshold_only_the_agreed_price_is_paid() {
+        let mut owner = Owner::new(Settings { autopay: 1, ..Settings::default() });
+        assert_eq!(code(&owner.decide(PAGE, 2, &opened())), "ask");
+        let agreed = |price| Visit { agreed: Some(price), ..opened() };
+        assert_eq!(code(&owner.decide(PAGE, 2, &agreed(1))), "ask");
+        owner.pays(PAGE, 2, &agreed(2));
+        owner
+            .settings
+            .sites
+            .insert("a.example".into(), SiteRule { autopay: Some(2), ..SiteRule::default() });
+        assert_eq!(code(&owner.decide("https://a.example/2", 2, &opened())), "send");
+        assert_eq!(code(&owner.decide("https://b.example/2", 2, &opened())), "ask");
+    }
+
+    #[test]
+    fn a_page_that_was_paid_for_is_sent_again_and_later_asked_about() {
+        let mut owner = Owner::new(Settings { autopay: 5, ..Settings::default() });
+        let number = owner.pays(PAGE, 1, &opened());
+        assert_eq!(code(&owner.decide(PAGE, 1, &opened())), "again");
+        // The vendor did not take it: no third time, and not without a question.
+        let tried = Visit { tried: vec![number], kind: Kind::Again, ..opened() };
+        assert_eq!(code(&owner.decide(PAGE, 1, &tried)), "ask");
+        owner.now = owner.now.plus_seconds(RECENT_SECONDS);
+        let again = Visit { kind: Kind::Again, ..opened() };
+        assert_eq!(code(&owner.decide(PAGE, 1, &again)), "ask");
+        // A link that the owner followed.
+        assert_eq!(code(&owner.decide(PAGE, 1, &opened())), "send");
+    }
+
+    #[test]
+    fn after_two_refusals_nothing_more_is_sent() {
+        let mut owner = Owner::new(Settings { autopay: 5, ..Settings::default() });
+        let mut tried = Vec::new();
+        for _ in 0..TRIES_MAX {
+            let visit = Visit { tried: tried.clone(), ..opened() };
+            let Verdict::Send { payment, .. } = owner.decide(PAGE, 1, &visit) else {
+                panic!("expected a payment");
+            };
+            let refused = PaymentOutcome::Refused("spent".into());
+            owner.wallet.record_outcome(payment, refused, owner.now).unwrap();
+            tried.push(payment);
+        }
+        let visit = Visit { tried, agreed: Some(9), ..opened() };
+        assert_eq!(code(&owner.decide(PAGE, 1, &visit)), "refusedTwice");
+    }
+
+    #[test]
+    fn parts_are_paid_for_on_pages_of_their_vendor_up_to_the_limit_of_a_page() {
+        let settings = Settings { autopay: 5, page_limit: 2, ..Settings::default() };
+        let mut owner = Owner::new(settings);
+        let since = owner.now;
+        let own = part_of("https://a.example/story", since);
+        for other in ["https://b.example/", "https://a.example.b.example/", "nonsense"] {
+            assert_eq!(code(&owner.decide(PAGE, 1, &part_of(other, since))), "otherSite");
+        }
+        owner.pays(PAGE, 1, &own);
+        owner.pays("https://a.example/2", 1, &own);
+        assert_eq!(code(&owner.decide("https://a.example/3", 1, &own)), "ask");
+        owner.now = since.plus_seconds(60);
+        let next = part_of("https://a.example/next", owner.now);
+        assert_eq!(code(&owner.decide("https://a.example/3", 1, &next)), "send");
+    }
+
+    #[test]
+    fn limits_pauses_private_windows_and_never() {
+        let settings = Settings { autopay: 5, day_limit: Some(3), ..Settings::default() };
+        let mut owner = Owner::new(settings);
+        let private = Visit { is_private: true, ..opened() };
+        assert_eq!(code(&owner.decide(PAGE, 1, &private)), "ask");
+        owner.pays(PAGE, 2, &opened());
+        let Verdict::Ask(question) = owner.decide("https://b.example/", 2, &opened()) else {
+            panic!("expected a question");
+        };
+        assert_eq!(question.over, Some(Over { limit: "day", of: 3, by: 1 }));
+        assert_eq!((question.spent.day, question.spent.site_day), (2, 0));
+        owner.now = owner.now.plus_seconds(86_400);
+        assert_eq!(code(&owner.decide("https://b.example/", 2, &opened())), "send");
+        owner
+            .settings
+            .sites
+            .insert("b.example".into(), SiteRule { is_never: true, ..SiteRule::default() });
+        assert_eq!(code(&owner.decide("https://b.example/3", 0x1, &opened())), "never");
+        owner.settings.is_paused = true;
+        assert_eq!(code(&owner.decide("https://c.example/", 1, &opened())), "paused");
+    }
+}

@@ -11,6 +11,7 @@ use micromint::identity::VendorId;
 use micromint::time::UnixTime;
 use micromint::wallet::WalletState;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The most sites that can have a rule of their own.
 pub const SITES_MAX: usize = 10_000;
@@ -132,8 +133,10 @@ impl Settings {
     /// # Errors
     /// The text is not JSON of this form, or has too many sites. Says what is wrong.
     pub fn parse(text: &str) -> Result<Settings, String> {
-        let settings: Settings =
-            serde_json::from_str(text).map_err(|error| format!("settings: {error}"))?;
+        let wrong = |error: serde_json::Error| format!("settings: {error}");
+        // An object: serde would also take the fields in an array.
+        let members: serde_json::Map<String, Value> = serde_json::from_str(text).map_err(wrong)?;
+        let settings: Settings = serde_json::from_value(members.into()).map_err(wrong)?;
         if settings.sites.len() > SITES_MAX {
             let found = settings.sites.len();
             return Err(format!("settings: expected at most {SITES_MAX} sites, found {found}"));
