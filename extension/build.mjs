@@ -37,7 +37,7 @@ for (const browser of ["chromium", "firefox"]) {
     // Readable for reviewers; there is little of it.
     minify: false,
     format: "iife",
-    target: browser === "chromium" ? "chrome128" : "firefox140",
+    target: browser === "chromium" ? "chrome128" : "firefox142",
     charset: "utf8",
     define: { BROWSER: JSON.stringify(browser) },
     legalComments: "none",

@@ -18,3 +18,15 @@ export function now(): number {
 export function say(name: string, ...values: string[]): string {
   return api.i18n.getMessage(name, values) || name;
 }
+
+/** How long a background can do nothing before the browser stops it. */
+const IDLE_MS = 20_000;
+
+/** Waits, and keeps the background from being stopped meanwhile. */
+export async function wait(seconds: number): Promise<void> {
+  const ends = Date.now() + seconds * 1000;
+  for (let left = ends - Date.now(); left > 0; left = ends - Date.now()) {
+    await new Promise((resolve) => setTimeout(resolve, Math.min(left, IDLE_MS)));
+    await api.runtime.getPlatformInfo();
+  }
+}

@@ -67,7 +67,7 @@ async function replyToPage(message: Message): Promise<unknown> {
       prompts.answer(message.id, message.choice);
       return {};
     case "tab":
-      return payer.state(message.tab) ?? null;
+      return (await payer.state(message.tab)) ?? null;
     case "askAgain":
       await api.tabs.reload(message.tab);
       return {};

@@ -5,18 +5,15 @@
 
 import { api, now } from "./api.ts";
 import { type Head, offerIn, type Payer, type Sent, withoutFragment } from "./payer.ts";
-import { conditionFor } from "./rules.ts";
+import { addRule, conditionFor, removeRule } from "./rules.ts";
 
 const TYPES = ["image", "media", "sub_frame"] as chrome.webRequest.ResourceType[];
-/** The first number of the rules for parts; tabs have smaller ones. */
-const FIRST_RULE = 1_000_000_000;
 /** How many parts of a tab are on their way at most. */
 const PARTS_MAX = 50;
 
 interface Part {
   readonly rule: number;
   readonly sent: Sent;
-  readonly page: string;
   head?: Head;
 }
 
@@ -24,7 +21,6 @@ export function startParts(payer: Payer): void {
   const parts = new Map<string, Part>();
   const deciding = new Set<string>();
   const pages = new Map<number, { url: string; since: number }>();
-  let nextRule = FIRST_RULE;
   const keyOf = (tab: number, url: string): string => `${tab} ${withoutFragment(url)}`;
 
   api.webNavigation.onCommitted.addListener(({ tabId, frameId, url, documentLifecycle }) => {
@@ -37,7 +33,7 @@ export function startParts(payer: Payer): void {
       const head: Head = { status: details.statusCode, headers: details.responseHeaders ?? [] };
       const key = keyOf(details.tabId, details.url);
       const part = parts.get(key);
-      if (part !== undefined) void takeAnswer(details, key, part, head);
+      if (part !== undefined) void takeAnswer(key, part, head);
       else void pay(details, key, head).finally(() => deciding.delete(key));
       return undefined;
     },
@@ -65,22 +61,9 @@ export function startParts(payer: Payer): void {
     const target = withoutFragment(url);
     const condition = await conditionFor(tab, target, [details.type]);
     if (condition === undefined) return;
-    nextRule += 1;
-    const part: Part = { rule: nextRule, sent: payer.sent(verdict, target, offer, []), page: page.url };
+    const sent = payer.sent(verdict, target, offer, []);
+    const part: Part = { rule: await addRule(sent.header, condition), sent };
     parts.set(key, part);
-    const value = part.sent.header;
-    await api.declarativeNetRequest.updateSessionRules({
-      addRules: [
-        {
-          id: part.rule,
-          action: {
-            type: "modifyHeaders",
-            requestHeaders: [{ header: "MicroMint-Payment", operation: "set", value }],
-          },
-          condition,
-        },
-      ],
-    });
     // A part that nobody asks for again leaves the outcome open, and no rule behind.
     setTimeout(() => void end(key, part), 60_000);
     await api.scripting.executeScript({
@@ -90,23 +73,17 @@ export function startParts(payer: Payer): void {
     });
   };
 
-  const takeAnswer = async (
-    details: chrome.webRequest.OnHeadersReceivedDetails,
-    key: string,
-    part: Part,
-    head: Head,
-  ): Promise<void> => {
+  const takeAnswer = async (key: string, part: Part, head: Head): Promise<void> => {
     if (part.head !== undefined) return;
     part.head = head;
     const meaning = await payer.answered(part.sent, head, false);
     // Parts are not sent again by themselves: the next time that the page is opened they are.
     if (meaning.outcome !== "paid") await end(key, part);
-    else payer.show(details.tabId, payer.state(details.tabId));
   };
 
   const end = async (key: string, part: Part): Promise<void> => {
     if (parts.get(key) === part) parts.delete(key);
-    await api.declarativeNetRequest.updateSessionRules({ removeRuleIds: [part.rule] });
+    await removeRule(part.rule);
   };
 
   api.webRequest.onCompleted.addListener(

@@ -6,11 +6,11 @@
 // A worker can be stopped at any time. What must survive that is in storage.session; if even that is
 // lost, the outcome of the payment is open, and the same coins are sent again.
 
-import { api } from "./api.ts";
+import { api, wait } from "./api.ts";
+import { startParts } from "./chromium-parts.ts";
 import type { Action, Question, Send, Visit } from "./messages.ts";
 import { type Head, offerIn, type Payer, type Sent, stateOf, withoutFragment } from "./payer.ts";
-import { startParts } from "./chromium-parts.ts";
-import { conditionFor } from "./rules.ts";
+import { addRule, conditionFor, removeRule } from "./rules.ts";
 
 const PAGE_TYPES = ["main_frame"];
 const PAGE: chrome.webRequest.RequestFilter = { urls: ["<all_urls>"], types: ["main_frame"] };
@@ -72,14 +72,14 @@ export function startChromium(payer: Payer): void {
       const isFree = offer === undefined && head.status !== 402;
       if (isFree && record.sent === undefined) payer.show(tab, undefined);
       // The tab has gone elsewhere: the outcome of its payment stays open.
-      if (record.sent !== undefined) await removeRule(tab);
+      await removeRule(record.sent?.rule);
       return offer === undefined ? {} : { offer: { url, offer, tried: [] } };
     }
     const { sent } = record;
-    await removeRule(tab);
+    await removeRule(sent.rule);
     const meaning = await payer.answered(sent, head, false);
     if (meaning.resend !== null) {
-      setTimeout(() => void again(tab, sent), meaning.resend * 1000);
+      void wait(meaning.resend).then(() => again(tab, sent));
       settle(tab, { action: "wait" });
       return { sent };
     }
@@ -94,8 +94,7 @@ export function startChromium(payer: Payer): void {
   const again = async (tab: number, sent: Sent): Promise<void> => {
     await records.change(tab, async (record) => {
       if (record.sent?.payment !== sent.payment || record.head !== undefined) return record;
-      await send(tab, sent);
-      return record;
+      return { sent: await send(tab, sent) };
     });
   };
 
@@ -149,8 +148,7 @@ export function startChromium(payer: Payer): void {
       return { sent: { ...sent, isBody: true } };
     }
     settle(tab, { action: "wait" });
-    await send(tab, sent);
-    return { sent };
+    return { sent: await send(tab, sent) };
   };
 
   const askAndPay = async (
@@ -181,8 +179,10 @@ export function startChromium(payer: Payer): void {
   }, PAGE);
 
   api.tabs.onRemoved.addListener((tab) => {
-    void removeRule(tab);
-    void records.change(tab, () => Promise.resolve({}));
+    void records.change(tab, async (record) => {
+      await removeRule(record.sent?.rule);
+      return {};
+    });
     payer.forget(tab);
   });
 
@@ -206,39 +206,21 @@ export function startChromium(payer: Payer): void {
 }
 
 /** Loads the tab again with the payment. */
-async function send(tab: number, sent: Sent): Promise<void> {
+async function send(tab: number, sent: Sent): Promise<Sent> {
   const condition = await conditionFor(tab, sent.url, PAGE_TYPES);
-  if (condition === undefined) return;
-  await api.declarativeNetRequest.updateSessionRules({
-    removeRuleIds: [tab],
-    addRules: [
-      {
-        id: tab,
-        priority: 1,
-        action: {
-          type: "modifyHeaders",
-          requestHeaders: [
-            { header: "MicroMint-Payment", operation: "set", value: sent.header },
-          ],
-        },
-        condition,
-      },
-    ],
-  });
+  if (condition === undefined) return sent;
+  const rule = await addRule(sent.header, condition);
   await api.tabs.reload(tab);
+  return { ...sent, rule };
 }
 
-async function removeRule(tab: number): Promise<void> {
-  await api.declarativeNetRequest.updateSessionRules({ removeRuleIds: [tab] });
-}
-
-/** Rules of tabs whose payment nobody awaits any more. */
+/** Removes the rules of payments that nobody awaits any more. */
 async function removeStaleRules(records: Records): Promise<void> {
-  const rules = await api.declarativeNetRequest.getSessionRules();
-  for (const { id } of rules) {
-    const record = await records.get(id);
-    if (record.sent === undefined) await removeRule(id);
-  }
+  const [rules, awaited] = await Promise.all([
+    api.declarativeNetRequest.getSessionRules(),
+    records.rules(),
+  ]);
+  for (const { id } of rules.filter((it) => !awaited.has(it.id))) await removeRule(id);
 }
 
 async function tell(tab: number, action: Action): Promise<void> {
@@ -256,6 +238,13 @@ class Records {
     const key = `tab${tab}`;
     const found = await api.storage.session.get(key);
     return (found[key] as TabRecord | undefined) ?? {};
+  }
+
+  /** The rules that are in use. */
+  async rules(): Promise<Set<number>> {
+    const all = Object.entries(await api.storage.session.get(null));
+    const records = all.filter(([key]) => key.startsWith("tab")).map(([, value]) => value as TabRecord);
+    return new Set(records.flatMap((it) => it.sent?.rule ?? []));
   }
 
   change(tab: number, act: (record: TabRecord) => Promise<TabRecord>): Promise<void> {

@@ -2,7 +2,7 @@
 // same URL again with the payment in a header. So a 402 that is paid for is never shown, and the
 // history has one entry. The same works for images, films, frames and requests of scripts.
 
-import { api, now } from "./api.ts";
+import { api, now, wait } from "./api.ts";
 import { fromBase64Url } from "./base64.ts";
 import type { Visit } from "./messages.ts";
 import { type Head, offerIn, type Payer, type Sent, stateOf, withoutFragment } from "./payer.ts";
@@ -115,7 +115,7 @@ export function startFirefox(payer: Payer): void {
     const meaning = await payer.answered(it.sent, head, false);
     if (meaning.resend !== null) {
       payer.show(details.tabId, { url: details.url, vendor: "", price: `${it.sent.coins}`, state: "paying" });
-      await new Promise((resolve) => setTimeout(resolve, (meaning.resend ?? 0) * 1000));
+      await wait(meaning.resend);
       return { redirectUrl: details.url };
     }
     if (meaning.outcome === "paid") {
@@ -198,7 +198,7 @@ export function startFirefox(payer: Payer): void {
     if (post.head === undefined) return {};
     const meaning = await payer.answered(it, post.head, true);
     if (meaning.resend !== null) {
-      await new Promise((resolve) => setTimeout(resolve, (meaning.resend ?? 0) * 1000));
+      await wait(meaning.resend);
       return await postFromHere(details, it);
     }
     if (meaning.outcome !== "paid") {

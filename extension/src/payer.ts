@@ -30,6 +30,8 @@ export interface Sent {
   readonly tried: readonly number[];
   readonly offer: string;
   readonly isBody: boolean;
+  /** The rule that adds it to the request, in Chromium. */
+  readonly rule?: number;
 }
 
 /** The value of a header; undefined if it is missing. */
@@ -47,7 +49,6 @@ export function withoutFragment(url: string): string {
 }
 
 export class Payer {
-  private readonly tabs = new Map<number, TabState>();
   private readonly actions = new Map<number, { url: string; promise: Promise<Action> }>();
 
   /** What follows from the answer to a payment that a content script posted; a transport sets it. */
@@ -165,17 +166,19 @@ export class Payer {
   /** Notes the state of a tab, and shows it on the icon. */
   show(tab: number, state: TabState | undefined): void {
     if (tab < 0) return;
-    if (state === undefined) this.tabs.delete(tab);
-    else this.tabs.set(tab, state);
+    const key = `state${tab}`;
+    // The popup asks for it when this background may have been stopped and started again.
+    void (state === undefined ? api.storage.session.remove(key) : api.storage.session.set({ [key]: state }));
     void badge(tab, state);
   }
 
-  state(tab: number): TabState | undefined {
-    return this.tabs.get(tab);
+  async state(tab: number): Promise<TabState | undefined> {
+    const key = `state${tab}`;
+    return (await api.storage.session.get(key))[key] as TabState | undefined;
   }
 
   forget(tab: number): void {
-    this.tabs.delete(tab);
+    void api.storage.session.remove(`state${tab}`);
     this.actions.delete(tab);
     this.prompts.cancel(tab);
   }

@@ -5,6 +5,7 @@ import type { Overview, SiteView, TabState } from "./messages.ts";
 import { ask, begin, byId, command, element, facts, label } from "./page.ts";
 
 const ALL_SITES = { origins: ["<all_urls>"] };
+const OUT_OF_COINS = new Set(["tooFewCoins", "noSuchCoins", "notValidNow"]);
 void start();
 
 async function start(): Promise<void> {
@@ -31,9 +32,14 @@ async function show(): Promise<void> {
     .filter((held) => held.isValid)
     .map((held) => ["balance", held.unspentWorth]);
   if (rows.length === 0) rows.push(["balance", say("no_coins")]);
+  if (overview.holdings.some((held) => held.expiresSoon)) rows.push(["attention", say("note_expires")]);
   const [tab] = await api.tabs.query({ active: true, currentWindow: true });
   const state = tab?.id === undefined ? null : await ask<TabState | null>({ ask: "tab", tab: tab.id });
   byId("page").replaceChildren(...page(state, tab?.id ?? -1));
+  if (state !== null && OUT_OF_COINS.has(state.code ?? "")) {
+    const brokers = new Set(overview.holdings.map((held) => held.broker));
+    for (const broker of brokers) byId("page").append(buyAt(broker));
+  }
   if (state !== null && state.vendor !== "") {
     const { value: site } = await command<SiteView>({ do: "site", vendor: state.vendor, now });
     rows.push(["spent_here", say("coins", String(site.spent.siteDay))]);
@@ -47,6 +53,16 @@ async function show(): Promise<void> {
     const settings = { ...overview.settings, isPaused: !overview.settings.isPaused };
     void command({ do: "setSettings", settings }).then(show);
   };
+}
+
+/** The page of a broker whose coins are in the wallet. One that only a site names is not offered. */
+function buyAt(broker: string): HTMLElement {
+  const button = element("button", say("buy_at", broker));
+  button.addEventListener("click", () => {
+    if (/^https?:/.test(broker)) void api.tabs.create({ url: broker });
+    window.close();
+  });
+  return button;
 }
 
 /** Takes back "always" and "never" of a site. */

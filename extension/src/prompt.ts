@@ -7,6 +7,8 @@ import { ask, begin, byId, facts, label } from "./page.ts";
 
 /** How long the buttons that pay do nothing: a click that was meant for the page must not pay. */
 const GUARD_MS = 400;
+/** How often the window tells the background that it waits, which would be stopped otherwise. */
+const ALIVE_MS = 15_000;
 
 const id = new URLSearchParams(location.search).get("id") ?? "";
 void start();
@@ -26,6 +28,11 @@ async function start(): Promise<void> {
     button.disabled = true;
     setTimeout(() => (button.disabled = false), GUARD_MS);
   }
+  setInterval(() => {
+    void ask<Asked | null>({ ask: "question", id }).then((it) => {
+      if (it === null) window.close();
+    });
+  }, ALIVE_MS);
   byId("cancel").focus();
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") void choose("cancel");

@@ -1,4 +1,4 @@
-// Conditions of declarativeNetRequest that hold for one URL in one tab.
+// Rules of declarativeNetRequest that add a payment to requests for one URL in one tab.
 
 import { api } from "./api.ts";
 
@@ -22,4 +22,25 @@ export async function conditionFor(
     isCaseSensitive: true,
   });
   return isSupported ? { ...common, regexFilter } : undefined;
+}
+
+/** Adds a rule that sends this payment. Returns its number. */
+export async function addRule(
+  payment: string,
+  condition: chrome.declarativeNetRequest.RuleCondition,
+): Promise<number> {
+  // Numbers are drawn, since a counter would begin again when the worker does.
+  const [drawn = 0] = crypto.getRandomValues(new Uint32Array(1));
+  const id = (drawn >>> 2) + 1;
+  const action = {
+    type: "modifyHeaders",
+    requestHeaders: [{ header: "MicroMint-Payment", operation: "set", value: payment }],
+  } as chrome.declarativeNetRequest.RuleAction;
+  await api.declarativeNetRequest.updateSessionRules({ addRules: [{ id, action, condition }] });
+  return id;
+}
+
+export async function removeRule(id: number | undefined): Promise<void> {
+  if (id === undefined) return;
+  await api.declarativeNetRequest.updateSessionRules({ removeRuleIds: [id] });
 }

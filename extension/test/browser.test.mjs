@@ -366,7 +366,7 @@ for (const server of servers) {
         writeFileSync(out, Buffer.from(bytes, "base64"), { mode: 0o600 });
         const cli = join(world.folder, "cli.mmw");
         tool("mmwallet", "--wallet", cli, "move", "--in", out);
-        tool("mmwallet", "--wallet", cli, "get", "--autopay", "1", "-o", join(world.folder, "page"), `${world.origin}/one/41.html`);
+        tool("mmwallet", "--wallet", cli, "get", "--autopay", "1", "--daily-limit", "1000", "-o", join(world.folder, "page"), `${world.origin}/one/41.html`);
         const back = join(world.folder, "back.mmw");
         tool("mmwallet", "--wallet", cli, "move", "--out", back);
         await core({ do: "moveIn", now: now() }, readFileSync(back).toString("base64"));
