@@ -6,11 +6,13 @@ export CARGO
 # Installed in a cache outside of this folder when they are first needed.
 CARGO_DENY := cargo-deny 0.20.2
 MDBOOK := mdbook 0.5.4 --no-default-features --features search
+GECKODRIVER := geckodriver 0.37.1
 
 .DEFAULT_GOAL := help
 .PHONY: help build nginx-module apache-module demo install uninstall deb test-deb rpm book clean \
 	test test-core lint test-c test-servers test-vectors wasm fuzz-build test-bindings wheel \
-	deny msrv check-page check-platforms attack test-slow test-load test-reload test-guide test-asan test-slurm \
+	deny msrv check-page check-platforms extension test-browser attack test-slow test-load \
+	test-reload test-guide test-asan test-slurm \
 	test-kubernetes \
 	bench bench-redemption bench-memory bench-c bench-servers
 
@@ -31,6 +33,10 @@ nginx-module: ## the module for the installed nginx, in target/nginx
 apache-module: ## the module for the installed Apache, in target/apache
 	@scripts/setup.sh apache
 	@scripts/build-apache-module.sh
+
+extension: ## the browser wallet for Chromium and Firefox, in extension/build
+	@scripts/setup.sh extension
+	@scripts/build-extension.sh
 
 demo: build nginx-module ## mint, sell, pay for a page on a real nginx, redeem
 	@scripts/setup.sh demo
@@ -127,6 +133,14 @@ check-page: ## the 402 page in Chromium, three languages, compared with the docu
 check-platforms: ## the C library for musl, linked and run, and checked for aarch64
 	@scripts/setup.sh musl
 	@scripts/check-platforms.sh --build
+
+test-browser: nginx-module apache-module ## the browser wallet in real browsers: BROWSERS= SERVERS=
+	@scripts/setup.sh servers browser
+	@scripts/build-extension.sh --for-tests
+	@cd extension/core && $(CARGO) test --quiet --locked
+	$(CARGO) build --quiet -p mmbroker -p mmvendor -p mmwallet
+	@driver=$$(scripts/cargo-tool.sh $(GECKODRIVER)) && cd extension && \
+		MICROMINT_GECKODRIVER="$$driver" node --test test/core.test.mjs test/browser.test.mjs
 
 msrv: ## no dependency of the library or the modules needs a newer Rust than ours (in lint)
 	@scripts/check-msrv.sh

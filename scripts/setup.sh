@@ -11,6 +11,8 @@
 #   core     make test-core
 #   musl     make check-platforms
 #   page     make check-page
+#   extension  make extension
+#   browser  make test-browser, with servers
 #   vectors  make test-vectors
 #   c        make test-c, with the Python package
 #   bindings make test-bindings
@@ -47,6 +49,10 @@ bindings="$build binutils pkg-config openssl python3 python3-venv python3-dev uw
 servers="$nginx_module $apache_module nginx apache2 php-fpm libfaketime openssl curl python3
     iproute2 systemd"
 
+# Other builds of node bring npm along.
+extension=$build
+command -v npm >/dev/null || extension="$extension nodejs npm"
+
 # packages PURPOSE: prints what it needs.
 packages() {
     case $1 in
@@ -58,6 +64,8 @@ packages() {
         core) echo "$core $forking" ;;
         musl) echo "$build musl-tools" ;;
         page) echo "$core chromium fonts-dejavu-core" ;;
+        extension) echo "$extension" ;;
+        browser) echo "$extension chromium firefox-esr fonts-dejavu-core" ;;
         vectors) echo "python3" ;;
         c) echo "$c" ;;
         bindings) echo "$bindings" ;;

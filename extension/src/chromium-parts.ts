@@ -1,0 +1,123 @@
+// Parts of a page in Chromium: images, films and frames that cost something. Their 402 has arrived and
+// cannot be held back, so a rule adds the payment to the next request for the same URL, and the
+// element is loaded again. Requests of scripts, styles and fonts cannot be repeated without changing
+// what the page sees; a receipt for a path covers them.
+
+import { api, now } from "./api.ts";
+import { type Head, offerIn, type Payer, type Sent, withoutFragment } from "./payer.ts";
+import { addRule, conditionFor, removeRule } from "./rules.ts";
+
+const TYPES = ["image", "media", "sub_frame"] as chrome.webRequest.ResourceType[];
+/** How many parts of a tab are on their way at most. */
+const PARTS_MAX = 50;
+
+interface Part {
+  readonly rule: number;
+  readonly sent: Sent;
+  head?: Head;
+}
+
+export function startParts(payer: Payer): void {
+  const parts = new Map<string, Part>();
+  const deciding = new Set<string>();
+  const pages = new Map<number, { url: string; since: number }>();
+  const keyOf = (tab: number, url: string): string => `${tab} ${withoutFragment(url)}`;
+
+  api.webNavigation.onCommitted.addListener(({ tabId, frameId, url, documentLifecycle }) => {
+    if (frameId === 0 && documentLifecycle === "active") pages.set(tabId, { url, since: now() });
+  });
+  api.tabs.onRemoved.addListener((tab) => void pages.delete(tab));
+
+  api.webRequest.onHeadersReceived.addListener(
+    (details) => {
+      const head: Head = { status: details.statusCode, headers: details.responseHeaders ?? [] };
+      const key = keyOf(details.tabId, details.url);
+      const part = parts.get(key);
+      if (part !== undefined) void takeAnswer(key, part, head);
+      else void pay(details, key, head).finally(() => deciding.delete(key));
+      return undefined;
+    },
+    { urls: ["<all_urls>"], types: TYPES },
+    ["responseHeaders", "extraHeaders"],
+  );
+
+  const pay = async (
+    details: chrome.webRequest.OnHeadersReceivedDetails,
+    key: string,
+    head: Head,
+  ): Promise<void> => {
+    const { tabId: tab, url } = details;
+    const offer = offerIn(head);
+    const page = pages.get(tab);
+    const isOwn = page !== undefined && isOfPage(details, page.url);
+    if (offer === undefined || details.method !== "GET" || !isOwn) return;
+    if (details.documentLifecycle === "prerender" || deciding.has(key) || parts.size >= PARTS_MAX) return;
+    deciding.add(key);
+    const { incognito: isPrivate } = await api.tabs.get(tab);
+    const verdict = await payer.decide(url, offer, {
+      kind: "part", isPrivate, page: page.url, pageSince: page.since, tried: [],
+    });
+    if (verdict.verdict !== "send" || !verdict.fitsHeader) return;
+    const target = withoutFragment(url);
+    const condition = await conditionFor(tab, target, [details.type]);
+    if (condition === undefined) return;
+    const sent = payer.sent(verdict, target, offer, []);
+    const part: Part = { rule: await addRule(sent.header, condition), sent };
+    parts.set(key, part);
+    // A part that nobody asks for again leaves the outcome open, and no rule behind.
+    setTimeout(() => void end(key, part), 60_000);
+    await api.scripting.executeScript({
+      target: { tabId: tab, frameIds: [0] },
+      func: loadAgain,
+      args: [target],
+    });
+  };
+
+  const takeAnswer = async (key: string, part: Part, head: Head): Promise<void> => {
+    if (part.head !== undefined) return;
+    part.head = head;
+    const meaning = await payer.answered(part.sent, head, false);
+    // Parts are not sent again by themselves: the next time that the page is opened they are.
+    if (meaning.outcome !== "paid") await end(key, part);
+  };
+
+  const end = async (key: string, part: Part): Promise<void> => {
+    if (parts.get(key) === part) parts.delete(key);
+    await removeRule(part.rule);
+  };
+
+  api.webRequest.onCompleted.addListener(
+    (details) => {
+      const key = keyOf(details.tabId, details.url);
+      const part = parts.get(key);
+      if (part?.head === undefined) return;
+      void payer.answered(part.sent, part.head, true).then(() => end(key, part));
+    },
+    { urls: ["<all_urls>"], types: TYPES },
+  );
+}
+
+/** Whether the page itself shows this part, and not a frame of another site in it. */
+function isOfPage(details: chrome.webRequest.OnHeadersReceivedDetails, page: string): boolean {
+  const parent = details.type === "sub_frame" ? details.parentFrameId : details.frameId;
+  try {
+    return parent === 0 && details.initiator === new URL(page).origin;
+  } catch {
+    return false;
+  }
+}
+
+/** Runs in the page: has the elements with this address ask for it again. */
+function loadAgain(url: string): void {
+  const is = (address: string): boolean => address.split("#", 1)[0] === url;
+  for (const image of document.querySelectorAll("img")) {
+    if (is(image.currentSrc || image.src)) image.src = image.src;
+  }
+  for (const media of document.querySelectorAll<HTMLMediaElement>("audio, video")) {
+    const sources = [...media.querySelectorAll("source")].map((it) => it.src);
+    if ([media.currentSrc, media.src, ...sources].some(is)) media.load();
+  }
+  for (const frame of document.querySelectorAll("iframe")) {
+    if (is(frame.src)) frame.src = frame.src;
+  }
+}

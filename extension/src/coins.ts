@@ -1,0 +1,116 @@
+// Coins that a broker's page offers: an answer with the header MicroMint-Coins names where the
+// Funds-Withdrawn message is. The wallet fetches it within the page, whose login it needs, stores it,
+// and then acknowledges it. A crash in between loses nothing: the broker offers it until then.
+
+import { api, now } from "./api.ts";
+import { fromBase64 } from "./base64.ts";
+import type { Received } from "./messages.ts";
+import type { Prompts } from "./prompts.ts";
+import type { Wallet } from "./wallet.ts";
+
+const HEADER = "micromint-coins";
+/** Below the address of the coins, where they are acknowledged. */
+const RECEIVED = "/received";
+/** The longest address that is followed. */
+const ADDRESS_LEN_MAX = 2048;
+
+export function startCoins(wallet: Wallet, prompts: Prompts): void {
+  /** The address of the coins that the page of a tab offers. */
+  const offered = new Map<number, { page: string; coins: string }>();
+
+  api.webRequest.onHeadersReceived.addListener(
+    (details) => {
+      if (details.tabId < 0) return undefined;
+      const value = details.responseHeaders?.find((it) => it.name.toLowerCase() === HEADER)?.value;
+      const coins = value === undefined ? undefined : addressOf(value, details.url);
+      if (coins === undefined || details.statusCode !== 200) offered.delete(details.tabId);
+      else offered.set(details.tabId, { page: details.url, coins });
+      return undefined;
+    },
+    { urls: ["<all_urls>"], types: ["main_frame"] },
+    ["responseHeaders"],
+  );
+
+  api.webNavigation.onDOMContentLoaded.addListener((details) => {
+    if (details.frameId !== 0) return;
+    const found = offered.get(details.tabId);
+    offered.delete(details.tabId);
+    if (found === undefined || found.page.split("#", 1)[0] !== details.url.split("#", 1)[0]) return;
+    void take(details.tabId, found.page, found.coins).catch((error: unknown) =>
+      console.error("MicroMint:", error),
+    );
+  });
+
+  const take = async (tab: number, page: string, coins: string): Promise<void> => {
+    const message = await inPage(tab, fetchCoins, coins);
+    if (message === undefined) return;
+    const bytes = fromBase64(message);
+    const give = async (isAgreed: boolean): Promise<Received> => {
+      const command = { do: "receive", page, isAgreed, now: now() };
+      return (await wallet.call<Received>(command, bytes)).value;
+    };
+    let found = await give(false);
+    if (found.received === "ask") {
+      const choice = await prompts.ask(tab, { about: "coins", page, ...found.facts });
+      if (choice !== "once") return;
+      found = await give(true);
+    }
+    // Stored, now or before: the broker need not keep it.
+    if (found.received === "new" || found.received === "already") {
+      await inPage(tab, acknowledge, coins + RECEIVED);
+    }
+    const text = { new: `+${found.coins ?? 0}`, already: "", refused: "!", ask: "" }[found.received];
+    await api.action.setBadgeText({ tabId: tab, text }).catch(() => undefined);
+    const title = found.received === "refused" ? (found.text ?? "") : api.i18n.getMessage("name");
+    await api.action.setTitle({ tabId: tab, title }).catch(() => undefined);
+  };
+}
+
+/** The address of the coins, if it is at the page's own origin. */
+function addressOf(value: string, page: string): string | undefined {
+  if (value.length > ADDRESS_LEN_MAX) return undefined;
+  try {
+    const found = new URL(value, page);
+    return found.origin === new URL(page).origin ? found.href : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function inPage(
+  tab: number,
+  func: (address: string) => Promise<string | undefined>,
+  address: string,
+): Promise<string | undefined> {
+  const [found] = await api.scripting.executeScript({
+    target: { tabId: tab },
+    func,
+    args: [address],
+  });
+  return found?.result ?? undefined;
+}
+
+/** Runs in the page: the message in base64. */
+async function fetchCoins(address: string): Promise<string | undefined> {
+  const SIZE_MAX = 128 * 1024 * 1024;
+  const answer = await fetch(address, {
+    headers: { Accept: "application/x-micromint" },
+    credentials: "same-origin",
+    redirect: "error",
+    cache: "no-store",
+  });
+  if (answer.status !== 200) return undefined;
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  if (bytes.length > SIZE_MAX) return undefined;
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 0x8000) {
+    text += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
+  }
+  return btoa(text);
+}
+
+/** Runs in the page: tells the broker that the coins are stored. */
+async function acknowledge(address: string): Promise<string | undefined> {
+  await fetch(address, { method: "POST", credentials: "same-origin", redirect: "error" });
+  return undefined;
+}

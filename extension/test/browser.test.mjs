@@ -1,0 +1,404 @@
+// End to end: the built extension in a real browser, a real web server, a real till.
+//   node --test test/browser.test.mjs
+// BROWSERS=chromium,firefox and SERVERS=nginx,apache choose; every pair is tested.
+
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { tool, World } from "./world.mjs";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const build = process.env["MICROMINT_EXTENSION"] ?? join(root, "build", "tests");
+const browsers = (process.env["BROWSERS"] ?? "chromium,firefox").split(",");
+const servers = (process.env["SERVERS"] ?? "nginx,apache").split(",");
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function eventually(act, text, ms = 30_000) {
+  const ends = Date.now() + ms;
+  let found;
+  while (Date.now() < ends) {
+    found = await act();
+    if (found) return found;
+    await sleep(50);
+  }
+  assert.fail(`${text} did not happen; last: ${JSON.stringify(found)}`);
+}
+
+for (const server of servers) {
+  for (const name of browsers) {
+    describe(`${name} and ${server}`, () => {
+      let world;
+      let browser;
+
+      before(async () => {
+        world = await World.start(server);
+        const { [name === "chromium" ? "Chromium" : "Firefox"]: Browser } = await import(`./${name}.mjs`);
+        browser = await Browser.start(join(build, name));
+        const bytes = readFileSync(world.coins).toString("base64");
+        const command = { do: "receive", page: null, isAgreed: false, now: now() };
+        const first = await core(command, bytes);
+        assert.equal(first.received, "ask", "coins of a stranger are asked about");
+        const second = await core({ ...command, isAgreed: true }, bytes);
+        assert.equal(second.received, "new");
+        await set({ autopay: 2 });
+      });
+
+      after(async () => {
+        await browser?.stop();
+        await world?.stop();
+      });
+
+      const now = () => Math.floor(Date.now() / 1000);
+      const core = async (command, bytes) => {
+        const message = { ask: "core", command };
+        const answer = await browser.ask(bytes === undefined ? message : { ...message, bytes });
+        assert.equal(answer.error, undefined, answer.error);
+        return answer.value;
+      };
+      const overview = () => core({ do: "overview", now: now() });
+      const unspent = async () => (await overview()).holdings.reduce((sum, it) => sum + it.unspent, 0);
+      const payments = async () => (await core({ do: "payments", from: 0, count: 100 })).rows;
+      const set = async (changes) => {
+        const { settings } = await overview();
+        await core({ do: "setSettings", settings: { ...settings, ...changes } });
+      };
+      /** A script that reads a text, in the form of the browser's driver. */
+      const value = (script) => `${name === "firefox" ? "return " : ""}${script}`;
+      const text = (selector) => value(`document.querySelector("${selector}").textContent`);
+      /** Goes to a page without waiting for it. */
+      const go = (url) => `setTimeout(() => { location.href = "${url}"; }, 50); undefined`;
+      const noPrompt = () =>
+        eventually(async () => (await browser.prompt(0)) === undefined, "the end of the question");
+      const shows = (page, title) =>
+        eventually(async () => (await page.title()) === title, `the page ${title}`);
+      const paid = (count) =>
+        eventually(
+          async () => {
+            const rows = await payments();
+            return rows.filter((it) => it.outcome === "paid").length === count;
+          },
+          `payment number ${count}`,
+        );
+
+      test("coins that were sold a moment ago are sent again until the vendor knows them", async () => {
+        const had = await unspent();
+        const page = await browser.page();
+        await page.run(go(`${world.origin}/one/60.html`));
+        await eventually(() => world.requests("/one/60.html").some((it) => it.includes("not-yet-known")), "not-yet-known");
+        world.tellOwners();
+        await shows(page, "Story 60");
+        await eventually(async () => (await payments())[0].outcome === "paid", "the payment");
+        assert.equal(await unspent(), had - 1);
+        await page.close();
+      });
+
+      test("a paid link opens at once, with one entry in the history", async () => {
+        const had = await unspent();
+        const page = await browser.page();
+        await page.goto(`${world.origin}/index.html`);
+        await page.click("#one1");
+        await shows(page, "Story 1");
+        await paid(2);
+        assert.equal(await unspent(), had - 1);
+        const [row] = await payments();
+        assert.equal(row.coins, 1);
+        assert.match(row.url, /\/one\/1\.html$/);
+        await page.back();
+        await shows(page, "Index");
+        await page.forward();
+        await shows(page, "Story 1");
+        await page.reload();
+        await shows(page, "Story 1");
+        assert.equal(await unspent(), had - 1, "back, forward and reload are free");
+        const second = await browser.page();
+        await second.goto(`${world.origin}/one/1.html`);
+        await shows(second, "Story 1");
+        assert.equal(await unspent(), had - 1, "a second tab is free");
+        await second.close();
+        await page.close();
+      });
+
+      test("above the threshold the owner is asked: no, then yes, then always", async () => {
+        const had = await unspent();
+        const page = await browser.page();
+        await page.goto(`${world.origin}/five/1.html`);
+        let prompt = await browser.prompt();
+        assert.ok(prompt, "a window asks");
+        assert.match(await prompt.run(text("#price")), /^5 coins \(0\.05 USD\)$/);
+        assert.match(await prompt.run(text("#facts")), /localhost/);
+        await prompt.click("#cancel");
+        await noPrompt();
+        assert.equal(await unspent(), had, "nothing is paid after a no");
+        await page.goto(`${world.origin}/five/2.html`);
+        prompt = await browser.prompt();
+        await prompt.click("#once");
+        await shows(page, "Dear 2");
+        await eventually(async () => (await unspent()) === had - 5, "the payment of 5");
+        await page.goto(`${world.origin}/five/3.html`);
+        prompt = await browser.prompt();
+        await prompt.click("#always");
+        await shows(page, "Dear 3");
+        await page.goto(`${world.origin}/five/4.html`);
+        await shows(page, "Dear 4");
+        await eventually(async () => (await unspent()) === had - 15, "two more payments of 5");
+        await core({ do: "setRule", vendor: "localhost", rule: null });
+        await page.close();
+      });
+
+      test("never at a site: no window, no coin", async () => {
+        const had = await unspent();
+        await core({ do: "setRule", vendor: "localhost", rule: { isNever: true } });
+        const page = await browser.page();
+        await page.goto(`${world.origin}/five/5.html`);
+        await sleep(700);
+        assert.equal(await browser.prompt(0), undefined);
+        await page.goto(`${world.origin}/one/2.html`);
+        await sleep(700);
+        assert.notEqual(await page.title(), "Story 2");
+        assert.equal(await unspent(), had);
+        await core({ do: "setRule", vendor: "localhost", rule: null });
+        await page.close();
+      });
+
+      test("past a limit the owner is asked, with the excess", async () => {
+        const { spent } = await core({ do: "site", vendor: "localhost", now: now() });
+        await set({ dayLimit: spent.day + 1 });
+        const page = await browser.page();
+        await page.goto(`${world.origin}/one/3.html`);
+        await shows(page, "Story 3");
+        await page.goto(`${world.origin}/one/4.html`);
+        const prompt = await browser.prompt();
+        assert.match(await prompt.run(text("#over")), /daily limit of \d+ coins by 1/);
+        await prompt.click("#cancel");
+        await noPrompt();
+        await set({ dayLimit: null });
+        await page.close();
+      });
+
+      test("a payment of more coins than a header holds", async () => {
+        const had = await unspent();
+        await set({ autopay: 100 });
+        const page = await browser.page();
+        await page.goto(`${world.origin}/many/1.html`);
+        await shows(page, "Many").catch((error) => { console.log(world.requests("/many/")); throw error; });
+        await eventually(async () => (await unspent()) === had - 61, "the payment of 61");
+        assert.equal(world.requests("/many/").filter((line) => line.includes('"paid"')).length, 1);
+        assert.match(world.requests("/many/").at(-1), /"receipt"/, "the page is loaded again with the receipt");
+        await set({ autopay: 2 });
+        await page.close();
+      });
+
+      test("the same page in two tabs and by a double click is paid for once", async () => {
+        const had = await unspent();
+        const [first, second] = [await browser.page(), await browser.page()];
+        for (const it of [first, second]) await it.run(go(`${world.origin}/one/5.html`));
+        await shows(first, "Story 5");
+        await shows(second, "Story 5");
+        await first.goto(`${world.origin}/index.html`);
+        await first.run(`document.querySelector("#one6").click(); document.querySelector("#one6").click()`);
+        await shows(first, "Story 6");
+        await sleep(300);
+        assert.equal(await unspent(), had - 2);
+        await second.close();
+        await first.close();
+      });
+
+      test("a redirect to a paid page is paid at its target", async () => {
+        const had = await unspent();
+        const page = await browser.page();
+        await page.goto(`${world.origin}/redirect`);
+        await shows(page, "Story 40");
+        await eventually(async () => (await unspent()) === had - 1, "the payment");
+        await page.close();
+      });
+
+      if (name === "chromium") {
+        test("no frame of the 402 page is painted", async () => {
+          const page = await browser.page();
+          await page.goto(`${world.origin}/index.html`);
+          const frames = [];
+          for (const i of [31, 32, 33]) {
+            frames.push(...(await page.painted(async () => {
+              await page.run(go(`${world.origin}/one/${i}.html`));
+              await shows(page, `Story ${i}`);
+              await sleep(200);
+            })));
+          }
+          const red = await browser.own.page.evaluate(isAnyRed, frames);
+          assert.ok(frames.length >= 3, `${frames.length} frames`);
+          assert.deepEqual(red, []);
+          // The check itself finds the page when it is shown.
+          await core({ do: "setSettings", settings: { ...(await overview()).settings, isPaused: true } });
+          const shown = await page.painted(async () => {
+            await page.run(go(`${world.origin}/one/34.html`));
+            await shows(page, "Pay");
+            await sleep(500);
+          });
+          assert.notDeepEqual(await browser.own.page.evaluate(isAnyRed, shown), []);
+          await set({ isPaused: false });
+          await page.close();
+        });
+      }
+
+      test("nothing is paid for a prefetched or a prerendered page", async () => {
+        const had = await unspent();
+        const page = await browser.page();
+        await page.goto(`${world.origin}/prefetch.html`);
+        await sleep(2500);
+        assert.equal(await unspent(), had);
+        await page.close();
+      });
+
+      test("parts of a page are paid for within the page's limit, frames of other sites never", async () => {
+        const had = await unspent();
+        await set({ pageLimit: 10 });
+        const page = await browser.page();
+        await page.goto(`${world.origin}/gallery/index.html`);
+        const width = (id) => page.run(value(`document.getElementById("${id}").naturalWidth`));
+        await eventually(async () => (await width("a")) === 1 && (await width("b")) === 1, "two pictures");
+        await eventually(() => page.run(value(`document.getElementById("frame").contentDocument?.title === "Frame"`)), "the frame");
+        if (name === "firefox") {
+          assert.equal(await page.run("return window.fetched"), 200, "a script's request is paid for");
+        }
+        const parts = name === "firefox" ? 4 : 3;
+        await eventually(async () => (await unspent()) === had - parts, `${parts} coins`);
+        await set({ pageLimit: 0 });
+        await page.goto(`${world.origin}/gallery/limit.html`);
+        await sleep(1000);
+        assert.equal(await width("c"), 0);
+        await set({ pageLimit: 10 });
+        // The same picture within a page of another site: 127.0.0.1 is not localhost.
+        await page.goto(`http://127.0.0.1:${world.port}/gallery/limit.html`);
+        await sleep(1000);
+        assert.equal(await unspent(), had - parts);
+        await page.close();
+      });
+
+      test("ten tabs at once pay ten pages, each once", async () => {
+        const had = await unspent();
+        const page = await browser.page();
+        await page.goto(`${world.origin}/index.html`);
+        const tabs = [];
+        for (let i = 11; i <= 20; i += 1) tabs.push(await browser.page());
+        for (const [i, tab] of tabs.entries()) await tab.run(go(`${world.origin}/one/${i + 11}.html`));
+        for (const [i, tab] of tabs.entries()) await shows(tab, `Story ${i + 11}`);
+        await eventually(async () => (await unspent()) === had - 10, "ten payments");
+        for (const tab of tabs) await tab.close();
+        await page.close();
+      });
+
+      test("coins that a broker's page offers are asked about once, stored and acknowledged", async () => {
+        const broker = await world.startBroker();
+        const had = await unspent();
+        const page = await browser.page();
+        await page.goto(`${broker.origin}/bought`);
+        const prompt = await browser.prompt();
+        assert.ok(prompt, "an unknown broker is asked about");
+        assert.match(await prompt.run(text("#price")), /localhost/);
+        await prompt.click("#once");
+        await eventually(async () => (await unspent()) > had, "the coins");
+        await eventually(() => broker.seen.includes("POST /v1/purchases/7/received"), "the acknowledgement");
+        const more = await unspent();
+        await page.goto(`${broker.origin}/bought`);
+        await eventually(() => broker.seen.filter((it) => it.startsWith("POST")).length === 2, "a second one");
+        assert.equal(await unspent(), more);
+        assert.ok((await overview()).holdings.some((it) => it.broker.startsWith(broker.origin) && it.isConfirmed));
+        await page.close();
+      });
+
+      if (name === "chromium") {
+        test("the pages of the extension have no fault that axe finds", async () => {
+          const axe = readFileSync(join(root, "node_modules", "axe-core", "axe.js"), "utf8");
+          for (const address of ["wallet.html", "popup.html"]) {
+            const page = await browser.page();
+            await page.goto(browser.address(address));
+            await sleep(1000);
+            await page.page.evaluate(axe);
+            const { violations } = await page.page.evaluate(() => axe.run());
+            assert.deepEqual(violations.map((it) => [it.id, it.nodes.map((node) => node.html)]), [], address);
+            await page.close();
+          }
+        });
+      }
+
+      test("a paid page takes one round trip more than a free one", async (context) => {
+        const page = await browser.page();
+        const load = async (path) => {
+          await page.goto(`${world.origin}/free.html`);
+          const from = performance.now();
+          await page.run(go(`${world.origin}${path}`));
+          const title = path.startsWith("/free") ? "Free" : `Story ${path.match(/\d+/)[0]}`;
+          while ((await page.title().catch(() => "")) !== title || !(await page.run(value(`location.pathname + location.search === "${path}"`)).catch(() => false))) await sleep(5);
+          return performance.now() - from;
+        };
+        const median = (times) => times.sort((a, b) => a - b)[times.length >> 1];
+        const [free, paid] = [[], []];
+        for (let i = 0; i < 9; i += 1) {
+          free.push(await load(`/free.html?${i}`));
+          paid.push(await load(`/one/43.html?${i}`));
+        }
+        context.diagnostic(`free ${median(free).toFixed(0)} ms, paid ${median(paid).toFixed(0)} ms (median of 9)`);
+        const statuses = world.requests("/one/43.html").map((it) => it.split(" ")[2]);
+        assert.deepEqual(statuses, Array.from({ length: 9 }, () => ["402", "200"]).flat());
+        await page.close();
+      });
+
+      test("the till has as many coins as the wallet paid", async () => {
+        await paid((await payments()).length);
+        const rows = await payments();
+        const sum = rows.reduce((all, it) => all + it.coins, 0);
+        const served = world.requests().filter((line) => line.endsWith('"paid"'));
+        const price = (line) => (line.includes("/five/") ? 5 : line.includes("/many/") ? 61 : 1);
+        assert.equal(served.reduce((all, line) => all + price(line), 0), sum);
+        assert.equal(new Set(rows.map((it) => it.url)).size, rows.length, "no page is paid for twice");
+      });
+
+      test("the wallet moves to mmwallet and back", async () => {
+        const had = await unspent();
+        const { bytes } = await browser.ask({ ask: "moveOut" });
+        const frozen = await overview();
+        assert.match(frozen.frozen, /moved out/);
+        const out = join(world.folder, "out.mmw");
+        writeFileSync(out, Buffer.from(bytes, "base64"), { mode: 0o600 });
+        const cli = join(world.folder, "cli.mmw");
+        tool("mmwallet", "--wallet", cli, "move", "--in", out);
+        tool("mmwallet", "--wallet", cli, "get", "--autopay", "1", "--daily-limit", "1000", "-o", join(world.folder, "page"), `${world.origin}/one/41.html`);
+        const back = join(world.folder, "back.mmw");
+        tool("mmwallet", "--wallet", cli, "move", "--out", back);
+        await core({ do: "moveIn", now: now() }, readFileSync(back).toString("base64"));
+        assert.equal(await unspent(), had - 1);
+        assert.equal((await overview()).frozen, null);
+        const page = await browser.page();
+        await page.goto(`${world.origin}/one/42.html`);
+        await shows(page, "Story 42");
+        await eventually(async () => (await unspent()) === had - 2, "the payment");
+        await page.close();
+      });
+    });
+  }
+}
+
+/** Runs in a page: the numbers of the pictures that have a red pixel in the middle. */
+async function isAnyRed(pictures) {
+  const red = [];
+  for (const [i, picture] of pictures.entries()) {
+    const bitmap = await createImageBitmap(
+      new Blob([Uint8Array.from(atob(picture), (it) => it.charCodeAt(0))], { type: "image/png" }),
+    );
+    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+    const context = canvas.getContext("2d");
+    context.drawImage(bitmap, 0, 0);
+    const { data } = context.getImageData(bitmap.width >> 1, 0, 1, bitmap.height);
+    for (let at = 0; at < data.length; at += 4) {
+      if (data[at] > 200 && data[at + 1] < 60 && data[at + 2] < 60) {
+        red.push(i);
+        break;
+      }
+    }
+  }
+  return red;
+}
