@@ -11,7 +11,7 @@ MDBOOK := mdbook 0.5.4 --no-default-features --features search
 .PHONY: help build nginx-module apache-module demo install uninstall deb test-deb rpm book clean \
 	test test-core lint test-c test-servers test-vectors wasm fuzz-build \
 	deny msrv check-page attack test-slow test-load test-reload test-guide test-asan test-slurm \
-	test-kubernetes \
+	test-kubernetes test-broker \
 	bench bench-redemption bench-memory bench-c bench-servers
 
 help: ## print this list
@@ -132,6 +132,10 @@ test-slow: ## the largest sizes, measurements, and a hundred purchases that are 
 	@scripts/setup.sh core
 	$(CARGO) test --release -p micromint -- --ignored --nocapture --test-threads 1
 	$(CARGO) test --release -p mmbroker --test broker -- --ignored a_hundred
+
+test-broker: ## the broker's service, on SQLite and on a PostgreSQL of its own (builds sqlx: minutes)
+	@scripts/setup.sh broker
+	$(CARGO) test -p mmbrokerd
 
 test-load: nginx-module ## honest and hostile load while workers are killed: MINUTES=10
 	@scripts/setup.sh servers

@@ -6,10 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::award::{Award, Contender, Ruling, award_after};
+use super::award::{Award, Contender, Ruling, award_after, verdict_after};
 use super::claim::Claim;
 use super::record::{BrokerRecord, RecordedRuling};
-use super::settlement::verdict_after;
 use super::{Broker, BrokerError, LockedBroker};
 use crate::bin::Bin;
 use crate::identity::{UserId, VendorId};

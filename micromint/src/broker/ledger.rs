@@ -169,6 +169,12 @@ impl Ledger {
         ranges.iter().any(is_before)
     }
 
+    /// Whether the bin is declared compromised, no matter when.
+    pub(crate) fn is_compromised(&self, bin: Bin) -> bool {
+        let ranges = self.compromised.get(&bin.superbin);
+        ranges.is_some_and(|ranges| ranges.iter().any(|(bins, _)| bins.contains(bin.subbin)))
+    }
+
     /// Whether a bin of this superbin was declared compromised.
     pub(crate) fn has_compromised(&self, superbin: u32) -> bool {
         self.compromised.contains_key(&superbin)

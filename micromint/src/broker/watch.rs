@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::blocking::Blocks;
 use super::claim::{Buyer, Claim};
+use super::decide::set_too_late;
 use super::examine::ExaminedPayment;
 use super::record::{BrokerRecord, DIGEST_SIZE, JudgedWatch};
-use super::redemption::{Alarm, BatchRefusal, set_too_late};
+use super::redemption::{Alarm, BatchRefusal};
 use super::shown::WATCH_COINS_PER_HOUR_MAX;
 use super::{Broker, BrokerError, LockedBroker};
 use crate::authenticator::{Authenticator, Key};

@@ -1,0 +1,1 @@
+//! Random operations, compared with the broker of the core on files.

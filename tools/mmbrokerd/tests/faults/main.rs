@@ -1,0 +1,242 @@
+//! The program is killed again and again while clients buy and vendors redeem; the auditor agrees
+//! every time.
+
+#[path = "../broker/databases.rs"]
+mod databases;
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator, Key};
+use micromint::hash::HashName;
+use micromint::host::{Entropy, SystemEntropy};
+use micromint::identity::{UserId, VendorId};
+use micromint::protocol::{
+    FundsWithdrawn, RedemptionResult, RequestRedemption, Url, Verdict, push_record,
+};
+use micromint::testing::{ObviousMint, params_with, resize};
+use tempfile::TempDir;
+
+use databases::Database;
+
+const DURING: &str = "2026-12-11T12:00:00Z";
+const USERS: usize = 3;
+const VENDORS: [&str; 2] = ["news.example", "shop.example"];
+
+/// A period with 512 sets.
+static MINT: LazyLock<ObviousMint> = LazyLock::new(|| {
+    ObviousMint::new(params_with(|raw| resize(raw, 10, 4, 4, 2, HashName::Sha256)))
+});
+
+fn secret() -> Key {
+    Key::from_bytes([42; 32])
+}
+
+/// How long the load goes on: 10 seconds for each database, or as `MICROMINT_FAULT_SECONDS` says.
+fn duration() -> Duration {
+    let seconds = std::env::var("MICROMINT_FAULT_SECONDS").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(10))
+}
+
+struct World {
+    folder: TempDir,
+    database: Database,
+    address: Mutex<String>,
+    ended: AtomicBool,
+    sold: AtomicU64,
+    redeemed: AtomicU64,
+}
+
+#[test]
+fn killed_on_sqlite() {
+    killed(Database::sqlite());
+}
+
+#[test]
+fn killed_on_postgres() {
+    killed(Database::postgres());
+}
+
+fn killed(database: Database) {
+    let world = Arc::new(World::new(database));
+    let mut child = world.start();
+    let loads: Vec<_> = (0..USERS)
+        .map(|number| {
+            let world = Arc::clone(&world);
+            std::thread::spawn(move || load(&world, number))
+        })
+        .collect();
+    let start = Instant::now();
+    let mut kills = 0;
+    while start.elapsed() < duration() {
+        std::thread::sleep(Duration::from_millis(700 + 97 * (kills % 7)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        world.audit();
+        child = world.start();
+        kills += 1;
+    }
+    world.ended.store(true, Ordering::Relaxed);
+    for load in loads {
+        load.join().unwrap();
+    }
+    world.audit();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (sold, redeemed) =
+        (world.sold.load(Ordering::Relaxed), world.redeemed.load(Ordering::Relaxed));
+    println!("{kills} kills, {sold} sets sold, {redeemed} coins redeemed");
+    assert!(kills >= 3 && sold >= 3 && redeemed >= 3, "{kills} {sold} {redeemed}");
+}
+
+impl World {
+    fn new(database: Database) -> World {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("2026-12.coins"), MINT.coin_file()).unwrap();
+        std::fs::write(path("broker.secret"), secret().to_hex()).unwrap();
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(path("broker.secret"), private).unwrap();
+        let text = format!(
+            "listen = \"127.0.0.1:0\"\nurl = \"https://broker.example\"\ncoins = \".\"\n\
+             database = \"{}\"\n",
+            database.url
+        );
+        std::fs::write(path("broker.toml"), text).unwrap();
+        let world = World {
+            folder,
+            database,
+            address: Mutex::default(),
+            ended: AtomicBool::new(false),
+            sold: AtomicU64::new(0),
+            redeemed: AtomicU64::new(0),
+        };
+        let vendors = [&["vendor", "--period", "2026-12"], VENDORS.as_slice()].concat();
+        world.done(&vendors);
+        for number in 0..USERS {
+            world.done(&["deposit", &name(number), "100000 USD", "--reference", "first"]);
+        }
+        world
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mmbrokerd"));
+        command.args(["--as-of", DURING, "--config", "broker.toml"]);
+        command.current_dir(self.folder.path());
+        command
+    }
+
+    fn done(&self, arguments: &[&str]) -> String {
+        let output = self.command().args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_string()
+    }
+
+    fn start(&self) -> Child {
+        let mut child = self.command().stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("mmbrokerd: listening on ").expect("it starts");
+        *self.address.lock().unwrap() = url.to_string();
+        std::thread::spawn(move || stdout.read_to_string(&mut String::new()));
+        child
+    }
+
+    /// The auditor, which shares no code with the program.
+    fn audit(&self) {
+        let auditor = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mm-audit/mm-audit");
+        let output =
+            Command::new(auditor).arg(&self.database.url).arg(self.folder.path()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    /// Sends a request until it is answered, whatever is killed meanwhile.
+    fn send(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Vec<u8>) {
+        for _ in 0..600 {
+            let url = format!("{}{path}", self.address.lock().unwrap());
+            let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+            let agent: ureq::Agent =
+                config.timeout_global(Some(Duration::from_secs(20))).build().into();
+            let mut request = agent.post(url);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            if let Ok(response) = request.send(body) {
+                let status = response.status().as_u16();
+                let mut bytes = Vec::new();
+                let read = response.into_body().into_reader().read_to_end(&mut bytes);
+                if status < 500 && read.is_ok() {
+                    return (status, bytes);
+                }
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("no answer to {path}");
+    }
+}
+
+fn name(number: usize) -> String {
+    format!("user-{number}")
+}
+
+/// Buys and spends until the end. Every answer is asked for twice.
+fn load(world: &World, number: usize) {
+    let user: UserId = name(number).parse().unwrap();
+    let key = world.done(&["key", user.as_str()]);
+    let bearer = format!("Bearer {key}");
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+    let mut firsts = BTreeSet::new();
+    while !world.ended.load(Ordering::Relaxed) {
+        let transaction = SystemEntropy.number().unwrap();
+        let order = format!("{{\"sets\": 1, \"transaction\": \"{transaction}\"}}");
+        let (status, message) = world.send("/v1/purchases", &headers, order.as_bytes());
+        if status == 409 {
+            return; // sold out
+        }
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&message));
+        assert_eq!(world.send("/v1/purchases", &headers, order.as_bytes()).1, message);
+        let funds = FundsWithdrawn::parse(&message).unwrap();
+        let first = MINT.rules().bin(funds.sets[0].superbins[0][0]).unwrap().superbin;
+        assert!(firsts.insert(first), "a set was sold twice");
+        world.sold.fetch_add(1, Ordering::Relaxed);
+        let vendor = VENDORS[transaction as usize % VENDORS.len()].parse().unwrap();
+        redeem(world, &user, &vendor, first, transaction);
+    }
+}
+
+/// Redeems all coins of a set, one payment each.
+fn redeem(world: &World, user: &UserId, vendor: &VendorId, first: u32, transaction: u64) {
+    let period = MINT.params().period();
+    let key = secret().user_key(period, user);
+    let mut data = Vec::new();
+    let coins = MINT.coins(user, vendor, first);
+    for (page, coin) in coins.iter().enumerate() {
+        let url: Url = format!("https://{vendor}/{page}").parse().unwrap();
+        let payment = MINT.payment(user, &key, vendor, &url, std::slice::from_ref(coin));
+        push_record(&mut data, &payment.record().to_bytes());
+    }
+    let batch = RequestRedemption {
+        vendor: vendor.clone(),
+        batch: transaction.to_string().parse().unwrap(),
+        period: period.clone(),
+        payments: coins.len() as u32,
+        authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+        data,
+    }
+    .authenticated(&secret().vendor_key(vendor))
+    .to_bytes();
+    let headers = [("Content-Type", "application/x-micromint")];
+    let (status, answer) = world.send("/v1/redemptions", &headers, &batch);
+    assert_eq!(status, 200, "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(world.send("/v1/redemptions", &headers, &batch).1, answer);
+    let result = RedemptionResult::parse(&answer).unwrap();
+    assert_eq!(result.verdicts, vec![Verdict::Accepted; coins.len()]);
+    world.redeemed.fetch_add(coins.len() as u64, Ordering::Relaxed);
+}
