@@ -124,8 +124,8 @@ pub fn verdict_after(award: Award, number: u64) -> Option<Verdict> {
 }
 
 impl Sums {
-    /// The sums over `sold` first balls, of which `at_once` were paid at once. `awards` are those of
-    /// the others.
+    /// The sums over `sold` first balls, of which `at_once` were paid at once. `awards` are those
+    /// of the others.
     pub fn of(sold: u64, at_once: u64, awards: impl IntoIterator<Item = Award>) -> Sums {
         let mut sums = Sums { sold, paid: at_once, ..Sums::default() };
         for award in awards {

@@ -55,8 +55,8 @@ pub fn returned_bins(examined: &[ExaminedBall]) -> Vec<Bin> {
     examined.iter().filter(|ball| ball.rank.is_ok()).filter_map(|ball| ball.bin).collect()
 }
 
-/// One claim for each returned ball, in order. `paid` tells whether each bin of [`returned_bins`] is
-/// paid, in the same order.
+/// One claim for each returned ball, in order. `paid` tells whether each bin of [`returned_bins`]
+/// is paid, in the same order.
 pub fn decide_return(
     examined: &[ExaminedBall],
     buyer: Option<Buyer>,

@@ -159,8 +159,8 @@ impl Ledger {
         self.sales.get(&buyer.0).map(|sale| &sale.user)
     }
 
-    /// Whether the set that begins at `first_superbin` is sold without the ball of this bin, because
-    /// the bin was declared compromised before.
+    /// Whether the set that begins at `first_superbin` is sold without the ball of this bin,
+    /// because the bin was declared compromised before.
     pub(crate) fn is_withheld(&self, bin: Bin, first_superbin: u32) -> bool {
         let Some(ranges) = self.compromised.get(&bin.superbin) else { return false };
         let is_before = |(bins, next): &(BinRange, u64)| {

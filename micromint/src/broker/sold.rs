@@ -17,8 +17,8 @@ pub trait Sold: Sync {
     /// The number of a user; `None` if nothing was sold to the user.
     fn buyer(&self, user: &UserId) -> Option<Buyer>;
 
-    /// Whether the set that begins at `first_superbin` is sold without the ball of this bin, because
-    /// the bin was declared compromised before.
+    /// Whether the set that begins at `first_superbin` is sold without the ball of this bin,
+    /// because the bin was declared compromised before.
     fn is_withheld(&self, bin: Bin, first_superbin: u32) -> bool;
 
     /// Whether the bin is declared compromised, no matter when.

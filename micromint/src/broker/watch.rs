@@ -1,8 +1,8 @@
 //! The watch: a vendor shows the payments that it has just taken, before it redeems them.
 //!
 //! Input: payments, under a key that cannot redeem. Output: the verdict that each coin would have
-//! in a batch now, and the users whom the vendor should stop serving. The invariant: nothing is paid
-//! or credited. What was shown is kept as evidence, as the claims of a batch are.
+//! in a batch now, and the users whom the vendor should stop serving. The invariant: nothing is
+//! paid or credited. What was shown is kept as evidence, as the claims of a batch are.
 
 use std::collections::BTreeSet;
 

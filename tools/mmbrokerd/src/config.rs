@@ -124,8 +124,8 @@ impl Config {
             (Some(_), None) => Err("tls-certificate needs tls-key".to_string()),
             (None, Some(_)) => Err("tls-key needs tls-certificate".to_string()),
             (None, None) if !self.is_private() => Err(format!(
-                "listen: {} can be reached by other machines without TLS, and what is sent contains \
-                 keys. Set tls-certificate and tls-key, listen on 127.0.0.1 behind a proxy, or set \
+                "listen: {} can be reached by other machines without TLS, and what is sent \
+                 contains keys. Set tls-certificate and tls-key, listen on 127.0.0.1 behind a proxy, or set \
                  behind-proxy = true if only the proxy reaches this address",
                 self.listen
             )),

@@ -1,9 +1,9 @@
 //! The interface for programs, over HTTP. `docs/reference/broker-service.md` describes it.
 //!
-//! Input: requests. Output: responses. The invariants: every size that a client controls has a bound
-//! here or in the messages; whatever moves coins or money is identified by its message or its
-//! Transaction-ID, so that the same request again is answered alike; no response is cached unless it
-//! has a tag.
+//! Input: requests. Output: responses. The invariants: every size that a client controls has a
+//! bound here or in the messages; whatever moves coins or money is identified by its message or its
+//! Transaction-ID, so that the same request again is answered alike; no response is cached unless
+//! it has a tag.
 
 mod answer;
 mod api;
@@ -26,7 +26,7 @@ use crate::service::Service;
 pub use self::api::document;
 pub use self::auth::create_key;
 pub use self::body::{
-    COMPLAINT_SIZE_MAX, LARGE_MESSAGES_MAX, ORDER_SIZE_MAX, OWNERS_SIZE_MAX, REDEMPTION_SIZE_MAX,
+    COMPLAINT_SIZE_MAX, LARGE_MIB_MAX, ORDER_SIZE_MAX, OWNERS_SIZE_MAX, REDEMPTION_SIZE_MAX,
     RETURN_SIZE_MAX, WATCH_SIZE_MAX,
 };
 pub use self::complaints::{COMPLAINT_TEXT_MAX, COMPLAINTS_PER_USER_MAX};
@@ -39,7 +39,7 @@ pub struct App {
     url: String,
     /// The most sets in one order.
     sets_max: u32,
-    /// How many large messages are read at a time.
+    /// The memory for large messages, in MiB.
     large: Semaphore,
     /// How many large messages are judged at a time, which bounds the memory.
     judging: Semaphore,
@@ -52,7 +52,7 @@ impl App {
             service,
             url: url.trim_end_matches('/').to_string(),
             sets_max,
-            large: Semaphore::new(LARGE_MESSAGES_MAX),
+            large: Semaphore::new(LARGE_MIB_MAX),
             judging: Semaphore::new(1),
         }
     }

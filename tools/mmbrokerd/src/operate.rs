@@ -115,7 +115,8 @@ impl Init {
         let secret = config.secret_file();
         if !secret.exists() {
             tell!(
-                "mmbrokerd: warning: there is no {}; `coinmint init` makes it with the first period",
+                "mmbrokerd: warning: there is no {}; `coinmint init` makes it with the first \
+                 period",
                 secret.display()
             );
         }

@@ -49,6 +49,10 @@ async fn take_turns(service: Arc<Service>, config: Config) {
             }
             Err(error) => tell!("mmbrokerd: error: {}", chain(&error)),
         }
+        match service.carry_all_vendors().await {
+            Ok(refused) => refused.iter().for_each(|why| tell!("mmbrokerd: {why}")),
+            Err(error) => tell!("mmbrokerd: error: {}", chain(&error)),
+        }
         match service.settle_due().await {
             Ok(0) => {}
             Ok(settled) => say!("mmbrokerd: settled {settled} periods"),

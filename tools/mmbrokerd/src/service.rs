@@ -69,7 +69,10 @@ pub enum ServiceError {
     )]
     OtherSecret,
     /// The parameters of a coin file differ from those in the database.
-    #[error("{}: the parameters differ from those of period {period} in the database", path.display())]
+    #[error(
+        "{}: the parameters differ from those of period {period} in the database",
+        path.display()
+    )]
     OtherParams {
         /// The coin file.
         path: PathBuf,

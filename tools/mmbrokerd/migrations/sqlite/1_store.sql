@@ -174,8 +174,8 @@ CREATE TABLE doubtful (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX doubtful_of_part ON doubtful (part);
 
--- Which vendor first showed a coin that is proved to be its owner's: the row of `vendor_number` as
--- 4 bytes for each sub-bin, 0 for none.
+-- Which vendor first showed a coin that is proved to be its owner's: 6 bytes for each bin, its
+-- sub-bin (2 bytes) and the id of vendor_number (4 bytes), big-endian.
 CREATE TABLE seen (
   period TEXT NOT NULL,
   superbin INTEGER NOT NULL,

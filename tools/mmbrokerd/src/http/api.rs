@@ -15,10 +15,10 @@ use super::{complaints, messages, periods, purchases};
     info(
         title = "MicroMint broker",
         version = "1",
-        description = "Sells sets of balls, redeems what vendors received, and credits what clients \
-                       return. Messages of the type application/x-micromint are those of the \
-                       protocol (docs/reference/protocol.md). Clients authenticate themselves by an \
-                       API key; messages carry their own authenticators."
+        description = "Sells sets of balls, redeems what vendors received, and credits what \
+                       clients return. Messages of the type application/x-micromint are those of the \
+                       protocol (docs/reference/protocol.md). Clients authenticate themselves \
+                       by an API key; messages carry their own authenticators."
     ),
     paths(
         periods::well_known, periods::health, periods::params, periods::revoked,

@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::App;
@@ -28,10 +29,11 @@ pub const ORDER_SIZE_MAX: usize = 4 * 1024;
 /// The largest complaint, in bytes: a payment and the words about it, in JSON.
 pub const COMPLAINT_SIZE_MAX: usize = 128 * 1024;
 
-/// How many large bodies are read at a time.
-pub const LARGE_MESSAGES_MAX: usize = 8;
+/// The memory for large bodies that are read at the same time, in MiB: two of the largest.
+pub const LARGE_MIB_MAX: usize = 192;
 /// From this size on a body is large, in bytes.
 const LARGE_SIZE: usize = 256 * 1024;
+const MIB: usize = 1024 * 1024;
 /// The longest pause between two frames.
 const PAUSE_MAX: Duration = Duration::from_secs(20);
 /// The time that any body may take.
@@ -50,12 +52,7 @@ pub(super) async fn read(
     if stated.is_some_and(|size| size > size_max) {
         return Err(too_large(size_max));
     }
-    let _place = match stated.unwrap_or(size_max) > LARGE_SIZE {
-        true => Some(app.large.try_acquire().map_err(|_| {
-            Problem::busy("the broker reads other large messages; send this one again")
-        })?),
-        false => None,
-    };
+    let _place = place_for(app, stated.unwrap_or(size_max))?;
     let mut bytes = Vec::with_capacity(stated.unwrap_or(0));
     let mut body = body;
     let start = Instant::now();
@@ -72,6 +69,16 @@ pub(super) async fn read(
             bytes.extend_from_slice(&data);
         }
     }
+}
+
+/// Takes memory for a large body, of which every message has its share.
+fn place_for(app: &App, size: usize) -> Result<Option<SemaphorePermit<'_>>, Problem> {
+    if size <= LARGE_SIZE {
+        return Ok(None);
+    }
+    let place = app.large.try_acquire_many(size.div_ceil(MIB) as u32);
+    let busy = |_| Problem::busy("the broker reads other large messages; send this one again");
+    place.map(Some).map_err(busy)
 }
 
 fn stated_size(headers: &HeaderMap) -> Result<Option<usize>, Problem> {

@@ -1,8 +1,8 @@
 //! Complaints of clients about vendors, with a payment as evidence.
 //!
-//! Input: words and a Payment. Output: that it is recorded. The invariants: a complaint is identified
-//! by its name; a person reads it, and nothing follows from it by itself; a client makes a bounded
-//! number.
+//! Input: words and a Payment. Output: that it is recorded. The invariants: a complaint is
+//! identified by its name; a person reads it, and nothing follows from it by itself; a client makes
+//! a bounded number.
 
 use std::sync::Arc;
 

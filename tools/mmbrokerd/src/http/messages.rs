@@ -38,7 +38,7 @@ async fn parsed<T: Send + 'static>(
 #[utoipa::path(post, path = "/v1/returns", tag = "clients",
     request_body(content = Vec<u8>, content_type = "application/x-micromint"),
     responses(
-        (status = 200, description = "A Funds-Credited message, with the verdicts as they stand now",
+        (status = 200, description = "A Funds-Credited message, with the verdicts as of now",
             body = Vec<u8>, content_type = "application/x-micromint"),
         (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 409, body = Problem)))]
@@ -82,7 +82,7 @@ fn return_problem(refusal: &ReturnRefusal) -> Problem {
     request_body(content = Vec<u8>, content_type = "application/x-micromint"),
     responses(
         (status = 200,
-            description = "A Redemption-Result message, with the verdicts as they stand now",
+            description = "A Redemption-Result message, with the verdicts as of now",
             body = Vec<u8>, content_type = "application/x-micromint"),
         (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 413, body = Problem),

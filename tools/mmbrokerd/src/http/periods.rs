@@ -1,7 +1,7 @@
 //! What the broker publishes: its periods, their parameters, and whose coins vendors refuse.
 //!
-//! Input: a period. Output: a document. The invariant: the parameters of a period are not told before
-//! it begins.
+//! Input: a period. Output: a document. The invariant: the parameters of a period are not told
+//! before it begins.
 
 use std::sync::Arc;
 
@@ -114,8 +114,8 @@ pub(super) async fn params(
     Ok(tagged(&headers, "application/toml", text))
 }
 
-/// Whose coins of a period vendors must refuse, one User-ID a line, sorted: a `PERIOD.revoked` file.
-/// Proved offenders, and those whom a person revoked.
+/// Whose coins of a period vendors must refuse, one User-ID a line, sorted: a `PERIOD.revoked`
+/// file. Proved offenders, and those whom a person revoked.
 #[utoipa::path(get, path = "/v1/periods/{period}/revoked", tag = "everyone",
     params(("period" = String, Path)),
     responses((status = 200, body = String, content_type = "text/plain"),

@@ -45,7 +45,11 @@ pub enum ServerError {
         source: std::io::Error,
     },
     /// The certificate or its key cannot be used.
-    #[error("the certificate {} or its key {}: {source}", files.certificate.display(), files.key.display())]
+    #[error(
+        "the certificate {} or its key {}: {source}",
+        files.certificate.display(),
+        files.key.display()
+    )]
     Tls {
         /// The files.
         files: TlsFiles,
@@ -81,8 +85,10 @@ pub async fn listen(
     let handle = Handle::new();
     let task = match tls {
         None => {
-            let mut server =
-                axum_server::from_tcp(listener).map_err(failed)?.handle(handle.clone());
+            let mut server = axum_server::from_tcp(listener)
+                .map_err(failed)?
+                .handle(handle.clone())
+                .http1_only();
             bound_heads(server.http_builder());
             tokio::spawn(server.serve(service))
         }
@@ -94,7 +100,8 @@ pub async fn listen(
                 .map_err(|source| ServerError::Tls { files, source })?;
             let mut server = axum_server::from_tcp_rustls(listener, config)
                 .map_err(failed)?
-                .handle(handle.clone());
+                .handle(handle.clone())
+                .http1_only();
             bound_heads(server.http_builder());
             tokio::spawn(server.serve(service))
         }

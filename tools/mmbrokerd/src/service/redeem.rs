@@ -1,7 +1,7 @@
 //! Batches: what vendors redeem, and what they show to the watch.
 //!
-//! Input: a message whose authenticator is right. Output: a verdict for each coin. The invariants: a
-//! batch is judged in parts of at most [`PART_COINS_MAX`] coins, each one transaction with its
+//! Input: a message whose authenticator is right. Output: a verdict for each coin. The invariants:
+//! a batch is judged in parts of at most [`PART_COINS_MAX`] coins, each one transaction with its
 //! credit, and goes on where it stopped; a coin gets one verdict, and the same batch again gets the
 //! same verdicts, but for claims that waited and have been decided since.
 
@@ -204,7 +204,7 @@ impl Service {
         // The next part is examined while this one is being written.
         let mut examining = self.examine(sent, next);
         while next < sent.records.len() || sent.records.is_empty() {
-            let examined = examining.await??;
+            let examined = examining.await?;
             let end = next + examined.len();
             examining = self.examine(sent, end);
             match self.judge_part(sent, &examined, next, accounts, now).await? {
@@ -228,8 +228,7 @@ impl Service {
         &self,
         sent: &Arc<Sent>,
         first: usize,
-    ) -> impl Future<Output = Result<Result<Vec<ExaminedPayment>, ServiceError>, ServiceError>> + use<>
-    {
+    ) -> impl Future<Output = Result<Vec<ExaminedPayment>, ServiceError>> + use<> {
         let (sent, secret, threads) = (Arc::clone(sent), self.secret().clone(), self.threads);
         let part_coins = self.part_coins;
         let task = tokio::task::spawn_blocking(move || {
@@ -243,7 +242,7 @@ impl Service {
                 Examiner::new(period.rules(), period.coin_file(), &secret, &*index, &sent.vendor);
             Ok(examiner.examine(&records, threads)?)
         });
-        async { task.await.map_err(|_| ServiceError::GivenUp("a thread failed")) }
+        async { task.await.map_err(|_| ServiceError::GivenUp("a thread failed"))? }
     }
 
     async fn accounts_of(&self, sent: &Sent) -> Result<Accounts, ServiceError> {
@@ -308,7 +307,7 @@ impl Service {
     ) -> Result<Vec<Claim>, ServiceError> {
         let mut claims = Vec::new();
         while next < sent.records.len() {
-            let examined = self.examine(sent, next).await??;
+            let examined = self.examine(sent, next).await?;
             let count = claimed_bins(&examined).len();
             let mut late = decide(&examined, next as u32, vec![false; count]);
             set_too_late(&mut late);

@@ -1,8 +1,8 @@
 //! Sales: orders that wait in this process share a commit, each under its own savepoint.
 //!
 //! Input: orders. Output: for each a sale, or a refusal. The invariants: a sale is durable with its
-//! money before its coins are sent; the period's row is locked from the reading of the next superbin
-//! to the commit; a Transaction-ID that was sold or refused is answered alike for ever.
+//! money before its coins are sent; the period's row is locked from the reading of the next
+//! superbin to the commit; a Transaction-ID that was sold or refused is answered alike for ever.
 
 use std::sync::Arc;
 

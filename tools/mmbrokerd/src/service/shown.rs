@@ -2,8 +2,8 @@
 //! send.
 //!
 //! Input: a Request-Watch, or judged claims. Output: its verdicts, the users whom the vendor should
-//! stop serving, and offenders. The invariants: a watch pays nothing; an offender is proved by right
-//! Authenticators alone, which only the owner of K_U can make.
+//! stop serving, and offenders. The invariants: a watch pays nothing; an offender is proved by
+//! right Authenticators alone, which only the owner of K_U can make.
 
 use std::collections::BTreeMap;
 

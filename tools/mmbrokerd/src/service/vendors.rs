@@ -1,7 +1,7 @@
 //! Registering vendors, revoking users, declaring bins compromised.
 //!
-//! Input: names. Output: keys and lists. The invariant: no two vendors of a period have equal vendor
-//! vectors, since each could spend the coins that the other received.
+//! Input: names. Output: keys and lists. The invariant: no two vendors of a period have equal
+//! vendor vectors, since each could spend the coins that the other received.
 
 use micromint::authenticator::Key;
 use micromint::broker::{BinRange, CompromiseRefusal, VendorRefusal};
@@ -64,6 +64,23 @@ impl Service {
         let mut refused = Vec::new();
         for vendor in self.store.vendors(from.name()).await? {
             refused.extend(self.register_vendor(to, &vendor, now).await?.refused());
+        }
+        Ok(refused)
+    }
+
+    /// Registers the vendors of the period before for each period that has none yet, so that a new
+    /// month needs nobody. Returns those that were refused.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn carry_all_vendors(&self) -> Result<Vec<VendorRefusal>, ServiceError> {
+        let mut periods = self.periods();
+        periods.sort_by_key(|period| period.params().raw().start);
+        let mut refused = Vec::new();
+        for pair in periods.windows(2) {
+            if self.store.vendors(pair[1].name()).await?.is_empty() {
+                refused.extend(self.carry_vendors(&pair[0], &pair[1], self.now()).await?);
+            }
         }
         Ok(refused)
     }

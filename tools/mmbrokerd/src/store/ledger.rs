@@ -312,7 +312,8 @@ impl Transaction {
         .try_get(0)?;
         sqlx::query(
             "INSERT INTO entry (transfer, account, amount) \
-             SELECT $1, CAST(value ->> 0 AS BIGINT), CAST(value ->> 1 AS BIGINT) FROM json_each($2)",
+             SELECT $1, CAST(value ->> 0 AS BIGINT), CAST(value ->> 1 AS BIGINT) \
+             FROM json_each($2)",
         )
         .bind(id)
         .bind(rows_json(sums.into_iter().map(|(account, amount)| [account, amount])))

@@ -1,5 +1,5 @@
-//! What the index of sold sets is made of: sales in the order of their superbins, and bins that were
-//! declared compromised.
+//! What the index of sold sets is made of: sales in the order of their superbins, and bins that
+//! were declared compromised.
 //!
 //! Input: where the index ends. Output: what follows. The invariant: one statement reads one state
 //! of the database, in which sales are consecutive, so the index has no holes.

@@ -237,7 +237,8 @@ impl Transaction {
         Ok(())
     }
 
-    /// Whether the settlement of a period has begun. It cannot begin before the end of the transaction.
+    /// Whether the settlement of a period has begun. It cannot begin before the end of the
+    /// transaction.
     ///
     /// # Errors
     /// The database failed, or there is no such period.

@@ -85,7 +85,8 @@ impl Store {
         retried!(async {
             let mut tx = self.begin().await?;
             sqlx::query(
-                "INSERT INTO revoked (user_id, at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING",
+                "INSERT INTO revoked (user_id, at) VALUES ($1, $2) \
+                 ON CONFLICT (user_id) DO NOTHING",
             )
             .bind(user.to_string())
             .bind(now.0)

@@ -89,19 +89,19 @@ fn has_user(name: &str) -> bool {
 }
 
 /// A new database, which lives as long as this value.
-pub struct Database {
-    pub url: String,
+pub(crate) struct Database {
+    pub(crate) url: String,
     _folder: Option<TempDir>,
 }
 
 impl Database {
-    pub fn sqlite() -> Database {
+    pub(crate) fn sqlite() -> Database {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("broker.db").display());
         Database { url, _folder: Some(folder) }
     }
 
-    pub fn postgres() -> Database {
+    pub(crate) fn postgres() -> Database {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         SERVER.create(&name);

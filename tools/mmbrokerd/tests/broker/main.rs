@@ -1,4 +1,5 @@
 //! Tests of the broker on SQLite and on a PostgreSQL that the tests start themselves.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[macro_use]
 mod databases;

@@ -21,20 +21,20 @@ use tempfile::TempDir;
 use crate::databases::Database;
 
 /// In the middle of the period, after its expiration, and at redeem-until.
-pub const DURING: UnixTime = UnixTime(1_797_000_000);
-pub const EXPIRED: UnixTime = UnixTime(1_798_761_600);
-pub const CLOSED: UnixTime = UnixTime(1_799_366_400);
+pub(crate) const DURING: UnixTime = UnixTime(1_797_000_000);
+pub(crate) const EXPIRED: UnixTime = UnixTime(1_798_761_600);
+pub(crate) const CLOSED: UnixTime = UnixTime(1_799_366_400);
 /// The value of a coin, in units.
-pub const COIN: i64 = 1_000_000;
+pub(crate) const COIN: i64 = 1_000_000;
 
-pub static MINT: LazyLock<ObviousMint> = LazyLock::new(|| ObviousMint::new(test_params()));
-pub static COINS: LazyLock<Vec<u8>> = LazyLock::new(|| MINT.coin_file());
+pub(crate) static MINT: LazyLock<ObviousMint> = LazyLock::new(|| ObviousMint::new(test_params()));
+pub(crate) static COINS: LazyLock<Vec<u8>> = LazyLock::new(|| MINT.coin_file());
 
 /// A clock that tests move.
-pub struct TestClock(AtomicI64);
+pub(crate) struct TestClock(AtomicI64);
 
 impl TestClock {
-    pub fn set(&self, now: UnixTime) {
+    pub(crate) fn set(&self, now: UnixTime) {
         self.0.store(now.0, Ordering::Relaxed);
     }
 }
@@ -45,36 +45,36 @@ impl Clock for TestClock {
     }
 }
 
-pub struct World {
-    pub service: Arc<Service>,
-    pub period: Arc<OpenPeriod>,
-    pub clock: Arc<TestClock>,
-    pub folder: TempDir,
-    pub database: Database,
+pub(crate) struct World {
+    pub(crate) service: Arc<Service>,
+    pub(crate) period: Arc<OpenPeriod>,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) folder: TempDir,
+    _database: Database,
 }
 
-pub fn secret() -> Key {
+pub(crate) fn secret() -> Key {
     Key::from_bytes([42; 32])
 }
 
-pub fn user(name: &str) -> UserId {
+pub(crate) fn user(name: &str) -> UserId {
     name.parse().unwrap()
 }
 
-pub fn vendor(name: &str) -> VendorId {
+pub(crate) fn vendor(name: &str) -> VendorId {
     name.parse().unwrap()
 }
 
-pub fn user_key(user: &UserId) -> Key {
+pub(crate) fn user_key(user: &UserId) -> Key {
     secret().user_key(MINT.params().period(), user)
 }
 
 /// A broker with the period 2026-12, the vendors news.example and shop.example.
-pub async fn world(database: Database) -> World {
+pub(crate) async fn world(database: Database) -> World {
     world_with(database, |_| {}).await
 }
 
-pub async fn world_with(database: Database, change: impl FnOnce(&mut Service)) -> World {
+pub(crate) async fn world_with(database: Database, change: impl FnOnce(&mut Service)) -> World {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("2026-12.coins"), &*COINS).unwrap();
     let store = Store::open(&database.url).await.unwrap();
@@ -89,12 +89,12 @@ pub async fn world_with(database: Database, change: impl FnOnce(&mut Service)) -
     for name in ["news.example", "shop.example"] {
         service.register_vendor(&period, &vendor(name), DURING).await.unwrap().granted().unwrap();
     }
-    World { service: Arc::new(service), period, clock, folder, database }
+    World { service: Arc::new(service), period, clock, folder, _database: database }
 }
 
 impl World {
     /// Gives a user money for so many coins.
-    pub async fn fund(&self, name: &str, coins: i64) {
+    pub(crate) async fn fund(&self, name: &str, coins: i64) {
         static REFERENCE: AtomicU64 = AtomicU64::new(0);
         let reference = REFERENCE.fetch_add(1, Ordering::Relaxed).to_string();
         let amount = micromint::money::Money::new((coins * COIN) as u64, self.currency());
@@ -106,11 +106,11 @@ impl World {
         self.period.params().coin_value().currency()
     }
 
-    pub async fn order(&self, name: &str, sets: u32, transaction: u64) -> SaleAnswer {
+    pub(crate) async fn order(&self, name: &str, sets: u32, transaction: u64) -> SaleAnswer {
         self.order_at(name, sets, transaction, DURING).await
     }
 
-    pub async fn order_at(
+    pub(crate) async fn order_at(
         &self,
         name: &str,
         sets: u32,
@@ -122,7 +122,7 @@ impl World {
     }
 
     /// Sells sets to a user who has enough money.
-    pub async fn sell(&self, name: &str, sets: u32, transaction: u64) -> SaleRow {
+    pub(crate) async fn sell(&self, name: &str, sets: u32, transaction: u64) -> SaleRow {
         self.fund(name, 1000).await;
         match self.order(name, sets, transaction).await {
             SaleAnswer::Sold(sale) => sale,
@@ -130,23 +130,23 @@ impl World {
         }
     }
 
-    pub async fn balance(&self, kind: AccountKind, owner: &str) -> i64 {
+    pub(crate) async fn balance(&self, kind: AccountKind, owner: &str) -> i64 {
         let account = Account::new(kind, owner, self.currency());
         self.service.store().balance(&account).await.unwrap()
     }
 
-    pub async fn redeem(&self, batch: &RequestRedemption) -> Vec<Verdict> {
+    pub(crate) async fn redeem(&self, batch: &RequestRedemption) -> Vec<Verdict> {
         self.redeem_at(batch, DURING).await
     }
 
-    pub async fn redeem_at(&self, batch: &RequestRedemption, now: UnixTime) -> Vec<Verdict> {
+    pub(crate) async fn redeem_at(&self, batch: &RequestRedemption, now: UnixTime) -> Vec<Verdict> {
         match self.service.redeem(batch.clone(), now).await.unwrap() {
             Reply::Granted(result) => result.verdicts,
             Reply::Refused(refusal) => panic!("expected verdicts, found {refusal}"),
         }
     }
 
-    pub async fn take_back(&self, request: &RequestCredit, now: UnixTime) -> Vec<Verdict> {
+    pub(crate) async fn take_back(&self, request: &RequestCredit, now: UnixTime) -> Vec<Verdict> {
         let answer = self.service.take_back(&self.period, request.clone(), 7, now).await.unwrap();
         match answer {
             Reply::Granted(answer) => answer.verdicts,
@@ -154,14 +154,14 @@ impl World {
         }
     }
 
-    pub async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         self.clock.set(CLOSED);
         assert!(self.service.settle(&self.period).await.unwrap());
         assert!(!self.service.settle(&self.period).await.unwrap());
     }
 
     /// A number in the database.
-    pub async fn number(&self, select: &'static str) -> i64 {
+    pub(crate) async fn number(&self, select: &'static str) -> i64 {
         sqlx::query(select)
             .fetch_one(self.service.store().pool())
             .await
@@ -171,30 +171,30 @@ impl World {
     }
 
     /// The invariants of the ledger.
-    pub async fn check_ledger(&self) {
+    pub(crate) async fn check_ledger(&self) {
         let faults = self.service.store().ledger_faults().await.unwrap();
         assert_eq!(faults, [""; 0]);
     }
 }
 
 /// A payment of these coins; `page` makes it another payment.
-pub fn payment(name: &str, at: &str, page: &str, coins: &[Vec<u64>]) -> Payment {
+pub(crate) fn payment(name: &str, at: &str, page: &str, coins: &[Vec<u64>]) -> Payment {
     let (user, vendor) = (user(name), vendor(at));
     let url: Url = format!("https://{vendor}/{page}").parse().unwrap();
     MINT.payment(&user, &user_key(&user), &vendor, &url, coins)
 }
 
 /// The same payment with a wrong Authenticator. Its tokens are right.
-pub fn with_junk(mut payment: Payment) -> Payment {
+pub(crate) fn with_junk(mut payment: Payment) -> Payment {
     payment.authenticator = Authenticator::from_bytes([1; 16]);
     payment
 }
 
-pub fn coins(name: &str, at: &str, first: u32) -> Vec<Vec<u64>> {
+pub(crate) fn coins(name: &str, at: &str, first: u32) -> Vec<Vec<u64>> {
     MINT.coins(&user(name), &vendor(at), first)
 }
 
-pub fn batch(at: &str, name: &str, payments: &[Payment]) -> RequestRedemption {
+pub(crate) fn batch(at: &str, name: &str, payments: &[Payment]) -> RequestRedemption {
     let mut data = Vec::new();
     for payment in payments {
         push_record(&mut data, &payment.record().to_bytes());
@@ -212,7 +212,7 @@ pub fn batch(at: &str, name: &str, payments: &[Payment]) -> RequestRedemption {
     .authenticated(&key)
 }
 
-pub fn watch(at: &str, name: &str, payments: &[Payment]) -> RequestWatch {
+pub(crate) fn watch(at: &str, name: &str, payments: &[Payment]) -> RequestWatch {
     let RequestRedemption { vendor, period, payments, data, .. } = batch(at, name, payments);
     let key = secret().vendor_key(&vendor).sync_key();
     RequestWatch {
@@ -226,7 +226,7 @@ pub fn watch(at: &str, name: &str, payments: &[Payment]) -> RequestWatch {
     .authenticated(&key)
 }
 
-pub fn return_of(name: &str, id: &str, x: &[u64]) -> RequestCredit {
+pub(crate) fn return_of(name: &str, id: &str, x: &[u64]) -> RequestCredit {
     let user = user(name);
     let data: Vec<u8> = x.iter().flat_map(|x| x.to_be_bytes()).collect();
     RequestCredit {

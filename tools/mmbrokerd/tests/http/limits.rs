@@ -23,8 +23,15 @@ fn bodies_are_bounded() {
     ] {
         // At the bound it is read, and then not understood.
         assert_eq!(running.post(path, &auth, &vec![b' '; most]).status, 400, "{path}");
-        let more = running.post(path, &auth, &vec![b' '; most + 1]);
-        assert_eq!(more.problem(), (413, "too-large".to_string()), "{path}");
+        // Past it the head is enough.
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer}\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n",
+            most + 1
+        );
+        let answer = raw(&running, head.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 413"), "{path}: {answer}");
+        assert!(answer.contains("\"title\":\"too-large\""), "{path}: {answer}");
     }
 }
 
@@ -115,7 +122,8 @@ fn mistakes_of_the_operator_are_named() {
     let again = home.run(&["init", "--url", "https://broker.example"]);
     let words = String::from_utf8_lossy(&again.stderr).into_owned();
     assert!(!again.status.success() && words.contains("exists"), "{words}");
-    // The database was made with another secret.
+    // The database was first used with another secret.
+    home.done(&["check"]);
     std::fs::write(home.path("broker.secret"), format!("{}\n", "77".repeat(32))).unwrap();
     run(&str::to_string, "the secret is not the one that this database was made with");
 }

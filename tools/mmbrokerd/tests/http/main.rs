@@ -1,4 +1,5 @@
 //! The program as operators start it and programs use it, on SQLite.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod clients;
 mod limits;

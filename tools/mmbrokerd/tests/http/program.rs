@@ -13,44 +13,44 @@ use micromint::protocol::{
 use micromint::testing::{ObviousMint, test_params};
 use tempfile::TempDir;
 
-pub static MINT: LazyLock<ObviousMint> = LazyLock::new(|| ObviousMint::new(test_params()));
+pub(crate) static MINT: LazyLock<ObviousMint> = LazyLock::new(|| ObviousMint::new(test_params()));
 static COINS: LazyLock<Vec<u8>> = LazyLock::new(|| MINT.coin_file());
 
-pub const DURING: &str = "2026-12-11T12:00:00Z";
-pub const EXPIRED: &str = "2027-01-01T00:00:00Z";
+pub(crate) const DURING: &str = "2026-12-11T12:00:00Z";
+pub(crate) const EXPIRED: &str = "2027-01-01T00:00:00Z";
 
 /// A folder with a configuration, a secret and a coin file.
-pub struct Home {
+pub(crate) struct Home {
     folder: TempDir,
 }
 
 /// A running service, which ends with this value.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
-    pub url: String,
+    pub(crate) url: String,
 }
 
 /// A response.
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
-pub fn secret() -> Key {
+pub(crate) fn secret() -> Key {
     Key::from_bytes([42; 32])
 }
 
-pub fn user(name: &str) -> UserId {
+pub(crate) fn user(name: &str) -> UserId {
     name.parse().unwrap()
 }
 
-pub fn vendor(name: &str) -> VendorId {
+pub(crate) fn vendor(name: &str) -> VendorId {
     name.parse().unwrap()
 }
 
 impl Home {
-    pub fn new() -> Home {
+    pub(crate) fn new() -> Home {
         let folder = tempfile::tempdir().unwrap();
         let home = Home { folder };
         home.private("broker.secret", &format!("{}\n", secret().to_hex()));
@@ -68,44 +68,44 @@ impl Home {
         std::fs::set_permissions(self.path(name), mode).unwrap();
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.path("broker.toml")
     }
 
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(program());
         command.arg("--config").arg(self.config()).current_dir(self.folder.path());
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command().args(["--as-of", DURING]).args(arguments).output().unwrap()
     }
 
     /// The standard output of a command that succeeds.
-    pub fn done(&self, arguments: &[&str]) -> String {
+    pub(crate) fn done(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap().trim().to_string()
     }
 
     /// A key of a user with this much money.
-    pub fn client(&self, name: &str, amount: &str) -> String {
+    pub(crate) fn client(&self, name: &str, amount: &str) -> String {
         if amount != "0 USD" {
             self.done(&["deposit", name, amount, "--reference", "first"]);
         }
         self.done(&["key", name])
     }
 
-    pub fn serve(&self) -> Running {
+    pub(crate) fn serve(&self) -> Running {
         self.serve_at(DURING)
     }
 
-    pub fn serve_at(&self, time: &str) -> Running {
+    pub(crate) fn serve_at(&self, time: &str) -> Running {
         let mut child = self
             .command()
             .args(["--as-of", time])
@@ -135,13 +135,13 @@ impl Drop for Running {
 }
 
 impl Running {
-    pub fn end(mut self) -> bool {
+    pub(crate) fn end(mut self) -> bool {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
         self.child.wait().unwrap().success()
     }
 
-    pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let agent = agent();
         let mut request = agent.get(format!("{}{path}", self.url));
         for (name, value) in headers {
@@ -150,7 +150,7 @@ impl Running {
         Answer::read(request.call().unwrap())
     }
 
-    pub fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let agent = agent();
         let mut request = agent.post(format!("{}{path}", self.url));
         for (name, value) in headers {
@@ -160,12 +160,12 @@ impl Running {
     }
 
     /// Sends a message of the protocol.
-    pub fn message(&self, path: &str, body: &[u8]) -> Answer {
+    pub(crate) fn message(&self, path: &str, body: &[u8]) -> Answer {
         self.post(path, &[("Content-Type", "application/x-micromint")], body)
     }
 
     /// Orders sets under an API key.
-    pub fn order(&self, key: &str, order: &str) -> Answer {
+    pub(crate) fn order(&self, key: &str, order: &str) -> Answer {
         let bearer = format!("Bearer {key}");
         let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
         self.post("/v1/purchases", &headers, order.as_bytes())
@@ -189,33 +189,33 @@ impl Answer {
         Answer { status, headers, body }
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The word of a problem document.
-    pub fn problem(&self) -> (u16, String) {
+    pub(crate) fn problem(&self) -> (u16, String) {
         (self.status, self.json()["title"].as_str().unwrap_or_default().to_string())
     }
 }
 
-pub fn payment(name: &str, at: &str, page: &str, coins: &[Vec<u64>]) -> Payment {
+pub(crate) fn payment(name: &str, at: &str, page: &str, coins: &[Vec<u64>]) -> Payment {
     let (user, vendor) = (user(name), vendor(at));
     let key = secret().user_key(MINT.params().period(), &user);
     let url: Url = format!("https://{vendor}/{page}").parse().unwrap();
     MINT.payment(&user, &key, &vendor, &url, coins)
 }
 
-pub fn batch(at: &str, name: &str, payments: &[Payment]) -> RequestRedemption {
+pub(crate) fn batch(at: &str, name: &str, payments: &[Payment]) -> RequestRedemption {
     let mut data = Vec::new();
     for payment in payments {
         push_record(&mut data, &payment.record().to_bytes());
@@ -233,14 +233,14 @@ pub fn batch(at: &str, name: &str, payments: &[Payment]) -> RequestRedemption {
     .authenticated(&key)
 }
 
-pub fn watch(at: &str, name: &str, payments: &[Payment]) -> RequestWatch {
+pub(crate) fn watch(at: &str, name: &str, payments: &[Payment]) -> RequestWatch {
     let RequestRedemption { vendor, period, payments, data, .. } = batch(at, name, payments);
     let key = secret().vendor_key(&vendor).sync_key();
     let (watch, authenticator) = (name.parse().unwrap(), no_authenticator());
     RequestWatch { vendor, period, watch, payments, authenticator, data }.authenticated(&key)
 }
 
-pub fn owners_request(at: &str, generation: u32, held: u32) -> RequestOwners {
+pub(crate) fn owners_request(at: &str, generation: u32, held: u32) -> RequestOwners {
     let vendor = vendor(at);
     let key = secret().vendor_key(&vendor).sync_key();
     RequestOwners {
@@ -254,7 +254,7 @@ pub fn owners_request(at: &str, generation: u32, held: u32) -> RequestOwners {
     .authenticated(&key)
 }
 
-pub fn return_of(name: &str, id: &str, x: &[u64]) -> RequestCredit {
+pub(crate) fn return_of(name: &str, id: &str, x: &[u64]) -> RequestCredit {
     let user = user(name);
     let data: Vec<u8> = x.iter().flat_map(|x| x.to_be_bytes()).collect();
     let key = secret().user_key(MINT.params().period(), &user);
