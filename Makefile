@@ -13,12 +13,12 @@ GECKODRIVER := geckodriver 0.37.1
 	test test-core lint test-c test-servers test-vectors wasm fuzz-build test-bindings wheel \
 	deny msrv check-page check-platforms extension test-browser attack test-slow test-load \
 	test-reload test-guide test-asan test-slurm \
-	test-kubernetes \
-	bench bench-redemption bench-memory bench-c bench-servers
+	test-kubernetes test-broker test-broker-cycle test-broker-faults \
+	bench bench-redemption bench-broker bench-memory bench-c bench-servers
 
 help: ## print this list
 	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Build and install. Each target installs the packages that it needs, and no others.
 
@@ -161,6 +161,20 @@ test-slow: ## the largest sizes, measurements, and a hundred purchases that are 
 	$(CARGO) test --release -p micromint -- --ignored --nocapture --test-threads 1
 	$(CARGO) test --release -p mmbroker --test broker -- --ignored a_hundred
 
+test-broker: ## the broker's service, on SQLite and on a PostgreSQL of its own (builds sqlx: minutes)
+	@scripts/setup.sh broker
+	$(CARGO) test -p mmbrokerd
+
+test-broker-cycle: nginx-module ## wallet, vendor and nginx with the broker's service
+	@scripts/setup.sh servers
+	$(CARGO) build -p coinmint -p mmbrokerd -p mmvendor -p mmwallet
+	@scripts/test-broker.sh
+
+test-broker-faults: ## the broker's service killed again and again for two minutes: SECONDS=120
+	@scripts/setup.sh broker
+	MICROMINT_FAULT_SECONDS=$(or $(SECONDS),120) \
+		$(CARGO) test -p mmbrokerd --test faults -- --nocapture --test-threads 1
+
 test-load: nginx-module ## honest and hostile load while workers are killed: MINUTES=10
 	@scripts/setup.sh servers
 	MICROMINT_LOAD_SECONDS=$$(( $(or $(MINUTES),10) * 60 )) \
@@ -201,6 +215,10 @@ bench: ## DES and SHA-256 kernels beside other programs
 bench-redemption: ## redeem 10 million coins against a coin file of 1 GiB (3 GB of disk)
 	@scripts/setup.sh build
 	$(CARGO) bench -p micromint --bench redemption
+
+bench-broker: ## the broker's service beside its bare database: DATABASE=postgres://... COINS=300000
+	@scripts/setup.sh broker
+	$(CARGO) run --release --quiet -p mmbrokerd --example bench-broker -- $(DATABASE) $(COINS)
 
 bench-memory: ## what little memory costs a mint (root; SIZES="31 18G 2G 2560M" for 16 GiB)
 	@scripts/setup.sh build

@@ -14,7 +14,7 @@ with open("deny.toml", "rb") as file:
 allowed = set(rules["licenses"]["allow"])
 exceptions = {rule["crate"]: set(rule["allow"]) for rule in rules["licenses"]["exceptions"]}
 registries = {"registry+" + registry for registry in rules["sources"]["allow-registry"]}
-banned = {rule["crate"]: rule["reason"] for rule in rules["bans"]["deny"]}
+banned = {rule["crate"]: rule for rule in rules["bans"]["deny"]}
 
 
 def is_allowed(expression, licences):
@@ -57,6 +57,12 @@ def is_allowed(expression, licences):
 
 def faults(package):
     name = package["name"]
+    for dependency in package["dependencies"]:
+        # Whether an optional one is used is seen by its being there.
+        rule = banned.get(dependency["name"])
+        if rule and dependency["name"] in there and dependency["kind"] is None:
+            if name not in rule.get("wrappers", []) and not dependency["optional"]:
+                yield "{} uses {}: {}".format(name, dependency["name"], rule["reason"])
     if package["source"] is None:
         for dependency in package["dependencies"]:
             if dependency["req"] == "*" and "path" not in dependency:
@@ -69,8 +75,8 @@ def faults(package):
         yield f"{name} has the licence {licence}, which deny.toml does not allow"
     if package["source"] not in registries:
         yield "{} comes from {}".format(name, package["source"])
-    if name in banned:
-        yield f"{name} is banned: {banned[name]}"
+    if name in banned and "wrappers" not in banned[name]:
+        yield "{} is banned: {}".format(name, banned[name]["reason"])
 
 
 text = sys.stdin.read()
@@ -79,6 +85,7 @@ while place < len(text):
     metadata, place = json.JSONDecoder().raw_decode(text, place)
     place += len(text[place:]) - len(text[place:].lstrip())
     packages = metadata["packages"]
+    there = {package["name"] for package in packages}
     number += len(packages)
     found.update(fault for package in packages for fault in faults(package))
 if not number:

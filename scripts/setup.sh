@@ -18,6 +18,7 @@
 #   bindings make test-bindings
 #   servers  make test-servers
 #   test     everything that make test needs
+#   broker   make test-broker
 #   slurm    make test-slurm
 #   deb      make deb test-deb
 #   rpm      make rpm
@@ -71,6 +72,7 @@ packages() {
         bindings) echo "$bindings" ;;
         servers) echo "$servers" ;;
         test) echo "make $lint $c $servers $forking" ;;
+        broker) echo "$core postgresql" ;;
         slurm) echo "$build slurm-wlm python3" ;;
         deb) echo "make git mmdebstrap libdpkg-perl curl" ;;
         rpm) echo "$nginx_module $apache_module git rpm" ;;
@@ -111,7 +113,7 @@ echo "setup: installing$missing"
 
 # The installed packages that bring a service.
 services() {
-    dpkg-query -W -f='${db:Status-Status} ${Package}\n' nginx apache2 'php*-fpm' munge slurmctld \
+    dpkg-query -W -f='${db:Status-Status} ${Package}\n' nginx apache2 postgresql 'php*-fpm' munge slurmctld \
         slurmd 2>/dev/null | sed -n 's/^installed //p'
 }
 before=$(services)

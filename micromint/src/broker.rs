@@ -18,6 +18,8 @@ mod rank;
 
 mod award;
 
+mod decide;
+
 mod evidence;
 
 mod blocking;
@@ -32,9 +34,15 @@ mod claims_file;
 mod ledger;
 
 // Operations, in the order of a coin's life.
+mod sold;
+
+mod delivery;
+
 mod sale;
 
 mod examine;
+
+mod examine_return;
 
 mod redemption;
 
@@ -80,25 +88,33 @@ use crate::params::Params;
 use crate::protocol::Verdict;
 
 pub use self::accounts::{BrokerStatus, UserAccount, VendorAccount};
-pub use self::award::{Ruling, Sums};
-pub use self::blocking::{Blocks, FaultyHour};
-use self::claim::Claim;
+pub use self::award::{
+    Award, Contender, Ruling, Sums, award, award_after, contenders, is_held, verdict_after,
+};
+pub use self::blocking::{Blocks, Conduct, FaultyHour, Served, blocks};
+pub use self::claim::{Buyer, CLAIM_SIZE, Claim, Facts};
 use self::claims_file::ClaimsFile;
 pub use self::claims_file::{ClaimsError, Section};
 pub use self::compromise::CompromiseRefusal;
+pub use self::decide::{claimed_bins, decide, decide_return, returned_bins, set_too_late};
+pub use self::delivery::{delivered_coins, sold_set};
 pub use self::disputes::{Dispute, RulingOutcome, RulingRefusal};
-pub use self::evidence::{Offender, Suspect};
-pub use self::fraud::{Alarms, Suspicions, UserAlarm, VendorAlarm};
+pub use self::evidence::{Evidence, Findings, Offender, Suspect};
+pub use self::examine::{ExaminedCoin, ExaminedPayment, Examiner};
+pub use self::examine_return::{ExaminedBall, examine_return};
+pub use self::fraud::{Alarms, Suspicions, UserAlarm, VendorAlarm, served_by};
 use self::ledger::Ledger;
+pub use self::rank::{Rank, Source};
 use self::record::BrokerRecord;
 pub use self::record::{BinRange, JudgedBatch, RecordedReturn, RecordedSale};
 pub use self::redemption::{Alarm, BatchAnswer, BatchRefusal};
 pub use self::rejected::{rejected_coins, rejected_coins_end};
-pub use self::returns::ReturnRefusal;
-pub use self::sale::SaleRefusal;
+pub use self::returns::{RETURNS_PER_USER_MAX, ReturnFacts, ReturnRefusal, return_refusal};
+pub use self::sale::{SaleFacts, SaleRefusal, sale_refusal};
 use self::settlement::Decided;
 use self::shown::Shown;
 pub use self::shown::WATCH_COINS_PER_HOUR_MAX;
+pub use self::sold::Sold;
 pub use self::vendors::VendorRefusal;
 pub use self::watch::WatchAnswer;
 

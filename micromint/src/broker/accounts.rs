@@ -221,7 +221,7 @@ impl Broker {
                 _ => {}
             }
         }
-        Ok(Sums::new(sold, at_once, awards.into_values()))
+        Ok(Sums::of(sold, at_once, awards.into_values()))
     }
 }
 

@@ -8,21 +8,23 @@
 //! value before a person has decided. For each superbin, sold = paid + credited + disputed +
 //! lapsed.
 
+use crate::protocol::Verdict;
+
 /// Of a hundred claims of a vendor at most this many may be of rank 2 without a person's decision.
 const DOUBTFUL_PERCENT_MAX: u128 = 1;
 
 /// A claim that waits, on a first bin that no claim of rank 1 took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Contender<V> {
+pub struct Contender<V> {
     /// The number of the claim, which is its order in time.
-    pub(crate) number: u64,
+    pub number: u64,
     /// The vendor of a payment; `None` for a return.
-    pub(crate) vendor: Option<V>,
+    pub vendor: Option<V>,
 }
 
 /// Who gets the value of a first ball.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Award {
+pub enum Award {
     /// The vendor whose claim has this number.
     Vendor(u64),
     /// The user whose return has this number.
@@ -60,14 +62,14 @@ pub struct Sums {
 /// Whether a vendor's claims of rank 2 are held until a person decides: they are more than one in a
 /// hundred. `certain` is the number of its coins that were paid at once, `doubtful` of its claims
 /// of rank 2.
-pub(crate) fn is_held(certain: u64, doubtful: u64) -> bool {
+pub fn is_held(certain: u64, doubtful: u64) -> bool {
     let (certain, doubtful) = (u128::from(certain), u128::from(doubtful));
     doubtful * 100 > (certain + doubtful) * DOUBTFUL_PERCENT_MAX
 }
 
 /// The claims that can get the ball's value: the first of each vendor and the first return, in
 /// order. `waiting` are all waiting claims on one first bin, in order.
-pub(crate) fn contenders<V: Copy + PartialEq>(
+pub fn contenders<V: Copy + PartialEq>(
     waiting: impl IntoIterator<Item = Contender<V>>,
 ) -> Vec<Contender<V>> {
     let mut firsts: Vec<Contender<V>> = Vec::new();
@@ -81,7 +83,7 @@ pub(crate) fn contenders<V: Copy + PartialEq>(
 
 /// Who gets the value of a first ball by the rules alone. A vendor whose claims are held does not
 /// keep another vendor from being paid.
-pub(crate) fn award<V: Copy>(contenders: &[Contender<V>], is_held: impl Fn(V) -> bool) -> Award {
+pub fn award<V: Copy>(contenders: &[Contender<V>], is_held: impl Fn(V) -> bool) -> Award {
     let back = contenders.iter().find(|claim| claim.vendor.is_none());
     let payment = |claim: &&Contender<V>| claim.vendor.is_some_and(|vendor| !is_held(vendor));
     if contenders.iter().all(|claim| claim.vendor.is_none()) {
@@ -94,7 +96,7 @@ pub(crate) fn award<V: Copy>(contenders: &[Contender<V>], is_held: impl Fn(V) ->
 }
 
 /// Who gets the value of a disputed ball after a person ruled on the claims of `vendor`.
-pub(crate) fn award_after<V: Copy + PartialEq>(
+pub fn award_after<V: Copy + PartialEq>(
     contenders: &[Contender<V>],
     vendor: V,
     ruling: Ruling,
@@ -112,10 +114,19 @@ pub(crate) fn award_after<V: Copy + PartialEq>(
     }
 }
 
+/// The verdict that an award means for the contender of this number; `None` if it gets nothing.
+pub fn verdict_after(award: Award, number: u64) -> Option<Verdict> {
+    match award {
+        Award::Vendor(winner) | Award::User(winner) if winner == number => Some(Verdict::Accepted),
+        Award::Disputed => Some(Verdict::Disputed),
+        Award::Vendor(_) | Award::User(_) | Award::Nobody => None,
+    }
+}
+
 impl Sums {
-    /// The sums over `sold` first balls, of which `at_once` were paid at once. `awards` are those of
-    /// the others.
-    pub(crate) fn new(sold: u64, at_once: u64, awards: impl IntoIterator<Item = Award>) -> Sums {
+    /// The sums over `sold` first balls, of which `at_once` were paid at once. `awards` are those
+    /// of the others.
+    pub fn of(sold: u64, at_once: u64, awards: impl IntoIterator<Item = Award>) -> Sums {
         let mut sums = Sums { sold, paid: at_once, ..Sums::default() };
         for award in awards {
             match award {
@@ -241,7 +252,7 @@ mod tests {
                 2 => Award::Disputed,
                 _ => Award::Nobody,
             });
-            let sums = Sums::new(sold, 0, awards);
+            let sums = Sums::of(sold, 0, awards);
             prop_assert!(sums.is_balanced());
             let nobody = kinds.iter().take(sold as usize).filter(|kind| **kind == 3).count();
             let unclaimed = sold.saturating_sub(kinds.len() as u64);
@@ -251,6 +262,6 @@ mod tests {
 
     #[test]
     fn more_awards_than_sold_balls_are_not_balanced() {
-        assert!(!Sums::new(1, 0, [Award::Vendor(0), Award::User(1)]).is_balanced());
+        assert!(!Sums::of(1, 0, [Award::Vendor(0), Award::User(1)]).is_balanced());
     }
 }

@@ -20,18 +20,18 @@ const SECONDS_PER_HOUR: i64 = 3600;
 
 /// A payment that a vendor took, as far as it concerns blocking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Served<U> {
+pub struct Served<U> {
     /// The buyer that the payment names.
-    pub(crate) user: U,
+    pub user: U,
     /// When the broker judged it.
-    pub(crate) when: UnixTime,
+    pub when: UnixTime,
     /// What it says about the user.
-    pub(crate) conduct: Conduct,
+    pub conduct: Conduct,
 }
 
 /// What a coin says about the user that its payment names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Conduct {
+pub enum Conduct {
     /// It is the user's and good.
     Good,
     /// It is the user's, with a wrong Authenticator, or a ball that is forged or of someone else.
@@ -84,7 +84,7 @@ pub(crate) fn conduct(source: Source, is_forged: bool) -> Conduct {
 
 /// The users to block at a vendor, from all that it took. An hour counts the users whose payments
 /// are their own.
-pub(crate) fn blocks<U: Copy + Ord>(served: impl IntoIterator<Item = Served<U>>) -> Blocks<U> {
+pub fn blocks<U: Copy + Ord>(served: impl IntoIterator<Item = Served<U>>) -> Blocks<U> {
     let mut own: Vec<(i64, U, bool)> = Vec::new();
     let mut users = BTreeSet::new();
     for Served { user, when, conduct } in served {

@@ -12,7 +12,7 @@ use crate::hash::leading_u64;
 use crate::protocol::Verdict;
 
 /// The size of a claim in the claims file, in bytes.
-pub(crate) const CLAIM_SIZE: usize = 32;
+pub const CLAIM_SIZE: usize = 32;
 
 /// A claim in the claims file.
 mod layout {
@@ -41,38 +41,38 @@ const NO_BUYER: u64 = u64::MAX;
 /// A user to whom sets were sold: the first superbin of the first sale to this user. Unlike a hash
 /// of the User-ID, it can be no other user's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Buyer(pub(crate) u32);
+pub struct Buyer(pub u32);
 
 /// A coin of a batch or a watch, or a ball of a return, with the verdict on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Claim {
+pub struct Claim {
     /// The verdict when it was judged. The settlement decides [`Verdict::Waiting`].
-    pub(crate) verdict: Verdict,
+    pub verdict: Verdict,
     /// Its first bin; `None` if it has none.
-    pub(crate) bin: Option<Bin>,
+    pub bin: Option<Bin>,
     /// The rank of its claim on the first bin; `None` if it makes no claim.
-    pub(crate) rank: Option<Rank>,
+    pub rank: Option<Rank>,
     /// What was found out about it.
-    pub(crate) facts: Facts,
+    pub facts: Facts,
     /// The number of the payment in its batch, from 0; 0 for a return.
-    pub(crate) payment: u32,
+    pub payment: u32,
     /// Distinguishes payments ([`digest_of`]); 0 for a return. In a section of decisions, the
     /// number of the claim that is decided.
-    pub(crate) digest: u64,
+    pub digest: u64,
     /// The user that the payment or return names; `None` if nothing was sold to that user when the
     /// claim was judged. What is paid in a name before its first sale never counts against it.
-    pub(crate) buyer: Option<Buyer>,
+    pub buyer: Option<Buyer>,
 }
 
 /// What was found out about a coin or ball.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Facts {
+pub struct Facts {
     /// Whose it is.
-    pub(crate) source: Source,
+    pub source: Source,
     /// A ball is proved not to be the minted one.
-    pub(crate) is_forged: bool,
+    pub is_forged: bool,
     /// The named user bought nothing in this period.
-    pub(crate) is_invented: bool,
+    pub is_invented: bool,
 }
 
 /// The first 8 bytes of the SHA-256 of a payment record.
@@ -98,12 +98,12 @@ impl Facts {
 
 impl Claim {
     /// An entry of a section of decisions: claim `number` has this verdict now.
-    pub(crate) fn decided(self, number: u64, verdict: Verdict) -> Claim {
+    pub fn decided(self, number: u64, verdict: Verdict) -> Claim {
         Claim { verdict, digest: number, ..self }
     }
 
     /// The bytes of the claim in the claims file.
-    pub(crate) fn to_bytes(self) -> [u8; CLAIM_SIZE] {
+    pub fn to_bytes(self) -> [u8; CLAIM_SIZE] {
         let mut bytes = [0; CLAIM_SIZE];
         layout::PLACE.set(&mut bytes, self.bin.map_or(NO_PLACE, place));
         layout::DIGEST.set(&mut bytes, self.digest);
@@ -116,7 +116,7 @@ impl Claim {
     }
 
     /// Reads a claim; `None` if the bytes are not one.
-    pub(crate) fn from_bytes(bytes: &[u8; CLAIM_SIZE]) -> Option<Claim> {
+    pub fn from_bytes(bytes: &[u8; CLAIM_SIZE]) -> Option<Claim> {
         let bin = match layout::PLACE.get(bytes) {
             NO_PLACE => None,
             place => Some(bin_at(place)?),
@@ -141,7 +141,7 @@ impl Claim {
     }
 
     /// The first bin and the rank, if there is a claim.
-    pub(crate) fn on(&self) -> Option<(Bin, Rank)> {
+    pub fn on(&self) -> Option<(Bin, Rank)> {
         Some((self.bin?, self.rank?))
     }
 }

@@ -1,15 +1,14 @@
 //! Disputed coins: the list for people, and what a person decides.
 //!
 //! Input: a vendor, or a vendor and a user, and a ruling. Output: how many coins are paid, credited
-//! or lapse by it. The invariants: only coins that the settlement left disputed are decided, each at
-//! most once for each vendor, and the ruling is durable before it is answered.
+//! or lapse by it. The invariants: only coins that the settlement left disputed are decided, each
+//! at most once for each vendor, and the ruling is durable before it is answered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::award::{Award, Contender, Ruling, award_after};
+use super::award::{Award, Contender, Ruling, award_after, verdict_after};
 use super::claim::Claim;
 use super::record::{BrokerRecord, RecordedRuling};
-use super::settlement::verdict_after;
 use super::{Broker, BrokerError, LockedBroker};
 use crate::bin::Bin;
 use crate::identity::{UserId, VendorId};

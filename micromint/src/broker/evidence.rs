@@ -15,25 +15,25 @@ use crate::time::UnixTime;
 
 /// One coin of a payment that a vendor sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Evidence<U, V> {
+pub struct Evidence<U, V> {
     /// Its first bin.
-    pub(crate) bin: Bin,
+    pub bin: Bin,
     /// The payer that the payment names.
-    pub(crate) user: U,
+    pub user: U,
     /// The vendor that sent it.
-    pub(crate) vendor: V,
+    pub vendor: V,
     /// When the broker judged it.
-    pub(crate) when: UnixTime,
+    pub when: UnixTime,
     /// Distinguishes payments: a digest.
-    pub(crate) payment: u64,
+    pub payment: u64,
     /// Whose it is.
-    pub(crate) source: Source,
+    pub source: Source,
     /// A ball is proved not to be the minted one.
-    pub(crate) is_forged: bool,
+    pub is_forged: bool,
     /// The vendor was paid for it.
-    pub(crate) is_paid: bool,
+    pub is_paid: bool,
     /// The vendor will not be paid for it.
-    pub(crate) is_refused: bool,
+    pub is_refused: bool,
 }
 
 /// A user who is proved to have cheated, by name.
@@ -70,7 +70,7 @@ pub struct Suspect<U, V> {
 
 /// What the evidence on any number of first bins shows.
 #[derive(Clone, Debug)]
-pub(crate) struct Findings<U, V> {
+pub struct Findings<U, V> {
     offenders: BTreeMap<U, Offender<U, V>>,
     suspects: BTreeMap<U, Suspect<U, V>>,
     repeats: BTreeMap<V, u64>,
@@ -84,7 +84,7 @@ impl<U, V> Default for Findings<U, V> {
 
 impl<U: Copy + Ord, V: Copy + Ord> Findings<U, V> {
     /// Adds the evidence on some first bins: all of it, in any order.
-    pub(crate) fn add(&mut self, mut evidence: Vec<Evidence<U, V>>) {
+    pub fn add(&mut self, mut evidence: Vec<Evidence<U, V>>) {
         evidence.sort_unstable_by_key(|coin| (coin.bin, coin.user));
         for coins in evidence.chunk_by(|a, b| (a.bin, a.user) == (b.bin, b.user)) {
             self.add_offence(coins);
@@ -158,14 +158,14 @@ impl<U: Copy + Ord, V: Copy + Ord> Findings<U, V> {
     }
 
     /// The users who are proved to have cheated, in order.
-    pub(crate) fn offenders(&self) -> Vec<Offender<U, V>> {
+    pub fn offenders(&self) -> Vec<Offender<U, V>> {
         self.offenders.values().cloned().collect()
     }
 
     /// The users of whom a person should know, in order: right tokens on one first bin at two or
     /// more vendors, or unpaid payments with right tokens at two or more vendors. Offenders are
     /// not among them.
-    pub(crate) fn suspects(&self) -> Vec<Suspect<U, V>> {
+    pub fn suspects(&self) -> Vec<Suspect<U, V>> {
         let is_suspect = |suspect: &&Suspect<U, V>| {
             (suspect.balls > 0 || suspect.unpaid_at.len() > 1)
                 && !self.offenders.contains_key(&suspect.user)
@@ -175,7 +175,7 @@ impl<U: Copy + Ord, V: Copy + Ord> Findings<U, V> {
 
     /// The vendors that sent different payments with the same first bin, with the number of such
     /// first bins, in order.
-    pub(crate) fn repeats(&self) -> Vec<(V, u64)> {
+    pub fn repeats(&self) -> Vec<(V, u64)> {
         self.repeats.iter().map(|(vendor, balls)| (*vendor, *balls)).collect()
     }
 }

@@ -10,12 +10,12 @@
 use std::collections::HashMap;
 
 use super::claim::{Buyer, Claim, Facts, digest_of};
-use super::ledger::Ledger;
 use super::rank::{Found, Lookup, Rank, Source, rank_of_coin};
+use super::sold::Sold;
 use crate::authenticator::Key;
 use crate::bin::Bin;
 use crate::coin::{CoinFault, CoinRules};
-use crate::coin_file::{CoinFile, CoinFileError, Status, Stored};
+use crate::coin_file::{CoinFile, CoinFileError, Stored};
 use crate::identity::{UserId, UserVector, VendorId, VendorVector};
 use crate::protocol::{PaymentRecord, Verdict};
 use crate::threads::on_threads;
@@ -28,30 +28,31 @@ const WINDOW_INPUTS: usize = 1 << 20;
 const PART_PAYMENTS_MIN: usize = 256;
 
 /// A payment of a vendor.
-pub(crate) struct ExaminedPayment {
+#[derive(Clone, Debug)]
+pub struct ExaminedPayment {
     /// The payer; `None` if nothing was sold to the payer or the record is malformed.
-    pub(crate) buyer: Option<Buyer>,
+    pub buyer: Option<Buyer>,
     /// Distinguishes the payment from others.
-    pub(crate) digest: u64,
+    pub digest: u64,
     /// The Authenticator is right.
     is_signed: bool,
     /// It names a payer to whom nothing was sold.
     is_invented: bool,
     /// Its coins, in order. A malformed record counts as one coin.
-    pub(crate) coins: Vec<ExaminedCoin>,
+    pub coins: Vec<ExaminedCoin>,
 }
 
 /// A coin of a payment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ExaminedCoin {
+pub struct ExaminedCoin {
     /// Its first bin; `None` if its first ball has none.
-    pub(crate) bin: Option<Bin>,
+    pub bin: Option<Bin>,
     /// Whose it is.
-    pub(crate) source: Source,
+    pub source: Source,
     /// What looking up its balls showed; `None` if they were not looked up.
     lookup: Option<Lookup>,
     /// The rank of its claim, or the verdict that rejects it.
-    pub(crate) rank: Result<Rank, Verdict>,
+    pub rank: Result<Rank, Verdict>,
 }
 
 /// What is known about a user.
@@ -66,11 +67,11 @@ struct Payer {
 
 /// Examines the payments that one vendor sent.
 #[derive(Clone)]
-pub(crate) struct Examiner<'a> {
+pub struct Examiner<'a> {
     rules: &'a CoinRules,
     coin_file: &'a CoinFile,
     secret: &'a Key,
-    ledger: &'a Ledger,
+    sold: &'a dyn Sold,
     vendor: &'a VendorId,
     vendor_vector: VendorVector,
     /// The users so far.
@@ -95,20 +96,24 @@ struct Wanted {
 }
 
 impl<'a> Examiner<'a> {
-    pub(crate) fn new(
+    /// An examiner for the payments that `vendor` sent. `secret` is the broker's.
+    pub fn new(
         rules: &'a CoinRules,
         coin_file: &'a CoinFile,
         secret: &'a Key,
-        ledger: &'a Ledger,
+        sold: &'a dyn Sold,
         vendor: &'a VendorId,
     ) -> Examiner<'a> {
         let vendor_vector = VendorVector::new(rules.params(), vendor);
         let users = HashMap::new();
-        Examiner { rules, coin_file, secret, ledger, vendor, vendor_vector, users }
+        Examiner { rules, coin_file, secret, sold, vendor, vendor_vector, users }
     }
 
     /// Examines payment records on at most `threads` threads. Returns the payments in order.
-    pub(crate) fn examine(
+    ///
+    /// # Errors
+    /// The coin file cannot be read.
+    pub fn examine(
         &self,
         records: &[&[u8]],
         threads: usize,
@@ -170,7 +175,7 @@ impl<'a> Examiner<'a> {
         self.users.entry(user.clone()).or_insert_with(|| Payer {
             vector: UserVector::new(params, user).ok(),
             key: self.secret.user_key(params.period(), user),
-            buyer: self.ledger.buyer(user),
+            buyer: self.sold.buyer(user),
         })
     }
 
@@ -249,7 +254,7 @@ impl<'a> Examiner<'a> {
             Err(fault) => return Some(verdict_of(fault)),
         };
         let first = bins[0];
-        let is_withheld = self.ledger.is_withheld(first, first.superbin);
+        let is_withheld = self.sold.is_withheld(first, first.superbin);
         coin.lookup = Some(Lookup { is_withheld, ..Lookup::START });
         bins.iter().enumerate().for_each(|(ball, bin)| look_up(ball, *bin));
         None
@@ -268,7 +273,7 @@ impl<'a> Examiner<'a> {
         let mut sets: Vec<UsedSet> = Vec::new();
         for first in firsts.iter().flatten().map(|bin| bin.superbin) {
             if sets.iter().all(|set| set.first != first) {
-                let is_sold = self.ledger.owner(first) == Some(&payment.user);
+                let is_sold = self.sold.owner(first) == Some(&payment.user);
                 sets.push(UsedSet { first, is_sold, has_token: false });
             }
         }
@@ -291,7 +296,7 @@ impl<'a> Examiner<'a> {
         let bins: Vec<Bin> = wanted.iter().map(|ball| ball.bin).collect();
         for (ball, stored) in wanted.iter().zip(self.coin_file.balls(&bins)?) {
             let found = found(self.rules, self.coin_file, ball.bin, ball.x, stored)?;
-            let is_compromised = stored.status.contains(Status::COMPROMISED);
+            let is_compromised = stored.exists() && self.sold.is_compromised(ball.bin);
             let coin = &mut examined[ball.payment].coins[ball.coin];
             if let Some(lookup) = &mut coin.lookup {
                 lookup.add(ball.ball, found, is_compromised);

@@ -227,7 +227,7 @@ fn evidence_of<'a>(claim: &Claim, sent: &Sent<'a>) -> Option<Evidence<Buyer, &'a
 
 /// What the payments among these claims say about the users whom they name. A name to which nothing
 /// was sold is nobody's.
-pub(super) fn served_by(claims: &[Claim], when: UnixTime) -> impl Iterator<Item = Served<Buyer>> {
+pub fn served_by(claims: &[Claim], when: UnixTime) -> impl Iterator<Item = Served<Buyer>> {
     let conduct = |claim: &Claim| {
         let Facts { source, is_forged, is_invented: _ } = claim.facts;
         conduct(source, is_forged)

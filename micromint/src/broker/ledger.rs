@@ -159,14 +159,20 @@ impl Ledger {
         self.sales.get(&buyer.0).map(|sale| &sale.user)
     }
 
-    /// Whether the set that begins at `first_superbin` is sold without the ball of this bin, because
-    /// the bin was declared compromised before.
+    /// Whether the set that begins at `first_superbin` is sold without the ball of this bin,
+    /// because the bin was declared compromised before.
     pub(crate) fn is_withheld(&self, bin: Bin, first_superbin: u32) -> bool {
         let Some(ranges) = self.compromised.get(&bin.superbin) else { return false };
         let is_before = |(bins, next): &(BinRange, u64)| {
             bins.contains(bin.subbin) && *next <= u64::from(first_superbin)
         };
         ranges.iter().any(is_before)
+    }
+
+    /// Whether the bin is declared compromised, no matter when.
+    pub(crate) fn is_compromised(&self, bin: Bin) -> bool {
+        let ranges = self.compromised.get(&bin.superbin);
+        ranges.is_some_and(|ranges| ranges.iter().any(|(bins, _)| bins.contains(bin.subbin)))
     }
 
     /// Whether a bin of this superbin was declared compromised.

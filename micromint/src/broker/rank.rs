@@ -11,13 +11,13 @@ use crate::protocol::Verdict;
 
 /// What shows that a coin is from the owner of its set. Known before any ball is looked up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Source {
+pub struct Source {
     /// The Authenticator of the payment is the payer's: it is made with K_U.
-    pub(crate) is_signed: bool,
+    pub is_signed: bool,
     /// The owner token of the coin's set is the payer's for this vendor.
-    pub(crate) has_token: bool,
+    pub has_token: bool,
     /// The set was sold to the payer.
-    pub(crate) is_sold: bool,
+    pub is_sold: bool,
 }
 
 /// What the coin file has in the bin of a ball.
@@ -52,7 +52,7 @@ pub(crate) struct Lookup {
 
 /// The rank of a claim on a first bin. The smallest is the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Rank {
+pub enum Rank {
     /// A payment that is proved to be the owner's. Paid at once; the first of them wins.
     Certain = 1,
     /// A payment that may be the owner's. Waits until redeem-until.
@@ -64,7 +64,7 @@ pub(crate) enum Rank {
 impl Source {
     /// Whether the coin is from the owner of its set: a set of the payer, with a right
     /// Authenticator or a right token.
-    pub(crate) fn is_owner(self) -> bool {
+    pub fn is_owner(self) -> bool {
         self.is_sold && (self.is_signed || self.has_token)
     }
 }
@@ -92,12 +92,12 @@ impl Lookup {
 
 impl Rank {
     /// The rank of a code in the claims file.
-    pub(crate) fn from_code(code: u8) -> Option<Rank> {
+    pub fn from_code(code: u8) -> Option<Rank> {
         [Rank::Certain, Rank::Doubtful, Rank::Return].into_iter().find(|rank| *rank as u8 == code)
     }
 
     /// Whether the claim is a payment.
-    pub(crate) fn is_payment(self) -> bool {
+    pub fn is_payment(self) -> bool {
         self != Rank::Return
     }
 }

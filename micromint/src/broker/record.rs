@@ -1,5 +1,5 @@
-//! The records of the broker's journal: one for each sale, vendor, batch, watch, return, settlement,
-//! ruling, revocation and compromise. The format is in `docs/reference/broker.md`.
+//! The records of the broker's journal: one for each sale, vendor, batch, watch, return,
+//! settlement, ruling, revocation and compromise. The format is in `docs/reference/broker.md`.
 //!
 //! Input: a [`BrokerRecord`]. Output: the bytes of a journal payload; and the reverse. The
 //! invariant: a payload that is not exactly one record is an error, so the journal of a later

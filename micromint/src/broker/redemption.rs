@@ -5,20 +5,17 @@
 //! batch that is sent again is paid once and gets the same verdicts, except for claims that waited,
 //! which the settlement or a person decides.
 
-use std::collections::HashSet;
-
 use sha2::{Digest, Sha256};
 
 use super::blocking::blocks;
 use super::claim::Claim;
+use super::decide::{claimed_bins, decide, set_too_late};
 use super::examine::{ExaminedPayment, Examiner};
 use super::fraud::served_by;
-use super::rank::verdict_now;
 use super::record::{BrokerRecord, DIGEST_SIZE, JudgedBatch};
 use super::shown::WATCH_COINS_PER_HOUR_MAX;
 use super::{Broker, BrokerError, LockedBroker};
 use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
-use crate::bin::Bin;
 use crate::identity::{UserId, VendorId};
 use crate::period::Period;
 use crate::protocol::{Blocked, FundsCredited, Id, RedemptionResult, RequestRedemption, Verdict};
@@ -199,31 +196,8 @@ impl Broker {
 
     /// One claim for each coin, in order. Depends on whether the first ball is paid.
     pub(super) fn decide(&self, examined: &[ExaminedPayment]) -> Result<Vec<Claim>, BrokerError> {
-        let candidates = examined.iter().flat_map(|payment| &payment.coins);
-        let candidates = candidates.filter(|coin| coin.rank.is_ok());
-        let bins: Vec<Bin> = candidates.filter_map(|coin| coin.bin).collect();
-        let mut paid = self.are_paid(&bins)?.into_iter();
-        let mut paid_now = HashSet::new();
-        let mut claims = Vec::new();
-        for (number, payment) in (0..).zip(examined) {
-            for coin in &payment.coins {
-                let verdict = match (coin.rank, coin.bin) {
-                    (Err(verdict), _) => verdict,
-                    // Only a coin with a first bin has a rank.
-                    (Ok(_), None) => Verdict::Malformed,
-                    (Ok(rank), Some(bin)) => {
-                        let is_paid = paid.next().unwrap_or(true) || paid_now.contains(&bin);
-                        let verdict = verdict_now(rank, is_paid);
-                        if verdict == Verdict::Accepted {
-                            paid_now.insert(bin);
-                        }
-                        verdict
-                    }
-                };
-                claims.push(coin.claim(payment, number, verdict));
-            }
-        }
-        Ok(claims)
+        let paid = self.are_paid(&claimed_bins(examined))?;
+        Ok(decide(examined, 0, paid))
     }
 }
 
@@ -261,15 +235,9 @@ impl LockedBroker<'_> {
     }
 }
 
-/// Replaces the verdicts on all claims after redeem-until.
-pub(super) fn set_too_late(claims: &mut [Claim]) {
-    let undecided = claims.iter_mut().filter(|claim| claim.rank.is_some());
-    undecided.for_each(|claim| claim.verdict = Verdict::TooLate);
-}
-
 impl Alarm {
     /// Counts the claims that raise an alarm.
-    pub(super) fn of(claims: &[Claim]) -> Alarm {
+    pub fn of(claims: &[Claim]) -> Alarm {
         let mut alarm = Alarm::default();
         for claim in claims {
             let is_forged = claim.facts.is_forged || claim.verdict == Verdict::Forged;

@@ -9,21 +9,21 @@
 
 use sha2::{Digest, Sha256};
 
-use super::claim::{Buyer, Claim, Facts};
-use super::examine::found;
-use super::rank::{Rank, Source, rank_of_return, verdict_now};
+use super::claim::Claim;
+use super::decide::{decide_return, returned_bins};
+use super::examine_return::{ExaminedBall, examine_return};
 use super::record::{BrokerRecord, DIGEST_SIZE, RecordedReturn};
 use super::{Broker, BrokerError, LockedBroker};
 use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
-use crate::bin::Bin;
 use crate::identity::UserId;
+use crate::params::Params;
 use crate::period::Period;
 use crate::protocol::{FundsCredited, Id, RequestCredit, SendExpired, Url, Verdict};
 use crate::reply::Reply;
 use crate::time::UnixTime;
 
 /// The most returns of one user in one period, which bounds the broker's disk space.
-pub(super) const RETURNS_PER_USER_MAX: usize = 100;
+pub const RETURNS_PER_USER_MAX: usize = 100;
 
 /// Why a return is refused. Nothing is recorded then.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,40 @@ pub enum ReturnRefusal {
     },
 }
 
+/// What the broker's records say about a return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReturnFacts {
+    /// The number of sets that the user bought in this period.
+    pub sets: u64,
+    /// The number of returns that the user has made in this period.
+    pub returns: usize,
+    /// The period is settled.
+    pub is_settled: bool,
+}
+
+/// Why a return that was not made before is refused now; `None` if it is judged.
+pub fn return_refusal(
+    params: &Params,
+    request: &RequestCredit,
+    facts: ReturnFacts,
+    now: UnixTime,
+) -> Option<ReturnRefusal> {
+    let user = request.user.clone();
+    let (opens, closed) = (params.raw().expiration, params.raw().redeem_until);
+    let (found, max) = (request.x.len(), facts.sets * u64::from(params.subbin_count()));
+    if facts.is_settled || now >= closed {
+        Some(ReturnRefusal::TooLate { closed })
+    } else if now < opens {
+        Some(ReturnRefusal::TooEarly { opens })
+    } else if found as u64 > max {
+        Some(ReturnRefusal::TooManyBalls { user, found, max })
+    } else if facts.returns >= RETURNS_PER_USER_MAX {
+        Some(ReturnRefusal::TooManyReturns { user })
+    } else {
+        None
+    }
+}
+
 impl Broker {
     /// Records a return and answers it. `transaction` is the broker's number for it: a new random
     /// number.
@@ -95,14 +129,14 @@ impl Broker {
     ) -> Result<Reply<FundsCredited, ReturnRefusal>, BrokerError> {
         let data = request.data();
         let digest: [u8; DIGEST_SIZE] = Sha256::digest(&data).into();
-        if let Some(refusal) = self.return_refusal(request, &data) {
+        if let Some(refusal) = self.message_refusal(request, &data) {
             return Ok(Reply::Refused(refusal));
         }
         let known = self.locked(|broker| broker.known_return(request, &digest, now))?;
         if let Some(known) = known {
             return Ok(known);
         }
-        let examined = self.examine_balls(request)?;
+        let examined = examine_return(&self.rules, &self.coin_file, &self.ledger, request)?;
         self.locked(|broker| match broker.known_return(request, &digest, now)? {
             Some(known) => Ok(known),
             None => broker
@@ -145,7 +179,7 @@ impl Broker {
     }
 
     /// Why the return is refused, as far as that depends on the message alone.
-    fn return_refusal(&self, request: &RequestCredit, data: &[u8]) -> Option<ReturnRefusal> {
+    fn message_refusal(&self, request: &RequestCredit, data: &[u8]) -> Option<ReturnRefusal> {
         let expected = self.params().period();
         if request.period != *expected {
             let (expected, found) = (expected.clone(), request.period.clone());
@@ -160,27 +194,17 @@ impl Broker {
 
     /// Why a return that was not made before is refused now. The caller holds the lock.
     fn new_return_refusal(&self, request: &RequestCredit, now: UnixTime) -> Option<ReturnRefusal> {
-        let user = request.user.clone();
-        let (opens, closed) = (self.params().raw().expiration, self.params().raw().redeem_until);
-        let sales = self.ledger.sales.values().filter(|sale| sale.user == user);
-        let sets: u64 = sales.map(|sale| u64::from(sale.sets)).sum();
-        let max = sets * u64::from(self.params().subbin_count());
-        let found = request.x.len();
-        let returns = self.ledger.returns.iter().filter(|back| back.user == user).count();
-        if self.is_closed(now) {
-            Some(ReturnRefusal::TooLate { closed })
-        } else if now < opens {
-            Some(ReturnRefusal::TooEarly { opens })
-        } else if found as u64 > max {
-            Some(ReturnRefusal::TooManyBalls { user, found, max })
-        } else if returns >= RETURNS_PER_USER_MAX {
-            Some(ReturnRefusal::TooManyReturns { user })
-        } else {
-            None
-        }
+        let sales = self.ledger.sales.values().filter(|sale| sale.user == request.user);
+        let returns = self.ledger.returns.iter().filter(|back| back.user == request.user);
+        let facts = ReturnFacts {
+            sets: sales.map(|sale| u64::from(sale.sets)).sum(),
+            returns: returns.count(),
+            is_settled: self.ledger.settlement.is_some(),
+        };
+        return_refusal(self.params(), request, facts, now)
     }
 
-    /// The answer to a return of whose authenticator `return_refusal` approved.
+    /// The answer to a return of whose authenticator `message_refusal` approved.
     fn credited(
         &self,
         request: &RequestCredit,
@@ -199,61 +223,6 @@ impl Broker {
         }
         .authenticated(&key, request)
     }
-
-    /// Examines the balls of a return: their form, whose they are, and only then what was minted.
-    fn examine_balls(&self, request: &RequestCredit) -> Result<Vec<ExaminedBall>, BrokerError> {
-        let outputs = self.rules.outputs(&request.x);
-        let examine = |(x, output): (&u64, &u64)| {
-            if *x >= self.params().input_end() {
-                return ExaminedBall::without_bin(Verdict::InputWrong);
-            }
-            let Some(bin) = self.params().bin_of(*output) else {
-                return ExaminedBall::without_bin(Verdict::FixedBits);
-            };
-            let is_first = bin.superbin.is_multiple_of(2);
-            let is_sold = self.ledger.owner(bin.superbin) == Some(&request.user);
-            let verdict = if is_first { Verdict::NotFromOwner } else { Verdict::NotFirst };
-            ExaminedBall { bin: Some(bin), is_sold, rank: Err(verdict) }
-        };
-        let mut balls: Vec<ExaminedBall> = request.x.iter().zip(&outputs).map(examine).collect();
-        let mut order: Vec<(Bin, usize)> = (0..)
-            .zip(&balls)
-            .filter_map(|(i, ball)| Some((ball.bin.filter(|_| ball.is_sold)?, i)))
-            .collect();
-        order.sort_unstable();
-        let bins: Vec<Bin> = order.iter().map(|(bin, _)| *bin).collect();
-        for ((bin, i), stored) in order.into_iter().zip(self.coin_file.balls(&bins)?) {
-            let found = found(&self.rules, &self.coin_file, bin, request.x[i], stored)?;
-            let is_withheld = self.ledger.is_withheld(bin, bin.superbin);
-            balls[i].rank = rank_of_return(balls[i].is_sold, is_withheld, found);
-        }
-        Ok(balls)
-    }
-}
-
-/// A ball of a return.
-struct ExaminedBall {
-    /// Its bin; `None` if it has none.
-    bin: Option<Bin>,
-    /// It is of a set of the user who returns it.
-    is_sold: bool,
-    /// The rank of its claim, or the verdict that rejects it.
-    rank: Result<Rank, Verdict>,
-}
-
-impl ExaminedBall {
-    fn without_bin(verdict: Verdict) -> ExaminedBall {
-        ExaminedBall { bin: None, is_sold: false, rank: Err(verdict) }
-    }
-
-    /// The entry for the claims file, with this verdict.
-    fn claim(&self, buyer: Option<Buyer>, verdict: Verdict) -> Claim {
-        // The authenticator of the return is right: it is checked before anything else.
-        let source = Source { is_signed: true, has_token: false, is_sold: self.is_sold };
-        let is_forged = verdict == Verdict::Forged;
-        let facts = Facts { source, is_forged, is_invented: false };
-        Claim { verdict, bin: self.bin, rank: self.rank.ok(), facts, payment: 0, digest: 0, buyer }
-    }
 }
 
 impl LockedBroker<'_> {
@@ -266,18 +235,8 @@ impl LockedBroker<'_> {
         examined: &[ExaminedBall],
         now: UnixTime,
     ) -> Result<FundsCredited, BrokerError> {
-        let claiming = examined.iter().filter(|ball| ball.rank.is_ok());
-        let bins: Vec<Bin> = claiming.filter_map(|ball| ball.bin).collect();
-        let mut paid = self.are_paid(&bins)?.into_iter();
-        let buyer = self.ledger.buyer(&request.user);
-        let mut decide = |ball: &ExaminedBall| {
-            let verdict = match ball.rank {
-                Err(verdict) => verdict,
-                Ok(rank) => verdict_now(rank, paid.next().unwrap_or(true)),
-            };
-            ball.claim(buyer, verdict)
-        };
-        let claims: Vec<Claim> = examined.iter().map(&mut decide).collect();
+        let paid = self.are_paid(&returned_bins(examined))?;
+        let claims = decide_return(examined, self.ledger.buyer(&request.user), paid);
         let count = |verdict| claims.iter().filter(|claim| claim.verdict == verdict).count() as u32;
         self.commit(BrokerRecord::Return(RecordedReturn {
             when: now,

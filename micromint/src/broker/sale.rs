@@ -7,10 +7,11 @@
 //! The invariants: a sale is durable before its coins are sent, and repeating a sale returns the
 //! same message. A settled period sells nothing, whatever the clock.
 
+use super::delivery::{delivered_coins, sold_set};
 use super::record::{BrokerRecord, RecordedSale};
 use super::{Broker, BrokerError, LockedBroker};
-use crate::bin::Bin;
 use crate::identity::{NoUserVector, UserId, UserVector};
+use crate::params::Params;
 use crate::protocol::{FundsWithdrawn, SoldSet};
 use crate::reply::Reply;
 use crate::time::UnixTime;
@@ -74,6 +75,40 @@ pub enum SaleRefusal {
         /// The user.
         user: UserId,
     },
+}
+
+/// What the broker's records say about a sale that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SaleFacts {
+    /// The first superbin that is not sold yet: even, or 2^u if all are sold.
+    pub next_superbin: u64,
+    /// The period is settled.
+    pub is_settled: bool,
+    /// When the user was revoked; `None` if the user is not.
+    pub revoked: Option<UnixTime>,
+}
+
+/// Why a sale that was not made before is refused now; `None` if it is made.
+pub fn sale_refusal(
+    params: &Params,
+    user: &UserId,
+    sets: u32,
+    facts: SaleFacts,
+    now: UnixTime,
+) -> Option<SaleRefusal> {
+    let (expiration, max) = (params.raw().expiration, FundsWithdrawn::sets_max(params));
+    if !(1..=max).contains(&sets) {
+        return Some(SaleRefusal::Sets { max, found: sets });
+    }
+    // A settlement shows that the period was over, even if the clock is set back.
+    if now >= expiration || facts.is_settled {
+        return Some(SaleRefusal::Expired { expiration });
+    }
+    if let Some(when) = facts.revoked {
+        return Some(SaleRefusal::Revoked { user: user.clone(), when });
+    }
+    let left = params.superbin_count().saturating_sub(facts.next_superbin) / 2;
+    (u64::from(sets) > left).then_some(SaleRefusal::SoldOut { wanted: sets, left })
 }
 
 impl Broker {
@@ -168,24 +203,20 @@ impl LockedBroker<'_> {
         transaction: u64,
         now: UnixTime,
     ) -> Result<Reply<RecordedSale, SaleRefusal>, BrokerError> {
-        let expiration = self.params().raw().expiration;
-        // A settlement shows that the period was over, even if the clock is set back.
-        if now >= expiration || self.ledger.settlement.is_some() {
-            return Ok(Reply::Refused(SaleRefusal::Expired { expiration }));
-        }
-        if let Some(&when) = self.ledger.revoked.get(user) {
-            return Ok(Reply::Refused(SaleRefusal::Revoked { user: user.clone(), when }));
-        }
-        let left = self.sets_left();
-        if u64::from(sets) > left {
-            return Ok(Reply::Refused(SaleRefusal::SoldOut { wanted: sets, left }));
+        let facts = SaleFacts {
+            next_superbin: self.ledger.next_superbin(),
+            is_settled: self.ledger.settlement.is_some(),
+            revoked: self.ledger.revoked.get(user).copied(),
+        };
+        if let Some(refusal) = sale_refusal(self.params(), user, sets, facts, now) {
+            return Ok(Reply::Refused(refusal));
         }
         // A set is left, so the next superbin is below 2^u and fits 32 bits.
         let first = self.ledger.next_superbin() as u32;
         let user = user.clone();
         let mut sale = RecordedSale { when: now, transaction, first, sets, coins: 0, user };
         for first in sale.first_superbins() {
-            sale.coins += self.delivered_coins(first)?;
+            sale.coins += delivered_coins(&self.coin_file, &self.ledger, first)?;
         }
         self.commit(BrokerRecord::Sale(sale.clone()))?;
         Ok(Reply::Granted(sale))
@@ -199,8 +230,10 @@ impl Broker {
         sale: &RecordedSale,
         vector: &UserVector,
     ) -> Result<FundsWithdrawn, BrokerError> {
-        let sets: Result<Vec<SoldSet>, BrokerError> =
-            sale.first_superbins().map(|first| self.sold_set(&vector.set(first))).collect();
+        let sets: Result<Vec<SoldSet>, BrokerError> = sale
+            .first_superbins()
+            .map(|first| Ok(sold_set(&self.coin_file, &self.ledger, vector, first)?))
+            .collect();
         Ok(FundsWithdrawn {
             user: sale.user.clone(),
             user_key: self.secret.user_key(self.params().period(), &sale.user),
@@ -208,28 +241,5 @@ impl Broker {
             sets: sets?,
             transaction: sale.transaction,
         })
-    }
-
-    fn sold_set(&self, superbins: &[u32]) -> Result<SoldSet, BrokerError> {
-        let first = superbins.first().copied().unwrap_or_default();
-        let balls = |superbin: &u32| self.delivered_balls(*superbin, first);
-        Ok(SoldSet { superbins: superbins.iter().map(balls).collect::<Result<_, _>>()? })
-    }
-
-    /// The balls of a superbin in the set that begins at `first`: those of bins that were not
-    /// declared compromised before the set was sold.
-    fn delivered_balls(&self, superbin: u32, first: u32) -> Result<Vec<u64>, BrokerError> {
-        let stored = self.coin_file.superbin(superbin)?;
-        let is_delivered = |subbin| !self.ledger.is_withheld(Bin { superbin, subbin }, first);
-        let delivered = stored.balls().filter(|(subbin, _)| is_delivered(*subbin));
-        Ok(delivered.map(|(_, ball)| ball.x).collect())
-    }
-
-    /// The number of first balls in the set that begins at `first`.
-    fn delivered_coins(&self, first: u32) -> Result<u32, BrokerError> {
-        if self.ledger.has_compromised(first) {
-            return Ok(self.delivered_balls(first, first)?.len() as u32);
-        }
-        Ok(self.coin_file.superbin_header(first)?.ball_count)
     }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::award::{Award, Contender, award, contenders, is_held};
+use super::award::{Contender, award, contenders, is_held, verdict_after};
 use super::claim::Claim;
 use super::claims_file::Section;
 use super::record::BrokerRecord;
@@ -124,15 +124,6 @@ impl Broker {
 
 fn contender<'a>((number, _, vendor): &Numbered<'a>) -> Contender<&'a VendorId> {
     Contender { number: *number, vendor: *vendor }
-}
-
-/// The verdict that an award means for the contender of this number; `None` if it gets nothing.
-pub(super) fn verdict_after(award: Award, number: u64) -> Option<Verdict> {
-    match award {
-        Award::Vendor(winner) | Award::User(winner) if winner == number => Some(Verdict::Accepted),
-        Award::Disputed => Some(Verdict::Disputed),
-        Award::Vendor(_) | Award::User(_) | Award::Nobody => None,
-    }
 }
 
 impl LockedBroker<'_> {

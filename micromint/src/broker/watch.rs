@@ -1,8 +1,8 @@
 //! The watch: a vendor shows the payments that it has just taken, before it redeems them.
 //!
 //! Input: payments, under a key that cannot redeem. Output: the verdict that each coin would have
-//! in a batch now, and the users whom the vendor should stop serving. The invariant: nothing is paid
-//! or credited. What was shown is kept as evidence, as the claims of a batch are.
+//! in a batch now, and the users whom the vendor should stop serving. The invariant: nothing is
+//! paid or credited. What was shown is kept as evidence, as the claims of a batch are.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::blocking::Blocks;
 use super::claim::{Buyer, Claim};
+use super::decide::set_too_late;
 use super::examine::ExaminedPayment;
 use super::record::{BrokerRecord, DIGEST_SIZE, JudgedWatch};
-use super::redemption::{Alarm, BatchRefusal, set_too_late};
+use super::redemption::{Alarm, BatchRefusal};
 use super::shown::WATCH_COINS_PER_HOUR_MAX;
 use super::{Broker, BrokerError, LockedBroker};
 use crate::authenticator::{Authenticator, Key};

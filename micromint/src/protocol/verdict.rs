@@ -24,7 +24,7 @@ macro_rules! verdicts {
             pub const ALL: &'static [Verdict] = &[$(Verdict::$name,)*];
 
             /// The verdict of a code, or `None` if there is none.
-            pub(crate) fn from_code(code: u8) -> Option<Verdict> {
+            pub fn from_code(code: u8) -> Option<Verdict> {
                 match code {
                     $($code => Some(Verdict::$name),)*
                     _ => None,

@@ -547,6 +547,11 @@ fn path_of(url: &Url) -> &str {
 }
 
 impl PastPayment {
+    /// The Payment message that was sent.
+    pub fn message(&self) -> &[u8] {
+        &self.message
+    }
+
     /// The reference of the payment: hexadecimal digits that the vendor's Payment-Receipt repeats.
     pub fn reference(&self) -> String {
         // A message in the wallet file was parsed when the file was read, so it can be again.

@@ -10,6 +10,7 @@ mod place;
 mod prices;
 mod redeem;
 mod status;
+mod sync;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,14 @@ enum Command {
     ///
     /// `result` does this too.
     Prune(redeem::Prune),
+    /// Stay up to date with the broker, and redeem
+    ///
+    /// Fetches the parameters of each period when it begins, new owners and revoked users each
+    /// minute and when the paywall meets an unknown set, and sends batches each hour. Running servers
+    /// pick up what it writes. Without the broker selling goes on.
+    ///
+    /// Exit status with --once: 0 all was done; 1 something failed, standard error says what.
+    Sync(sync::Sync),
     /// Show the income by day, page and period, the batches, what is in none, and blocked users
     ///
     /// Days are UTC days. All income since the till was made counts.
@@ -80,6 +89,7 @@ fn main() -> ExitCode {
         Command::Redeem(redeem) => redeem.run(),
         Command::Result(result) => result.run(),
         Command::Prune(prune) => prune.run(),
+        Command::Sync(sync) => sync.run(),
         Command::Status(status) => status.run(),
         Command::Find(find) => find.run(),
         Command::Check(check) => check.run(),

@@ -57,6 +57,16 @@ impl Place {
         named.map_or_else(|| self.config.with_file_name("vendor.key"), Path::to_path_buf)
     }
 
+    /// The configuration.
+    pub(crate) fn config(&self) -> Result<VendorConfig, ToolError> {
+        Ok(VendorConfig::load(&self.config)?)
+    }
+
+    /// The time that decisions use.
+    pub(crate) fn now(&self) -> UnixTime {
+        self.as_of.unwrap_or_else(|| SystemClock.now())
+    }
+
     /// Opens a till that exists. A mistyped path must not create an empty till.
     fn open_till(&self, path: &Path) -> Result<Till, ToolError> {
         let directory = DiskDirectory::new(path);

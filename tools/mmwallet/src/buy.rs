@@ -24,6 +24,9 @@ use crate::login::{Login, LoginOptions, secure_url};
 use crate::net::{Client, Response};
 use crate::wallet_file::WalletFile;
 
+/// The path of purchases at a broker's service, which takes acknowledgements.
+pub(crate) const PURCHASES_PATH: &str = "/v1/purchases";
+
 /// The longest refusal in the broker's words that is shown, in bytes.
 const REASON_SIZE_MAX: usize = 1024;
 
@@ -221,8 +224,10 @@ impl<'a> Page<'a> {
                 Err(error) => return no_answer(&chain(error.as_ref())),
             };
             let taken = take_in(file, Some(url), &text);
-            if matches!(taken, Ok(EXIT_FAILURE)) {
-                tell!("mmwallet: {still_open}");
+            match taken {
+                Ok(EXIT_OK) => self.acknowledge(number),
+                Ok(EXIT_FAILURE) => tell!("mmwallet: {still_open}"),
+                _ => {}
             }
             return taken.map_err(|error| format!("{error}; {still_open}").into());
         }
@@ -237,6 +242,25 @@ impl<'a> Page<'a> {
             {status}){reason}; you have no new coins"
         );
         Ok(exit::HTTP)
+    }
+
+    /// Tells a broker's service that the coins are in the wallet, so that it does not deliver them
+    /// again. If that fails, it only delivers them longer.
+    fn acknowledge(&self, transaction: u64) {
+        let url = self.url.as_str();
+        if !url.ends_with(PURCHASES_PATH) {
+            return;
+        }
+        let sent =
+            self.client.send("POST", &format!("{url}/{transaction}/received"), &self.headers, b"");
+        match sent {
+            Ok(answer) if answer.status == 200 => {}
+            Ok(answer) => {
+                let status = answer.status;
+                tell!("mmwallet: {url}: HTTP status {status} to the acknowledgement");
+            }
+            Err(error) => tell!("mmwallet: {url}: no acknowledgement: {}", chain(&error)),
+        }
     }
 
     /// Fetches an earlier sale again. The form names no number of sets, so that nothing is bought.

@@ -23,6 +23,8 @@ pub mod broker;
 
 pub mod buy;
 
+pub mod account;
+
 pub mod answer;
 
 pub mod transfer;

@@ -1,5 +1,5 @@
-//! The command line of the wallet (thesis 3.4): `mmwallet receive | balance | history | get | price
-//! | answer | settle | return | credited | backup | restore | move`.
+//! The command line of the wallet (thesis 3.4): `mmwallet receive | login | buy | complain | balance |
+//! history | get | price | answer | settle | return | credited | backup | restore | move`.
 
 mod get_args;
 
@@ -13,9 +13,10 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use get_args::{GetArgs, seconds};
 use micromint::host::{Clock, SystemClock};
-use micromint::identity::VendorId;
+use micromint::identity::{UserId, VendorId};
 use micromint::wallet::Policy;
 use micromint_console::{EXIT_OK, FormatArgs, ToolError, command_line, finish};
+use mmwallet::account;
 use mmwallet::answer::{self, AnswerArgs, SettleArgs};
 use mmwallet::broker::{self, ReturnOptions};
 use mmwallet::buy::{self, BuyOptions};
@@ -51,6 +52,40 @@ enum Command {
     /// Add coins to the wallet: from a broker's message (Funds-Withdrawn), or bought on a web page.
     /// Every ball is hashed to check that the coins are genuine.
     Receive(ReceiveArgs),
+    /// Keep the key of an account at a broker's service, for `buy`. The key is sent to this broker
+    /// only, and kept in the file of the wallet's name that ends in .login.
+    Login {
+        /// The URL of the broker's service, such as https://broker.example.
+        url: String,
+        /// Your User-ID there.
+        #[arg(long, value_name = "NAME")]
+        user: UserId,
+        /// The file whose first line is your key; only you may be able to read it; - reads standard
+        /// input.
+        #[arg(long, value_name = "FILE")]
+        key_file: PathBuf,
+        #[command(flatten)]
+        net: NetArgs,
+    },
+    /// Buy coins from your account at the broker's service, after `login`. If an order is open, the
+    /// wallet goes on with it and buys nothing else.
+    Buy {
+        /// How many sets to buy [default: 1].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        sets: Option<u32>,
+        #[command(flatten)]
+        net: NetArgs,
+    },
+    /// Complain to the broker about a vendor, with a payment as evidence, after `login`. A person
+    /// reads it.
+    Complain {
+        /// The reference of the payment, as `history` shows it, or its first 8 or more digits.
+        reference: String,
+        /// What happened, in words.
+        text: String,
+        #[command(flatten)]
+        net: NetArgs,
+    },
     /// Show how many coins the wallet has.
     Balance {
         /// Also show how many can be spent at this vendor, a host name.
@@ -240,6 +275,13 @@ fn run(cli: &Cli) -> Result<u8, ToolError> {
     let Some(command) = &cli.command else { return view::view(&wallet) };
     match command {
         Command::Receive(args) => receive(args, &wallet, &settings),
+        Command::Login { url, user, key_file, net } => {
+            account::login(&wallet, &net.client(&settings)?, url, user, key_file)
+        }
+        Command::Complain { reference, text, net } => {
+            account::complain(&wallet, &net.client(&settings)?, reference, text)
+        }
+        Command::Buy { sets, net } => account::buy(&wallet, &net.client(&settings)?, *sets),
         Command::Balance { at, format } => {
             let wallet = wallet.look()?;
             show::balance(wallet.state(), at.as_ref(), now, format.is_json())?;

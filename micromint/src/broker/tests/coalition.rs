@@ -398,7 +398,7 @@ impl World {
     fn check_sums(&self, awards: &BTreeMap<Bin, Award>) {
         for user in 0..PARTIES {
             let of_set = awards.iter().filter(|(bin, _)| owner(**bin) == Some(user));
-            let sums = Sums::new(SOLD_PER_SET, 0, of_set.map(|(_, award)| *award));
+            let sums = Sums::of(SOLD_PER_SET, 0, of_set.map(|(_, award)| *award));
             assert!(sums.is_balanced(), "{sums:?}");
         }
         for claim in &self.claims {

@@ -1,0 +1,211 @@
+//! The configuration file of `mmbrokerd`, in TOML.
+//!
+//! Input: the text. Output: a configuration, or what is wrong and where. The invariant: an unknown
+//! key is an error.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::http::TlsFiles;
+use crate::store::Dialect;
+
+/// The largest configuration file, in bytes.
+pub const CONFIG_SIZE_MAX: u64 = 64 * 1024;
+/// The default of `sets-max`.
+const SETS_MAX_DEFAULT: u32 = 100;
+
+/// The configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// Where to listen, such as `127.0.0.1:8402`.
+    pub listen: SocketAddr,
+    /// The public URL, such as `https://broker.example`.
+    pub url: String,
+    /// The database: `sqlite:PATH` or `postgres://…`.
+    pub database: String,
+    /// The folder with the coin files.
+    pub coins: PathBuf,
+    /// The broker's secret; default `broker.secret` in the folder of the coin files.
+    pub secret_file: Option<PathBuf>,
+    /// The most sets in one order.
+    #[serde(default = "sets_max_default")]
+    pub sets_max: u32,
+    /// The certificate, as a PEM file.
+    tls_certificate: Option<PathBuf>,
+    /// The key of the certificate, as a PEM file.
+    tls_key: Option<PathBuf>,
+    /// Another machine may reach `listen` without TLS: a proxy with TLS does.
+    #[serde(default)]
+    behind_proxy: bool,
+}
+
+fn sets_max_default() -> u32 {
+    SETS_MAX_DEFAULT
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// The file is too large.
+    #[error("{}: expected at most {CONFIG_SIZE_MAX} bytes, found {found}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        found: u64,
+    },
+    /// The text is not a configuration.
+    #[error("{}: {why}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What was expected, what was found and where.
+        why: String,
+    },
+}
+
+impl Config {
+    /// Reads a configuration. Relative paths are those from the folder of the file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not a configuration.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let read = |source| ConfigError::Read { path: path.to_path_buf(), source };
+        let found = std::fs::metadata(path).map_err(read)?.len();
+        if found > CONFIG_SIZE_MAX {
+            return Err(ConfigError::TooLarge { path: path.to_path_buf(), found });
+        }
+        let text = std::fs::read_to_string(path).map_err(read)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        Config::parse(&text, folder.unwrap_or(Path::new(".")))
+            .map_err(|why| ConfigError::Content { path: path.to_path_buf(), why })
+    }
+
+    /// Reads the text of a configuration.
+    ///
+    /// # Errors
+    /// What was expected, what was found and where.
+    pub fn parse(text: &str, folder: &Path) -> Result<Config, String> {
+        let mut config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
+        config.check()?;
+        config.coins = folder.join(&config.coins);
+        config.secret_file = config.secret_file.map(|file| folder.join(file));
+        config.tls_certificate = config.tls_certificate.map(|file| folder.join(file));
+        config.tls_key = config.tls_key.map(|file| folder.join(file));
+        if let Some(file) = config.database.strip_prefix("sqlite:") {
+            config.database = format!("sqlite:{}", folder.join(file).display());
+        }
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if Dialect::of(&self.database).is_none() {
+            let found = &self.database;
+            return Err(format!("database: expected sqlite:PATH or postgres://…, found {found:?}"));
+        }
+        if !self.url.starts_with("https://") && !self.url.starts_with("http://") {
+            return Err(format!("url: expected an http or https URL, found {:?}", self.url));
+        }
+        if self.sets_max == 0 {
+            return Err("sets-max: expected at least 1, found 0".to_string());
+        }
+        match (&self.tls_certificate, &self.tls_key) {
+            (Some(_), None) => Err("tls-certificate needs tls-key".to_string()),
+            (None, Some(_)) => Err("tls-key needs tls-certificate".to_string()),
+            (None, None) if !self.is_private() => Err(format!(
+                "listen: {} can be reached by other machines without TLS, and what is sent \
+                 contains keys. Set tls-certificate and tls-key, listen on 127.0.0.1 behind a proxy, or set \
+                 behind-proxy = true if only the proxy reaches this address",
+                self.listen
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether nobody else can read what is sent.
+    fn is_private(&self) -> bool {
+        let is_loopback = match self.listen.ip() {
+            IpAddr::V4(ip) => ip.is_loopback(),
+            IpAddr::V6(ip) => ip.is_loopback(),
+        };
+        is_loopback || self.behind_proxy
+    }
+
+    /// The files for TLS, if it is set up.
+    pub fn tls(&self) -> Option<TlsFiles> {
+        let (certificate, key) = (self.tls_certificate.clone()?, self.tls_key.clone()?);
+        Some(TlsFiles { certificate, key })
+    }
+
+    /// The file with the broker's secret.
+    pub fn secret_file(&self) -> PathBuf {
+        let beside = || self.coins.join(micromint::coin_file::SECRET_NAME);
+        self.secret_file.clone().unwrap_or_else(beside)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "listen = \"127.0.0.1:8402\"\nurl = \"https://broker.example\"\n\
+                        database = \"sqlite:broker.db\"\ncoins = \"coins\"\n";
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("/var/lib/broker"))
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let config = parse(GOOD).unwrap();
+        assert_eq!(config.database, "sqlite:/var/lib/broker/broker.db");
+        assert_eq!(config.coins, Path::new("/var/lib/broker/coins"));
+        assert_eq!(config.secret_file(), Path::new("/var/lib/broker/coins/broker.secret"));
+        assert_eq!(config.sets_max, 100);
+        assert!(config.tls().is_none());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (from, to, expected) in [
+            ("sqlite:", "mysql:", "database: expected sqlite:PATH"),
+            ("https://", "ftp://", "url: expected"),
+            ("127.0.0.1", "192.0.2.1", "can be reached by other machines without TLS"),
+            ("coins =", "coin =", "coin"),
+            ("8402\"\n", "8402\"\ntls-key = \"k\"\n", "tls-key needs tls-certificate"),
+            ("8402\"\n", "8402\"\nsets-max = 0\n", "sets-max: expected at least 1"),
+            ("8402", "99999", "listen"),
+        ] {
+            let why = parse(&GOOD.replace(from, to)).unwrap_err();
+            assert!(why.contains(expected), "{why}");
+        }
+        let behind = GOOD.replace("127.0.0.1:8402\"\n", "192.0.2.1:8402\"\nbehind-proxy = true\n");
+        assert!(parse(&behind).is_ok());
+        let tls = "8402\"\ntls-key = \"k\"\ntls-certificate = \"c\"\n";
+        let tls = GOOD.replace("127.0.0.1:8402\"\n", &format!("192.0.2.1:{tls}"));
+        assert_eq!(parse(&tls).unwrap().tls().unwrap().key, Path::new("/var/lib/broker/k"));
+    }
+
+    #[test]
+    fn a_file_of_the_largest_size_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("broker.toml");
+        let padding = CONFIG_SIZE_MAX as usize - GOOD.len();
+        std::fs::write(&path, format!("{GOOD}{}", "#".repeat(padding))).unwrap();
+        assert!(Config::load(&path).is_ok());
+        std::fs::write(&path, format!("{GOOD}{}", "#".repeat(padding + 1))).unwrap();
+        let found = Config::load(&path).unwrap_err();
+        assert!(matches!(found, ConfigError::TooLarge { .. }), "{found}");
+    }
+}

@@ -1,0 +1,96 @@
+//! The interface for programs, over HTTP. `docs/reference/broker-service.md` describes it.
+//!
+//! Input: requests. Output: responses. The invariants: every size that a client controls has a
+//! bound here or in the messages; whatever moves coins or money is identified by its message or its
+//! Transaction-ID, so that the same request again is answered alike; no response is cached unless
+//! it has a tag.
+
+mod answer;
+mod api;
+mod auth;
+mod body;
+mod complaints;
+mod messages;
+mod periods;
+mod purchases;
+mod server;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tokio::sync::Semaphore;
+
+use crate::service::Service;
+
+pub use self::api::document;
+pub use self::auth::create_key;
+pub use self::body::{
+    COMPLAINT_SIZE_MAX, LARGE_MIB_MAX, ORDER_SIZE_MAX, OWNERS_SIZE_MAX, REDEMPTION_SIZE_MAX,
+    RETURN_SIZE_MAX, WATCH_SIZE_MAX,
+};
+pub use self::complaints::{COMPLAINT_TEXT_MAX, COMPLAINTS_PER_USER_MAX};
+pub use self::server::{Listening, ServerError, TlsFiles, listen};
+
+/// What the interface needs.
+pub struct App {
+    service: Arc<Service>,
+    /// The public URL, without a slash at the end.
+    url: String,
+    /// The most sets in one order.
+    sets_max: u32,
+    /// The memory for large messages, in MiB.
+    large: Semaphore,
+    /// How many large messages are judged at a time, which bounds the memory.
+    judging: Semaphore,
+}
+
+impl App {
+    /// The interface of a broker whose public URL is `url`.
+    pub fn new(service: Arc<Service>, url: &str, sets_max: u32) -> App {
+        App {
+            service,
+            url: url.trim_end_matches('/').to_string(),
+            sets_max,
+            large: Semaphore::new(LARGE_MIB_MAX),
+            judging: Semaphore::new(1),
+        }
+    }
+
+    /// The broker.
+    pub fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// The path of the public URL: empty, or such as `/coins`.
+    fn path(&self) -> &str {
+        let after_scheme = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        after_scheme.find('/').map_or("", |at| &after_scheme[at..])
+    }
+}
+
+/// All routes.
+pub fn router(app: Arc<App>) -> Router {
+    let path = app.path().to_string();
+    let routes = Router::new()
+        .route("/openapi.json", get(api::openapi))
+        .route("/health", get(periods::health))
+        .route("/v1/account", get(purchases::account))
+        .route("/v1/purchases", get(purchases::page).post(purchases::buy))
+        .route("/v1/purchases/{transaction}", get(purchases::fetch))
+        .route("/v1/purchases/{transaction}/received", post(purchases::received))
+        .route("/v1/returns", post(messages::take_back))
+        .route("/return", post(messages::take_back))
+        .route("/v1/redemptions", post(messages::redeem))
+        .route("/v1/watch", post(messages::watch))
+        .route("/v1/periods/{period}/params", get(periods::params))
+        .route("/v1/periods/{period}/revoked", get(periods::revoked))
+        .route("/v1/periods/{period}/owners", post(messages::owners))
+        .route("/v1/complaints", post(complaints::complain));
+    let routes = if path.is_empty() { routes } else { Router::new().nest(&path, routes) };
+    routes
+        .route("/.well-known/micromint-broker", get(periods::well_known))
+        .fallback(answer::no_such_path)
+        .method_not_allowed_fallback(answer::wrong_method)
+        .with_state(app)
+}

@@ -1,0 +1,107 @@
+//! Who asks: API keys of programs that act for a client.
+//!
+//! Input: the header field Authorization. Output: a user. The invariant: only the SHA-256 of a key
+//! is stored, so the database tells no key.
+
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use micromint::host::Entropy;
+use micromint::identity::UserId;
+use sha2::{Digest, Sha256};
+
+use super::answer::Problem;
+use crate::service::{Service, ServiceError};
+
+/// The beginning of every API key, by which people recognize one.
+const KEY_PREFIX: &str = "mmk_";
+/// The number of random bytes in an API key.
+const KEY_RANDOM_SIZE: usize = 32;
+/// The longest credentials that are read, in bytes.
+const CREDENTIALS_LEN_MAX: usize = 512;
+
+/// Makes an API key for a user. It is shown once.
+///
+/// # Errors
+/// The database failed, or there is no randomness.
+pub async fn create_key(
+    service: &Service,
+    user: &UserId,
+    entropy: &dyn Entropy,
+) -> Result<String, ServiceError> {
+    let mut random = [0; KEY_RANDOM_SIZE];
+    entropy.fill(&mut random).map_err(|_| ServiceError::GivenUp("there is no randomness"))?;
+    let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = format!("{KEY_PREFIX}{digits}");
+    service.store().add_api_key(digest_of(&key), user, service.now()).await?;
+    Ok(key)
+}
+
+fn digest_of(key: &str) -> [u8; 32] {
+    Sha256::digest(key).into()
+}
+
+/// The user for whom a request acts: by `Bearer KEY`, or by `Basic` with the User-ID and the key as
+/// password.
+pub(super) async fn user_of(service: &Service, headers: &HeaderMap) -> Result<UserId, Problem> {
+    let Some((name, key)) = credentials(headers) else {
+        return Err(wrong("expected an API key: Authorization: Bearer mmk_…"));
+    };
+    let known = service.store().api_key(digest_of(&key)).await?;
+    let Some(known) = known.filter(|known| known.ended_at.is_none()) else {
+        return Err(wrong("this API key is not valid"));
+    };
+    if name.is_some_and(|name| name != known.user.as_str()) {
+        return Err(wrong("this API key is for another user"));
+    }
+    Ok(known.user)
+}
+
+fn wrong(why: &str) -> Problem {
+    let problem = Problem::new(StatusCode::UNAUTHORIZED, "not-authenticated", why);
+    problem.with_header(WWW_AUTHENTICATE, "Bearer realm=\"MicroMint\"".to_string())
+}
+
+/// The User-ID, if it is given, and the key.
+fn credentials(headers: &HeaderMap) -> Option<(Option<String>, String)> {
+    let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, credentials) = text.split_once(' ')?;
+    if text.len() > CREDENTIALS_LEN_MAX {
+        None
+    } else if scheme.eq_ignore_ascii_case("bearer") {
+        Some((None, credentials.trim().to_string()))
+    } else if scheme.eq_ignore_ascii_case("basic") {
+        let bytes = STANDARD.decode(credentials.trim()).ok()?;
+        let text = String::from_utf8(bytes).ok()?;
+        let (name, key) = text.split_once(':')?;
+        Some((Some(name.to_string()), key.to_string()))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_credentials_are_read() {
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, text.parse().unwrap());
+            credentials(&headers)
+        };
+        let key = Some((None, "mmk_1".to_string()));
+        assert_eq!(read("Bearer mmk_1"), key);
+        assert_eq!(read("bearer mmk_1"), key);
+        let basic = format!("Basic {}", STANDARD.encode("alice:mmk_1"));
+        assert_eq!(read(&basic), Some((Some("alice".to_string()), "mmk_1".to_string())));
+        for wrong in ["", "Bearer", "Basic !", "Basic YWxpY2U=", "Digest mmk_1"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        let longest = format!("Bearer {}", "x".repeat(CREDENTIALS_LEN_MAX - 7));
+        assert!(read(&longest).is_some());
+        assert!(read(&format!("{longest}x")).is_none());
+    }
+}

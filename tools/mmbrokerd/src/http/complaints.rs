@@ -1,0 +1,94 @@
+//! Complaints of clients about vendors, with a payment as evidence.
+//!
+//! Input: words and a Payment. Output: that it is recorded. The invariants: a complaint is
+//! identified by its name; a person reads it, and nothing follows from it by itself; a client makes
+//! a bounded number.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use micromint::protocol::{Id, Payment};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use super::App;
+use super::answer::{Answer, Problem, json};
+use super::auth::user_of;
+use super::body::{COMPLAINT_SIZE_MAX, read};
+
+/// The most complaints of one client.
+pub const COMPLAINTS_PER_USER_MAX: i64 = 100;
+/// The longest words of a complaint, in bytes.
+pub const COMPLAINT_TEXT_MAX: usize = 4096;
+
+/// A complaint.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Complaint {
+    /// Identifies it: 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
+    id: String,
+    /// What happened, at most 4096 bytes.
+    text: String,
+    /// The Payment message that was sent to the vendor.
+    payment: String,
+}
+
+/// That a complaint is recorded.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Recorded {
+    /// Its name.
+    id: String,
+    /// The vendor that it is about.
+    vendor: String,
+}
+
+/// Complain about a vendor. The id is the idempotency key.
+#[utoipa::path(post, path = "/v1/complaints", tag = "clients", request_body = Complaint,
+    responses((status = 200, body = Recorded), (status = 400, body = Problem),
+        (status = 401, body = Problem),
+        (status = 403, description = "The payment is not the client's", body = Problem),
+        (status = 422, description = "The id has other content", body = Problem),
+        (status = 429, description = "Too many complaints", body = Problem)))]
+pub(super) async fn complain(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    record(&app, &headers, body).await.map_err(|no| no.for_client(&headers))
+}
+
+async fn record(app: &App, headers: &HeaderMap, body: Body) -> Answer {
+    let user = user_of(&app.service, headers).await?;
+    let bytes = read(app, headers, body, COMPLAINT_SIZE_MAX).await?;
+    let complaint: Complaint = serde_json::from_slice(&bytes).map_err(Problem::bad_request)?;
+    let id: Id = complaint.id.parse().map_err(Problem::bad_request)?;
+    if complaint.text.len() > COMPLAINT_TEXT_MAX {
+        let why = format!("text: expected at most {COMPLAINT_TEXT_MAX} bytes");
+        return Err(Problem::bad_request(why));
+    }
+    let payment = Payment::parse(complaint.payment.as_bytes()).map_err(Problem::bad_request)?;
+    if payment.user != user {
+        return Err(Problem::forbidden("other-user", "the payment is of another user"));
+    }
+    let sha256: [u8; 32] = Sha256::digest(&bytes).into();
+    let store = app.service.store();
+    match store.complaint(&user, id.as_str()).await? {
+        Some(known) if known == sha256 => {}
+        Some(_) => {
+            let why = format!("complaint {id} was made before, with other content");
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "other-content", why));
+        }
+        None if store.complaints_of(&user).await? >= COMPLAINTS_PER_USER_MAX => {
+            let why = format!("you have made {COMPLAINTS_PER_USER_MAX} complaints already");
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", why));
+        }
+        None => {
+            let content = (sha256, complaint.text.as_str(), complaint.payment.as_bytes());
+            store.add_complaint(&user, id.as_str(), content, app.service.now()).await?;
+        }
+    }
+    Ok(json(&Recorded { id: id.to_string(), vendor: payment.vendor.to_string() }))
+}

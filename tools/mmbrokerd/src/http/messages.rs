@@ -1,0 +1,179 @@
+//! Messages of the protocol: returns, batches, the watch, and requests for owners.
+//!
+//! Input: a message, which authenticates itself. Output: its answer. The invariants: a message is
+//! identified by its Request-ID, Batch-ID or Watch-ID, so the same message again is answered alike;
+//! large ones are judged one after the other, which bounds the memory.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use micromint::broker::{BatchRefusal, ReturnRefusal};
+use micromint::host::{Entropy, SystemEntropy};
+use micromint::protocol::{
+    MessageError, RequestCredit, RequestOwners, RequestRedemption, RequestWatch,
+};
+use micromint::reply::Reply;
+
+use super::App;
+use super::answer::{Answer, Problem, message};
+use super::body::{OWNERS_SIZE_MAX, REDEMPTION_SIZE_MAX, RETURN_SIZE_MAX, WATCH_SIZE_MAX, read};
+use crate::service::{OwnersRefusal, blocking};
+
+/// Reads a message. Parsing takes long for a large one.
+async fn parsed<T: Send + 'static>(
+    app: &App,
+    headers: &HeaderMap,
+    body: Body,
+    size_max: usize,
+    parse: fn(&[u8]) -> Result<T, MessageError>,
+) -> Result<T, Problem> {
+    let bytes = read(app, headers, body, size_max).await?;
+    blocking(move || parse(&bytes)).await?.map_err(Problem::bad_request)
+}
+
+/// Return unspent coins: a Request-Credit. Its Request-ID is the idempotency key.
+#[utoipa::path(post, path = "/v1/returns", tag = "clients",
+    request_body(content = Vec<u8>, content_type = "application/x-micromint"),
+    responses(
+        (status = 200, description = "A Funds-Credited message, with the verdicts as of now",
+            body = Vec<u8>, content_type = "application/x-micromint"),
+        (status = 400, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn take_back(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let answer = async {
+        let request = parsed(&app, &headers, body, RETURN_SIZE_MAX, RequestCredit::parse).await?;
+        let name = &request.period;
+        let period = app.service.period(name);
+        let period =
+            period.ok_or_else(|| Problem::not_found(format!("there is no period {name}")))?;
+        let number = SystemEntropy.number().map_err(|_| Problem::busy("no randomness"))?;
+        let now = app.service.now();
+        match app.service.take_back(&period, request, number, now).await? {
+            Reply::Granted(answer) => Ok(message(answer.to_bytes())),
+            Reply::Refused(refusal) => Err(return_problem(&refusal)),
+        }
+    };
+    answer.await.map_err(|no: Problem| no.for_client(&headers))
+}
+
+fn return_problem(refusal: &ReturnRefusal) -> Problem {
+    match refusal {
+        ReturnRefusal::WrongAuthenticator { .. } => {
+            Problem::forbidden("wrong-authenticator", refusal)
+        }
+        ReturnRefusal::TooEarly { .. } => Problem::conflict("too-early", refusal),
+        ReturnRefusal::TooLate { .. } => Problem::new(StatusCode::GONE, "too-late", refusal),
+        ReturnRefusal::OtherContent { .. } => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "other-content", refusal)
+        }
+        _ => Problem::conflict("refused", refusal),
+    }
+}
+
+/// Redeem payments: a Request-Redemption. Its Batch-ID is the idempotency key.
+#[utoipa::path(post, path = "/v1/redemptions", tag = "vendors",
+    request_body(content = Vec<u8>, content_type = "application/x-micromint"),
+    responses(
+        (status = 200,
+            description = "A Redemption-Result message, with the verdicts as of now",
+            body = Vec<u8>, content_type = "application/x-micromint"),
+        (status = 400, body = Problem), (status = 403, body = Problem),
+        (status = 413, body = Problem),
+        (status = 422, description = "The Batch-ID has other content", body = Problem),
+        (status = 503, body = Problem)))]
+pub(super) async fn redeem(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Answer {
+    let answer = async {
+        let bytes = read(&app, &headers, body, REDEMPTION_SIZE_MAX).await?;
+        let _turn = app.judging.acquire().await.map_err(Problem::busy)?;
+        let batch = blocking(move || RequestRedemption::parse(&bytes)).await?;
+        let batch = batch.map_err(Problem::bad_request)?;
+        answered(app.service.redeem(batch, app.service.now()).await?, |result| result.to_bytes())
+    };
+    answer.await.map_err(|no: Problem| no.for_client(&headers))
+}
+
+/// Show payments that were just taken: a Request-Watch. Nothing is credited.
+#[utoipa::path(post, path = "/v1/watch", tag = "vendors",
+    request_body(content = Vec<u8>, content_type = "application/x-micromint"),
+    responses(
+        (status = 200, description = "A Watch-Result message",
+            body = Vec<u8>, content_type = "application/x-micromint"),
+        (status = 400, body = Problem), (status = 403, body = Problem),
+        (status = 422, body = Problem),
+        (status = 429, description = "Too many coins within the hour", body = Problem)))]
+pub(super) async fn watch(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Answer {
+    let answer = async {
+        let request = parsed(&app, &headers, body, WATCH_SIZE_MAX, RequestWatch::parse).await?;
+        answered(app.service.watch(request, app.service.now()).await?, |result| result.to_bytes())
+    };
+    answer.await.map_err(|no: Problem| no.for_client(&headers))
+}
+
+fn answered<T>(
+    reply: Reply<T, BatchRefusal>,
+    print: impl FnOnce(T) -> Vec<u8>,
+) -> Result<Response, Problem> {
+    match reply {
+        Reply::Granted(result) => Ok(message(print(result))),
+        Reply::Refused(refusal) => Err(match refusal {
+            BatchRefusal::WrongAuthenticator { .. } => {
+                Problem::forbidden("wrong-authenticator", refusal)
+            }
+            BatchRefusal::UnknownVendor { ref vendor } => {
+                let why = format!("{vendor} is not registered for this period");
+                Problem::forbidden("unknown-vendor", why)
+            }
+            BatchRefusal::TooManyShown { .. } => {
+                let problem =
+                    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-shown", refusal);
+                problem.retry_after(600)
+            }
+            _ => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "other-content", refusal),
+        }),
+    }
+}
+
+/// Ask for the tags of sold sets that the owners file does not have yet: a Request-Owners.
+#[utoipa::path(post, path = "/v1/periods/{period}/owners", tag = "vendors",
+    params(("period" = String, Path, description = "The period, as in the message")),
+    request_body(content = Vec<u8>, content_type = "application/x-micromint"),
+    responses(
+        (status = 200, description = "An Owners-Sold message",
+            body = Vec<u8>, content_type = "application/x-micromint"),
+        (status = 400, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem),
+        (status = 409, description = "The vendor holds more than the broker", body = Problem)))]
+pub(super) async fn owners(
+    State(app): State<Arc<App>>,
+    Path(period): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let answer = async {
+        let request = parsed(&app, &headers, body, OWNERS_SIZE_MAX, RequestOwners::parse).await?;
+        if request.period.as_str() != period {
+            let found = &request.period;
+            let why = format!("the path is of period {period}, the message of {found}");
+            return Err(Problem::bad_request(why));
+        }
+        match app.service.owners(request).await? {
+            Reply::Granted(answer) => Ok(message(answer.to_bytes())),
+            Reply::Refused(refusal) => Err(match refusal {
+                OwnersRefusal::NoPeriod(_) => Problem::not_found(refusal),
+                OwnersRefusal::UnknownVendor(_) => Problem::forbidden("unknown-vendor", refusal),
+                OwnersRefusal::WrongAuthenticator(_) => {
+                    Problem::forbidden("wrong-authenticator", refusal)
+                }
+                OwnersRefusal::Ahead { .. } => Problem::conflict("vendor-ahead", refusal),
+            }),
+        }
+    };
+    answer.await.map_err(|no: Problem| no.for_client(&headers))
+}

@@ -1,0 +1,140 @@
+//! The listener: plain HTTP on a loopback address or behind a proxy, or TLS.
+//!
+//! Input: an address. Output: a server that runs until it is told to end. The invariants: a client
+//! that sends no complete head in time is given up; a server that ends finishes the requests that
+//! it has.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use hyper_util::rt::TokioTimer;
+
+use super::{App, router};
+
+/// How long a client may take for the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// The most header fields of a request.
+const HEADERS_MAX: usize = 64;
+/// The largest head of a request, in bytes.
+const HEAD_SIZE_MAX: usize = 16 * 1024;
+/// How long the requests that are running may take when the server ends.
+const END_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// The certificate and its key, as PEM files.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The chain of certificates.
+    pub certificate: PathBuf,
+    /// The key.
+    pub key: PathBuf,
+}
+
+/// The server cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address cannot be used.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// The certificate or its key cannot be used.
+    #[error(
+        "the certificate {} or its key {}: {source}",
+        files.certificate.display(),
+        files.key.display()
+    )]
+    Tls {
+        /// The files.
+        files: TlsFiles,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// The listener failed.
+    #[error("the listener failed: {0}")]
+    Failed(std::io::Error),
+}
+
+/// A server that listens.
+pub struct Listening {
+    address: SocketAddr,
+    handle: Handle<SocketAddr>,
+    task: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+/// Listens on an address; port 0 lets the system choose one.
+///
+/// # Errors
+/// The address or the TLS files cannot be used.
+pub async fn listen(
+    app: Arc<App>,
+    address: SocketAddr,
+    tls: Option<TlsFiles>,
+) -> Result<Listening, ServerError> {
+    let failed = |source| ServerError::Listen { address, source };
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let service = router(app).into_make_service();
+    let handle = Handle::new();
+    let task = match tls {
+        None => {
+            let mut server = axum_server::from_tcp(listener)
+                .map_err(failed)?
+                .handle(handle.clone())
+                .http1_only();
+            bound_heads(server.http_builder());
+            tokio::spawn(server.serve(service))
+        }
+        Some(files) => {
+            // A second call finds the provider installed.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let config = RustlsConfig::from_pem_file(&files.certificate, &files.key)
+                .await
+                .map_err(|source| ServerError::Tls { files, source })?;
+            let mut server = axum_server::from_tcp_rustls(listener, config)
+                .map_err(failed)?
+                .handle(handle.clone())
+                .http1_only();
+            bound_heads(server.http_builder());
+            tokio::spawn(server.serve(service))
+        }
+    };
+    Ok(Listening { address, handle, task })
+}
+
+fn bound_heads(
+    builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>,
+) {
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_SIZE_MAX);
+}
+
+impl Listening {
+    /// The address on which it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends the server after the requests that are running.
+    ///
+    /// # Errors
+    /// The listener failed.
+    pub async fn end(self) -> Result<(), ServerError> {
+        self.handle.graceful_shutdown(Some(END_TIMEOUT));
+        match self.task.await {
+            Ok(done) => done.map_err(ServerError::Failed),
+            Err(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The program `mmbrokerd`: starts the broker, and what its operator does to it.
+
+mod operate;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use micromint::error::FileError;
+use micromint::host::{Clock, DiskDirectory, FixedClock, SystemClock};
+use micromint::key_file::read_key;
+use micromint::time::UnixTime;
+use micromint_console::{ToolError, command_line, finish};
+use mmbrokerd::config::Config;
+use mmbrokerd::service::Service;
+use mmbrokerd::store::Store;
+
+/// The configuration file of the package.
+const CONFIG_DEFAULT: &str = "/etc/micromint/broker.toml";
+
+/// The broker of MicroMint as a service
+///
+/// Without a command it serves until it is told to end (SIGTERM or SIGINT).
+///
+/// Exit status: 0 done; 1 failed, standard error says why; 2 the command line is wrong.
+#[derive(Parser)]
+#[command(version, name = "mmbrokerd")]
+struct Arguments {
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE", default_value = CONFIG_DEFAULT)]
+    config: PathBuf,
+    /// Decide as of this time (RFC 3339): for rehearsals, never with real money
+    #[arg(long, global = true, value_name = "TIME")]
+    as_of: Option<UnixTime>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write a configuration file and create the database
+    Init(operate::Init),
+    /// Check the configuration, the database and the coin files, and recompute the ledger
+    Check,
+    /// Show the periods: what is sold, paid, and outstanding
+    Status,
+    /// Add money to a client's account
+    Deposit(operate::Deposit),
+    /// Make an API key for a client's programs, and print it
+    Key(operate::MakeKey),
+    /// End all API keys of a client
+    EndKeys(operate::EndKeys),
+    /// Register vendors for a period, and print their keys K_V
+    Vendor(operate::RegisterVendor),
+    /// Revoke a user: nothing is sold to the user, and vendors refuse the user's coins
+    Revoke(operate::Revoke),
+    /// Stop selling bins, and honouring doubtful payments with them
+    Compromise(operate::Compromise),
+    /// Settle all periods whose redeem-until is over; the service does it by itself
+    Settle,
+    /// Print the OpenAPI document of the interface
+    Openapi,
+}
+
+fn main() -> ExitCode {
+    finish("mmbrokerd", run(&command_line::<Arguments>()))
+}
+
+fn run(arguments: &Arguments) -> Result<u8, ToolError> {
+    match &arguments.command {
+        Some(Command::Init(init)) => return init.run(&arguments.config),
+        Some(Command::Openapi) => return operate::openapi(),
+        _ => {}
+    }
+    let config = Config::load(&arguments.config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let service = open(&config, arguments.as_of).await?;
+        match &arguments.command {
+            None => serve::serve(service, &config).await,
+            Some(command) => command.run(&service).await,
+        }
+    })
+}
+
+impl Command {
+    async fn run(&self, service: &Service) -> Result<u8, ToolError> {
+        match self {
+            Command::Init(_) | Command::Openapi => Ok(micromint_console::EXIT_OK),
+            Command::Check => operate::check(service).await,
+            Command::Status => operate::status(service).await,
+            Command::Deposit(deposit) => deposit.run(service).await,
+            Command::Key(key) => key.run(service).await,
+            Command::EndKeys(keys) => keys.run(service).await,
+            Command::Vendor(vendor) => vendor.run(service).await,
+            Command::Revoke(revoke) => revoke.run(service).await,
+            Command::Compromise(compromise) => compromise.run(service).await,
+            Command::Settle => operate::settle(service).await,
+        }
+    }
+}
+
+/// Opens the broker that a configuration describes.
+async fn open(config: &Config, as_of: Option<UnixTime>) -> Result<Arc<Service>, ToolError> {
+    let secret_file = config.secret_file();
+    let (directory, name) =
+        DiskDirectory::of_file(&secret_file).map_err(FileError::on("open", &secret_file))?;
+    let secret = read_key(&directory, &name)?;
+    let clock: Arc<dyn Clock> = match as_of {
+        Some(time) => Arc::new(FixedClock(time)),
+        None => Arc::new(SystemClock),
+    };
+    let store = Store::open(&config.database).await?;
+    let service = Service::open(store, secret, clock).await?;
+    service.open_coin_files(&config.coins).await?;
+    Ok(Arc::new(service))
+}

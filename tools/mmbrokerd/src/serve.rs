@@ -1,0 +1,63 @@
+//! The service: listens, opens new coin files, and settles periods that are due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use micromint::error::chain;
+use micromint_console::{EXIT_OK, ToolError, say, tell};
+use mmbrokerd::config::Config;
+use mmbrokerd::http::{App, listen};
+use mmbrokerd::service::Service;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How often the folder of the coin files and the dates are looked at.
+const TURN: Duration = Duration::from_secs(60);
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) async fn serve(service: Arc<Service>, config: &Config) -> Result<u8, ToolError> {
+    let (mut term, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let app = Arc::new(App::new(Arc::clone(&service), &config.url, config.sets_max));
+    let tls = config.tls();
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let server = listen(app, config.listen, tls).await?;
+    if service.periods().is_empty() {
+        let folder = config.coins.display();
+        tell!("mmbrokerd: warning: no complete coin file in {folder}; nothing can be sold yet");
+    }
+    say!("mmbrokerd: listening on {scheme}://{}", server.address());
+    let turns = tokio::spawn(take_turns(Arc::clone(&service), config.clone()));
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    turns.abort();
+    server.end().await?;
+    service.store().close().await;
+    say!("mmbrokerd: ended");
+    Ok(EXIT_OK)
+}
+
+/// What needs nobody: new coin files are opened, vendors are carried over, periods are settled.
+async fn take_turns(service: Arc<Service>, config: Config) {
+    loop {
+        match service.open_coin_files(&config.coins).await {
+            Ok(opened) => {
+                for period in opened {
+                    say!("mmbrokerd: opened period {period}");
+                }
+            }
+            Err(error) => tell!("mmbrokerd: error: {}", chain(&error)),
+        }
+        match service.carry_all_vendors().await {
+            Ok(refused) => refused.iter().for_each(|why| tell!("mmbrokerd: {why}")),
+            Err(error) => tell!("mmbrokerd: error: {}", chain(&error)),
+        }
+        match service.settle_due().await {
+            Ok(0) => {}
+            Ok(settled) => say!("mmbrokerd: settled {settled} periods"),
+            Err(error) => tell!("mmbrokerd: error: {}", chain(&error)),
+        }
+        tokio::time::sleep(TURN).await;
+    }
+}

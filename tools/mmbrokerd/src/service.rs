@@ -1,0 +1,202 @@
+//! What the broker does: the operations between the interface and the database.
+//!
+//! Input: messages whose sender is known. Output: answers. The invariant: an answer is given after
+//! its transaction is durable, and the same request again gets the same answer.
+
+mod give_back;
+mod owners;
+mod period;
+mod redeem;
+mod sale;
+mod settle;
+mod shown;
+mod vendors;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+
+use micromint::authenticator::Key;
+use micromint::coin_file::{CoinFile, CoinFileError};
+use micromint::error::FileError;
+use micromint::host::{Clock, Directory, DiskDirectory};
+use micromint::period::Period;
+use micromint::time::UnixTime;
+use sha2::{Digest, Sha256};
+
+use crate::store::{Store, StoreError};
+
+pub use self::give_back::ReturnAnswer;
+pub use self::owners::OwnersRefusal;
+pub use self::period::OpenPeriod;
+pub use self::redeem::{BatchAnswer, PART_COINS_MAX};
+pub use self::sale::{GROUP_SALES_MAX, SaleAnswer, SaleOrder};
+pub use self::shown::WatchReply;
+
+/// The ending of the names of coin files.
+const COIN_FILE_ENDING: &str = ".coins";
+
+/// The running broker.
+pub struct Service {
+    store: Store,
+    secret: Key,
+    generation: u32,
+    clock: Arc<dyn Clock>,
+    periods: RwLock<BTreeMap<Period, Arc<OpenPeriod>>>,
+    /// How many threads examine a batch.
+    threads: usize,
+    /// The most coins that one transaction judges.
+    part_coins: usize,
+}
+
+/// The broker cannot work, or could not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A coin file cannot be used.
+    #[error(transparent)]
+    CoinFile(#[from] CoinFileError),
+    /// A file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The database was made with another secret.
+    #[error(
+        "the secret is not the one that this database was made with: its users' and vendors' keys \
+         would change. Use the broker.secret that belongs to the database"
+    )]
+    OtherSecret,
+    /// The parameters of a coin file differ from those in the database.
+    #[error(
+        "{}: the parameters differ from those of period {period} in the database",
+        path.display()
+    )]
+    OtherParams {
+        /// The coin file.
+        path: PathBuf,
+        /// The period.
+        period: Period,
+    },
+    /// A background thread failed, or the service ends.
+    #[error("the request was given up: {0}")]
+    GivenUp(&'static str),
+}
+
+impl Service {
+    /// Opens the broker on a database with this secret.
+    ///
+    /// # Errors
+    /// The database cannot be used, or was made with another secret.
+    pub async fn open(
+        store: Store,
+        secret: Key,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Service, ServiceError> {
+        let tag = secret_tag(&secret);
+        let (generation, found) = store.identity(&tag).await?;
+        if found != tag {
+            return Err(ServiceError::OtherSecret);
+        }
+        let threads = std::thread::available_parallelism().map_or(1, Into::into);
+        let periods = RwLock::default();
+        let part_coins = PART_COINS_MAX;
+        Ok(Service { store, secret, generation, clock, periods, threads, part_coins })
+    }
+
+    /// Sets the most coins that one transaction judges, at least 1. The default is
+    /// [`PART_COINS_MAX`].
+    pub fn set_part_coins(&mut self, coins: usize) {
+        self.part_coins = coins.max(1);
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The broker's secret.
+    pub(crate) fn secret(&self) -> &Key {
+        &self.secret
+    }
+
+    /// The time.
+    pub fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
+    /// Registers and opens the complete coin files of a folder that are not open yet. Returns the
+    /// names of those that are open now.
+    ///
+    /// # Errors
+    /// The folder cannot be read, a coin file is damaged, or its parameters are not those in the
+    /// database.
+    pub async fn open_coin_files(&self, folder: &Path) -> Result<Vec<Period>, ServiceError> {
+        let directory = DiskDirectory::new(folder);
+        let names = directory.names().map_err(FileError::on("read", folder))?;
+        let mut opened = Vec::new();
+        for name in names.iter().filter(|name| name.ends_with(COIN_FILE_ENDING)) {
+            let coin_file = match CoinFile::open_read(&directory, name) {
+                Ok(coin_file) => coin_file,
+                // It is still being minted.
+                Err(CoinFileError::Incomplete { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let period = coin_file.params().period().clone();
+            if self.period(&period).is_none() {
+                self.add_period(coin_file, &folder.join(name)).await?;
+                opened.push(period);
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Registers a period and opens it.
+    ///
+    /// # Errors
+    /// As for [`Service::open_coin_files`].
+    pub async fn add_period(&self, coin_file: CoinFile, path: &Path) -> Result<(), ServiceError> {
+        let params = coin_file.params().clone();
+        let period = params.period().clone();
+        self.store.add_period(&params, &path.display().to_string()).await?;
+        let row = self.store.period(&period).await?;
+        if row.is_none_or(|row| row.params != params) {
+            return Err(ServiceError::OtherParams { path: path.to_path_buf(), period });
+        }
+        let (open, queue) = OpenPeriod::new(coin_file);
+        let mut periods = self.periods.write().unwrap_or_else(|broken| broken.into_inner());
+        if let Entry::Vacant(vacant) = periods.entry(period) {
+            sale::start_seller(self.store.clone(), Arc::clone(&open), queue);
+            vacant.insert(open);
+        }
+        Ok(())
+    }
+
+    /// An open period.
+    pub fn period(&self, period: &Period) -> Option<Arc<OpenPeriod>> {
+        let periods = self.periods.read().unwrap_or_else(|broken| broken.into_inner());
+        periods.get(period).cloned()
+    }
+
+    /// All open periods, in the order of their names.
+    pub fn periods(&self) -> Vec<Arc<OpenPeriod>> {
+        let periods = self.periods.read().unwrap_or_else(|broken| broken.into_inner());
+        periods.values().cloned().collect()
+    }
+}
+
+/// Calls a function that reads files or computes for long on a thread for that.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ServiceError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| ServiceError::GivenUp("a thread failed or the service ends"))
+}
+
+/// What of the secret stands in the database: it does not tell the secret.
+fn secret_tag(secret: &Key) -> Vec<u8> {
+    let digest = Sha256::new().chain_update("micromint secret tag").chain_update([0]);
+    digest.chain_update(secret.as_bytes()).finalize()[..16].to_vec()
+}

@@ -1,0 +1,97 @@
+//! The tags of sold sets that a vendor's owners file does not have yet.
+//!
+//! Input: a Request-Owners. Output: an Owners-Sold. The invariant: the tags end at one state of the
+//! database, so there are no holes, whatever the number of processes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator, Key};
+use micromint::identity::{UserId, VendorId};
+use micromint::owner::{OwnerTag, owner_tag};
+use micromint::protocol::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners};
+use micromint::reply::Reply;
+
+use super::period::OpenPeriod;
+use super::{Service, ServiceError, blocking};
+
+/// Why a vendor gets no tags.
+#[derive(Debug, thiserror::Error)]
+pub enum OwnersRefusal {
+    /// There is no such period.
+    #[error("there is no period {0}")]
+    NoPeriod(String),
+    /// The vendor is not registered.
+    #[error("{0} is not registered for this period")]
+    UnknownVendor(VendorId),
+    /// The authenticator is not that of the vendor.
+    #[error("the authenticator is not that of {0} over this message")]
+    WrongAuthenticator(VendorId),
+    /// The vendor holds more than was sold: the broker was restored from a backup.
+    #[error("the vendor holds generation {generation} with {held} tags, the broker has less")]
+    Ahead {
+        /// The generation of the vendor's file.
+        generation: u32,
+        /// The number of its tags.
+        held: u32,
+    },
+}
+
+impl Service {
+    /// The tags that follow those that a vendor holds.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn owners(
+        &self,
+        request: RequestOwners,
+    ) -> Result<Reply<OwnersSold, OwnersRefusal>, ServiceError> {
+        let vendor = request.vendor.clone();
+        let Some(period) = self.period(&request.period) else {
+            return Ok(Reply::Refused(OwnersRefusal::NoPeriod(request.period.to_string())));
+        };
+        let key = self.secret.vendor_key(&vendor).sync_key();
+        if !request.is_authentic(&key) {
+            return Ok(Reply::Refused(OwnersRefusal::WrongAuthenticator(vendor)));
+        }
+        if !self.store.is_vendor(period.name(), &vendor).await? {
+            return Ok(Reply::Refused(OwnersRefusal::UnknownVendor(vendor)));
+        }
+        period.catch_up(&self.store).await?;
+        let sold = period.index().end() / 2;
+        let is_current = request.generation == self.generation;
+        let is_ahead =
+            request.generation > self.generation || is_current && u64::from(request.held) > sold;
+        if is_ahead {
+            let (generation, held) = (request.generation, request.held);
+            return Ok(Reply::Refused(OwnersRefusal::Ahead { generation, held }));
+        }
+        let from = if is_current { request.held } else { 0 };
+        let tags = self.tags(&period, &vendor, from).await?;
+        let RequestOwners { period, nonce, .. } = request;
+        let authenticator = Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]);
+        let generation = self.generation;
+        let answer = OwnersSold { vendor, period, generation, from, nonce, authenticator, tags };
+        Ok(Reply::Granted(answer.authenticated(&key)))
+    }
+
+    async fn tags(
+        &self,
+        period: &Arc<OpenPeriod>,
+        vendor: &VendorId,
+        from: u32,
+    ) -> Result<Vec<OwnerTag>, ServiceError> {
+        let (open, vendor, secret) = (Arc::clone(period), vendor.clone(), self.secret.clone());
+        blocking(move || {
+            let index = open.index();
+            let mut keys: HashMap<&UserId, Key> = HashMap::new();
+            let sets = index.sets_from(from).take(OWNERS_PER_ANSWER_MAX as usize);
+            let tag = |(first, user): (u32, _)| {
+                let key = keys.entry(user).or_insert_with(|| secret.user_key(open.name(), user));
+                owner_tag(open.name(), first, user, &key.owner_token(&vendor, first))
+            };
+            sets.map(tag).collect()
+        })
+        .await
+    }
+}

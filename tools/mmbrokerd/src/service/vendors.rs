@@ -1,0 +1,118 @@
+//! Registering vendors, revoking users, declaring bins compromised.
+//!
+//! Input: names. Output: keys and lists. The invariant: no two vendors of a period have equal
+//! vendor vectors, since each could spend the coins that the other received.
+
+use micromint::authenticator::Key;
+use micromint::broker::{BinRange, CompromiseRefusal, VendorRefusal};
+use micromint::identity::{VendorId, VendorVector};
+use micromint::reply::Reply;
+use micromint::time::UnixTime;
+
+use super::period::OpenPeriod;
+use super::{Service, ServiceError};
+use crate::store::{CompromisedRow, StoreError, retried};
+
+impl Service {
+    /// Registers a vendor for a period, unless it is registered. Returns its key K_V.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn register_vendor(
+        &self,
+        period: &OpenPeriod,
+        vendor: &VendorId,
+        now: UnixTime,
+    ) -> Result<Reply<Key, VendorRefusal>, ServiceError> {
+        let vector = VendorVector::new(period.params(), vendor);
+        let equal = retried!(async {
+            let mut tx = self.store.begin().await?;
+            // One registration at a time for a period.
+            tx.lock_period(period.name()).await?;
+            let vendors = tx.vendors(period.name()).await?;
+            if !vendors.contains(vendor) {
+                let is_equal =
+                    |other: &&VendorId| VendorVector::new(period.params(), other) == vector;
+                if let Some(other) = vendors.iter().find(is_equal) {
+                    return Ok(Some(other.clone()));
+                }
+                tx.add_vendor(period.name(), vendor, now).await?;
+            }
+            tx.commit().await?;
+            Ok::<Option<VendorId>, StoreError>(None)
+        })?;
+        Ok(match equal {
+            None => Reply::Granted(self.secret.vendor_key(vendor)),
+            Some(other) => {
+                let vendor = vendor.clone();
+                Reply::Refused(VendorRefusal::EqualVectors { vendor, other })
+            }
+        })
+    }
+
+    /// Registers the vendors of an older period for this one, in the order of their registration.
+    /// Returns those that were refused.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn carry_vendors(
+        &self,
+        from: &OpenPeriod,
+        to: &OpenPeriod,
+        now: UnixTime,
+    ) -> Result<Vec<VendorRefusal>, ServiceError> {
+        let mut refused = Vec::new();
+        for vendor in self.store.vendors(from.name()).await? {
+            refused.extend(self.register_vendor(to, &vendor, now).await?.refused());
+        }
+        Ok(refused)
+    }
+
+    /// Registers the vendors of the period before for each period that has none yet, so that a new
+    /// month needs nobody. Returns those that were refused.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn carry_all_vendors(&self) -> Result<Vec<VendorRefusal>, ServiceError> {
+        let mut periods = self.periods();
+        periods.sort_by_key(|period| period.params().raw().start);
+        let mut refused = Vec::new();
+        for pair in periods.windows(2) {
+            if self.store.vendors(pair[1].name()).await?.is_empty() {
+                refused.extend(self.carry_vendors(&pair[0], &pair[1], self.now()).await?);
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Declares bins of a period compromised.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn compromise(
+        &self,
+        period: &OpenPeriod,
+        bins: BinRange,
+        now: UnixTime,
+    ) -> Result<Reply<(), CompromiseRefusal>, ServiceError> {
+        let BinRange { superbin, first, count } = bins;
+        let params = period.params();
+        let (superbins, subbins) = (params.superbin_count(), params.subbin_count());
+        let is_known = u64::from(superbin) < superbins
+            && count > 0
+            && first.checked_add(count).is_some_and(|end| end <= subbins);
+        if !is_known {
+            let (superbin_last, subbin_last) = (superbins - 1, subbins - 1);
+            let refusal = CompromiseRefusal::NoSuchBins { bins, superbin_last, subbin_last };
+            return Ok(Reply::Refused(refusal));
+        }
+        retried!(async {
+            let mut tx = self.store.begin().await?;
+            let next_superbin = tx.lock_period(period.name()).await?.next_superbin;
+            let row = CompromisedRow { superbin, first, count, next_superbin };
+            tx.add_compromised(period.name(), &row, now).await?;
+            tx.commit().await
+        })?;
+        Ok(Reply::Granted(()))
+    }
+}

@@ -1,0 +1,261 @@
+//! The broker's database: SQLite, or PostgreSQL by URL.
+//!
+//! Input: statements of the modules beneath. Output: rows. The invariants: every change is made in
+//! one transaction with its money; the statements are the same for both databases, and only the
+//! migrations, the start of a transaction and the words that lock rows differ.
+
+mod batches;
+mod error;
+mod evidence;
+mod ledger;
+mod owners;
+mod periods;
+mod sales;
+mod superbins;
+mod users;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Any, AnyPool, AssertSqlSafe, SqlSafeStr};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub use self::batches::{BatchKind, BatchRow, NewPart, PartRow, ReturnRow};
+pub use self::error::StoreError;
+pub use self::evidence::{NewOffender, Seen};
+pub use self::ledger::{Account, AccountKind, Entry, Posted};
+pub use self::owners::{CompromisedRow, SaleSpan};
+pub use self::periods::PeriodRow;
+pub use self::sales::{RefusedSale, SaleRow};
+pub use self::superbins::{Bits, DoubtfulRow, SuperbinRow};
+pub use self::users::ApiKeyRow;
+
+/// How many connections the pool opens.
+const CONNECTIONS_MAX: u32 = 16;
+/// How long a request waits for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often a transaction is tried again that the database gave up because of others.
+pub const TRIES_MAX: u32 = 8;
+
+/// The migrations, with the same numbers for both databases.
+const MIGRATIONS: [(i64, &str, &str, &str); 1] = [(
+    1,
+    "store",
+    include_str!("../migrations/sqlite/1_store.sql"),
+    include_str!("../migrations/postgres/1_store.sql"),
+)];
+
+/// Which database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// One file, one process writes at a time.
+    Sqlite,
+    /// A server; several processes are one broker.
+    Postgres,
+}
+
+/// The open database.
+#[derive(Clone)]
+pub struct Store {
+    pool: AnyPool,
+    dialect: Dialect,
+    /// SQLite has one writer: those of this process queue here, in order, instead of polling.
+    writer: Arc<Semaphore>,
+    accounts: Arc<std::sync::Mutex<std::collections::HashMap<Account, i64>>>,
+}
+
+/// A transaction that may write.
+pub struct Transaction {
+    inner: sqlx::Transaction<'static, Any>,
+    dialect: Dialect,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Dialect {
+    /// The database of a URL, `sqlite:PATH` or `postgres://…`; `None` if it is neither.
+    pub fn of(url: &str) -> Option<Dialect> {
+        match url.split_once(':')?.0 {
+            "sqlite" => Some(Dialect::Sqlite),
+            "postgres" | "postgresql" => Some(Dialect::Postgres),
+            _ => None,
+        }
+    }
+}
+
+impl Store {
+    /// Opens the database at `url`, and creates a SQLite file that does not exist yet. Applies the
+    /// migrations that it lacks.
+    ///
+    /// # Errors
+    /// The URL is of another database, or the database cannot be used.
+    pub async fn open(url: &str) -> Result<Store, StoreError> {
+        let store = Store::connect(url).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    async fn connect(url: &str) -> Result<Store, StoreError> {
+        install_default_drivers();
+        let dialect = Dialect::of(url).ok_or_else(|| StoreError::Url(url.to_string()))?;
+        let options = AnyPoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    sqlx::raw_sql(settings(dialect)).execute(connection).await?;
+                    Ok(())
+                })
+            });
+        let pool = options.connect(&full_url(url, dialect)).await?;
+        Ok(Store { pool, dialect, writer: Arc::new(Semaphore::new(1)), accounts: Arc::default() })
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let migrations = MIGRATIONS.map(|(number, name, sqlite, postgres)| {
+            let text = if self.dialect == Dialect::Sqlite { sqlite } else { postgres };
+            Migration::new(number, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+        });
+        Migrator::with_migrations(migrations.to_vec()).run(&self.pool).await?;
+        Ok(())
+    }
+
+    /// The connections, for statements that only read.
+    pub fn pool(&self) -> &AnyPool {
+        &self.pool
+    }
+
+    /// Which database it is.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Begins a transaction that may write.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or is locked by another process for too long.
+    pub async fn begin(&self) -> Result<Transaction, StoreError> {
+        match self.dialect {
+            Dialect::Sqlite => {
+                // The semaphore is never closed.
+                let turn = Arc::clone(&self.writer).acquire_owned().await.ok();
+                let inner = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+                Ok(Transaction { inner, dialect: self.dialect, _turn: turn })
+            }
+            Dialect::Postgres => {
+                let inner = self.pool.begin().await?;
+                Ok(Transaction { inner, dialect: self.dialect, _turn: None })
+            }
+        }
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+impl Transaction {
+    /// The connection, for statements.
+    pub fn connection(&mut self) -> &mut sqlx::AnyConnection {
+        &mut self.inner
+    }
+
+    /// The statement with its rows locked to the end of the transaction. In SQLite the transaction
+    /// holds the lock of the whole database already.
+    pub fn locking(&self, select: &'static str) -> AssertSqlSafe<String> {
+        match self.dialect {
+            Dialect::Sqlite => AssertSqlSafe(select.to_string()),
+            Dialect::Postgres => AssertSqlSafe(format!("{select} FOR UPDATE")),
+        }
+    }
+
+    /// Makes everything durable.
+    ///
+    /// # Errors
+    /// The database did not confirm it: it may be durable or not.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.inner.commit().await?)
+    }
+
+    /// Marks a point to which [`Transaction::undo`] goes back.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn mark(&mut self) -> Result<(), StoreError> {
+        sqlx::query("SAVEPOINT one").execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// Keeps what was done since the mark.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn keep(&mut self) -> Result<(), StoreError> {
+        sqlx::query("RELEASE SAVEPOINT one").execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// Undoes what was done since the mark.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn undo(&mut self) -> Result<(), StoreError> {
+        sqlx::query("ROLLBACK TO SAVEPOINT one").execute(self.connection()).await?;
+        self.keep().await
+    }
+}
+
+/// The settings of a new connection.
+fn settings(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => {
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+             PRAGMA busy_timeout = 10000; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY"
+        }
+        Dialect::Postgres => {
+            "SET synchronous_commit = on; SET lock_timeout = '10s'; \
+             SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning"
+        }
+    }
+}
+
+/// The URL with which the driver creates a SQLite file that does not exist.
+fn full_url(url: &str, dialect: Dialect) -> String {
+    if dialect == Dialect::Sqlite && !url.contains('?') {
+        format!("{url}?mode=rwc")
+    } else {
+        url.to_string()
+    }
+}
+
+/// Tries a transaction again that the database gave up because of others.
+macro_rules! retried {
+    ($attempt:expr) => {{
+        let mut tries = 1;
+        loop {
+            match $attempt.await {
+                Err(error) if error.is_transient() && tries < $crate::store::TRIES_MAX => {
+                    tokio::time::sleep(std::time::Duration::from_millis(5 << tries)).await;
+                    tries += 1;
+                }
+                done => break done,
+            }
+        }
+    }};
+}
+pub(crate) use retried;
+
+/// A list of rows of numbers for `json_each`: `[[1,2],[3,4]]`.
+pub(crate) fn rows_json<const N: usize>(rows: impl IntoIterator<Item = [i64; N]>) -> String {
+    let mut text = String::from("[");
+    for row in rows {
+        let numbers = row.map(|number| number.to_string()).join(",");
+        text.push_str(if text.len() > 1 { ",[" } else { "[" });
+        text.push_str(&numbers);
+        text.push(']');
+    }
+    text.push(']');
+    text
+}

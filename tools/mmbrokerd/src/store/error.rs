@@ -1,0 +1,77 @@
+//! What can go wrong with the database.
+
+/// The database cannot be used, or holds something that it should not.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database reported an error.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A migration failed.
+    #[error("database: migration: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The URL names no known database.
+    #[error("expected a database sqlite:PATH or postgres://…, found {0:?}")]
+    Url(String),
+    /// A value in the database is invalid.
+    #[error("database: {what}: expected {expected}, found {found}")]
+    Value {
+        /// Which value.
+        what: &'static str,
+        /// What was expected.
+        expected: &'static str,
+        /// What was found.
+        found: String,
+    },
+    /// Entries of a transfer do not sum to zero.
+    #[error("the entries of transfer {reference:?} sum to {sum} instead of 0")]
+    Unbalanced {
+        /// What the transfer is for.
+        reference: String,
+        /// The sum.
+        sum: i128,
+    },
+    /// A coin file cannot be read.
+    #[error(transparent)]
+    CoinFile(micromint::coin_file::CoinFileError),
+    /// A background thread failed, or the service ends.
+    #[error("the request was given up: {0}")]
+    GivenUp(&'static str),
+    /// An amount does not fit.
+    #[error("{0}: the amount is too large")]
+    TooLarge(&'static str),
+}
+
+impl StoreError {
+    /// Whether the same transaction may succeed if it is tried again: the database gave it up
+    /// because of others, or the connection was lost before the commit.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            // 40001 serialization failure, 40P01 deadlock, 55P03 lock timeout, 57P01 shutdown; 5, 6
+            // and 517 are SQLite's busy and locked.
+            StoreError::Database(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| {
+                    matches!(&*code, "40001" | "40P01" | "55P03" | "5" | "6" | "261" | "517")
+                })
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Reads a text column.
+pub(super) fn parsed<T: std::str::FromStr>(
+    what: &'static str,
+    expected: &'static str,
+    text: &str,
+) -> Result<T, StoreError> {
+    text.parse().map_err(|_| StoreError::Value { what, expected, found: text.to_string() })
+}
+
+/// Reads a number that must fit a smaller type.
+pub(super) fn fitting<T: TryFrom<i64>>(what: &'static str, number: i64) -> Result<T, StoreError> {
+    T::try_from(number).map_err(|_| StoreError::Value {
+        what,
+        expected: "a number in range",
+        found: number.to_string(),
+    })
+}

@@ -1,0 +1,238 @@
+//! Sales: who bought which sets, what was refused for good, and what was acknowledged.
+//!
+//! Input: sales. Output: rows. The invariant: a Transaction-ID is one sale or one refusal for ever.
+
+use micromint::identity::UserId;
+use micromint::period::Period;
+use micromint::time::UnixTime;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::error::{fitting, parsed};
+use super::{Store, StoreError, Transaction, rows_json};
+
+/// A sale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaleRow {
+    /// The period of the coins.
+    pub period: Period,
+    /// The first superbin of the first set.
+    pub first: u32,
+    /// The number of sets.
+    pub sets: u32,
+    /// The number of coins, which is what the sale cost.
+    pub coins: u32,
+    /// The buyer.
+    pub user: UserId,
+    /// The Transaction-ID.
+    pub transaction: u64,
+    /// When it was made.
+    pub at: UnixTime,
+    /// When the buyer acknowledged the coins.
+    pub received_at: Option<UnixTime>,
+}
+
+/// An order that was refused for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedSale {
+    /// The Transaction-ID.
+    pub transaction: u64,
+    /// Who ordered.
+    pub user: UserId,
+    /// The period of the order.
+    pub period: Period,
+    /// The number of sets of the order.
+    pub sets: u32,
+    /// When it was refused.
+    pub at: UnixTime,
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// The words of the answer.
+    pub why: String,
+}
+
+impl SaleRow {
+    fn read(row: &AnyRow) -> Result<SaleRow, StoreError> {
+        let (period, user): (String, String) = (row.try_get("period")?, row.try_get("user_id")?);
+        let transaction: i64 = row.try_get("transaction_id")?;
+        let received_at: Option<i64> = row.try_get("received_at")?;
+        Ok(SaleRow {
+            period: parsed("sale.period", "a period", &period)?,
+            first: fitting("sale.first", row.try_get("first")?)?,
+            sets: fitting("sale.sets", row.try_get("sets")?)?,
+            coins: fitting("sale.coins", row.try_get("coins")?)?,
+            user: parsed("sale.user_id", "a User-ID", &user)?,
+            transaction: transaction as u64,
+            at: UnixTime(row.try_get("at")?),
+            received_at: received_at.map(UnixTime),
+        })
+    }
+}
+
+impl RefusedSale {
+    fn read(row: &AnyRow) -> Result<RefusedSale, StoreError> {
+        let (period, user): (String, String) = (row.try_get("period")?, row.try_get("user_id")?);
+        let transaction: i64 = row.try_get("transaction_id")?;
+        Ok(RefusedSale {
+            transaction: transaction as u64,
+            user: parsed("refused_sale.user_id", "a User-ID", &user)?,
+            period: parsed("refused_sale.period", "a period", &period)?,
+            sets: fitting("refused_sale.sets", row.try_get("sets")?)?,
+            at: UnixTime(row.try_get("at")?),
+            status: fitting("refused_sale.status", row.try_get("status")?)?,
+            why: row.try_get("body")?,
+        })
+    }
+}
+
+/// The Transaction-IDs as a list for `json_each`.
+fn transactions_json(transactions: &[u64]) -> String {
+    rows_json(transactions.iter().map(|number| [*number as i64]))
+}
+
+impl Store {
+    /// The sale with this Transaction-ID.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sale(&self, transaction: u64) -> Result<Option<SaleRow>, StoreError> {
+        let row = sqlx::query(
+            "SELECT period, first, sets, coins, user_id, transaction_id, at, received_at \
+             FROM sale WHERE transaction_id = $1",
+        )
+        .bind(transaction as i64)
+        .fetch_optional(self.pool())
+        .await?;
+        row.as_ref().map(SaleRow::read).transpose()
+    }
+
+    /// The sales of a user, in the order in which they were made.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sales_of(&self, user: &UserId) -> Result<Vec<SaleRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT period, first, sets, coins, user_id, transaction_id, at, received_at \
+             FROM sale WHERE user_id = $1 ORDER BY period, first",
+        )
+        .bind(user.to_string())
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter().map(SaleRow::read).collect()
+    }
+
+    /// The number of sets of a period that a user bought.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sets_of(&self, period: &Period, user: &UserId) -> Result<u64, StoreError> {
+        let row = sqlx::query(
+            "SELECT CAST(COALESCE(SUM(sets), 0) AS BIGINT) FROM sale \
+             WHERE user_id = $1 AND period = $2",
+        )
+        .bind(user.to_string())
+        .bind(period.to_string())
+        .fetch_one(self.pool())
+        .await?;
+        fitting("sets", row.try_get(0)?)
+    }
+
+    /// Records that the buyer has the coins, unless that is recorded.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn acknowledge(&self, transaction: u64, now: UnixTime) -> Result<(), StoreError> {
+        super::retried!(self.acknowledge_once(transaction, now))
+    }
+
+    async fn acknowledge_once(&self, transaction: u64, now: UnixTime) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "UPDATE sale SET received_at = $2 WHERE transaction_id = $1 AND received_at IS NULL",
+        )
+        .bind(transaction as i64)
+        .bind(now.0)
+        .execute(tx.connection())
+        .await?;
+        tx.commit().await
+    }
+}
+
+impl Transaction {
+    /// The sales among these Transaction-IDs.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sales(&mut self, transactions: &[u64]) -> Result<Vec<SaleRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT period, first, sets, coins, user_id, transaction_id, at, received_at \
+             FROM sale WHERE transaction_id IN \
+             (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each($1))",
+        )
+        .bind(transactions_json(transactions))
+        .fetch_all(self.connection())
+        .await?;
+        rows.iter().map(SaleRow::read).collect()
+    }
+
+    /// The refusals among these Transaction-IDs.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn refused_sales(
+        &mut self,
+        transactions: &[u64],
+    ) -> Result<Vec<RefusedSale>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT transaction_id, user_id, period, sets, at, status, body \
+             FROM refused_sale WHERE transaction_id IN \
+             (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each($1))",
+        )
+        .bind(transactions_json(transactions))
+        .fetch_all(self.connection())
+        .await?;
+        rows.iter().map(RefusedSale::read).collect()
+    }
+
+    /// Records a sale.
+    ///
+    /// # Errors
+    /// The database failed, or the Transaction-ID or the superbin is taken.
+    pub async fn add_sale(&mut self, sale: &SaleRow) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO sale (period, first, sets, coins, user_id, transaction_id, at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(sale.period.to_string())
+        .bind(i64::from(sale.first))
+        .bind(i64::from(sale.sets))
+        .bind(i64::from(sale.coins))
+        .bind(sale.user.to_string())
+        .bind(sale.transaction as i64)
+        .bind(sale.at.0)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Records a refusal, unless the Transaction-ID has one.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn add_refused_sale(&mut self, refused: &RefusedSale) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO refused_sale (transaction_id, user_id, period, sets, at, status, body) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (transaction_id) DO NOTHING",
+        )
+        .bind(refused.transaction as i64)
+        .bind(refused.user.to_string())
+        .bind(refused.period.to_string())
+        .bind(i64::from(refused.sets))
+        .bind(refused.at.0)
+        .bind(i64::from(refused.status))
+        .bind(refused.why.clone())
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+}

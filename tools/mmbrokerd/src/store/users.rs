@@ -1,0 +1,192 @@
+//! API keys, revoked users and complaints.
+//!
+//! Input: names and digests. Output: rows. The invariant: a key itself is never stored.
+
+use micromint::identity::UserId;
+use micromint::time::UnixTime;
+use sqlx::Row;
+
+use super::error::parsed;
+use super::{Store, StoreError, Transaction, retried};
+
+/// A key of a program that acts for a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKeyRow {
+    /// For whom it acts.
+    pub user: UserId,
+    /// When it ended; `None` if it is good.
+    pub ended_at: Option<UnixTime>,
+}
+
+impl Store {
+    /// Adds a key.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn add_api_key(
+        &self,
+        sha256: [u8; 32],
+        user: &UserId,
+        now: UnixTime,
+    ) -> Result<(), StoreError> {
+        retried!(async {
+            let mut tx = self.begin().await?;
+            sqlx::query("INSERT INTO api_key (sha256, user_id, at) VALUES ($1, $2, $3)")
+                .bind(sha256.to_vec())
+                .bind(user.to_string())
+                .bind(now.0)
+                .execute(tx.connection())
+                .await?;
+            tx.commit().await
+        })
+    }
+
+    /// Ends all keys of a user. Returns their number.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn end_api_keys(&self, user: &UserId, now: UnixTime) -> Result<u64, StoreError> {
+        retried!(async {
+            let mut tx = self.begin().await?;
+            let ended = sqlx::query(
+                "UPDATE api_key SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL",
+            )
+            .bind(user.to_string())
+            .bind(now.0)
+            .execute(tx.connection())
+            .await?;
+            tx.commit().await?;
+            Ok::<u64, StoreError>(ended.rows_affected())
+        })
+    }
+
+    /// The key with this digest.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn api_key(&self, sha256: [u8; 32]) -> Result<Option<ApiKeyRow>, StoreError> {
+        let row = sqlx::query("SELECT user_id, ended_at FROM api_key WHERE sha256 = $1")
+            .bind(sha256.to_vec())
+            .fetch_optional(self.pool())
+            .await?;
+        row.map(|row| {
+            let (user, ended_at): (String, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+            let user = parsed("api_key.user_id", "a User-ID", &user)?;
+            Ok(ApiKeyRow { user, ended_at: ended_at.map(UnixTime) })
+        })
+        .transpose()
+    }
+
+    /// Revokes a user, unless the user is revoked.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn revoke(&self, user: &UserId, now: UnixTime) -> Result<(), StoreError> {
+        retried!(async {
+            let mut tx = self.begin().await?;
+            sqlx::query(
+                "INSERT INTO revoked (user_id, at) VALUES ($1, $2) \
+                 ON CONFLICT (user_id) DO NOTHING",
+            )
+            .bind(user.to_string())
+            .bind(now.0)
+            .execute(tx.connection())
+            .await?;
+            tx.commit().await
+        })
+    }
+
+    /// The users whose coins vendors refuse in a period, in order: revoked by a person, or proved
+    /// offenders.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn refused_users(&self, period: &str) -> Result<Vec<UserId>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT user_id FROM revoked UNION SELECT user_id FROM offender WHERE period = $1 \
+             ORDER BY user_id",
+        )
+        .bind(period.to_string())
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let user: String = row.try_get(0)?;
+                parsed("user_id", "a User-ID", &user)
+            })
+            .collect()
+    }
+
+    /// The number of complaints of a user.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn complaints_of(&self, user: &UserId) -> Result<i64, StoreError> {
+        let row = sqlx::query("SELECT COUNT(*) FROM complaint WHERE user_id = $1")
+            .bind(user.to_string())
+            .fetch_one(self.pool())
+            .await?;
+        Ok(row.try_get(0)?)
+    }
+
+    /// The digest of the complaint that a user made under this name.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn complaint(
+        &self,
+        user: &UserId,
+        name: &str,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = sqlx::query("SELECT sha256 FROM complaint WHERE user_id = $1 AND name = $2")
+            .bind(user.to_string())
+            .bind(name.to_string())
+            .fetch_optional(self.pool())
+            .await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// Adds a complaint, unless the user made one under this name.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn add_complaint(
+        &self,
+        user: &UserId,
+        name: &str,
+        (sha256, text, payment): ([u8; 32], &str, &[u8]),
+        now: UnixTime,
+    ) -> Result<(), StoreError> {
+        retried!(async {
+            let mut tx = self.begin().await?;
+            sqlx::query(
+                "INSERT INTO complaint (user_id, name, at, sha256, text, payment) \
+                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_id, name) DO NOTHING",
+            )
+            .bind(user.to_string())
+            .bind(name.to_string())
+            .bind(now.0)
+            .bind(sha256.to_vec())
+            .bind(text.to_string())
+            .bind(payment.to_vec())
+            .execute(tx.connection())
+            .await?;
+            tx.commit().await
+        })
+    }
+}
+
+impl Transaction {
+    /// The revoked users among these, and when they were revoked. Proved offenders of the period
+    /// are among them.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn revoked_at(&mut self, user: &UserId) -> Result<Option<UnixTime>, StoreError> {
+        let row = sqlx::query("SELECT at FROM revoked WHERE user_id = $1")
+            .bind(user.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        Ok(row.map(|row| row.try_get(0).map(UnixTime)).transpose()?)
+    }
+}

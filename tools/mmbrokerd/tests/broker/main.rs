@@ -1,0 +1,10 @@
+//! Tests of the broker on SQLite and on a PostgreSQL that the tests start themselves.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[macro_use]
+mod databases;
+mod model;
+mod redemption;
+mod returns;
+mod sales;
+mod world;

@@ -1,0 +1,192 @@
+//! Random operations, compared with the broker of the core on files: the same verdicts, and the
+//! same sums of money.
+
+use micromint::broker::Broker;
+use micromint::host::{SimulatedDirectory, SystemEntropy};
+use micromint::protocol::{RequestCredit, RequestRedemption, Verdict};
+use mmbrokerd::store::AccountKind;
+
+use crate::databases::Database;
+use crate::world::*;
+
+on_both_databases!(random_operations_agree_with_the_core);
+
+const NAME: &str = "2026-12.coins";
+const USERS: [&str; 3] = ["alice", "bob", "carol"];
+const VENDORS: [&str; 2] = ["news.example", "shop.example"];
+
+/// A simple generator (xorshift), so that a failure can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as usize
+    }
+
+    fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len())]
+    }
+}
+
+/// Both brokers, and what was sent to them.
+struct Pair {
+    world: World,
+    core: Broker,
+    sales: Vec<(&'static str, u32)>,
+    batches: Vec<RequestRedemption>,
+    returns: Vec<RequestCredit>,
+}
+
+async fn random_operations_agree_with_the_core(database: Database) {
+    let world = world_with(database, |service| service.set_part_coins(5)).await;
+    let directory = SimulatedDirectory::new();
+    directory.put(NAME, &COINS);
+    let mut core = Broker::open(&directory, NAME, secret(), &SystemEntropy).unwrap();
+    for name in VENDORS {
+        core.register_vendor(&vendor(name), DURING).unwrap().granted().unwrap();
+    }
+    let (sales, batches, returns) = (Vec::new(), Vec::new(), Vec::new());
+    let mut pair = Pair { world, core, sales, batches, returns };
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    for step in 0..120u64 {
+        match random.below(10) {
+            0..2 => pair.buy(&mut random, step).await,
+            2 => pair.compromise(&mut random).await,
+            _ => pair.redeem(&mut random, step).await,
+        }
+    }
+    for step in 0..30u64 {
+        match random.below(3) {
+            0 => pair.redeem(&mut random, 1000 + step).await,
+            _ => pair.give_back(&mut random, step).await,
+        }
+    }
+    pair.settle().await;
+}
+
+impl Pair {
+    async fn buy(&mut self, random: &mut Random, step: u64) {
+        let (name, sets) = (*random.one(&USERS), 1 + random.below(2) as u32);
+        let sold = self.core.withdraw(&user(name), sets, step, DURING).unwrap();
+        if let Some(funds) = sold.granted() {
+            let sale = self.world.sell(name, sets, step).await;
+            let message = self.world.service.deliver(&self.world.period, &sale).await.unwrap();
+            assert_eq!(message.to_bytes(), funds.to_bytes());
+            self.sales.extend((0..sets).map(|set| (name, sale.first + 2 * set)));
+        }
+    }
+
+    async fn compromise(&mut self, random: &mut Random) {
+        let superbin = random.below(64) as u32;
+        let bins = format!("{superbin}:{}", random.below(16)).parse().unwrap();
+        self.core.compromise(bins, DURING).unwrap().granted().unwrap();
+        let service = &self.world.service;
+        service.compromise(&self.world.period, bins, DURING).await.unwrap().granted().unwrap();
+    }
+
+    async fn redeem(&mut self, random: &mut Random, step: u64) {
+        let at = *random.one(&VENDORS);
+        let mut payments = Vec::new();
+        for page in 0..random.below(4) {
+            let Some((name, first)) = self.sales.get(random.below(self.sales.len().max(1))) else {
+                continue;
+            };
+            // Sometimes the coins of someone else, or for another vendor.
+            let payer = if random.below(8) == 0 { *random.one(&USERS) } else { name };
+            let made_for = if random.below(10) == 0 { *random.one(&VENDORS) } else { at };
+            let all = coins(name, made_for, *first);
+            let start = random.below(all.len());
+            let end = (start + 1 + random.below(5)).min(all.len());
+            let paid = payment(payer, at, &format!("{step}-{page}"), &all[start..end]);
+            payments.push(if random.below(6) == 0 { with_junk(paid) } else { paid });
+        }
+        self.batches.push(batch(at, &format!("b-{step}"), &payments));
+        // And one that was sent before.
+        for sent in [self.batches.len() - 1, random.below(self.batches.len())] {
+            let sent = &self.batches[sent];
+            let core = self.core.redeem(sent, DURING).unwrap().granted().unwrap().result;
+            let result = self.world.service.redeem(sent.clone(), DURING).await.unwrap();
+            assert_eq!(result.granted().unwrap(), core);
+        }
+    }
+
+    async fn give_back(&mut self, random: &mut Random, step: u64) {
+        let Some((name, first)) = self.sales.get(random.below(self.sales.len().max(1))) else {
+            return;
+        };
+        let returner = if random.below(6) == 0 { *random.one(&USERS) } else { name };
+        let all = &MINT.set(&user(name), *first).superbins[random.below(2)];
+        let x: Vec<u64> = (0..random.below(12)).map(|_| *random.one(all)).collect();
+        let request = return_of(returner, &format!("r-{step}"), &x);
+        let core = self.core.take_back(&request, 7, EXPIRED).unwrap();
+        if let Some(answer) = core.granted() {
+            assert_eq!(self.world.take_back(&request, EXPIRED).await, answer.verdicts);
+            self.returns.push(request);
+        }
+    }
+
+    async fn settle(&mut self) {
+        let before = self.money().await;
+        assert!(self.core.settle(CLOSED).unwrap());
+        self.world.settle().await;
+        self.world.check_ledger().await;
+        let mut decided = std::collections::BTreeMap::new();
+        for sent in &self.batches {
+            let core = self.core.redeem(sent, CLOSED).unwrap().granted().unwrap().result;
+            let result = self.world.service.redeem(sent.clone(), CLOSED).await.unwrap();
+            assert_eq!(result.granted().unwrap(), core);
+            core.verdicts.iter().for_each(|verdict| *decided.entry(*verdict).or_insert(0) += 1);
+        }
+        for request in &self.returns {
+            let core = self.core.take_back(request, 7, CLOSED).unwrap().granted().unwrap();
+            assert_eq!(self.world.take_back(request, CLOSED).await, core.verdicts);
+        }
+        // The operations were of all kinds.
+        for verdict in [Verdict::Accepted, Verdict::AlreadyPaid, Verdict::NotFromOwner] {
+            assert!(decided.contains_key(&verdict), "{decided:?}");
+        }
+        let sums = self.core.status().unwrap().coins;
+        assert!(sums.is_balanced());
+        let after = self.money().await;
+        let coins = |kind| after[kind as usize] / COIN;
+        assert_eq!(coins(Money::Vendors), sums.paid as i64);
+        assert_eq!(
+            (after[Money::Clients as usize] - before[Money::Clients as usize]) / COIN,
+            sums.credited as i64
+        );
+        assert_eq!(coins(Money::Disputed), sums.disputed as i64);
+        assert_eq!(coins(Money::Lapsed), sums.lapsed as i64);
+        assert_eq!(coins(Money::Outstanding), 0);
+    }
+
+    async fn money(&self) -> [i64; 5] {
+        let world = &self.world;
+        let (mut clients, mut vendors) = (0, 0);
+        for name in USERS {
+            clients += world.balance(AccountKind::Client, name).await;
+        }
+        for name in VENDORS {
+            vendors += world.balance(AccountKind::Vendor, name).await;
+        }
+        [
+            clients,
+            vendors,
+            world.balance(AccountKind::Disputed, "2026-12").await,
+            world.balance(AccountKind::Lapsed, "2026-12").await,
+            world.balance(AccountKind::Coins, "2026-12").await,
+        ]
+    }
+}
+
+/// The places in [`Pair::money`].
+#[derive(Clone, Copy)]
+enum Money {
+    Clients,
+    Vendors,
+    Disputed,
+    Lapsed,
+    Outstanding,
+}

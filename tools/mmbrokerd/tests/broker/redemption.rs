@@ -1,0 +1,189 @@
+//! Redemption and the watch: one verdict a coin, each part with its credit.
+
+use micromint::protocol::Verdict;
+use micromint::reply::Reply;
+use mmbrokerd::store::AccountKind;
+
+use crate::databases::Database;
+use crate::world::*;
+
+on_both_databases!(
+    good_coins_are_paid_once,
+    a_batch_is_judged_in_parts_and_goes_on_where_it_stopped,
+    a_batch_at_the_same_time_twice_is_paid_once,
+    what_is_not_from_the_owner_gets_one_verdict,
+    batches_are_refused_as_a_whole,
+    nothing_is_judged_after_redeem_until,
+    a_double_spender_is_found_with_the_second_payment,
+    a_watch_pays_nothing,
+);
+
+use Verdict::{Accepted, AlreadyPaid, NotFromOwner, TooLate, Waiting};
+
+async fn good_coins_are_paid_once(database: Database) {
+    let world = world(database).await;
+    world.sell("alice", 1, 1).await;
+    let coins = coins("alice", "news.example", 0);
+    let one = batch("news.example", "b1", &[payment("alice", "news.example", "a", &coins[..3])]);
+    assert_eq!(world.redeem(&one).await, [Accepted; 3]);
+    assert_eq!(world.balance(AccountKind::Vendor, "news.example").await, 3 * COIN);
+    assert_eq!(world.redeem(&one).await, [Accepted; 3]);
+    assert_eq!(world.balance(AccountKind::Vendor, "news.example").await, 3 * COIN);
+    let payments = [
+        payment("alice", "news.example", "b", &coins[2..4]),
+        payment("alice", "news.example", "c", &coins[3..4]),
+    ];
+    let two = batch("news.example", "b2", &payments);
+    assert_eq!(world.redeem(&two).await, [AlreadyPaid, Accepted, AlreadyPaid]);
+    assert_eq!(world.balance(AccountKind::Vendor, "news.example").await, 4 * COIN);
+    world.check_ledger().await;
+}
+
+async fn a_batch_is_judged_in_parts_and_goes_on_where_it_stopped(database: Database) {
+    let world = world_with(database, |service| service.set_part_coins(2)).await;
+    world.sell("alice", 2, 1).await;
+    let coins = [coins("alice", "news.example", 0), coins("alice", "news.example", 2)].concat();
+    let payments: Vec<_> = (0..6)
+        .map(|i| payment("alice", "news.example", &i.to_string(), &coins[i..=i + i % 2]))
+        .collect();
+    let sent = batch("news.example", "b1", &payments);
+    let expected = world.redeem(&sent).await;
+    assert_eq!(expected.len(), 9);
+    assert!(world.number("SELECT COUNT(*) FROM part").await >= 5);
+    assert_eq!(world.redeem(&sent).await, expected);
+    let paid = expected.iter().filter(|verdict| **verdict == Accepted).count() as i64;
+    assert_eq!(world.balance(AccountKind::Vendor, "news.example").await, paid * COIN);
+    world.check_ledger().await;
+    // A batch of which only the beginning was judged: the rest is judged later.
+    let begun = batch("news.example", "b2", &payments);
+    let mut tx = world.service.store().begin().await.unwrap();
+    let sha256: [u8; 32] = sha2::Digest::finalize(sha2::Digest::chain_update(
+        <sha2::Sha256 as sha2::Digest>::new(),
+        &begun.data,
+    ))
+    .into();
+    let kind = (mmbrokerd::store::BatchKind::Redemption, &begun.batch);
+    tx.open_batch(&begun.period, &begun.vendor, kind, (&sha256, 6), DURING).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(world.redeem(&begun).await, [AlreadyPaid; 9]);
+    let empty = batch("news.example", "b3", &[]);
+    assert_eq!(world.redeem(&empty).await, []);
+    assert_eq!(world.redeem(&empty).await, []);
+}
+
+async fn a_batch_at_the_same_time_twice_is_paid_once(database: Database) {
+    let world = world_with(database, |service| service.set_part_coins(1)).await;
+    world.sell("alice", 1, 1).await;
+    let coins = coins("alice", "news.example", 0);
+    let payments: Vec<_> =
+        (0..8).map(|i| payment("alice", "news.example", &i.to_string(), &coins[i..=i])).collect();
+    let sent = batch("news.example", "b1", &payments);
+    let (one, other) = tokio::join!(world.redeem(&sent), world.redeem(&sent));
+    assert_eq!(
+        (one.as_slice(), other.as_slice()),
+        ([Accepted; 8].as_slice(), [Accepted; 8].as_slice())
+    );
+    assert_eq!(world.balance(AccountKind::Vendor, "news.example").await, 8 * COIN);
+    world.check_ledger().await;
+}
+
+async fn what_is_not_from_the_owner_gets_one_verdict(database: Database) {
+    let world = world(database).await;
+    world.sell("alice", 1, 1).await;
+    world.sell("bob", 1, 2).await;
+    let of_alice = coins("alice", "news.example", 0);
+    let thief = payment("bob", "news.example", "a", &of_alice[..1]);
+    let nobody = payment("eve", "news.example", "a", &of_alice[..1]);
+    let doubtful = with_junk(payment("alice", "news.example", "a", &of_alice[..1]));
+    let sent = batch("news.example", "b1", &[thief, nobody, doubtful]);
+    assert_eq!(world.redeem(&sent).await, [NotFromOwner, NotFromOwner, Waiting]);
+    assert_eq!(world.balance(AccountKind::Vendor, "news.example").await, 0);
+    assert_eq!(world.number("SELECT COUNT(*) FROM doubtful").await, 1);
+    // Bob signed a set of alice: that is proof against him.
+    let refused = world.service.store().refused_users("2026-12").await.unwrap();
+    assert_eq!(refused, [user("bob")]);
+}
+
+async fn batches_are_refused_as_a_whole(database: Database) {
+    let world = world(database).await;
+    world.sell("alice", 1, 1).await;
+    let coins = coins("alice", "news.example", 0);
+    let pay = |page: &str| payment("alice", "news.example", page, &coins[..1]);
+    let good = batch("news.example", "b1", &[pay("a")]);
+    assert_eq!(world.redeem(&good).await, [Accepted]);
+    let mut forged = batch("news.example", "b2", &[pay("b")]);
+    forged.authenticator = micromint::authenticator::Authenticator::from_bytes([7; 16]);
+    let other_content = batch("news.example", "b1", &[pay("b")]);
+    let unknown = batch("inn.example", "b1", &[pay("b")]);
+    let mut other_period = batch("news.example", "b3", &[pay("b")]);
+    other_period.period = "2027-01".parse().unwrap();
+    for wrong in [forged, other_content, unknown, other_period] {
+        let answer = world.service.redeem(wrong.clone(), DURING).await.unwrap();
+        assert!(matches!(answer, Reply::Refused(_)), "{wrong:?}");
+    }
+    assert_eq!(world.number("SELECT COUNT(*) FROM batch").await, 1);
+}
+
+async fn nothing_is_judged_after_redeem_until(database: Database) {
+    let world = world(database).await;
+    world.sell("alice", 1, 1).await;
+    let coins = coins("alice", "news.example", 0);
+    let early = batch("news.example", "b1", &[payment("alice", "news.example", "a", &coins[..1])]);
+    let late = batch("news.example", "b2", &[payment("alice", "news.example", "b", &coins[1..2])]);
+    assert_eq!(world.redeem(&early).await, [Accepted]);
+    assert_eq!(world.redeem_at(&late, CLOSED).await, [TooLate]);
+    assert_eq!(world.redeem_at(&early, CLOSED).await, [Accepted]);
+    // The clock was wrong, and nothing was decided by it.
+    assert_eq!(world.redeem(&late).await, [Accepted]);
+    world.settle().await;
+    // After the settlement that holds, whatever the clock.
+    let later = batch("news.example", "b3", &[payment("alice", "news.example", "c", &coins[2..3])]);
+    assert_eq!(world.redeem(&later).await, [TooLate]);
+    world.fund("alice", 100).await;
+    let answer = world.order("alice", 1, 9).await;
+    assert!(matches!(answer, mmbrokerd::service::SaleAnswer::Refused(_)), "{answer:?}");
+}
+
+async fn a_double_spender_is_found_with_the_second_payment(database: Database) {
+    let world = world(database).await;
+    world.sell("alice", 1, 1).await;
+    let refused = || world.service.store().refused_users("2026-12");
+    let at_news = coins("alice", "news.example", 0);
+    let at_shop = coins("alice", "shop.example", 0);
+    let shared = at_news
+        .iter()
+        .find_map(|coin| {
+            let other = at_shop.iter().find(|other| other[0] == coin[0])?;
+            Some((coin.clone(), other.clone()))
+        })
+        .unwrap();
+    let one = batch("news.example", "b1", &[payment("alice", "news.example", "a", &[shared.0])]);
+    // Shown, redeemed, and redeemed again at one vendor: that proves nothing.
+    let shown = watch(
+        "news.example",
+        "w1",
+        &[payment("alice", "news.example", "a", &[coins("alice", "news.example", 0)[0].clone()])],
+    );
+    world.service.watch(shown, DURING).await.unwrap().granted().unwrap();
+    assert_eq!(world.redeem(&one).await, [Accepted]);
+    assert_eq!(refused().await.unwrap(), []);
+    let two = watch("shop.example", "w1", &[payment("alice", "shop.example", "a", &[shared.1])]);
+    let result = world.service.watch(two, DURING).await.unwrap().granted().unwrap();
+    assert_eq!(result.verdicts, [AlreadyPaid]);
+    assert_eq!(refused().await.unwrap(), [user("alice")]);
+}
+
+async fn a_watch_pays_nothing(database: Database) {
+    let world = world(database).await;
+    world.sell("alice", 1, 1).await;
+    let coins = coins("alice", "news.example", 0);
+    let paid = payment("alice", "news.example", "a", &coins[..2]);
+    let shown = watch("news.example", "w1", std::slice::from_ref(&paid));
+    let answer = world.service.watch(shown.clone(), DURING).await.unwrap().granted().unwrap();
+    assert_eq!(answer.verdicts, [Accepted; 2]);
+    let again = world.service.watch(shown, DURING).await.unwrap().granted().unwrap();
+    assert_eq!(again, answer);
+    assert_eq!(world.balance(AccountKind::Vendor, "news.example").await, 0);
+    assert_eq!(world.redeem(&batch("news.example", "b1", &[paid])).await, [Accepted; 2]);
+    assert_eq!(world.balance(AccountKind::Vendor, "news.example").await, 2 * COIN);
+}

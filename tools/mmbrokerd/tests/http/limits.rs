@@ -1,0 +1,129 @@
+//! What a client controls is bounded, at the bound and past it.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use mmbrokerd::http::{COMPLAINT_SIZE_MAX, ORDER_SIZE_MAX, OWNERS_SIZE_MAX, WATCH_SIZE_MAX};
+
+use crate::program::*;
+
+#[test]
+fn bodies_are_bounded() {
+    let home = Home::new();
+    let key = home.client("alice", "0 USD");
+    let running = home.serve();
+    let bearer = format!("Bearer {key}");
+    let auth = [("Authorization", bearer.as_str())];
+    for (path, most) in [
+        ("/v1/purchases", ORDER_SIZE_MAX),
+        ("/v1/complaints", COMPLAINT_SIZE_MAX),
+        ("/v1/periods/2026-12/owners", OWNERS_SIZE_MAX),
+        ("/v1/watch", WATCH_SIZE_MAX),
+    ] {
+        // At the bound it is read, and then not understood.
+        assert_eq!(running.post(path, &auth, &vec![b' '; most]).status, 400, "{path}");
+        // Past it the head is enough.
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer}\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n",
+            most + 1
+        );
+        let answer = raw(&running, head.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 413"), "{path}: {answer}");
+        assert!(answer.contains("\"title\":\"too-large\""), "{path}: {answer}");
+    }
+}
+
+fn raw(running: &Running, request: &[u8]) -> String {
+    let mut stream = connect(running);
+    stream.write_all(request).unwrap();
+    let mut answer = Vec::new();
+    // The server may close before all was read.
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn connect(running: &Running) -> TcpStream {
+    let stream = TcpStream::connect(running.url.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream
+}
+
+#[test]
+fn a_body_without_its_length_is_bounded_too() {
+    let home = Home::new();
+    let key = home.client("alice", "0 USD");
+    let running = home.serve();
+    let head = format!(
+        "POST /v1/purchases HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\
+         Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    );
+    let chunk = format!("{:x}\r\n{}\r\n", ORDER_SIZE_MAX + 1, " ".repeat(ORDER_SIZE_MAX + 1));
+    let answer = raw(&running, format!("{head}{chunk}0\r\n\r\n").as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}
+
+#[test]
+fn heads_are_bounded() {
+    let home = Home::new();
+    let running = home.serve();
+    let request = |fields: usize, padding: usize| {
+        let fields: String = (0..fields).map(|i| format!("X-{i}: 1\r\n")).collect();
+        let padding = "x".repeat(padding);
+        format!("GET /health HTTP/1.1\r\nConnection: close\r\n{fields}X-P: {padding}\r\n\r\n")
+    };
+    assert!(raw(&running, request(10, 100).as_bytes()).starts_with("HTTP/1.1 200"));
+    assert!(raw(&running, request(62, 100).as_bytes()).starts_with("HTTP/1.1 200"));
+    let many = raw(&running, request(63, 100).as_bytes());
+    assert!(many.starts_with("HTTP/1.1 431"), "{many}");
+    let long = raw(&running, request(10, 17 * 1024).as_bytes());
+    assert!(long.starts_with("HTTP/1.1 431"), "{long}");
+}
+
+/// A client that stops in the middle of a head is given up, and others are served meanwhile.
+#[test]
+fn slow_clients_are_given_up() {
+    let home = Home::new();
+    let running = home.serve();
+    let slow: Vec<TcpStream> = (0..100)
+        .map(|_| {
+            let mut stream = connect(&running);
+            stream.write_all(b"GET /health HTTP/1.1\r\nHost:").unwrap();
+            stream
+        })
+        .collect();
+    let start = Instant::now();
+    assert_eq!(running.get("/health", &[]).status, 200);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    for mut stream in slow {
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        assert!(!answer.starts_with(b"HTTP/1.1 200"));
+    }
+    assert!(start.elapsed() < Duration::from_secs(40));
+}
+
+#[test]
+fn mistakes_of_the_operator_are_named() {
+    let home = Home::new();
+    let run = |change: &dyn Fn(&str) -> String, expected: &str| {
+        let good = std::fs::read_to_string(home.config()).unwrap();
+        std::fs::write(home.config(), change(&good)).unwrap();
+        let output = home.run(&["check"]);
+        std::fs::write(home.config(), good).unwrap();
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && words.contains(expected), "{words}");
+    };
+    run(&|text| text.replace("127.0.0.1", "0.0.0.0"), "without TLS");
+    run(&|text| text.replace("sqlite:broker.db", "sqlite:none/broker.db"), "unable to open");
+    run(&|text| format!("{text}unknown = 1\n"), "unknown field `unknown`");
+    run(&|text| text.replace("coins = \".\"", "coins = \"none\""), "none");
+    let again = home.run(&["init", "--url", "https://broker.example"]);
+    let words = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(!again.status.success() && words.contains("exists"), "{words}");
+    // The database was first used with another secret.
+    home.done(&["check"]);
+    std::fs::write(home.path("broker.secret"), format!("{}\n", "77".repeat(32))).unwrap();
+    run(&str::to_string, "the secret is not the one that this database was made with");
+}

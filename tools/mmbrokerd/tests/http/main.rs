@@ -1,0 +1,7 @@
+//! The program as operators start it and programs use it, on SQLite.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod clients;
+mod limits;
+mod program;
+mod vendors;

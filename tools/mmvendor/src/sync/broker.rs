@@ -1,0 +1,137 @@
+//! Requests to the broker's service.
+//!
+//! Input: a path, and a message. Output: a response of bounded size. The invariant: messages go to
+//! an https URL, or to this machine.
+
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use micromint::protocol::{MEDIA_TYPE, Url};
+use micromint_console::{ToolError, read_input};
+use serde::Deserialize;
+use ureq::Agent;
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+
+/// The largest file of certificates, in bytes.
+const CACERT_SIZE_MAX: usize = 4 * 1024 * 1024;
+/// The largest document that is read, in bytes.
+const DOCUMENT_SIZE_MAX: u64 = 16 * 1024 * 1024;
+/// The largest answer to a message, in bytes: verdicts on a batch, or a million tags.
+const ANSWER_SIZE_MAX: u64 = 64 * 1024 * 1024;
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the broker may take for an answer: a large batch takes a while.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The broker's service.
+pub(super) struct Broker {
+    agent: Agent,
+    /// Without a slash at the end.
+    url: String,
+}
+
+/// What the broker says about itself.
+#[derive(Deserialize)]
+pub(super) struct WellKnown {
+    pub(super) periods: Vec<KnownPeriod>,
+}
+
+/// A period of the broker.
+#[derive(Deserialize)]
+pub(super) struct KnownPeriod {
+    pub(super) period: String,
+    pub(super) start: String,
+    #[serde(rename = "redeem-until")]
+    pub(super) redeem_until: String,
+}
+
+/// A response: the status, and the body.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+}
+
+impl Broker {
+    pub(super) fn new(url: &str, cacert: Option<&Path>) -> Result<Broker, ToolError> {
+        let url = url.trim_end_matches('/').to_string();
+        let parsed: Url = format!("{url}/").parse()?;
+        if !parsed.is_https() && !parsed.host().is_loopback() {
+            return Err(format!("--broker: expected an https URL, found {url:?}").into());
+        }
+        let roots = match cacert {
+            None => RootCerts::PlatformVerifier,
+            Some(path) => {
+                let pem = read_input(path, CACERT_SIZE_MAX)?;
+                let mut certificates = Vec::new();
+                for item in parse_pem(&pem) {
+                    if let PemItem::Certificate(certificate) = item? {
+                        certificates.push(certificate);
+                    }
+                }
+                RootCerts::from(certificates)
+            }
+        };
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_global(Some(ANSWER_TIMEOUT))
+            .user_agent(concat!("mmvendor/", env!("CARGO_PKG_VERSION")))
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .build()
+            .into();
+        Ok(Broker { agent, url })
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The broker's periods.
+    pub(super) fn well_known(&self) -> Result<WellKnown, ToolError> {
+        // The document is at the root of the host.
+        let url: Url = format!("{}/", self.url).parse()?;
+        let answer = self.fetch(&format!("{}/.well-known/micromint-broker", url.origin()))?;
+        let body = good(answer)?;
+        Ok(serde_json::from_slice(&body).map_err(|error| format!("the broker: {error}"))?)
+    }
+
+    /// The document at a path of the service.
+    pub(super) fn document(&self, path: &str) -> Result<Vec<u8>, ToolError> {
+        good(self.fetch(&format!("{}{path}", self.url))?)
+    }
+
+    fn fetch(&self, url: &str) -> Result<Answer, ToolError> {
+        let response = self.agent.get(url).header("Accept", "text/plain").call();
+        read(response.map_err(|error| format!("{url}: {error}"))?, DOCUMENT_SIZE_MAX)
+    }
+
+    /// The answer to a message.
+    pub(super) fn send(&self, path: &str, message: &[u8]) -> Result<Vec<u8>, ToolError> {
+        let url = format!("{}{path}", self.url);
+        let request = self.agent.post(&url).header("Content-Type", MEDIA_TYPE);
+        let response = request.header("Accept", MEDIA_TYPE).send(message);
+        good(read(response.map_err(|error| format!("{url}: {error}"))?, ANSWER_SIZE_MAX)?)
+    }
+}
+
+fn read(response: ureq::http::Response<ureq::Body>, size_max: u64) -> Result<Answer, ToolError> {
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    response.into_body().into_reader().take(size_max + 1).read_to_end(&mut body)?;
+    if body.len() as u64 > size_max {
+        return Err(format!("the broker's answer has more than {size_max} bytes").into());
+    }
+    Ok(Answer { status, body })
+}
+
+/// The body of a good answer. A refusal is one line of text.
+fn good(answer: Answer) -> Result<Vec<u8>, ToolError> {
+    if answer.status == 200 {
+        return Ok(answer.body);
+    }
+    let text = String::from_utf8_lossy(&answer.body);
+    let words: String = text.chars().filter(|c| (' '..='~').contains(c)).take(400).collect();
+    Err(format!("the broker answers {}: {words}", answer.status).into())
+}

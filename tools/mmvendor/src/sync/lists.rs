@@ -1,0 +1,137 @@
+//! Parameters, owners, and lists of revoked users.
+
+use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
+use micromint::error::FileError;
+use micromint::host::{Directory, Entropy, Open, SystemEntropy, replace_public};
+use micromint::identity::UserId;
+use micromint::owner::{OwnerTag, Owners, OwnersError, Written};
+use micromint::params::Params;
+use micromint::period::Period;
+use micromint::protocol::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners};
+use micromint::time::UnixTime;
+use micromint_console::{ToolError, say, tell};
+
+use super::Link;
+use super::broker::KnownPeriod;
+
+impl Link<'_> {
+    /// Writes the parameters of periods that have begun and are not there yet.
+    pub(super) fn params(&self) -> Result<(), ToolError> {
+        let now = self.place.now();
+        let known = self.known_periods()?;
+        for KnownPeriod { period, start, redeem_until } in self.broker.well_known()?.periods {
+            let name: Period = period.parse()?;
+            let (start, end): (UnixTime, UnixTime) = (start.parse()?, redeem_until.parse()?);
+            if known.contains(&name) || now < start || now >= end {
+                continue;
+            }
+            let bytes = self.broker.document(&format!("/v1/periods/{name}/params"))?;
+            let text = String::from_utf8(bytes)?;
+            let params = Params::from_toml(&text)?;
+            if *params.period() != name {
+                let found = params.period();
+                return Err(format!("expected parameters of {name}, found those of {found}").into());
+            }
+            let file = format!("{name}.params");
+            let path = self.periods.path().join(&file);
+            replace_public(&self.periods, &file, text.as_bytes())
+                .map_err(FileError::on("write", &path))?;
+            say!("period {name} has begun: wrote {}", path.display());
+        }
+        Ok(())
+    }
+
+    /// Brings the owners files of all periods up to date.
+    pub(super) fn owners(&self) -> Result<(), ToolError> {
+        for period in self.known_periods()? {
+            let params = self.params_of(&period)?;
+            if self.place.now() < params.raw().expiration {
+                self.owners_of(&period, &params)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn params_of(&self, period: &Period) -> Result<Params, ToolError> {
+        let path = self.periods.path().join(format!("{period}.params"));
+        let text = std::fs::read_to_string(&path).map_err(FileError::on("read", &path))?;
+        Ok(Params::from_toml(&text).map_err(|error| error.in_file(&path))?)
+    }
+
+    fn owners_of(&self, period: &Period, params: &Params) -> Result<(), ToolError> {
+        let name = format!("{period}.owners");
+        let bad = |error: OwnersError| format!("{name}: {error}");
+        let mut owners = match Owners::read(&self.periods, &name, &self.vendor, params, None) {
+            Ok(owners) => Some(owners),
+            Err(_) if self.periods.open(&name, Open::Read).is_err() => None,
+            Err(error) => return Err(bad(error).into()),
+        };
+        loop {
+            let answer = self.ask_owners(period, owners.as_ref())?;
+            let count = answer.tags.len();
+            let is_same =
+                |owners: &Owners| owners.generation() == answer.generation && answer.from > 0;
+            let mut next = match owners.filter(|owners| is_same(owners)) {
+                Some(owners) => owners,
+                None => Owners::new(&self.vendor, period, answer.generation),
+            };
+            next.extend(&answer.tags as &[OwnerTag]);
+            match next.write(&self.periods, &name, params).map_err(bad)? {
+                Written::Whole => say!("{name}: {} sets", next.count()),
+                Written::Appended(0) => {}
+                Written::Appended(new) => say!("{name}: {new} more sets, {} in all", next.count()),
+            }
+            owners = Some(next);
+            if count < OWNERS_PER_ANSWER_MAX as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    fn ask_owners(
+        &self,
+        period: &Period,
+        owners: Option<&Owners>,
+    ) -> Result<OwnersSold, ToolError> {
+        let key = self.key.sync_key();
+        let request = RequestOwners {
+            vendor: self.vendor.clone(),
+            period: period.clone(),
+            generation: owners.map_or(0, Owners::generation),
+            held: owners.map_or(0, Owners::count),
+            nonce: format!("{:016x}", SystemEntropy.number()?).parse()?,
+            authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+        }
+        .authenticated(&key);
+        let path = format!("/v1/periods/{period}/owners");
+        let answer = OwnersSold::parse(&self.broker.send(&path, &request.to_bytes())?)?;
+        if !answer.answers(&request, &key) {
+            return Err(format!("{period}.owners: the answer is not the broker's").into());
+        }
+        Ok(answer)
+    }
+
+    /// Writes the lists of revoked users that changed.
+    pub(super) fn revoked(&self) -> Result<(), ToolError> {
+        for period in self.known_periods()? {
+            if self.place.now() >= self.params_of(&period)?.raw().expiration {
+                continue;
+            }
+            let list = self.broker.document(&format!("/v1/periods/{period}/revoked"))?;
+            let text = String::from_utf8(list)?;
+            for line in text.lines() {
+                let parsed: Result<UserId, _> = line.parse();
+                parsed.map_err(|error| format!("{period}.revoked: {error}"))?;
+            }
+            let name = format!("{period}.revoked");
+            let path = self.periods.path().join(&name);
+            let before = std::fs::read_to_string(&path).unwrap_or_default();
+            if before != text {
+                replace_public(&self.periods, &name, text.as_bytes())
+                    .map_err(FileError::on("write", &path))?;
+                tell!("mmvendor: {name}: {} users are refused", text.lines().count());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+//! `mmwallet login`, `buy` and `complain`: the account at a broker's service.
+//!
+//! Input: the broker's URL and an API key. Output: a file beside the wallet that keeps them; later,
+//! coins. The invariant: the key is sent to the broker for which it was given and to no other, and
+//! the file is readable by its owner only.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use micromint::error::FileError;
+use micromint::identity::UserId;
+use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, read_secret_input, say, tell};
+use serde_json::Value;
+
+use crate::answer::find_payment;
+use crate::buy::{self, BuyOptions};
+use crate::login::{LoginOptions, secure_url};
+use crate::net::Client;
+use crate::wallet_file::WalletFile;
+
+/// The largest login file, in bytes.
+const LOGIN_SIZE_MAX: usize = 16 * 1024;
+/// The largest answer about an account that is read, in bytes.
+const ACCOUNT_SIZE_MAX: usize = 4 * 1024 * 1024;
+
+/// A login that the wallet keeps: three lines, the key, the URL and the User-ID. The key comes
+/// first, so that the file is also a password file.
+struct Kept {
+    path: PathBuf,
+    url: String,
+    user: UserId,
+}
+
+impl Kept {
+    fn path_of(file: &WalletFile) -> PathBuf {
+        file.path().with_extension("login")
+    }
+
+    fn read(file: &WalletFile) -> Result<Kept, ToolError> {
+        let path = Kept::path_of(file);
+        if !path.exists() {
+            return Err(
+                "there is no login yet: mmwallet login URL --user NAME --key-file FILE".into()
+            );
+        }
+        let text = read_secret_input(&path, LOGIN_SIZE_MAX)?;
+        let mut lines = text.lines().skip(1);
+        let (Some(url), Some(user)) = (lines.next(), lines.next()) else {
+            return Err(format!("{}: expected key, URL and user", path.display()).into());
+        };
+        Ok(Kept { path, url: url.to_string(), user: user.parse()? })
+    }
+
+    fn login(&self) -> LoginOptions<'_> {
+        LoginOptions { user: Some(self.user.as_str()), password_file: Some(&self.path) }
+    }
+}
+
+/// Keeps an API key after the broker has accepted it, and shows the account.
+///
+/// # Errors
+/// The URL is not secure, the broker does not accept the key, or the file cannot be written.
+pub fn login(
+    file: &WalletFile,
+    client: &Client,
+    url: &str,
+    user: &UserId,
+    key_file: &Path,
+) -> Result<u8, ToolError> {
+    let url = url.trim_end_matches('/');
+    let text = read_secret_input(key_file, LOGIN_SIZE_MAX)?;
+    let key = text.lines().next().unwrap_or_default().trim();
+    secure_url(url)?;
+    let headers = [
+        ("Authorization".to_string(), format!("Bearer {key}")),
+        ("Accept".to_string(), "application/json".to_string()),
+    ];
+    let mut answer = client.send("GET", &format!("{url}/v1/account"), &headers, b"")?;
+    let body = answer.read(ACCOUNT_SIZE_MAX)?;
+    let account: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if answer.status != 200 {
+        let why = account["detail"].as_str().unwrap_or("no broker's service answers there");
+        tell!("mmwallet: {url}: HTTP status {}: {why}; nothing was kept", answer.status);
+        return Ok(EXIT_FAILURE);
+    }
+    if account["user"] != user.as_str() {
+        let found = account["user"].as_str().unwrap_or("nobody");
+        return Err(format!("the key is that of {found}, not of {user}; nothing was kept").into());
+    }
+    file.make_directory()?;
+    keep(&Kept::path_of(file), &format!("{key}\n{url}\n{user}\n"))?;
+    let balances = account["balances"].as_array().cloned().unwrap_or_default();
+    let balances: Vec<&str> = balances.iter().filter_map(Value::as_str).collect();
+    let balances = if balances.is_empty() { "nothing".to_string() } else { balances.join(", ") };
+    say!("logged in as {user} at {url}; the account has {balances}");
+    Ok(EXIT_OK)
+}
+
+/// Replaces a file that only its owner can read.
+fn keep(path: &Path, text: &str) -> Result<(), ToolError> {
+    let new = path.with_extension("login.new");
+    let write = || {
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&new, path)
+    };
+    Ok(write().map_err(FileError::on("write", path))?)
+}
+
+/// Buys sets with the login that the wallet keeps.
+///
+/// # Errors
+/// There is no login, or as for [`buy::buy`].
+pub fn buy(file: &WalletFile, client: &Client, sets: Option<u32>) -> Result<u8, ToolError> {
+    let kept = Kept::read(file)?;
+    let url = format!("{}{}", kept.url, buy::PURCHASES_PATH);
+    let options = BuyOptions { url: &url, login: kept.login(), sets, transaction: None };
+    buy::buy(file, client, &options)
+}
+
+/// Complains to the broker about the vendor of a payment. The same words about the same payment are
+/// one complaint.
+///
+/// # Errors
+/// There is no login, the wallet knows no such payment, or the broker is not that of its coins.
+pub fn complain(
+    file: &WalletFile,
+    client: &Client,
+    reference: &str,
+    words: &str,
+) -> Result<u8, ToolError> {
+    let kept = Kept::read(file)?;
+    let wallet = file.look()?;
+    let payment = &wallet.state().payments()[find_payment(wallet.state(), reference)? as usize];
+    let broker = &wallet.state().holdings()[payment.holding].params.raw().broker;
+    if secure_url(broker)?.origin() != secure_url(&kept.url)?.origin() {
+        let url = &kept.url;
+        return Err(format!("the coins are of {broker}, and the login is at {url}").into());
+    }
+    let complaint = serde_json::json!({
+        "id": payment.reference(),
+        "text": words,
+        "payment": String::from_utf8_lossy(payment.message()),
+    });
+    let (login, origin) = (kept.login().bind(&kept.url)?, secure_url(&kept.url)?);
+    let header = login.and_then(|login| login.header_for(&origin));
+    let mut headers: Vec<(String, String)> = header.into_iter().collect();
+    headers.push(("Content-Type".to_string(), "application/json".to_string()));
+    headers.push(("Accept".to_string(), "application/json".to_string()));
+    let url = format!("{}/v1/complaints", kept.url);
+    let mut answer = client.send("POST", &url, &headers, complaint.to_string().as_bytes())?;
+    let body = answer.read(ACCOUNT_SIZE_MAX)?;
+    let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if answer.status == 200 {
+        say!("complained about {} with payment {}", payment.vendor, payment.reference());
+        return Ok(EXIT_OK);
+    }
+    let why = value["detail"].as_str().unwrap_or("no broker's service answers there");
+    tell!("mmwallet: {url}: HTTP status {}: {why}", answer.status);
+    Ok(EXIT_FAILURE)
+}
