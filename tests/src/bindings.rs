@@ -55,6 +55,8 @@ pub struct Application {
     pub names_no_client: bool,
     /// Whether its server holds every body in memory before the application is called.
     pub holds_bodies: bool,
+    /// Whether the content can read bodies without a Content-Length. Django over WSGI cannot.
+    pub reads_chunked: bool,
 }
 
 const fn application(language: &'static str, kind: &'static str) -> Application {
@@ -64,6 +66,7 @@ const fn application(language: &'static str, kind: &'static str) -> Application 
         has_unix_socket: true,
         names_no_client: true,
         holds_bodies: false,
+        reads_chunked: true,
     }
 }
 
@@ -71,7 +74,7 @@ const fn application(language: &'static str, kind: &'static str) -> Application 
 pub const APPLICATIONS: [Application; 10] = [
     application("python", "wsgi"),
     application("python", "asgi"),
-    application("python", "django"),
+    Application { reads_chunked: false, ..application("python", "django") },
     application("python", "django-asgi"),
     development_server("plain"),
     development_server("psr15"),

@@ -1,5 +1,6 @@
 """The conformance application for Django, over WSGI and ASGI."""
 
+import asyncio
 import time
 
 import django
@@ -22,7 +23,9 @@ def site(request):
     if what == "fail":
         raise RuntimeError("the page fails")
     if what in ("fail-late", "slow"):
-        response = StreamingHttpResponse(late(what), status=status)
+        # Under ASGI Django would exhaust a synchronous generator first.
+        pieces = late_async(what) if hasattr(request, "scope") else late(what)
+        response = StreamingHttpResponse(pieces, status=status)
     else:
         has_body = request.method != "HEAD" and status not in (204, 304)
         response = HttpResponse(b"content" if has_body else b"", status=status)
@@ -40,6 +43,14 @@ def late(what):
     if what == "fail-late":
         raise RuntimeError("the page fails")
     time.sleep(1)
+    yield b"second"
+
+
+async def late_async(what):
+    yield b"first"
+    if what == "fail-late":
+        raise RuntimeError("the page fails")
+    await asyncio.sleep(1)
     yield b"second"
 
 

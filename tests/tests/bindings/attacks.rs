@@ -241,6 +241,9 @@ fn bodies_without_a_length_are_read() {
         let form = chunked(request("POST", "/form", "1"), "text/plain", &[b'a'; 5000]);
         let answer = shop.ask(form.with_payment(&payment("/form")));
         shop.check("a form", answer.short(), word(200, "paid"));
+        if !application.reads_chunked {
+            continue;
+        }
         let seen = answer.seen().map(|(method, size, _)| (method, size));
         shop.check("content", seen, Some(("POST".to_string(), 5000)));
         let free = chunked(request("POST", "/form", "0"), "text/plain", &[b'a'; 90_000]);

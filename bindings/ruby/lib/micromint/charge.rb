@@ -42,11 +42,11 @@ module MicroMint
         [name.delete_prefix("HTTP_").tr("_", "-"), value] if name.start_with?("HTTP_") && value.is_a?(String)
       end
       %w[CONTENT_TYPE CONTENT_LENGTH].each { |name| headers << [name.tr("_", "-"), env[name]] if env[name] }
-      port = Integer(env["SERVER_PORT"].to_s, 10, exception: false)
+      # SERVER_PORT is no port of a connection: servers make it of the Host field.
       Request.new(
         env["REQUEST_METHOD"], target_of(env), terms,
         headers: headers, host: env["HTTP_HOST"], is_https: env["rack.url_scheme"] == "https",
-        port: port&.between?(0, 65_535) ? port : 0, client: env["REMOTE_ADDR"]
+        client: env["REMOTE_ADDR"]
       )
     end
 
