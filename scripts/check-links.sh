@@ -2,7 +2,8 @@
 # Checks the links of the documents:
 #   scripts/check-links.sh
 #       Every relative link of a page leads to a file of the repository, and every #section to a
-#       heading. Every path in backquotes that begins with a folder of the repository exists.
+#       heading. Every path in backquotes that begins with a folder of the repository exists, or is
+#       one that git ignores.
 #       docs/SUMMARY.md lists every page of docs/ once.
 #   scripts/check-links.sh --book DIR
 #       Every relative link of the book in DIR leads to a file of it, and every #section to an id.
@@ -44,6 +45,11 @@ def headings(path, known={}):
     return known[path]
 
 
+def is_built(path):
+    """Whether git ignores it: a document may name what a build makes."""
+    return subprocess.run(["git", "check-ignore", "--quiet", path]).returncode == 0
+
+
 def check_pages():
     tracked = set(subprocess.check_output(["git", "ls-files"], text=True).splitlines())
     # Ignore files that git lists but that were removed from the folder.
@@ -53,6 +59,9 @@ def check_pages():
     }
     pages = sorted(path for path in tracked if path.endswith(".md"))
     tops = "|".join(sorted({re.escape(folder.split("/")[0]) for folder in folders}))
+
+    def is_known(path):
+        return path in tracked or path in folders
 
     for page in pages:
         text = read(page)
@@ -68,7 +77,7 @@ def check_pages():
             elif section and target.endswith(".md") and section not in headings(target):
                 yield f"{page}: link to {link}: no such heading in {target}"
         for path in re.findall(rf"`((?:{tops})/[\w./-]*)`", text):
-            if path.rstrip("/") not in tracked and path.rstrip("/") not in folders:
+            if not is_known(path.rstrip("/")) and not is_built(path):
                 yield f"{page}: `{path}`: there is no such file or folder"
 
     listed = [posixpath.join("docs", link) for link in links(read(SUMMARY))]
