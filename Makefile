@@ -84,7 +84,7 @@ test-core: ## the core, the C library and the tools: no root, no servers
 lint: ## format, warnings, features, layers, dependencies, documentation, links
 	@scripts/setup.sh lint
 	$(CARGO) fmt --all -- --check
-	$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --quiet --workspace --exclude mmbrokerd --all-targets -- -D warnings
 	@scripts/build-nginx-module.sh --lint
 	@scripts/build-apache-module.sh --lint
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps
@@ -163,6 +163,7 @@ test-slow: ## the largest sizes, measurements, and a hundred purchases that are 
 
 test-broker: ## the broker's service, on SQLite and on a PostgreSQL of its own (builds sqlx: minutes)
 	@scripts/setup.sh broker
+	$(CARGO) clippy --quiet -p mmbrokerd --all-targets -- -D warnings
 	$(CARGO) test -p mmbrokerd
 
 test-broker-cycle: nginx-module ## wallet, vendor and nginx with the broker's service
