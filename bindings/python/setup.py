@@ -7,11 +7,16 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Distribution, setup
 from setuptools.command.build_py import build_py
 from wheel.bdist_wheel import bdist_wheel
 
 LIBRARY = os.environ.get("MICROMINT_WHEEL_LIBRARY")
+
+
+class Package(Distribution):
+    def has_ext_modules(self):
+        return bool(LIBRARY)
 
 
 class Build(build_py):
@@ -24,10 +29,6 @@ class Build(build_py):
 
 
 class Wheel(bdist_wheel):
-    def finalize_options(self):
-        super().finalize_options()
-        self.root_is_pure = not LIBRARY
-
     def get_tag(self):
         # ctypes: any Python 3, but only the system of the library.
         return ("py3", "none", platform() if LIBRARY else "any")
@@ -44,4 +45,4 @@ def platform():
     return here.replace("linux", f"manylinux_2_{max(minors)}") if minors else here
 
 
-setup(cmdclass={"build_py": Build, "bdist_wheel": Wheel})
+setup(distclass=Package, cmdclass={"build_py": Build, "bdist_wheel": Wheel})

@@ -41,6 +41,8 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("php psr15", "a payment that cannot be recorded", OPENED_AGAIN),
     ("php plain", "every other method has the price too", METHOD_IS_UNKNOWN),
     ("php psr15", "every other method has the price too", METHOD_IS_UNKNOWN),
+    ("ruby rack", "nothing in a URL becomes markup", TARGET_IS_REFUSED),
+    ("ruby rack", "programs get a problem document", TARGET_IS_REFUSED),
 ];
 const PRICE_IS_CHECKED: &str =
     "the library refuses such a price, and the application fails with 500 (attacks.rs)";
@@ -48,6 +50,7 @@ const FIELDS_ARE_JOINED: &str = "the server joins repeated fields before the app
 const QUERY_IS_LOST: &str = "the server does not tell whether a target ends in a question mark";
 const OPENED_AGAIN: &str =
     "a script opens the paywall for each request, and answers 503 or fails if it cannot";
+const TARGET_IS_REFUSED: &str = "Puma refuses targets with such characters with 400";
 const METHOD_IS_UNKNOWN: &str = "PHP's own server answers only methods that it knows";
 
 #[test]
