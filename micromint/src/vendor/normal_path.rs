@@ -147,8 +147,7 @@ struct Way {
 /// All readings of a path whose other escapes are decoded.
 fn readings<'a>(path: &[u8]) -> Readings<'a> {
     let contains = |text: &[u8]| memchr::memmem::find(path, text).is_some();
-    let (escapes, backslashes, parameters) =
-        (contains(b"%2F"), contains(b"\\"), contains(b";"));
+    let (escapes, backslashes, parameters) = (contains(b"%2F"), contains(b"\\"), contains(b";"));
     let empty_parts = contains(b"..") && (contains(b"//") || escapes || backslashes || parameters);
     let both = |is_there: bool| [Some(false), is_there.then_some(true)].into_iter().flatten();
     let mut found = Readings::new();
