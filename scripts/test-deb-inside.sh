@@ -50,6 +50,7 @@ answers "/$page" 402 "with a price"
 echo 2 > /var/www/html/long.html.mm
 answers /long.html 402 "with a price"
 ! grep -rq micromint /etc/systemd/system /etc/rc?.d || fail "something of micromint is enabled"
+[ -f /usr/share/micromint/page/page.en.html ] || fail "the shipped pages are missing"
 [ "$(stat -c %U:%a /var/lib/micromint)" = www-data:750 ] || fail "/var/lib/micromint"
 [ "$(stat -c %U:%a /var/lib/micromint-broker)" = micromint-broker:750 ] ||
     fail "/var/lib/micromint-broker"

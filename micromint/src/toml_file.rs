@@ -101,8 +101,13 @@ pub(crate) fn load_sized(
     size_max: u64,
 ) -> Result<String, TomlError> {
     let path = || directory.path().join(name);
-    let bytes = read_whole(directory, name, size_max)
-        .map_err(|error| TomlError::unreadable(&error).in_file(&path()))?;
+    let bytes = read_whole(directory, name, size_max).map_err(|error| {
+        let fault = match path().is_dir() {
+            true => TomlError::whole("expected a file, found a folder".to_string()),
+            false => TomlError::unreadable(&error),
+        };
+        fault.in_file(&path())
+    })?;
     decode(&bytes)
         .map(str::to_string)
         .map_err(|error| TomlError::whole(error.to_string()).in_file(&path()))
@@ -196,6 +201,13 @@ impl<'a> TomlText<'a> {
                 ..TomlError::whole(in_our_words(error.message()))
             }
         })
+    }
+
+    /// Whether the value of `key` is a table.
+    #[cfg(any(feature = "vendor", test))]
+    pub(crate) fn is_table(&self, key: &str) -> bool {
+        let found = self.table.iter().find(|(name, _)| name.get_ref() == key);
+        found.is_some_and(|(_, value)| matches!(value.get_ref(), DeValue::Table(_)))
     }
 
     /// A fault in the value of `key`, or in the key itself if it is absent.

@@ -118,7 +118,7 @@ pub use paywall::{Paywall, PaywallError, Prepared, SYNC_WANTED_FILE};
 pub use preview::{Preview, TEASER_LEN_MAX, TITLE_LEN_MAX};
 pub use price::{
     PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, PriceError, is_price_file, is_redirect_to_folder,
-    parse_price,
+    parse_price, read_price_file,
 };
 pub use prices::{
     CAPTURE_NAME_LEN_MAX, CAPTURES_MAX, CONDITION_LEN_MAX, CONDITIONS_MAX, ListEntry, ListPrice,

@@ -12,15 +12,14 @@ mod reply;
 mod report;
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use micromint::protocol::RequestOutcome;
 use micromint::vendor::gate::{Mode, Next, Passed, PriceValue, Value, is_exempt};
 use micromint::vendor::{
-    PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, Request as PaywallRequest, has_payment_or_receipt,
-    is_price_file, parse_price, price_unreadable, priced_names,
+    PRICE_FILE_SUFFIX, Request as PaywallRequest, has_payment_or_receipt, is_price_file,
+    parse_price, price_unreadable, priced_names, read_price_file,
 };
 
 use crate::ap::{Code, DECLINED, Grant, Level, Login, Parent, Request};
@@ -260,7 +259,7 @@ fn price_of(request: Request<'_>, with_file: bool) -> Result<u32, Code> {
     let mut price = price_of_directive(request)?;
     if with_file
         && request.place().has_price_files()
-        && let Some(file) = request.filename()
+        && let Some(file) = request.filename().filter(|file| !file.ends_with(b"/"))
     {
         for name in priced_names(file) {
             price = price.max(price_beside(request, &name)?);
@@ -287,13 +286,10 @@ fn price_of_directive(request: Request<'_>) -> Result<u32, Code> {
 fn price_beside(request: Request<'_>, name: &[u8]) -> Result<u32, Code> {
     let price_file = [name, PRICE_FILE_SUFFIX.as_bytes()].concat();
     let place = || String::from_utf8_lossy(&price_file).into_owned();
-    match read_at_most(&price_file, PRICE_FILE_SIZE_MAX + 1) {
+    match read_price_file(Path::new(OsStr::from_bytes(&price_file))) {
         Ok(None) => Ok(0),
         Ok(Some(text)) => read_price(request, &text, place),
-        Err(error) => {
-            request.log().write(Level::Error, &format!("{}: {error}", place()));
-            Err(fail(request, SERVER_ERROR))
-        }
+        Err(error) => Err(rule(request, price_unreadable(&error, &place()))),
     }
 }
 
@@ -304,23 +300,4 @@ fn read_price(
     place: impl FnOnce() -> String,
 ) -> Result<u32, Code> {
     parse_price(text).map_err(|error| rule(request, price_unreadable(&error, &place())))
-}
-
-/// The first `size` bytes of a file; `None` if it does not exist.
-fn read_at_most(path: &[u8], size: usize) -> std::io::Result<Option<Vec<u8>>> {
-    let file = match File::open(OsStr::from_bytes(path)) {
-        Ok(file) => file,
-        Err(error) if is_absence(&error) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut content = Vec::new();
-    file.take(size as u64).read_to_end(&mut content)?;
-    Ok(Some(content))
-}
-
-fn is_absence(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename
-    )
 }

@@ -173,6 +173,11 @@ fn subrequest(request: &mut Request) -> Code {
     if !request.location().options.refuses_subrequests() {
         return DECLINED;
     }
+    match is_spared(request) {
+        Ok(true) => return DECLINED,
+        Ok(false) => {}
+        Err(_) => return SERVER_ERROR,
+    }
     let listed = question::list_price_of_part(request).map_or(0, |listed| listed.coins);
     match price_of(request, true) {
         Ok(0) if listed == 0 => DECLINED,
@@ -199,10 +204,17 @@ fn arrive_at(request: &mut Request, is_listed: bool) -> Code {
         Next::Wait => AGAIN,
         Next::AskWithBody => ask_with_body(request),
         Next::CarryOut => carry_out(request),
-        // nginx leads on to the index, or lists the folder.
-        Next::Ask if !is_listed && is_folder(request) => DECLINED,
+        // nginx leads on to the index, or lists the folder. For a folder that does not exist it
+        // would answer before it asks for the price.
+        Next::Ask if !is_listed && is_folder(request) && leads_on(request) => DECLINED,
         Next::Ask => ask(request),
     }
+}
+
+/// Whether nginx goes on to what this folder contains. Without a price to pay, whatever it does is
+/// right.
+fn leads_on(request: &mut Request) -> bool {
+    request.visit().is_none() || request.is_directory()
 }
 
 /// Whether this is a directory of files.
@@ -213,6 +225,9 @@ fn is_folder(request: &Request) -> bool {
 /// Notes that the request passes this location at its price: the highest of its own and that of the
 /// price list, with `with_file` also that of the file beside the content. `Err` ends the request.
 fn pass(request: &mut Request, with_file: bool) -> Result<(), Code> {
+    if is_spared(request)? {
+        return Ok(());
+    }
     let is_exempt = request.location().options.has_exemptions() && is_exempt(request.path());
     let own = if is_exempt { 0 } else { price_of(request, with_file)? };
     let listed = question::list_price(request);
@@ -228,6 +243,14 @@ fn pass(request: &mut Request, with_file: bool) -> Result<(), Code> {
     let Some(visit) = request.visit_or_new() else { return Err(SERVER_ERROR) };
     visit.gate.borrow_mut().pass(passed);
     Ok(())
+}
+
+/// Whether `micromint_free_if` spares this request the price of the location.
+fn is_spared(request: &mut Request) -> Result<bool, Code> {
+    let Some(value) = request.location().free_if else { return Ok(false) };
+    // If there is no value, nginx has logged why.
+    let text = request.evaluate(&value).map(|text| !matches!(text, b"" | b"0"));
+    text.ok_or_else(|| fail(request, SERVER_ERROR))
 }
 
 /// The price of this location: the highest of its directive and, with `with_file`, its price file.
@@ -256,8 +279,7 @@ fn price_of(request: &mut Request, with_file: bool) -> Result<u32, Code> {
                 price = price.max(read_price(request, &text, &price_file(named))?);
             }
             Err(reason) => {
-                request.log().write(Level::Error, &format!("{}: {reason}", price_file(named)));
-                return Err(fail(request, SERVER_ERROR));
+                return Err(rule(request, price_unreadable(&reason, &price_file(named))));
             }
         }
     }

@@ -21,6 +21,8 @@ pub(crate) struct ServerConfig {
 pub(crate) struct LocationConfig {
     /// The options of the gate.
     pub(crate) options: Options<Nginx>,
+    /// Who reads for free: requests for which this is neither empty nor `0`.
+    pub(crate) free_if: Option<ComplexValue>,
     /// The position of the directive that switched the paywall on.
     gate_position: Option<String>,
 }
@@ -82,6 +84,7 @@ impl LocationConfig {
         place: &mut ConfigPlace,
     ) -> Result<(), ()> {
         self.options = self.options.within(&parent.options);
+        self.free_if = self.free_if.or(parent.free_if);
         self.gate_position = self.gate_position.take().or_else(|| parent.gate_position.clone());
         match &self.gate_position {
             Some(position) if self.options.is_gated() && place.server().vendor().is_none() => {
@@ -140,6 +143,22 @@ pub(crate) fn set_price(
     let position = place.position();
     location.gate_position.get_or_insert(position);
     named(NAME, location.options.set_price(&text, |text| compile(place, text)))
+}
+
+/// `micromint_free_if VALUE WITH VARIABLES`.
+pub(crate) fn set_free_if(
+    place: &mut ConfigPlace,
+    location: &mut LocationConfig,
+) -> Result<(), String> {
+    const NAME: &str = "micromint_free_if";
+    once(NAME, &location.free_if)?;
+    let text = word(place).to_vec();
+    if Nginx::expression(&text).is_none() {
+        let found = String::from_utf8_lossy(&text);
+        return Err(format!("\"{NAME}\": expected a variable, found \"{found}\""));
+    }
+    location.free_if = Some(compile(place, &text)?);
+    Ok(())
 }
 
 /// `micromint_price_files on | off`.

@@ -63,6 +63,10 @@ pub fn what_the_client_asked_for_is_priced(server: &impl Server) {
         assert_eq!(asked.short(), word(402, "unpaid"), "{target}");
         assert_eq!(price(&asked), 2, "{target}: {}", asked.body);
     }
+    // Contents that drop path parameters, or take a backslash for a slash, serve /2026/x.
+    for target in ["/2026;p/x", "/2026/a/..;/x", "/a/..;/2026/x", "/2026%5cx", "/2026//../x"] {
+        assert_eq!(price(&server.get(target)), 2, "{target}");
+    }
     assert_eq!(asked_and_paid(server, "/2026/x", 2), sold());
     let paid = server.pay("/2026/y/", 2);
     assert_eq!(paid.body, "made by the front controller");
@@ -90,6 +94,25 @@ pub fn what_the_client_asked_for_is_priced(server: &impl Server) {
     let published = server.get("/.well-known/micromint/prices");
     assert_eq!(published.status, 200);
     assert!(published.body.contains("\"title\": \"The long read\""), "{}", published.body);
+}
+
+/// A list with a price for one folder, which has the page `page.html`.
+pub fn site_with_a_folder() -> Site {
+    let site = site_with("[[price]]\npath = \"/sold/{*rest}\"\ncoins = 2\n");
+    site.page("sold/page.html", "sold", None);
+    site
+}
+
+/// What does not exist below a priced folder asks for its price, as an access rule would be asked. It
+/// is not charged.
+pub fn what_does_not_exist_asks_for_its_price(server: &impl Server) {
+    for target in ["/sold/page.html", "/sold/absent.html", "/sold/absent/", "/sold/a/b/"] {
+        let asked = server.get(target);
+        assert_eq!((asked.short(), price(&asked)), (word(402, "unpaid"), 2), "{target}");
+    }
+    let paid = server.pay("/sold/absent/", 2);
+    assert_eq!(paid.short(), word(404, "reversed"));
+    assert_eq!(server.get("/absent/").short(), word(404, ""));
 }
 
 /// A list that is replaced is read by every serving process without a restart. A broken one changes
@@ -136,7 +159,7 @@ pub fn a_list_may_change(server: &impl Server) {
 }
 
 /// Broken lists, and what a configuration test says of each, after the path of the list.
-pub const BROKEN_LISTS: [(&str, &str); 5] = [
+pub const BROKEN_LISTS: [(&str, &str); 9] = [
     (
         "[[price]]\npath = \"/a\"\ncoins = 501\n",
         "prices.toml:3:9: coins: expected a price from 0 to 500 coins, found 501",
@@ -152,4 +175,20 @@ pub const BROKEN_LISTS: [(&str, &str); 5] = [
          line 2",
     ),
     ("", "prices.toml: missing key `price`"),
+    (
+        "[[price]]\npath = \"/secret/*\"\ncoins = 1\n",
+        "prices.toml:2:8: path: expected {name} for any one part, {*name} for all parts",
+    ),
+    (
+        "[[price]]\npath = \"/a\"\ncoins = \"2 coins\"\n",
+        "prices.toml:3:9: coins: invalid type: string \"2 coins\", expected a price from 0 to 500",
+    ),
+    (
+        "[price]\npath = \"/a\"\ncoins = 1\n",
+        "prices.toml:1:1: price: expected [[price]] before each entry, found [price]",
+    ),
+    (
+        "[[price]]\npath = \"/a\"\ncoins = 1\ntitle = \"\\u202e\"\n",
+        "prices.toml:4:9: title: expected no control character, and none that changes",
+    ),
 ];

@@ -25,7 +25,7 @@ pub(crate) fn is_printable(text: &str) -> bool {
     text.chars().all(is_printable_char)
 }
 
-pub(super) fn is_printable_char(c: char) -> bool {
+pub(crate) fn is_printable_char(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

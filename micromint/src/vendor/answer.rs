@@ -4,6 +4,7 @@
 //! invariant: an answer that depends on the client is never stored by a cache.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use base64::Engine;
 
@@ -15,7 +16,6 @@ use super::cors::{CorsPolicy, METHODS};
 use super::decision::Answer;
 use super::merge::Merge;
 use super::page::Subject;
-use super::price::PriceError;
 use super::problem;
 use super::request::Request;
 use crate::protocol::{
@@ -186,10 +186,10 @@ pub(super) fn document(
 }
 
 /// 500: the price cannot be read. The page is not sent (fail closed).
-pub fn price_unreadable(error: &PriceError, place: &str) -> Answer {
+pub fn price_unreadable(reason: &dyn fmt::Display, place: &str) -> Answer {
     let mut answer =
         text_answer(RequestOutcome::Unavailable, 500, "The price of this page cannot be read.");
-    answer.log = Some(format!("{place}: {error}"));
+    answer.log = Some(format!("{place}: {reason}"));
     answer
 }
 

@@ -8,7 +8,8 @@ const EXEMPT: [&str; 3] = ["/.well-known/acme-challenge/", "/robots.txt", "/favi
 const OWN: &str = "/.well-known/micromint";
 
 /// Whether a path is free whatever price stands above it. `path` is decoded, as the server maps it
-/// to content; all spellings of it have the same answer.
+/// to content; all spellings of it have the same answer. A path that contents read differently
+/// (with `;`, `\` or an escape that was left) is exempt only if all its readings are.
 ///
 /// ```
 /// use micromint::vendor::gate::is_exempt;
@@ -16,7 +17,9 @@ const OWN: &str = "/.well-known/micromint";
 /// assert!(is_exempt(b"/robots.txt") && !is_exempt(b"/robots.txt/story"));
 /// ```
 pub fn is_exempt(path: &[u8]) -> bool {
-    is_exempt_path(&NormalPath::of_decoded(path))
+    // An escape that the server left, the content may decode: so as if it had been sent.
+    let left_alone = NormalPath::readings(path);
+    is_exempt_path(&NormalPath::of_decoded(path)) && left_alone.iter().all(is_exempt_path)
 }
 
 /// The same for a path in its normal form.
@@ -62,6 +65,10 @@ mod tests {
             "/ROBOTS.TXT",
             "/robots%2etxt",
             "/favicon.ico.gz",
+            "/.well-known/acme-challenge/..;/..;/story",
+            "/.well-known/acme-challenge/..\\..\\story",
+            "/.well-known/acme-challenge/..%2f..%2Fstory",
+            "/.well-known/micromint/..;x/..;y/story",
         ] {
             assert!(!is_exempt(path.as_bytes()), "{path}");
         }

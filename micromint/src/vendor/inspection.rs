@@ -82,6 +82,8 @@ pub struct Inspection {
     pub key_file: Option<PathBuf>,
     /// The sites of the server on which the paywall is on.
     pub sites: Vec<Site>,
+    /// Its sites on which the paywall is on nowhere.
+    pub sites_without: Vec<Site>,
     /// Folders whose files the server publishes, besides those of the sites.
     pub roots: Vec<PathBuf>,
     /// The time.
@@ -97,6 +99,7 @@ impl Inspection {
             workers: None,
             key_file: None,
             sites: Vec::new(),
+            sites_without: Vec::new(),
             roots: Vec::new(),
             now,
         }

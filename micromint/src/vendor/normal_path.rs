@@ -5,10 +5,18 @@
 //! with `/`, has no empty part and none that is `.` or `..`, and contains a percent sign only in
 //! `%25` and `%2F`: to decode one of these would change what else the path says. The invariant: the
 //! normal form of a normal form is itself.
+//!
+//! Servers and applications do not agree about some paths. [`NormalPath::readings`] has the normal
+//! form of everything that such a path may mean.
 
 use std::borrow::Cow;
 
+use smallvec::{SmallVec, smallvec};
+
 use super::origin::authority_of_target;
+
+/// Everything that a path may mean, its normal form first.
+pub(super) type Readings<'a> = SmallVec<[NormalPath<'a>; 1]>;
 
 /// A path in its normal form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,28 +36,27 @@ impl<'a> NormalPath<'a> {
         if is_normal(path) {
             return NormalPath(path.into());
         }
-        let mut encoded = Vec::with_capacity(path.len() + 8);
-        for byte in path {
-            match byte {
-                b'%' => encoded.extend_from_slice(b"%25"),
-                byte => encoded.push(*byte),
-            }
-        }
-        NormalPath(without_dots(&encoded).into())
+        NormalPath(without_dots(&escaped_percent(path)).into())
     }
 
-    /// The same path as a server reads it that decodes `%2F` to a slash; `None` if it contains none.
-    pub(super) fn with_slashes_decoded(&self) -> Option<NormalPath<'static>> {
-        let escape = memchr::memmem::Finder::new(b"%2F");
-        escape.find(&self.0)?;
-        let (mut rest, mut path) = (&*self.0, Vec::with_capacity(self.0.len()));
-        while let Some(at) = escape.find(rest) {
-            path.extend_from_slice(&rest[..at]);
-            path.push(b'/');
-            rest = &rest[at + 3..];
+    /// The normal forms of everything that a path may mean, as a client sent it. Contents differ in
+    /// four points, and each can change which page a path is for:
+    ///
+    /// - `%2F` is a slash (nginx) or stays;
+    /// - `\\` is a slash (IIS, .NET) or a character like others;
+    /// - what follows a `;` in a part is a parameter that does not count (Tomcat, Spring), or a
+    ///   part of the name;
+    /// - `..` also removes an empty part before it (WHATWG URL), or empty parts are dropped first.
+    pub(super) fn readings(path: &'a [u8]) -> Readings<'a> {
+        if is_normal(path) && memchr::memchr2(b';', b'\\', path).is_none() {
+            return smallvec![NormalPath(path.into())];
         }
-        path.extend_from_slice(rest);
-        Some(NormalPath(without_dots(&path).into()))
+        readings(&decoded(path))
+    }
+
+    /// The same for a path that a server decoded.
+    pub(super) fn readings_of_decoded(path: &[u8]) -> Readings<'static> {
+        readings(&escaped_percent(path))
     }
 
     /// Its bytes.
@@ -116,20 +123,98 @@ pub(super) fn escaped(text: &[u8]) -> Option<u8> {
     u8::try_from(digit(0)? * 16 + digit(1)?).ok()
 }
 
-/// A path without empty parts and those that are `.` or `..`. A `..` at the top leads nowhere.
-fn without_dots(path: &[u8]) -> Vec<u8> {
-    let mut out: Vec<u8> = Vec::with_capacity(path.len() + 1);
-    let mut is_folder = true;
-    for part in path.split(|byte| *byte == b'/') {
-        is_folder = matches!(part, b"" | b"." | b"..");
-        match part {
-            b"" | b"." => {}
-            b".." => out.truncate(out.iter().rposition(|byte| *byte == b'/').unwrap_or(0)),
-            part => {
-                out.push(b'/');
-                out.extend_from_slice(part);
+/// A path with each `%` written as `%25`.
+fn escaped_percent(path: &[u8]) -> Vec<u8> {
+    let mut encoded = Vec::with_capacity(path.len() + 8);
+    for byte in path {
+        match byte {
+            b'%' => encoded.extend_from_slice(b"%25"),
+            byte => encoded.push(*byte),
+        }
+    }
+    encoded
+}
+
+/// One way to read a path, see [`NormalPath::readings`].
+#[derive(Clone, Copy)]
+struct Way {
+    decodes_slashes: bool,
+    has_backslashes: bool,
+    drops_parameters: bool,
+    keeps_empty_parts: bool,
+}
+
+/// All readings of a path whose other escapes are decoded.
+fn readings<'a>(path: &[u8]) -> Readings<'a> {
+    let contains = |text: &[u8]| memchr::memmem::find(path, text).is_some();
+    let (escapes, backslashes, parameters) = (contains(b"%2F"), contains(b"\\"), contains(b";"));
+    let empty_parts = contains(b"..") && (contains(b"//") || escapes || backslashes || parameters);
+    let both = |is_there: bool| [Some(false), is_there.then_some(true)].into_iter().flatten();
+    let mut found = Readings::new();
+    for decodes_slashes in both(escapes) {
+        for has_backslashes in both(backslashes) {
+            for drops_parameters in both(parameters) {
+                for keeps_empty_parts in both(empty_parts) {
+                    let way = Way {
+                        decodes_slashes,
+                        has_backslashes,
+                        drops_parameters,
+                        keeps_empty_parts,
+                    };
+                    let reading = NormalPath(read(path, way).into());
+                    if !found.contains(&reading) {
+                        found.push(reading);
+                    }
+                }
             }
         }
+    }
+    found
+}
+
+fn read(path: &[u8], way: Way) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::with_capacity(path.len()), path);
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'%' if way.decodes_slashes && after.starts_with(b"2F") => {
+                bytes.push(b'/');
+                rest = &after[2..];
+            }
+            b'\\' if way.has_backslashes => bytes.push(b'/'),
+            byte => bytes.push(*byte),
+        }
+    }
+    let parts = bytes.split(|byte| *byte == b'/').map(|part| match way.drops_parameters {
+        true => &part[..memchr::memchr(b';', part).unwrap_or(part.len())],
+        false => part,
+    });
+    resolved(parts, way.keeps_empty_parts)
+}
+
+/// A path without empty parts and those that are `.` or `..`. A `..` at the top leads nowhere.
+fn without_dots(path: &[u8]) -> Vec<u8> {
+    resolved(path.split(|byte| *byte == b'/'), false)
+}
+
+/// The path of these parts. With `keeps_empty_parts`, a `..` removes an empty part like any other.
+fn resolved<'p>(parts: impl Iterator<Item = &'p [u8]>, keeps_empty_parts: bool) -> Vec<u8> {
+    let mut kept: SmallVec<[&[u8]; 16]> = SmallVec::new();
+    let mut is_folder = true;
+    for (at, part) in parts.enumerate() {
+        is_folder = matches!(part, b"" | b"." | b"..");
+        match part {
+            b"." => {}
+            b".." => drop(kept.pop()),
+            // What stands before the first slash is no part.
+            b"" if at == 0 || !keeps_empty_parts => {}
+            part => kept.push(part),
+        }
+    }
+    let mut out = Vec::with_capacity(kept.iter().map(|part| part.len() + 1).sum::<usize>() + 1);
+    for part in kept.into_iter().filter(|part| !part.is_empty()) {
+        out.push(b'/');
+        out.extend_from_slice(part);
     }
     if is_folder {
         out.push(b'/');
@@ -194,21 +279,47 @@ mod tests {
     }
 
     #[test]
-    fn a_slash_in_an_escape_has_two_readings() {
-        let reading = |path: &str| {
-            let path = NormalPath::of_sent(path.as_bytes()).with_slashes_decoded()?;
-            Some(String::from_utf8(path.as_bytes().to_vec()).unwrap())
+    fn a_path_that_contents_read_differently_has_all_its_readings() {
+        let readings = |path: &str| -> Vec<String> {
+            let text = |path: &NormalPath<'_>| String::from_utf8(path.as_bytes().to_vec()).unwrap();
+            NormalPath::readings(path.as_bytes()).iter().map(text).collect()
         };
-        for (path, decoded) in [
-            ("/a/b", None),
-            ("/a%25", None),
-            ("/a%2fb", Some("/a/b")),
-            ("/a%2F%2Fb%2f", Some("/a/b/")),
-            ("/x/..%2fa", Some("/a")),
-            ("/a%252Fb", None),
+        for (path, expected) in [
+            ("/a/b", &["/a/b"][..]),
+            ("/a/./b/..", &["/a/"]),
+            ("/a%25", &["/a%25"]),
+            ("/a%252Fb", &["/a%252Fb"]),
+            ("/a%2fb", &["/a%2Fb", "/a/b"]),
+            ("/a%2F%2Fb%2f", &["/a%2F%2Fb%2F", "/a/b/"]),
+            // nginx decodes %2F before it resolves `..`.
+            ("/x/a%2fb/../../a", &["/a", "/x/a"]),
+            ("/x/y/..%2f/../a", &["/x/y/a", "/a", "/x/a"]),
+            ("/a;p/b;q", &["/a;p/b;q", "/a/b"]),
+            ("/a/x/..;p/b", &["/a/x/..;p/b", "/a/b"]),
+            ("/a/%3b/b", &["/a/;/b", "/a/b"]),
+            ("/a\\b", &["/a\\b", "/a/b"]),
+            ("/x/..%5ca", &["/x/..\\a", "/a"]),
+            ("/a//../b", &["/b", "/a/b"]),
+            ("/a//b", &["/a/b"]),
+            (
+                "/a%2fb;c\\d",
+                &[
+                    "/a%2Fb;c\\d",
+                    "/a%2Fb",
+                    "/a%2Fb;c/d",
+                    "/a%2Fb/d",
+                    "/a/b;c\\d",
+                    "/a/b",
+                    "/a/b;c/d",
+                    "/a/b/d",
+                ],
+            ),
         ] {
-            assert_eq!(reading(path).as_deref(), decoded, "{path}");
+            assert_eq!(readings(path), expected, "{path}");
         }
+        let decoded = NormalPath::readings_of_decoded(b"/a%2Fb;c");
+        assert_eq!(decoded.len(), 2);
+        assert_eq!(decoded[1].as_bytes(), b"/a%252Fb");
     }
 
     #[test]
@@ -235,15 +346,15 @@ mod tests {
     proptest! {
         #[test]
         fn the_normal_form_of_a_normal_form_is_itself(
-            path in "/?([ab.%/]|%[0-9a-fA-F]{2}|%2[Ff5eE]|/\\.\\.?/|\u{fc}){0,24}",
+            path in "/?([ab.%/;]|%[0-9a-fA-F]{2}|%2[Ff5eE]|%5[Cc]|/\\.\\.?/|\u{fc}){0,24}",
         ) {
             let once = NormalPath::of_sent(path.as_bytes());
             let twice = NormalPath::of_sent(once.as_bytes());
             prop_assert_eq!(&once, &twice);
-            if let Some(read) = once.with_slashes_decoded() {
-                let again = NormalPath::of_sent(read.as_bytes());
-                prop_assert_eq!(&read, &again);
-                prop_assert_eq!(read.with_slashes_decoded(), None);
+            let readings = NormalPath::readings(path.as_bytes());
+            prop_assert_eq!(&readings[0], &once);
+            for reading in &readings {
+                prop_assert_eq!(&NormalPath::of_sent(reading.as_bytes()), reading);
             }
         }
 

@@ -4,6 +4,7 @@
 //! and the public list. The invariant: neither is markup, so whatever shows them escapes them.
 
 use super::config_error::SettingError;
+use crate::protocol::is_printable_char;
 
 /// The longest title, in bytes of UTF-8.
 pub const TITLE_LEN_MAX: usize = 200;
@@ -31,14 +32,14 @@ impl Preview {
     ///
     /// # Errors
     /// A text is longer than [`TITLE_LEN_MAX`] or [`TEASER_LEN_MAX`], or contains a control
-    /// character.
+    /// character or one that changes the direction of other text.
     pub fn new(
         title: impl Into<String>,
         teaser: impl Into<String>,
     ) -> Result<Preview, SettingError> {
         let (title, teaser) = (title.into(), teaser.into());
-        check("title", &title, TITLE_LEN_MAX, char::is_control)?;
-        check("teaser", &teaser, TEASER_LEN_MAX, |char| char.is_control() && char != '\n')?;
+        check("title", &title, TITLE_LEN_MAX, is_printable_char)?;
+        check("teaser", &teaser, TEASER_LEN_MAX, |char| is_printable_char(char) || char == '\n')?;
         Ok(Preview { title, teaser })
     }
 
@@ -57,15 +58,20 @@ fn check(
     key: &'static str,
     text: &str,
     len_max: usize,
-    is_wrong: impl Fn(char) -> bool,
+    is_right: impl Fn(char) -> bool,
 ) -> Result<(), SettingError> {
     if text.len() > len_max {
         let reason = format!("expected at most {len_max} bytes, found {}", text.len());
         return Err(SettingError::new(key, reason));
     }
-    match text.chars().find(|char| is_wrong(*char)) {
+    match text.chars().find(|char| !is_right(*char)) {
         Some(char) => {
-            Err(SettingError::new(key, format!("expected no control character, found {char:?}")))
+            let reason = format!(
+                "expected no control character, and none that changes the direction of other text, \
+                 found {}",
+                char.escape_unicode()
+            );
+            Err(SettingError::new(key, reason))
         }
         None => Ok(()),
     }
@@ -86,6 +92,8 @@ mod tests {
             (String::new(), "x".repeat(TEASER_LEN_MAX + 1), "teaser: expected at most 2000 bytes"),
             ("a\nb".to_string(), String::new(), "title: expected no control character"),
             (String::new(), "a\u{7f}".to_string(), "teaser: expected no control character"),
+            ("a\u{202e}b".to_string(), String::new(), "title: expected no control character"),
+            (String::new(), "\u{2066}a".to_string(), "teaser: expected no control character"),
         ] {
             let error = Preview::new(title, teaser).unwrap_err().to_string();
             assert!(error.starts_with(says), "{error}");

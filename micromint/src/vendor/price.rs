@@ -4,6 +4,10 @@
 //! directive or server variable. Output: a number of coins. The invariant: a price that cannot be
 //! parsed is an error, never free; the server answers 500 then.
 
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+
 use crate::protocol::{COINS_PER_PAYMENT_MAX, parse_decimal};
 use crate::text_file::without_mark;
 
@@ -45,7 +49,7 @@ impl PriceError {
 pub fn parse_price(text: &[u8]) -> Result<u32, PriceError> {
     let error = || PriceError { found: shown(text) };
     if text.len() > PRICE_FILE_SIZE_MAX {
-        return Err(PriceError { found: format!("{} bytes", text.len()) });
+        return Err(PriceError { found: format!("more than {PRICE_FILE_SIZE_MAX} bytes") });
     }
     let line = without_mark(text);
     let line = line.strip_suffix(b"\n").unwrap_or(line);
@@ -55,6 +59,40 @@ pub fn parse_price(text: &[u8]) -> Result<u32, PriceError> {
         .and_then(|price| u32::try_from(price).ok())
         .filter(|price| *price <= COINS_PER_PAYMENT_MAX)
         .ok_or_else(error)
+}
+
+/// The content of a price file, or a little more than [`PRICE_FILE_SIZE_MAX`] bytes of it. `None` if
+/// there is no file of this name. It never waits, whatever kind of file this is.
+///
+/// # Errors
+/// The file cannot be read or is none: a folder, a pipe, or a symbolic link to nothing. Its page then
+/// must not be served.
+pub fn read_price_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let kind = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata.file_type(),
+        Err(error) if is_absence(error.kind()) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let kind = if kind.is_symlink() {
+        fs::metadata(path)
+            .map_err(|error| {
+                io::Error::new(error.kind(), format!("the symbolic link leads to no file: {error}"))
+            })?
+            .file_type()
+    } else {
+        kind
+    };
+    if !kind.is_file() {
+        return Err(io::Error::other("expected a regular file"));
+    }
+    let mut content = Vec::new();
+    File::open(path)?.take(PRICE_FILE_SIZE_MAX as u64 + 1).read_to_end(&mut content)?;
+    Ok(Some(content))
+}
+
+/// Whether an error says that there is no file of a name.
+fn is_absence(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename)
 }
 
 /// Whether `path`, of a file or in a URL, names a price file. Such files are never served.
@@ -124,6 +162,42 @@ mod tests {
         let padded = |n: usize| format!("{}2", " ".repeat(n - 1));
         assert_eq!(parse_price(padded(PRICE_FILE_SIZE_MAX).as_bytes()), Ok(2));
         assert!(parse_price(padded(PRICE_FILE_SIZE_MAX + 1).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_price_file_is_a_regular_file_or_absent() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("file"), "2\n").unwrap();
+        fs::write(at("long"), " ".repeat(1000)).unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        for (name, target) in [("link", "file"), ("dangling", "absent"), ("to-folder", "folder")] {
+            std::os::unix::fs::symlink(target, at(name)).unwrap();
+        }
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            at("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        let read = |name: &str| read_price_file(&at(name));
+        assert_eq!(read("file").unwrap().unwrap(), b"2\n");
+        assert_eq!(read("link").unwrap().unwrap(), b"2\n");
+        assert_eq!(read("long").unwrap().unwrap().len(), PRICE_FILE_SIZE_MAX + 1);
+        for absent in ["absent", "file/x", &"x".repeat(300)] {
+            assert!(read(absent).unwrap().is_none(), "{absent}");
+        }
+        for (name, says) in [
+            ("dangling", "the symbolic link leads to no file"),
+            ("folder", "expected a regular file"),
+            ("to-folder", "expected a regular file"),
+            ("pipe", "expected a regular file"),
+        ] {
+            let error = read(name).unwrap_err().to_string();
+            assert!(error.contains(says), "{name}: {error}");
+        }
     }
 
     #[test]

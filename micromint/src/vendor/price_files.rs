@@ -7,14 +7,15 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::exempt::is_exempt;
 use super::normal_path::{NormalPath, path_and_query};
-use super::price::{PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price};
+use super::price::{PRICE_FILE_SUFFIX, is_price_file, parse_price, read_price_file};
 use super::prices::{ListEntry, PriceList};
 use super::request::Request;
 use super::variants::priced_names;
@@ -69,6 +70,15 @@ pub enum PriceFact {
         /// What that one costs.
         than_coins: u32,
     },
+    /// The index of a folder costs another price by the list than the folder, whose page it is.
+    IndexDiffers {
+        /// The index.
+        page: PathBuf,
+        /// What it costs under its own name.
+        coins: u32,
+        /// What the folder costs.
+        folder_coins: u32,
+    },
     /// A folder was not examined.
     NotExamined {
         /// The folder.
@@ -112,6 +122,14 @@ impl ListedFolder<'_> {
     /// The entry that decides about a page. The index of a folder is also the page of the folder,
     /// and the higher price of both counts.
     fn entry(&self, page: &Path) -> Option<ListEntry> {
+        let (own, folder) = self.entries(page)?;
+        own.into_iter().chain(folder.flatten()).max_by_key(|entry| entry.coins)
+    }
+
+    /// The entry for a page under its own name, and, if it is the index of a folder, the entry for
+    /// the folder.
+    #[allow(clippy::option_option, reason = "no index is not the same as no entry")]
+    fn entries(&self, page: &Path) -> Option<(Option<ListEntry>, Option<Option<ListEntry>>)> {
         let below = page.strip_prefix(self.root).ok()?.as_os_str().as_bytes();
         let path = [self.path.trim_end_matches('/').as_bytes(), b"/", below].concat();
         let name_at = path.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
@@ -120,7 +138,7 @@ impl ListedFolder<'_> {
             found.filter(|_| !is_exempt(path))
         };
         let folder = path[name_at..].starts_with(b"index.").then(|| find(&path[..name_at]));
-        find(&path).into_iter().chain(folder.flatten()).max_by_key(|entry| entry.coins)
+        Some((find(&path), folder))
     }
 }
 
@@ -206,6 +224,9 @@ impl FolderNames {
             let entry = entry?;
             let kind = entry.file_type()?;
             let name = entry.file_name().into_vec();
+            let page_of = |name: &[u8]| {
+                OsStr::from_bytes(&name[..name.len() - PRICE_FILE_SUFFIX.len()]).to_os_string()
+            };
             let is_folder = if kind.is_symlink() {
                 // A link that leads nowhere counts as a file.
                 fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_dir())
@@ -213,6 +234,10 @@ impl FolderNames {
                 kind.is_dir()
             };
             let set = match is_folder {
+                // A folder in place of a price file: its page is not served.
+                true if is_price_file(&name) && folder.join(page_of(&name)).is_file() => {
+                    &mut names.price_files
+                }
                 true if kind.is_symlink() => &mut names.linked_folders,
                 true => &mut names.folders,
                 false if is_price_file(&name) => &mut names.price_files,
@@ -277,6 +302,7 @@ impl<'a> Folder<'a> {
             // A page whose price file is broken is not served, whatever it costs.
             let is_broken = self.price(page) == FilePrice::Broken;
             priced.insert(page, (!is_broken).then_some(coins));
+            facts.extend(self.index_fact(page));
             facts.extend(found.filter(|_| coins > 0).map(PriceFact::Priced));
         }
         for (named, price) in &self.prices {
@@ -319,6 +345,16 @@ impl<'a> Folder<'a> {
         let page = at(self.path, page);
         let entry = self.listed.and_then(|listed| listed.entry(&page));
         (file.is_some() || entry.is_some()).then_some(PricedPage { page, file, entry })
+    }
+
+    /// Whether the index of this folder can be had for less under one of its two names.
+    fn index_fact(&self, name: &[u8]) -> Option<PriceFact> {
+        let page = at(self.path, name);
+        let (own, folder) = self.listed?.entries(&page)?;
+        let file = self.price(name).coins();
+        let price = |entry: Option<ListEntry>| file.max(entry.map_or(0, |entry| entry.coins));
+        let (coins, folder_coins) = (price(own), price(folder?));
+        (coins != folder_coins).then_some(PriceFact::IndexDiffers { page, coins, folder_coins })
     }
 
     fn price_file(&self, named: &[u8]) -> PathBuf {
@@ -368,19 +404,16 @@ impl<'a> Folder<'a> {
 
 /// Reads a price file.
 fn read(path: &Path) -> Result<u32, String> {
-    let mut text = Vec::new();
-    let file = fs::File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
-    file.take(PRICE_FILE_SIZE_MAX as u64 + 1)
-        .read_to_end(&mut text)
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    parse_price(&text).map_err(|error| error.to_string())
+    let text = read_price_file(path).map_err(|error| format!("cannot be read: {error}"))?;
+    // A file that was removed in the meantime has no price.
+    text.map_or(Ok(0), |text| parse_price(&text).map_err(|error| error.to_string()))
 }
 
 /// The price file that this name was probably meant to be, if it looks like one but is none:
 /// `page.html.mm` for `page.html.MM`, `page.html.mm.txt` and `page.html.mm~`.
 fn meant_price_file(name: &[u8]) -> Option<Vec<u8>> {
     let suffix = PRICE_FILE_SUFFIX.as_bytes();
-    let lower = name.to_ascii_lowercase();
+    let lower = name.trim_ascii_end().to_ascii_lowercase();
     let named = |lower: &[u8]| {
         let named = lower.strip_suffix(suffix)?;
         Some([&name[..named.len()], suffix].concat())
@@ -414,6 +447,7 @@ fn at(folder: &Path, name: &[u8]) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vendor::price::PRICE_FILE_SIZE_MAX;
 
     /// The facts about a folder with these files, as lines with paths relative to it.
     fn facts(files: &[(&str, &str)]) -> Vec<String> {
@@ -479,7 +513,10 @@ mod tests {
             line("2026/b.pdf", 4, true, "/x/2026/{id}/"),
             line("2026/long/index.html", 2, false, "/x/2026/{id}/"),
         ];
-        assert_eq!((found.as_slice(), cheaper.as_slice()), (&expected[..], &[][..]));
+        assert_eq!(found, expected);
+        // The index costs nothing under its own name, and two coins as the page of its folder.
+        let page = root.join("2026/long/index.html");
+        assert_eq!(cheaper, [PriceFact::IndexDiffers { page, coins: 0, folder_coins: 2 }]);
         let root_listed = ListedFolder { path: "/", ..listed };
         let entry = root_listed.entry(&root.join("2026/a.pdf")).unwrap();
         assert_eq!((&*entry.entry, entry.coins), ("/{*rest} (suffix .pdf)", 3));
@@ -607,7 +644,11 @@ mod tests {
         let found = facts(&[("a.html", ""), ("a.html.mm", "two"), ("b.html.mm", &long)]);
         assert!(found[0].starts_with("Broken { file: \"a.html.mm\", reason: \"expected a price"));
         assert!(found[0].ends_with("pages: [\"a.html\"] }"), "{}", found[0]);
-        assert!(found[1].contains("b.html.mm") && found[1].contains("65 bytes"), "{}", found[1]);
+        assert!(
+            found[1].contains("b.html.mm") && found[1].contains("more than 64 bytes"),
+            "{}",
+            found[1]
+        );
         assert_eq!(found.len(), 2);
     }
 

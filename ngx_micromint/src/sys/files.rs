@@ -2,6 +2,7 @@
 
 use std::mem::{ManuallyDrop, zeroed};
 use std::os::fd::FromRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 
 use nginx_sys::{
@@ -83,18 +84,32 @@ pub(super) unsafe fn open_beside(
         if !is_expected && cache.is_null() && info.disable_symlinks() == NGX_DISABLE_SYMLINKS_OFF {
             info.set_test_only(1);
             if !find(cache, &mut path, &mut info, (*r).pool)? {
-                return Ok(None);
+                return absent(&path);
             }
             info.set_test_only(0);
         }
         if !find(cache, &mut path, &mut info, (*r).pool)? {
-            return Ok(None);
+            return if is_expected { Ok(None) } else { absent(&path) };
         }
     }
     if info.is_file() == 0 {
         return Err("expected a regular file".to_string());
     }
     Ok(Some(CachedFile { fd: info.fd, modified: info.mtime, size: info.size }))
+}
+
+/// The answer for a file beside another one that was not found. A symbolic link that leads nowhere is
+/// a mistake, and not an absent file.
+///
+/// # Safety
+/// `path` must be a live string.
+unsafe fn absent(path: &ngx_str_t) -> Result<Option<CachedFile>, String> {
+    // SAFETY: the caller guarantees it.
+    let path = unsafe { std::slice::from_raw_parts(path.data, path.len) };
+    match std::fs::symlink_metadata(std::ffi::OsStr::from_bytes(path)) {
+        Ok(found) if found.is_symlink() => Err("the symbolic link leads to no file".to_string()),
+        _ => Ok(None),
+    }
 }
 
 /// Whether the request's URI names a directory.

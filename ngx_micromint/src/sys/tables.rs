@@ -153,7 +153,7 @@ static HTTP_CONTEXT: Table<ngx_http_module_t> = Table(ngx_http_module_t {
 const SERVERS: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF;
 const LOCATIONS: u32 = SERVERS | NGX_HTTP_LOC_CONF;
 
-static COMMANDS: Table<[ngx_command_t; 14]> = Table([
+static COMMANDS: Table<[ngx_command_t; 15]> = Table([
     command("micromint_config\0", SERVERS | NGX_CONF_TAKE1, NGX_HTTP_SRV_CONF_OFFSET, set_config),
     command(
         "micromint\0",
@@ -166,6 +166,12 @@ static COMMANDS: Table<[ngx_command_t; 14]> = Table([
         LOCATIONS | NGX_HTTP_LIF_CONF | NGX_CONF_TAKE1,
         NGX_HTTP_LOC_CONF_OFFSET,
         set_price,
+    ),
+    command(
+        "micromint_free_if\0",
+        LOCATIONS | NGX_CONF_TAKE1,
+        NGX_HTTP_LOC_CONF_OFFSET,
+        set_free_if,
     ),
     command(
         "micromint_price_files\0",
@@ -307,6 +313,7 @@ setters! {
     set_redirects = module::set_redirects;
     set_subrequests = module::set_subrequests;
     set_receipt_path = module::set_receipt_path;
+    set_free_if = module::set_free_if;
     set_price_files = module::set_price_files;
     set_free_views = module::set_free_views;
     set_dry_run = module::set_dry_run;

@@ -2,6 +2,7 @@
 
 use micromint_servers::apache::{Apache, SELLING, apache, write_configuration};
 use micromint_servers::prices;
+use micromint_servers::server::Server;
 
 /// A front controller as an application has it in its `.htaccess`, lists of folders, and the
 /// counters.
@@ -21,6 +22,21 @@ SetHandler micromint-status
 #[test]
 fn what_the_client_asked_for_is_priced() {
     prices::what_the_client_asked_for_is_priced(&Apache::selling(prices::site(), PLACES));
+}
+
+#[test]
+fn what_does_not_exist_asks_for_its_price() {
+    let apache = Apache::selling(prices::site_with_a_folder(), "");
+    prices::what_does_not_exist_asks_for_its_price(&apache);
+}
+
+#[test]
+fn a_price_file_prices_no_listing() {
+    let site = prices::site_with_a_folder();
+    site.write("www/folder/.mm", "3");
+    let text = "<Directory %FOLDER%/www>\nOptions +Indexes\n</Directory>\n";
+    let apache = Apache::selling(site, text);
+    assert_eq!(apache.get("/folder/").short(), (200, String::new()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use micromint_servers::client::{Connection, RequestText};
-use micromint_servers::nginx::Nginx;
+use micromint_servers::nginx::{Nginx, nginx as nginx_program, write_configuration};
 use micromint_servers::payer;
 use micromint_servers::price_files::{
     assert_invalid_price_files_close_pages, site_with_invalid_price_files,
@@ -32,6 +32,42 @@ fn an_invalid_price_file_closes_the_page() {
 }
 
 #[test]
+fn a_variable_spares_requests_the_price() {
+    let nginx = Nginx::start(
+        Site::new(),
+        "micromint_config vendor.toml; map $http_x_group $editor { default 0; editors 1; empty \"\"; }
+         server { %SERVER% micromint on; micromint_free_if $editor;
+             location /fixed/ { alias %FOLDER%/www/; micromint_price 3; }
+             location /all/ { alias %FOLDER%/www/; micromint_price 3; micromint_free_if $arg_no; }
+             location /tried/ { try_files /none /two.html; }
+             location /any/ { alias %FOLDER%/www/; micromint_price 1; satisfy any; deny all; } }",
+    );
+    let group = |target: &str, group: &str| {
+        nginx.ask(&RequestText::get(target).with("X-Group", group)).short()
+    };
+    for target in ["/two.html", "/fixed/free.html", "/fixed/two.html", "/tried/x"] {
+        assert_eq!(group(target, "editors"), word(200, ""), "{target}");
+        for other in ["", "empty", "readers"] {
+            assert_eq!(group(target, other), word(402, "unpaid"), "{target} {other}");
+        }
+    }
+    assert_eq!(group("/all/free.html", "editors"), word(402, "unpaid"), "the inner one counts");
+    assert_eq!(group("/any/free.html", "editors"), word(403, ""), "what is free opens nothing");
+    assert_eq!(group("/two.html.mm", "editors"), word(404, ""), "price files stay hidden");
+    let paid = payer::payment(&nginx.site().url("/two.html"), 2);
+    let paid = RequestText::get("/two.html").with_payment(&paid).with("X-Group", "editors");
+    assert_eq!(nginx.ask(&paid).short(), word(200, "returned"));
+
+    let site = Site::new();
+    write_configuration(
+        &site,
+        "micromint_config vendor.toml; server { %SERVER% micromint_free_if 1; }",
+    );
+    let text = String::from_utf8_lossy(&nginx_program(&site, &["-t"]).stderr).into_owned();
+    assert!(text.contains("\"micromint_free_if\": expected a variable, found \"1\""), "{text}");
+}
+
+#[test]
 fn a_price_file_is_opened_as_the_location_opens_files() {
     let site = Site::new();
     for name in ["closed", "linked", "lost"] {
@@ -51,8 +87,8 @@ fn a_price_file_is_opened_as_the_location_opens_files() {
     for place in ["", "/kept", "/strict", "/strict/kept"] {
         let status = |name: &str| nginx.get(&format!("{place}/{name}.html")).status;
         assert_eq!(status("closed"), 500, "{place}: nobody may read it");
-        // With links disabled, a link is not a price file, whether or not its target exists.
-        let linked = if place.starts_with("/strict") { (500, 500) } else { (402, 200) };
+        // With links disabled, a link is not a price file. One that leads nowhere never is.
+        let linked = if place.starts_with("/strict") { (500, 500) } else { (402, 500) };
         assert_eq!((status("linked"), status("lost")), linked, "{place}");
         assert_eq!((status("one"), status("free")), (402, 200), "{place}");
     }

@@ -2,6 +2,7 @@
 
 use micromint_servers::nginx::{Nginx, nginx, write_configuration};
 use micromint_servers::prices;
+use micromint_servers::server::Server;
 
 /// A front controller, lists of folders, and the counters.
 const PLACES: &str = "location / { autoindex on; try_files $uri $uri/ /front.html; }
@@ -10,6 +11,21 @@ const PLACES: &str = "location / { autoindex on; try_files $uri $uri/ /front.htm
 #[test]
 fn what_the_client_asked_for_is_priced() {
     prices::what_the_client_asked_for_is_priced(&Nginx::with_server(prices::site(), PLACES));
+}
+
+#[test]
+fn what_does_not_exist_asks_for_its_price() {
+    let nginx = Nginx::with_server(prices::site_with_a_folder(), "");
+    prices::what_does_not_exist_asks_for_its_price(&nginx);
+}
+
+#[test]
+fn a_slash_in_an_escape_hides_no_dots() {
+    // nginx decodes %2F before it resolves `..`.
+    let nginx = Nginx::with_server(prices::site_with_a_folder(), "");
+    for target in ["/sold/a%2fb/../../page.html", "/x/y/..%2F../sold/page.html"] {
+        assert_eq!(nginx.get(target).short(), (402, "unpaid".to_string()), "{target}");
+    }
 }
 
 #[test]

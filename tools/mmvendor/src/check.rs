@@ -111,6 +111,7 @@ impl Check {
                 tell!("mmvendor: warning: {unread}");
             }
             inspection.add_sites(config.sites);
+            inspection.sites_without.extend(config.sites_without);
         }
         if !self.server_name.is_empty() {
             let (place, names) = ("--server-name".to_string(), self.server_name.clone());
@@ -121,10 +122,11 @@ impl Check {
 
     fn print(&self, findings: &[Finding]) {
         findings.iter().for_each(print_finding);
-        let count = |severity| findings.iter().filter(|it| it.severity == severity).count();
-        let [errors, warnings, notes] =
-            [Severity::Error, Severity::Warning, Severity::Note].map(count);
-        say!("{}: {errors} errors, {warnings} warnings, {notes} notes", self.config.display());
+        let counts = [Severity::Error, Severity::Warning, Severity::Note].map(|severity| {
+            let count = findings.iter().filter(|it| it.severity == severity).count();
+            format!("{count} {}{}", word(severity), if count == 1 { "" } else { "s" })
+        });
+        say!("{}: {}", self.config.display(), counts.join(", "));
     }
 
     fn print_json(&self, now: UnixTime, findings: &[Finding]) {

@@ -107,6 +107,20 @@ pub fn price_finding(fact: &PriceFact) -> Option<Finding> {
              an entry of the list"
                 .to_string(),
         ),
+        PriceFact::IndexDiffers { page, coins: price, folder_coins } => (
+            Severity::Warning,
+            "index-price",
+            page,
+            format!(
+                "costs {} under this name, and {} as the page of its folder",
+                coins((*price).into()),
+                coins((*folder_coins).into())
+            ),
+            "visitors choose the address that costs less".to_string(),
+            "price both by one entry of the list, such as /folder/{*rest}, or by the price file of \
+             the index"
+                .to_string(),
+        ),
         PriceFact::NotExamined { folder, reason } => (
             Severity::Note,
             "not-examined",

@@ -29,6 +29,9 @@ pub struct Site {
     pub roots: Vec<PathBuf>,
     /// The vendors' configuration files that it names.
     pub configs: Vec<PathBuf>,
+    /// What `.htaccess` files may say: a folder and the words of its `AllowOverride` and
+    /// `AllowOverrideList`. `None` for nginx, which does not read these files.
+    pub overrides: Option<Vec<(PathBuf, String)>>,
 }
 
 /// What was read of a server's configuration.
@@ -37,6 +40,8 @@ pub struct Site {
 pub struct ServerConfig {
     /// The sites on which the paywall is on.
     pub sites: Vec<Site>,
+    /// The sites on which it is on nowhere.
+    pub sites_without: Vec<Site>,
     /// The files and includes that could not be read, with the reason.
     pub unread: Vec<String>,
 }
@@ -51,7 +56,7 @@ impl ServerConfig {
         let tree = files.read(path, 0).map_err(FileError::on("read", path))?;
         let mut sites = Vec::new();
         find_nginx_sites(&tree, &Settings::default(), &files.folder, &mut sites);
-        Ok(ServerConfig { sites, unread: files.unread })
+        Ok(ServerConfig::new(sites, files.unread))
     }
 
     /// Reads the main configuration file of Apache.
@@ -61,7 +66,13 @@ impl ServerConfig {
     pub fn apache(path: &Path) -> Result<ServerConfig, FileError> {
         let mut files = Files::new(path, Syntax::Apache);
         let tree = files.read(path, 0).map_err(FileError::on("read", path))?;
-        Ok(ServerConfig { sites: apache_sites(&tree, &files.folder), unread: files.unread })
+        Ok(ServerConfig::new(apache_sites(&tree, &files.folder), files.unread))
+    }
+
+    fn new(sites: Vec<(Site, bool)>, unread: Vec<String>) -> ServerConfig {
+        let (with, without): (Vec<_>, Vec<_>) = sites.into_iter().partition(|(_, is_on)| *is_on);
+        let sites_of = |all: Vec<(Site, bool)>| all.into_iter().map(|(site, _)| site).collect();
+        ServerConfig { sites: sites_of(with), sites_without: sites_of(without), unread }
     }
 }
 
@@ -339,9 +350,12 @@ impl Settings {
     /// The settings with the directives of a block.
     fn with(&self, block: &[Directive], folder: &Path) -> Settings {
         let mut settings = self.clone();
+        let named = |name: &str| block.iter().any(|directive| directive.name == name);
+        // A price alone switches the paywall on.
+        settings.is_on |= named("micromint_price") || named("micromintprice");
         for directive in block {
             match directive.name.as_str() {
-                "micromint" => settings.is_on = directive.arg().eq_ignore_ascii_case("on"),
+                "micromint" => settings.is_on = !directive.arg().eq_ignore_ascii_case("off"),
                 "micromint_config" | "micromintconfig" => {
                     settings.config = Some(folder.join(directive.arg()));
                 }
@@ -384,7 +398,7 @@ fn find_nginx_sites(
     block: &[Directive],
     inherited: &Settings,
     folder: &Path,
-    sites: &mut Vec<Site>,
+    sites: &mut Vec<(Site, bool)>,
 ) {
     let settings = inherited.with(block, folder);
     for directive in block {
@@ -396,7 +410,8 @@ fn find_nginx_sites(
     }
 }
 
-fn nginx_site(server: &Directive, inherited: &Settings, folder: &Path) -> Option<Site> {
+/// A site, and whether the paywall is on in it.
+fn nginx_site(server: &Directive, inherited: &Settings, folder: &Path) -> Option<(Site, bool)> {
     // A server that only redirects answers before any place is asked for a price.
     if server.block.iter().any(|directive| directive.name == "return") {
         return None;
@@ -406,7 +421,7 @@ fn nginx_site(server: &Directive, inherited: &Settings, folder: &Path) -> Option
         site.names.extend(name.args.iter().filter(|name| is_name(name)).cloned());
     }
     let is_on = add_places(&server.block, inherited, folder, &mut site);
-    is_on.then_some(site)
+    Some((site, is_on))
 }
 
 /// Adds the settings of a block and of the places in it. Returns whether the paywall is on in any.
@@ -484,7 +499,7 @@ fn first_quote(first: char) -> &'static [char] {
     }
 }
 
-fn apache_sites(tree: &[Directive], folder: &Path) -> Vec<Site> {
+fn apache_sites(tree: &[Directive], folder: &Path) -> Vec<(Site, bool)> {
     let mut hosts = Vec::new();
     // Virtual hosts may be inside of <IfModule> and the like.
     tree.iter().for_each(|directive| {
@@ -497,7 +512,28 @@ fn apache_sites(tree: &[Directive], folder: &Path) -> Vec<Site> {
     let mut main: Vec<Directive> = Vec::new();
     flatten(tree, &mut main);
     let inherited = Settings::default().with(&main, folder);
-    hosts.into_iter().filter_map(|host| apache_site(host, &inherited, folder)).collect()
+    let overrides = apache_overrides(tree);
+    let site = |host| apache_site(host, &inherited, folder, &overrides);
+    hosts.into_iter().filter_map(site).collect()
+}
+
+/// What `.htaccess` files may say in which folder.
+fn apache_overrides(tree: &[Directive]) -> Vec<(PathBuf, String)> {
+    let mut overrides = Vec::new();
+    for directive in tree {
+        directive.walk(&mut |place| {
+            // The word after <Directory is `~` for a pattern.
+            if place.name != "directory" || place.arg() == "~" {
+                return;
+            }
+            let is_override =
+                |it: &&Directive| matches!(&*it.name, "allowoverride" | "allowoverridelist");
+            for inner in place.block.iter().filter(is_override) {
+                overrides.push((place.arg().into(), inner.args.join(" ").to_ascii_lowercase()));
+            }
+        });
+    }
+    overrides
 }
 
 /// The directives outside of virtual hosts and of places.
@@ -510,8 +546,14 @@ fn flatten(block: &[Directive], all: &mut Vec<Directive>) {
     }
 }
 
-fn apache_site(host: &Directive, inherited: &Settings, folder: &Path) -> Option<Site> {
-    let mut site = Site { place: host.place.clone(), ..Site::default() };
+fn apache_site(
+    host: &Directive,
+    inherited: &Settings,
+    folder: &Path,
+    overrides: &[(PathBuf, String)],
+) -> Option<(Site, bool)> {
+    let overrides = Some(overrides.to_vec());
+    let mut site = Site { place: host.place.clone(), overrides, ..Site::default() };
     let mut own = Vec::new();
     flatten(&host.block, &mut own);
     // A host that redirects everything has no pages.
@@ -528,7 +570,7 @@ fn apache_site(host: &Directive, inherited: &Settings, folder: &Path) -> Option<
         site.names.extend(names.filter(|name| is_name(name)));
     }
     let is_on = add_places(&host.block, inherited, folder, &mut site);
-    is_on.then_some(site)
+    Some((site, is_on))
 }
 
 #[cfg(test)]
@@ -576,6 +618,11 @@ mod tests {
         assert_eq!(a.roots, [Path::new("/var/www/html"), Path::new("/srv/b")]);
         assert_eq!(a.configs, [at("vendor.toml")]);
         assert_eq!(c.names, ["one.example"]);
+        let [b] = &found.sites_without[..] else { panic!("{found:?}") };
+        assert_eq!(
+            (&b.names[..], &b.roots[..]),
+            (&["free.example".to_string()][..], &[PathBuf::from("/x")][..])
+        );
         assert_eq!(c.configs, [at("other.toml")]);
         assert_eq!(c.place, format!("{}:1", at("sites/c.conf").display()));
         assert!(found.unread.is_empty(), "{found:?}");
@@ -611,6 +658,28 @@ mod tests {
         assert_eq!(a.names, ["news.example", "www.news.example", "m.news.example"]);
         assert_eq!(a.roots, [Path::new("/var/www/a b")]);
         assert_eq!(a.configs, [folder.path().join("vendor.toml")]);
+        let without: Vec<&str> =
+            found.sites_without.iter().flat_map(|site| &site.names).map(String::as_str).collect();
+        assert_eq!(without, ["b.example"]);
+    }
+
+    #[test]
+    fn a_price_alone_is_a_paywall_and_overrides_are_read() {
+        let folder = folder(&[
+            ("nginx.conf", "http { server { server_name a; location /x { micromint_price 2; } } }"),
+            (
+                "apache2.conf",
+                "<Directory />\nAllowOverride None\n</Directory>\n<VirtualHost *:80>\nServerName b\n\
+                 <Location /x>\nMicroMintPrice 2\n</Location>\n<Directory \"/srv/www\">\n\
+                 AllowOverride AuthConfig FileInfo\n</Directory>\n</VirtualHost>\n",
+            ),
+        ]);
+        let nginx = ServerConfig::nginx(&folder.path().join("nginx.conf")).unwrap();
+        assert_eq!((nginx.sites.len(), &nginx.sites[0].overrides), (1, &None));
+        let apache = ServerConfig::apache(&folder.path().join("apache2.conf")).unwrap();
+        let expected =
+            [("/", "none"), ("/srv/www", "authconfig fileinfo")].map(|(a, b)| (a.into(), b.into()));
+        assert_eq!(apache.sites[0].overrides, Some(expected.to_vec()));
     }
 
     #[test]

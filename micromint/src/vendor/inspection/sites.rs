@@ -1,10 +1,13 @@
-//! The server's sites: whether clients can pay at their names, and what their folders publish.
+//! The server's sites: whether the paywall is on, whether clients can pay at their names, and what
+//! their folders publish.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{Findings, Inspection, Severity, shown};
+use super::{Findings, Inspection, Severity, Site, is_same, shown};
 use crate::vendor::config::VendorConfig;
+use crate::vendor::price_files::{PriceFact, survey};
 
 /// The longest list of origins in a finding.
 const ORIGINS_SHOWN_MAX: usize = 8;
@@ -15,10 +18,145 @@ pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: 
             inspect_name(&site.place, name, config, findings);
         }
     }
+    for site in &inspection.sites_without {
+        inspect_site_without(site, inspection, config, findings);
+    }
+    inspect_use(inspection, findings);
+    inspect_overrides(inspection, findings);
     inspect_origins(inspection, config, findings);
     for root in inspection.roots() {
         inspect_root(inspection, root, config, findings);
     }
+}
+
+/// Whether a site of the vendor was meant to have the paywall: it has price files, or there is a
+/// price list.
+fn inspect_site_without(
+    site: &Site,
+    inspection: &Inspection,
+    config: &VendorConfig,
+    findings: &mut Findings,
+) {
+    let is_origin = |name: &String| {
+        config.origins().iter().any(|root| root.origin().host().as_str().eq_ignore_ascii_case(name))
+    };
+    // A site without a name is the one of all names that no other site has.
+    let is_ours = site.names.is_empty() || site.names.iter().any(is_origin);
+    let has_paywall_elsewhere = inspection
+        .sites
+        .iter()
+        .any(|other| site.names.is_empty() || other.names.is_empty() || shares_a_name(site, other));
+    if !is_ours || has_paywall_elsewhere {
+        return;
+    }
+    let found = if config.prices().is_some() {
+        "the paywall is on nowhere in this site, and there is a price list"
+    } else if site.roots.iter().any(|root| has_price_files(root)) {
+        "the paywall is on nowhere in this site, and it has price files"
+    } else {
+        return;
+    };
+    let means = "all its pages are free, and visitors can read the price files";
+    let advice = "write `micromint on;` (nginx) or `MicroMint On` (Apache) into the site, and see to \
+                  it that the module is loaded";
+    let texts = [found, means, advice].map(str::to_string);
+    findings.add(Severity::Warning, "paywall-off", &site.place, texts);
+}
+
+fn shares_a_name(one: &Site, other: &Site) -> bool {
+    one.names.iter().any(|name| other.names.iter().any(|its| its.eq_ignore_ascii_case(name)))
+}
+
+fn has_price_files(root: &Path) -> bool {
+    let mut has_any = false;
+    let _ = survey(root, None, |fact| {
+        has_any |= match fact {
+            PriceFact::Priced(_) | PriceFact::Broken { .. } => true,
+            PriceFact::Orphan { .. }
+            | PriceFact::WrongName { .. }
+            | PriceFact::Cheaper { .. }
+            | PriceFact::IndexDiffers { .. }
+            | PriceFact::NotExamined { .. } => false,
+        };
+    });
+    has_any
+}
+
+/// Whether the server names another configuration than the one that is inspected.
+fn inspect_use(inspection: &Inspection, findings: &mut Findings) {
+    let is_this = |path: &&PathBuf| is_same(path, &inspection.config);
+    let is_used = inspection.sites.iter().flat_map(|site| &site.configs).any(|it| is_this(&it));
+    let Some(other) = inspection.other_configs.first() else { return };
+    if is_used || inspection.other_configs.iter().any(|path| is_this(&path)) {
+        return;
+    }
+    let found = format!("no site of the server names this file; one names {}", shown(other));
+    let means = "changes of it have no effect on the server".to_string();
+    let advice =
+        format!("run this with --config {}, or name this file in the server", shown(other));
+    let texts = [found, means, advice];
+    findings.add(Severity::Warning, "configuration-not-used", &inspection.config, texts);
+}
+
+/// The `.htaccess` files whose directives of the paywall Apache ignores or refuses.
+fn inspect_overrides(inspection: &Inspection, findings: &mut Findings) {
+    let mut seen = BTreeSet::new();
+    for site in &inspection.sites {
+        let Some(overrides) = &site.overrides else { continue };
+        for root in &site.roots {
+            for file in override_files(root).into_iter().filter(|file| seen.insert(file.clone())) {
+                inspect_override(&file, overrides, findings);
+            }
+        }
+    }
+}
+
+fn inspect_override(file: &Path, overrides: &[(PathBuf, String)], findings: &mut Findings) {
+    let above = |folder: &Path| file.starts_with(folder);
+    let nearest = overrides.iter().filter(|(folder, _)| above(folder));
+    let nearest = nearest.map(|(folder, _)| folder.components().count()).max();
+    let words: Vec<&str> = overrides
+        .iter()
+        .filter(|(folder, _)| above(folder) && Some(folder.components().count()) == nearest)
+        .flat_map(|(_, words)| words.split_whitespace())
+        .collect();
+    let allows =
+        |word: &&str| matches!(*word, "all" | "authconfig") || word.starts_with("micromint");
+    if words.iter().any(allows) {
+        return;
+    }
+    let is_ignored = words.iter().all(|word| *word == "none");
+    let (severity, means) = match is_ignored {
+        true => (Severity::Warning, "Apache does not read this file: a price in it has no effect"),
+        false => (Severity::Error, "Apache answers all requests below this folder with 500"),
+    };
+    let found = "it has directives of MicroMint, which AllowOverride does not allow here";
+    let advice = "write AllowOverride AuthConfig into the <Directory> of the site, or move the \
+                  directives there";
+    let texts = [found, means, advice].map(str::to_string);
+    findings.add(severity, "htaccess", file, texts);
+}
+
+/// The `.htaccess` files below a folder that have directives of the paywall. Folders that are
+/// symbolic links are not entered.
+fn override_files(root: &Path) -> Vec<PathBuf> {
+    let (mut found, mut waiting) = (Vec::new(), vec![root.to_path_buf()]);
+    while let Some(folder) = waiting.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() {
+                waiting.push(entry.path());
+            } else if kind.is_file() && entry.file_name() == ".htaccess" {
+                let text = fs::read(entry.path()).unwrap_or_default();
+                let text = String::from_utf8_lossy(&text).to_ascii_lowercase();
+                if text.lines().any(|line| line.trim_start().starts_with("micromint")) {
+                    found.push(entry.path());
+                }
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 /// Whether a name is the host of an origin.

@@ -111,14 +111,14 @@ impl FromStr for Suffix {
     fn from_str(text: &str) -> Result<Suffix, String> {
         let is_suffix = (1..=CONDITION_LEN_MAX).contains(&text.len())
             && !text.ends_with('/')
-            && !text.contains(['?', '#', '%'])
+            && !text.contains(['?', '#', '%', '*'])
             && !text.chars().any(char::is_control);
         if is_suffix {
             return Ok(Suffix(text.to_string()));
         }
         Err(format!(
             "expected the end of a path, such as .pdf, of at most {CONDITION_LEN_MAX} bytes, without \
-             ?, #, % and a slash at its end, found {text:.80?}"
+             ?, #, %, * and a slash at its end, found {text:.80?}"
         ))
     }
 }

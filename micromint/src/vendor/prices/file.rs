@@ -4,18 +4,20 @@
 //! the text. The invariant: a list that was read has no two entries between which nothing decides,
 //! and no entry that cannot match.
 
+use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
 
 use super::conditions::{CONDITIONS_MAX, Conditions, Parameter, Suffix};
 use super::list::{Entry, PriceList, Twice};
 use super::pattern::Pattern;
 use crate::host::{Directory, DiskDirectory};
 use crate::protocol::COINS_PER_PAYMENT_MAX;
-use crate::toml_file::{self, Number, OneOrMany, Parsed, TomlError, TomlText};
+use crate::toml_file::{self, OneOrMany, Parsed, TomlError, TomlText};
 use crate::vendor::origin::PublicRoot;
 use crate::vendor::preview::Preview;
 
@@ -39,11 +41,43 @@ struct PriceEntry {
     hosts: Option<OneOrMany<String>>,
     query: Option<OneOrMany<Parsed<Parameter>>>,
     suffix: Option<OneOrMany<Parsed<Suffix>>>,
-    coins: Number,
+    coins: Coins,
     receipt: Option<Parsed<Pattern>>,
     title: Option<String>,
     teaser: Option<String>,
     redirects: Option<Parsed<Redirects>>,
+}
+
+/// The value of `coins`.
+struct Coins(u32);
+
+impl<'de> Deserialize<'de> for Coins {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Coins, D::Error> {
+        struct CoinsVisitor;
+
+        impl Visitor<'_> for CoinsVisitor {
+            type Value = Coins;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a price from 0 to {COINS_PER_PAYMENT_MAX} coins, such as 2")
+            }
+
+            fn visit_i64<E: Error>(self, found: i64) -> Result<Coins, E> {
+                let coins = u32::try_from(found).ok().filter(|it| *it <= COINS_PER_PAYMENT_MAX);
+                coins.map(Coins).ok_or_else(|| {
+                    E::custom(format!(
+                        "expected a price from 0 to {COINS_PER_PAYMENT_MAX} coins, found {found}"
+                    ))
+                })
+            }
+
+            fn visit_u64<E: Error>(self, found: u64) -> Result<Coins, E> {
+                self.visit_i64(i64::try_from(found).unwrap_or(i64::MAX))
+            }
+        }
+
+        deserializer.deserialize_any(CoinsVisitor)
+    }
 }
 
 /// The value of `redirects`.
@@ -98,6 +132,10 @@ impl PriceList {
     /// The error states line, column and key.
     pub fn parse(text: &str, roots: &[PublicRoot]) -> Result<PriceList, TomlError> {
         let text = TomlText::parse_sized(text, PRICE_LIST_SIZE_MAX)?;
+        if text.is_table("price") {
+            let reason = "expected [[price]] before each entry, found [price]";
+            return Err(text.fault("price", reason));
+        }
         let file: PriceFile = text.read()?;
         let count = file.price.len();
         if !(1..=PRICE_LIST_ENTRIES_MAX).contains(&count) {
@@ -120,12 +158,7 @@ impl PriceList {
 
 impl PriceEntry {
     fn read(self, roots: &[PublicRoot]) -> Result<Entry, Fault> {
-        let Number(coins) = self.coins;
-        if coins > COINS_PER_PAYMENT_MAX {
-            let reason =
-                format!("expected a price from 0 to {COINS_PER_PAYMENT_MAX} coins, found {coins}");
-            return Err(("coins", reason));
-        }
+        let Coins(coins) = self.coins;
         let path = self.path.0;
         let receipt = self.receipt.map(|receipt| receipt.0);
         if let Some(receipt) = &receipt
@@ -152,6 +185,14 @@ impl PriceEntry {
             query: sorted(values("query", self.query)?),
             suffixes: sorted(values("suffix", self.suffix)?),
         };
+        if let Some(suffix) = conditions.suffixes.iter().find(|it| !path.can_end_with(&it.0)) {
+            let reason = format!(
+                "expected an end that the path {:?} can have, found {:?}",
+                path.as_str(),
+                suffix.0
+            );
+            return Err(("suffix", reason));
+        }
         Ok(Entry { path, conditions, coins, receipt, charges_redirects, preview })
     }
 }
@@ -234,8 +275,17 @@ mod tests {
             ("path = '/b'", "missing key `coins`"),
             ("coins = 1", "missing key `path`"),
             ("path = '/b'\ncoins = 501", "prices.toml:8:9: coins: expected a price from 0 to 500"),
-            ("path = '/b'\ncoins = -1", "prices.toml:8:9: coins: expected a number from 0"),
+            ("path = '/b'\ncoins = -1", "prices.toml:8:9: coins: expected a price from 0 to 500"),
             ("path = '/b'\ncoins = '1'", "prices.toml:8:9: coins: invalid type"),
+            ("path = '/b'\ncoins = 1.5", "1.5`, expected a price from 0 to 500 coins, such as 2"),
+            (
+                "path = '/b.html'\ncoins = 1\nsuffix = '.pdf'",
+                "prices.toml:9:10: suffix: expected an end that the path \"/b.html\" can have",
+            ),
+            (
+                "path = '/{*rest}'\ncoins = 1\nsuffix = '*.pdf'",
+                "prices.toml:9:10: suffix: expected the end of a path",
+            ),
             ("path = '/b'\nprice = 1", "prices.toml:8:1: unknown key `price`, expected one of"),
             (
                 "path = '/b/{id}'\ncoins = 1\nreceipt = '/b/{no}'",
@@ -268,6 +318,7 @@ mod tests {
             ("", "prices.toml: missing key `price`"),
             ("price = []", "prices.toml:1:9: price: expected 1 to 10000 entries, found 0"),
             ("prices = []", "prices.toml:1:1: unknown key `prices`"),
+            ("[price]\npath = '/'", "prices.toml:1:1: price: expected [[price]] before each entry"),
         ] {
             assert!(error(text).contains(says), "{}", error(text));
         }

@@ -18,7 +18,7 @@ use super::conditions::{Conditions, Holds, Query};
 use super::pattern::{Kind, Part, Pattern, SplitPath};
 use super::published::Published;
 use crate::vendor::exempt::is_exempt_path;
-use crate::vendor::normal_path::{NormalPath, path_and_query};
+use crate::vendor::normal_path::{NormalPath, Readings, path_and_query};
 use crate::vendor::origin::{AskedHost, PublicRoot};
 use crate::vendor::preview::Preview;
 use crate::vendor::request::Request;
@@ -151,8 +151,8 @@ impl PriceList {
         path: &[u8],
         request: &Request<'_>,
     ) -> Option<ListEntry> {
-        let path = NormalPath::of_decoded(path);
-        self.find_path(&path, self.host_of(request), b"", |entry, _| entry.shown())
+        let readings = NormalPath::readings_of_decoded(path);
+        self.find_path(readings, self.host_of(request), b"", |entry, _| entry.shown())
     }
 
     /// All entries, in the order of the file.
@@ -167,12 +167,12 @@ impl PriceList {
         make: impl Fn(&Entry, &SplitPath<'_>) -> T,
     ) -> Option<T> {
         let (path, query) = path_and_query(request.target)?;
-        let path = NormalPath::of_sent(path);
-        if has_exemptions && is_exempt_path(&path) {
+        let readings = NormalPath::readings(path);
+        if has_exemptions && readings.iter().all(is_exempt_path) {
             return None;
         }
         let host = if self.has_hosts { self.host_of(request) } else { "" };
-        self.find_path(&path, host, query, make)
+        self.find_path(readings, host, query, make)
     }
 
     /// What the list says about a path that a server decoded, at whatever host and without a query.
@@ -181,32 +181,28 @@ impl PriceList {
         path: &[u8],
         request: &Request<'_>,
     ) -> Option<ListPrice> {
-        let path = NormalPath::of_decoded(path);
-        self.find_path(&path, self.host_of(request), b"", Entry::price)
+        let readings = NormalPath::readings_of_decoded(path);
+        self.find_path(readings, self.host_of(request), b"", Entry::price)
     }
 
-    /// A path with `%2F` in it is read in both ways, and the higher price counts: whether it is
-    /// decoded depends on the content.
+    /// Of the readings of a path the highest price counts: which one holds depends on the content.
     fn find_path<T>(
         &self,
-        path: &NormalPath<'_>,
+        readings: Readings<'_>,
         host: &str,
         query: &[u8],
         make: impl Fn(&Entry, &SplitPath<'_>) -> T,
     ) -> Option<T> {
         let query = AskedQuery { text: query, parsed: OnceCell::new() };
-        let split = SplitPath::new(path);
-        let found = self.decisive(&split, host, &query);
-        let made = |found: &Entry| make(found, &split);
-        let Some(other) = path.with_slashes_decoded() else { return found.map(made) };
-        let other_split = SplitPath::new(&other);
-        let other = self.decisive(&other_split, host, &query);
-        match (found, other) {
-            (Some(found), other) if other.is_none_or(|it| it.coins <= found.coins) => {
-                Some(made(found))
+        let mut found: Option<(u32, T)> = None;
+        for path in &readings {
+            let split = SplitPath::new(path);
+            let Some(entry) = self.decisive(&split, host, &query) else { continue };
+            if found.as_ref().is_none_or(|(coins, _)| entry.coins > *coins) {
+                found = Some((entry.coins, make(entry, &split)));
             }
-            (_, other) => other.map(|entry| make(entry, &other_split)),
         }
+        found.map(|(_, made)| made)
     }
 
     fn decisive(&self, path: &SplitPath<'_>, host: &str, query: &AskedQuery<'_>) -> Option<&Entry> {

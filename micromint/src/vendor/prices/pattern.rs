@@ -127,6 +127,17 @@ impl Part {
         if text.chars().any(char::is_control) {
             return Err("no control character".to_string());
         }
+        // What other programs write for any part or all parts.
+        if text.contains('*') || text.starts_with([':', '<']) {
+            return Err(
+                "{name} for any one part, {*name} for all parts that follow, and %2A, %3A \
+                        or %3C for a star, or a colon or < at the beginning of a part"
+                    .to_string(),
+            );
+        }
+        if text.trim() != text {
+            return Err("no blank at the beginning or end of a part, or %20 for it".to_string());
+        }
         let path = format!("/{text}");
         let normal = NormalPath::of_sent(path.as_bytes());
         match normal.as_bytes() {
@@ -147,6 +158,12 @@ impl Pattern {
             Part::Text(_) => None,
             Part::Capture(name) | Part::Rest(name) => Some(name.as_str()),
         })
+    }
+
+    /// Whether a path that this pattern matches can end with `suffix`, without a slash at its end.
+    pub(super) fn can_end_with(&self, suffix: &str) -> bool {
+        let Some(Part::Text(last)) = self.parts.last() else { return !self.parts.is_empty() };
+        last.ends_with(suffix.as_bytes()) || suffix.as_bytes().ends_with(last)
     }
 
     /// Whether every path that `longer` matches begins with the path that this pattern stands for.
@@ -276,9 +293,42 @@ mod tests {
             ("/{a}/{a}", "each capture once, not {a} twice"),
             ("/{a}/{*a}", "each capture once"),
             ("/a\nb", "no control character"),
+            ("/a/*", "{*name} for all parts that follow"),
+            ("/a/**/b", "{*name} for all parts that follow"),
+            ("/a/.*", "%2A"),
+            ("/a/*.html", "%2A"),
+            ("/a/:id", "{name} for any one part"),
+            ("/a/<id>", "{name} for any one part"),
+            ("/a ", "no blank at the beginning or end"),
+            ("/a/ b", "no blank at the beginning or end"),
         ] {
             let error = pattern(written).unwrap_err();
             assert!(error.contains(says), "{written}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_star_and_a_blank_can_be_written_as_escapes() {
+        for (written, text) in
+            [("/%2A", "*"), ("/%3Aid", ":id"), ("/a%20", "a "), ("/a b", "a b"), ("/a:b", "a:b")]
+        {
+            let parts = pattern(written).unwrap().parts;
+            assert_eq!(parts, [Part::Text(text.as_bytes().to_vec())], "{written}");
+        }
+    }
+
+    #[test]
+    fn a_suffix_can_be_the_end_of_a_path_or_not() {
+        for (written, suffix, expected) in [
+            ("/a.pdf", ".pdf", true),
+            ("/a.html", ".pdf", false),
+            ("/a.html/", ".html", true),
+            ("/x/a", "x/a", true),
+            ("/x/{a}", ".pdf", true),
+            ("/{*rest}", ".pdf", true),
+            ("/", ".pdf", false),
+        ] {
+            assert_eq!(pattern(written).unwrap().can_end_with(suffix), expected, "{written}");
         }
     }
 

@@ -218,6 +218,73 @@ fn names_and_folders_of_the_servers_are_examined() {
 }
 
 #[test]
+fn prices_without_effect_are_found() {
+    let site = Site::new();
+    let folder = site.path().display().to_string();
+    fs::create_dir_all(site.path().join("www/deep")).unwrap();
+    site.write("www/long.html", "");
+    let nginx = |line: &str| {
+        let text = format!(
+            "http {{ server {{ server_name news.example; root {folder}/www; {line} }} \
+             server {{ server_name other.example; root {folder}/www; }} }}"
+        );
+        site.write("nginx.conf", &text);
+        findings(&site, 1, &["--nginx", "nginx.conf"])
+    };
+    let on = format!("micromint_config {folder}/vendor.toml; micromint on;");
+    // Without a price file or a list nothing is lost.
+    let off = format!("http {{ server {{ server_name news.example; root {folder}/www; }} }}");
+    site.write("nginx.conf", &off);
+    assert_eq!(findings(&site, 0, &["--nginx", "nginx.conf"]), [""; 0]);
+    site.write("www/long.html.mm", "2");
+    assert_eq!(nginx(""), ["warning paywall-off"]);
+    // The server reads another configuration than the one that is examined.
+    site.write("other.toml", &site.text());
+    let other = nginx(&format!("micromint_config {folder}/other.toml; micromint on;"));
+    assert!(other.contains(&"warning configuration-not-used".to_string()), "{other:?}");
+    fs::remove_file(site.path().join("other.toml")).unwrap();
+
+    // The index of a folder, under two names; and a price that only one of them has.
+    site.append("vendor.toml", "prices = \"prices.toml\"\n");
+    site.write("prices.toml", "[[price]]\npath = \"/deep/\"\ncoins = 2\n");
+    site.write("www/deep/index.html", "");
+    assert_eq!(nginx(&on), ["warning index-price"]);
+    site.write("prices.toml", "[[price]]\npath = \"/deep/{*rest}\"\ncoins = 2\n");
+
+    // Files that Apache does not read.
+    site.write("www/deep/.htaccess", "# prices\n  MicroMintPrice 2\n");
+    let apache = |status: i32, words: &str| {
+        let text = format!(
+            "MicroMintConfig {folder}/vendor.toml\n<Directory />\nAllowOverride None\n</Directory>\n\
+             <Directory {folder}/www>\nAllowOverride {words}\n</Directory>\n<VirtualHost *:80>\n\
+             ServerName news.example\nDocumentRoot {folder}/www\nMicroMint On\n</VirtualHost>\n"
+        );
+        site.write("apache.conf", &text);
+        findings(&site, status, &["--apache", "apache.conf"])
+    };
+    assert_eq!(apache(1, "None"), ["warning htaccess"]);
+    assert_eq!(apache(2, "FileInfo"), ["error htaccess"]);
+    assert_eq!(apache(0, "FileInfo AuthConfig"), [""; 0]);
+    assert_eq!(apache(0, "All"), [""; 0]);
+}
+
+#[test]
+fn price_files_that_are_no_files_are_found() {
+    let site = Site::new();
+    fs::create_dir_all(site.path().join("www/folder.html.mm")).unwrap();
+    for name in ["folder.html", "link.html", "pipe.html", "blank.html", "blank.html.mm "] {
+        site.write(&format!("www/{name}"), "");
+    }
+    std::os::unix::fs::symlink("absent", site.path().join("www/link.html.mm")).unwrap();
+    let pipe = site.path().join("www/pipe.html.mm");
+    assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    let root = site.path().join("www").display().to_string();
+    let broken = "error price-file";
+    let expected = [broken, broken, broken, "warning price-file-name"];
+    assert_eq!(findings(&site, 2, &["--root", &root]), expected);
+}
+
+#[test]
 fn prices_are_printed_with_their_reason() {
     let site = Site::new();
     fs::create_dir(site.path().join("www")).unwrap();

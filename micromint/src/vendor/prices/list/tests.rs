@@ -92,7 +92,7 @@ fn every_spelling_of_a_path_costs_the_same() {
     for target in ["/f%C3%BCr/1", "/f%c3%bc%72/1/", "/f\u{fc}r/1"] {
         assert_eq!(coins(&list, target), Some(2), "{target}");
     }
-    for target in ["/X", "/%2578", "/x%00", "/x;a", "/x/y"] {
+    for target in ["/X", "/%2578", "/x%00", "/x/y"] {
         assert_eq!(coins(&list, target), None, "{target}");
     }
 }
@@ -104,6 +104,35 @@ fn a_path_with_an_encoded_slash_owes_the_higher_of_its_two_readings() {
     assert_eq!(coins(&list, "/b%2fc"), Some(1));
     let list = numbered(&[("/a/{id}", ""), ("/{id}", "")]);
     assert_eq!(coins(&list, "/a%2Fb"), Some(2));
+}
+
+#[test]
+fn a_path_that_contents_read_differently_owes_the_highest_price_of_its_readings() {
+    let list = numbered(&[("/free", ""), ("/app/{id}", ""), ("/secret/{*rest}", "")]);
+    for target in [
+        "/app/1;jsessionid=5",
+        "/app;x/1",
+        "/;/app/1",
+        "/app/x/..;/1",
+        "/x/..;/app/1",
+        "/app%5c1",
+        "/x/..%5Capp/1",
+        "/app//../1",
+        "/x%2f/../app/1",
+    ] {
+        assert_eq!(coins(&list, target), Some(2), "{target}");
+    }
+    for target in ["/secret/a%2fb/../../a", "/x/y/..%2f/../secret/a", "/free/..;/secret;/a"] {
+        assert_eq!(coins(&list, target), Some(3), "{target}");
+    }
+    // A path is exempt only if it is for all contents.
+    for target in [
+        "/.well-known/acme-challenge/..;/..;/app/1",
+        "/.well-known/micromint/..%2f..%2fapp/1",
+        "/.well-known/micromint%5c..%5c..%5capp%5c1",
+    ] {
+        assert_eq!(coins(&list, target), Some(2), "{target}");
+    }
 }
 
 #[test]
@@ -412,6 +441,8 @@ proptest! {
                 kept.push(entry);
             }
         }
+        // An entry that cannot match is refused, and may have been the only one.
+        prop_assume!(!kept.is_empty());
         let slash = if has_slash || path.is_empty() { "/" } else { "" };
         let path: String = path.iter().map(|part| format!("/{part}")).collect::<String>() + slash;
         let pairs: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
