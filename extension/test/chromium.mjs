@@ -55,7 +55,7 @@ export class Chromium {
   }
 
   /** The window that asks. */
-  async prompt(timeout = 10_000) {
+  async prompt(timeout = 30_000) {
     const found = () => this.context.pages().find((it) => it.url().includes("/prompt.html"));
     const ends = Date.now() + timeout;
     do {

@@ -76,7 +76,7 @@ export class Firefox {
     return answer;
   }
 
-  async prompt(timeout = 10_000) {
+  async prompt(timeout = 30_000) {
     const back = await this.current();
     const ends = Date.now() + timeout;
     do {
