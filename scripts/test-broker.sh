@@ -46,7 +46,8 @@ brokerd init --url "$url" --listen "127.0.0.1:$service"
 brokerd vendor --period "$period" localhost >"$work/vendor/vendor.key"
 brokerd deposit alice "5 USD" --reference 1
 brokerd key alice >"$work/client/key" 2>/dev/null
-brokerd >"$work/broker.log" 2>&1 &
+# Not by the function, whose process would be another one.
+"$bin/mmbrokerd" --config "$work/broker/broker.toml" >"$work/broker.log" 2>&1 &
 broker=$!
 for _ in $(seq 100); do
     curl -fs -o /dev/null "$url/health" && break

@@ -79,6 +79,17 @@ pub enum ServiceError {
         /// The period.
         period: Period,
     },
+    /// Sets of a coin file were sold by a broker that keeps its records in files.
+    #[error(
+        "{}: its sets were sold by mmbroker, up to superbin {next}; the service would sell them again",
+        path.display()
+    )]
+    SoldElsewhere {
+        /// The coin file.
+        path: PathBuf,
+        /// The next superbin to sell, by the coin file.
+        next: u64,
+    },
     /// A background thread failed, or the service ends.
     #[error("the request was given up: {0}")]
     GivenUp(&'static str),
@@ -159,6 +170,11 @@ impl Service {
     pub async fn add_period(&self, coin_file: CoinFile, path: &Path) -> Result<(), ServiceError> {
         let params = coin_file.params().clone();
         let period = params.period().clone();
+        // The service never writes this number.
+        let next = coin_file.next_superbin()?;
+        if next != 0 {
+            return Err(ServiceError::SoldElsewhere { path: path.to_path_buf(), next });
+        }
         self.store.add_period(&params, &path.display().to_string()).await?;
         let row = self.store.period(&period).await?;
         if row.is_none_or(|row| row.params != params) {

@@ -104,6 +104,23 @@ fn slow_clients_are_given_up() {
     assert!(start.elapsed() < Duration::from_secs(40));
 }
 
+/// The coin file with a sale state of slot number 1 and the next superbin 4.
+fn sold_by_mmbroker(coins: &[u8]) -> Vec<u8> {
+    const SLOT: std::ops::Range<usize> = 3584..4096;
+    let mut slot = [0u8; 512];
+    slot[..8].copy_from_slice(&1u64.to_le_bytes());
+    slot[8..16].copy_from_slice(&4u64.to_le_bytes());
+    let checksum = slot[..508].iter().fold(!0u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ if crc & 1 == 1 { 0x82f6_3b78 } else { 0 }
+        })
+    });
+    slot[508..].copy_from_slice(&(!checksum).to_le_bytes());
+    let mut sold = coins.to_vec();
+    sold[SLOT].copy_from_slice(&slot);
+    sold
+}
+
 #[test]
 fn mistakes_of_the_operator_are_named() {
     let home = Home::new();
@@ -122,6 +139,11 @@ fn mistakes_of_the_operator_are_named() {
     let again = home.run(&["init", "--url", "https://broker.example"]);
     let words = String::from_utf8_lossy(&again.stderr).into_owned();
     assert!(!again.status.success() && words.contains("exists"), "{words}");
+    // A coin file from which mmbroker sold: the next superbin is in the second slot.
+    let coins = std::fs::read(home.path("2026-12.coins")).unwrap();
+    std::fs::write(home.path("2026-12.coins"), sold_by_mmbroker(&coins)).unwrap();
+    run(&str::to_string, "its sets were sold by mmbroker, up to superbin 4");
+    std::fs::write(home.path("2026-12.coins"), coins).unwrap();
     // The database was first used with another secret.
     home.done(&["check"]);
     std::fs::write(home.path("broker.secret"), format!("{}\n", "77".repeat(32))).unwrap();
