@@ -28,15 +28,17 @@ if [ "${1:-}" = --uninstall ]; then
     while read -r path; do rm -f "$root$path"; done < "$root$list"
     rm -f "$root$list"
     docs=$prefix/share/doc/micromint
-    for folder in "$docs/guide" "$docs/reference" "$docs/internals" "$docs" \
-        "$prefix/share/micromint"; do
+    for folder in "$docs/guide/images" "$docs/guide" "$docs/reference" "$docs/internals" "$docs" \
+        "$prefix/share/micromint/page" "$prefix/share/micromint"; do
         rmdir "$root$folder" 2>/dev/null || true
     done
     # What the administrator wrote stays, and a server does not start with directives whose module
     # is gone.
-    left=$(grep -rnEi '^[[:space:]]*(micromint|load_module .*micromint|LoadModule micromint)' \
-        "$root/etc/nginx" "$root/etc/apache2" 2>/dev/null; find "$root/etc/nginx" \
-        "$root/etc/apache2" -xtype l -name '*micromint*' 2>/dev/null || true)
+    left=$({
+        grep -rnEi '^[[:space:]]*(micromint|load_module .*micromint|LoadModule micromint)' \
+            "$root/etc/nginx" "$root/etc/apache2" || true
+        find "$root/etc/nginx" "$root/etc/apache2" -xtype l -name '*micromint*' || true
+    } 2>/dev/null)
     [ -z "$left" ] || printf 'uninstall: %s\n%s\n' \
         "the web servers do not start until these are deleted:" "$left"
     exit 0
