@@ -56,8 +56,8 @@ pub struct Claim {
     pub facts: Facts,
     /// The number of the payment in its batch, from 0; 0 for a return.
     pub payment: u32,
-    /// Distinguishes payments ([`digest_of`]); 0 for a return. In a section of decisions, the
-    /// number of the claim that is decided.
+    /// Distinguishes payments: the first 8 bytes of the SHA-256 of its record; 0 for a return. In a
+    /// section of decisions, the number of the claim that is decided.
     pub digest: u64,
     /// The user that the payment or return names; `None` if nothing was sold to that user when the
     /// claim was judged. What is paid in a name before its first sale never counts against it.

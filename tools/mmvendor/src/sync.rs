@@ -38,7 +38,7 @@ const SIGN_FILE: &str = "sync-wanted";
 pub(crate) struct Sync {
     #[command(flatten)]
     place: Place,
-    /// The URL of the broker's service, such as https://broker.example
+    /// The URL of the broker's service, such as `https://broker.example`
     #[arg(long, value_name = "URL")]
     broker: String,
     /// The file with the vendor key [default: vendor.key next to the configuration]
