@@ -39,8 +39,10 @@ has $musl || { echo "check-platforms: expected the target $musl" >&2; exit 1; }
 "$CARGO" build --quiet --package micromint-ffi --target $musl
 made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
-musl-gcc -std=c99 -static -Iinclude examples/one-coin.c -o "$made/one-coin" \
-    "${CARGO_TARGET_DIR:-target}/$musl/debug/libmicromint.a"
+# Debian's gcc has an unwinder for glibc only; Rust's target brings one for musl.
+unwind=$(rustc --print target-libdir --target $musl)/self-contained/libunwind.a
+musl-gcc -std=c99 -static -nodefaultlibs -Iinclude examples/one-coin.c -o "$made/one-coin" \
+    "${CARGO_TARGET_DIR:-target}/$musl/debug/libmicromint.a" "$unwind" -lc -lgcc
 said=$("$made/one-coin" testdata/periods/2026-12.params)
 [ "$said" = good ] || { echo "check-platforms: expected \"good\", found \"$said\"" >&2; exit 1; }
 echo "check-platforms: a program with the static library for musl runs"

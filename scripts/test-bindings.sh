@@ -63,7 +63,7 @@ if is_selected node; then
         ln -sfn "$PWD/bindings/node" "$built/node/node_modules/micromint"
     }
     node --test bindings/node/test/
-    "$built/node/node_modules/.bin/tsc" --noEmit --strict --skipLibCheck --types '' --lib es2022 \
+    "$built/node/node_modules/.bin/tsc" --noEmit --strict --skipLibCheck --lib es2022 \
         bindings/node/lib/index.d.ts
 fi
 if is_selected ruby; then
