@@ -224,7 +224,7 @@ def main():
                     wrong += bool(faults)
         chromium.close()
     if wrong:
-        sys.exit(f"check-page: {wrong} faults; --write takes the pictures anew")
+        sys.exit(f"check-page: {wrong} faults; --write takes the pictures again")
     print(f"check-page: {len(pages) * len(WINDOWS) * len(SCHEMES)} views are as in the documents")
 
 

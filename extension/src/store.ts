@@ -155,7 +155,7 @@ export interface More {
   readonly outgoing?: Outgoing;
 }
 
-/** Removes everything from `offset` on: the core cut off a torn tail, or wrote the file anew. */
+/** Removes everything from `offset` on: the core cut off a torn tail, or wrote the file again. */
 function cut(journal: IDBObjectStore, offset: number, then: () => void): void {
   const request = journal.openCursor(null, "prev");
   request.onsuccess = () => {

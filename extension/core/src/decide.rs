@@ -262,7 +262,7 @@ fn autopay(
     }
     match visit.kind {
         Kind::Opened => allowed,
-        // Nobody asked for this page anew, and its receipt has expired.
+        // Nobody asked for this page again, and its receipt has expired.
         Kind::Again if was_paid => 0,
         Kind::Again => allowed,
         Kind::Part => {

@@ -113,7 +113,7 @@ class _Body:
         self.is_whole = False
 
     async def read(self, most: int) -> bool:
-        """Reads a body of at most so many bytes; False if it is longer."""
+        """Reads a body of at most `most` bytes; False if it is longer."""
         pieces: list[bytes] = []
         size, is_more = 0, True
         while is_more and size <= most:

@@ -99,7 +99,7 @@ class _Body:
         self.is_whole = False
 
     def read(self, most: int) -> bool:
-        """Reads a body of at most so many bytes; False if it is longer or its end is unknown."""
+        """Reads a body of at most `most` bytes; False if it is longer or its end is unknown."""
         if self.length is not None and not 0 <= self.length <= most:
             return False
         wanted = most + 1 if self.length is None else self.length
