@@ -126,7 +126,7 @@ type Head struct {
 	IsHTTPS bool
 	// Port is the one at which the connection was accepted, 0 if it is not known.
 	Port int
-	// Client is the client's address; anything but an IP address is none.
+	// Client is the client's address; anything but an IP address counts as unknown.
 	Client string
 }
 

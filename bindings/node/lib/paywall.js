@@ -24,7 +24,7 @@ class Request extends Handle {
   /**
    * `target` is path and query as received, or with scheme and authority before them; `headers` is a list of pairs;
    * `host` is the Host field; `port` is the port at which the connection was accepted, 0 if it is not known; `client`
-   * is the client's address, and anything but an IP address is none.
+   * is the client's address, and anything but an IP address is unknown.
    */
   constructor({ method, target, headers = [], host, isHttps = true, port = 0, client }, price) {
     const terms = termsOf(price);

@@ -63,7 +63,7 @@ final class Request extends Handle
      * @param iterable<array{string, string}> $headers name and value of each field
      * @param ?string $host the Host field
      * @param int $port the port at which the connection was accepted, 0 if it is not known
-     * @param ?string $client the client's address; anything but an IP address is none
+     * @param ?string $client the client's address; anything but an IP address is unknown
      */
     public function __construct(
         string $method,

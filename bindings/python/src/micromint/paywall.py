@@ -73,7 +73,7 @@ class Request(Handle):
         """``target`` is path and query exactly as received, or with scheme and authority before
         them. ``host`` is the Host field. ``port`` is the port at which the connection was
         accepted, 0 if it is not known. ``client`` is the client's address; anything but an IP
-        address, such as the name of a Unix socket, is none."""
+        address, such as the name of a Unix socket, is unknown."""
         super().__init__(c_void_p(c.request_new()))
         self._use(lambda it: self._fill(it, method, target, terms, headers, host, is_https, port, client))
 

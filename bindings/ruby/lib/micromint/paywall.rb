@@ -33,7 +33,7 @@ module MicroMint
   class Request < Handle
     # `target` is path and query as received, or with scheme and authority before them; `headers` are pairs; `host` is
     # the Host field; `port` is the port at which the connection was accepted, 0 if it is not known; `client` is the
-    # client's address, and anything but an IP address is none.
+    # client's address, and anything but an IP address is unknown.
     def initialize(method, target, terms, headers: [], host: nil, is_https: true, port: 0, client: nil)
       super("request", Library.plain(:request_new))
       authority, local = Request.split_target(target)
