@@ -38,6 +38,8 @@ pub const CLIENT: &str = "X-Case-Client";
 const ETAG_IN_CASES: &str = "\"5f-64\"";
 /// The longest time until a line appears in a log.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
+/// The longest time until a promised reversal is carried out.
+const TILL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server that can play cases.
 pub trait CaseServer: Server {
@@ -273,6 +275,7 @@ impl Player<'_> {
             }
         }
         self.client.keep_cookies(&seen);
+        self.await_reversals();
         // A server may write its log after it has sent the answer.
         let start = Instant::now();
         loop {
@@ -289,6 +292,17 @@ impl Player<'_> {
                 return seen;
             }
             std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until the payments whose answers say `reversed` are reversed. A server may do that
+    /// after it has sent the answer; a payment that is sent again meanwhile is a retry.
+    fn await_reversals(&self) {
+        let promises = self.folder.join(&self.stand.name).join("till/promised-reversals");
+        let are_kept = || std::fs::metadata(&promises).is_ok_and(|file| file.len() == 0);
+        let start = Instant::now();
+        while promises.exists() && !are_kept() && start.elapsed() < TILL_PATIENCE {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 

@@ -35,6 +35,12 @@ impl Charge {
         }
     }
 
+    /// Whether it is a payment. A free view is given back when the head of the answer is made; a
+    /// payment may have to wait for the till.
+    pub(super) fn is_payment(&self) -> bool {
+        matches!(self.taken, Taken::Payment(_))
+    }
+
     /// Whether the charge stays with a final answer of this status.
     pub(super) fn stays_with(&self, status: u16) -> bool {
         is_delivered(status) || (self.charges_redirects && is_redirect(status))

@@ -540,6 +540,9 @@ impl Paywall {
     /// afterwards or the process dies, the reversal is carried out as soon as
     /// possible. It becomes void only if the same payment is sent a second time meanwhile, which
     /// opens the page.
+    ///
+    /// A free view is given back at once, which waits for no more than a promise does: a write to
+    /// the page cache, under the lock of the file of free views.
     pub fn promise(&self, charge: &Charge, status: u16) -> RequestOutcome {
         let age = self.clock.now().0.saturating_sub(charge.taken_at.0);
         let is_in_time = age <= REVERSAL_SECONDS - PROMISE_MARGIN_SECONDS;
@@ -547,8 +550,7 @@ impl Paywall {
             && is_in_time
             && match charge.taken {
                 Taken::Payment(id) => self.till.promise_reversal(id).is_ok(),
-                // A free view has no value; at worst it stays used up.
-                Taken::View(_) => true,
+                Taken::View(_) => return self.finish(charge, status),
             };
         if is_promised { RequestOutcome::Reversed } else { charge.kept() }
     }

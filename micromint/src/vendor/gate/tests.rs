@@ -344,6 +344,21 @@ fn a_free_view_that_leads_on_is_given_back() {
 }
 
 #[test]
+fn an_event_thread_gives_a_free_view_back_itself() {
+    let site = site("");
+    for _ in 0..2 {
+        let mut visit = Visit::default();
+        visit.pass(Passed { free_views: 1, ..priced(1) });
+        site.ask(&mut visit, None, Thread::Blocking);
+        visit.carry_out();
+        assert_eq!(word(&visit), "free-view", "the only view of the day is left");
+        let closing = visit.close(404, Thread::Event, |_| Vec::new()).unwrap();
+        assert!(closing.reversal.is_none(), "nothing is left to do");
+        assert_eq!(word(&visit), "reversed");
+    }
+}
+
+#[test]
 fn what_would_block_is_left_to_another_thread() {
     // A cap is counted under the till's lock.
     let (site, mut visit) = (site("cap = 5\n"), Visit::default());

@@ -564,7 +564,7 @@ impl Visit {
             }
             (_, Some(charge), Some(paywall)) => {
                 let promised = paywall.promise(&charge, status);
-                if promised == RequestOutcome::Reversed {
+                if promised == RequestOutcome::Reversed && charge.is_payment() {
                     reversal = Some(DueReversal { paywall: Arc::clone(paywall), charge, status });
                 }
                 promised
