@@ -119,7 +119,11 @@ foreach ($response->getHeaders() as $name => $values) {
         header("$name: $value", false, $response->getStatusCode());
     }
 }
-for ($body = $response->getBody(); !$body->eof();) {
+$body = $response->getBody();
+if ($body->isSeekable()) {
+    $body->rewind();
+}
+while (!$body->eof()) {
     echo $body->read(8192);
     flush();
 }

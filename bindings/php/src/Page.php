@@ -74,6 +74,8 @@ final class Page
     private function answer(): void
     {
         $status = $this->decision->status();
+        // PHP would add a type of its own to a response that has none, such as 304.
+        ini_set('default_mimetype', '');
         $this->changeHead($status, false);
         // The status last: a WWW-Authenticate header makes PHP send 401, and browsers ask for a password.
         http_response_code($status);

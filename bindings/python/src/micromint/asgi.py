@@ -111,6 +111,7 @@ class _Body:
         self._read: list[Message] = []
         self.start = b""
         self.is_whole = False
+        self._is_dropped = False
 
     async def read(self, most: int) -> bool:
         """Reads a body of at most `most` bytes; False if it is longer."""
@@ -129,12 +130,18 @@ class _Body:
         return self.is_whole
 
     def drop(self) -> None:
-        """The content sees no body."""
+        """The content sees no body, whether or not it was read."""
+        self._is_dropped = True
         self._read = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive(self) -> Message:
         """What the application calls as ``receive``."""
-        return self._read.pop(0) if self._read else await self._receive()
+        if self._read:
+            return self._read.pop(0)
+        message = await self._receive()
+        while self._is_dropped and message["type"] == "http.request":
+            message = await self._receive()
+        return message
 
 
 def _hide(scope: Scope, decision: Decision, body: _Body) -> None:
