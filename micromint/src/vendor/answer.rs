@@ -125,7 +125,7 @@ pub(super) fn too_large() -> Answer {
 /// 503: the payment could not be recorded, and nothing was. `log` is the reason, for the server's
 /// log.
 pub fn unavailable(log: String) -> Answer {
-    let sentence = "The payment could not be recorded and was not taken. Please try again.";
+    let sentence = "No payment can be taken at the moment, and none was. Please try again.";
     let mut answer = text_answer(RequestOutcome::Unavailable, 503, sentence);
     answer.headers.push(("Retry-After", RETRY_AFTER_SECONDS.to_string().into()));
     answer.log = Some(log);

@@ -111,6 +111,15 @@ impl Translation {
         &self.language
     }
 
+    /// Whether people see what a page costs.
+    pub(super) fn shows_price(&self) -> bool {
+        let shows = |name: &&str| {
+            matches!(*name, "price" | "coins" | "money")
+                && NAMES.iter().position(|it| it == name).is_some_and(|it| self.template.shows(it))
+        };
+        NAMES.iter().any(|name| shows(&name))
+    }
+
     /// The words.
     pub(super) fn words(&self) -> &Words {
         &self.words
