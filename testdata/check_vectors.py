@@ -690,6 +690,10 @@ def canonical(value):
 def charge_request(headers):
     details = {"broker": headers["broker"], "coinValue": headers["coin-value"], "url": headers["url"],
                "periods": [name.strip() for name in headers["period"].split(",")]}
+    units = money(headers["coin-value"]) * int(headers["price"])
+    if units < 1 << 64:
+        amount = f"{units // 10**8}.{units % 10**8:08}".rstrip("0").rstrip(".")
+        details["money"] = {"amount": amount, "currency": headers["coin-value"][-3:]}
     request = {"amount": headers["price"], "currency": "coin", "recipient": headers["vendor-id"], "methodDetails": details}
     if "description" in headers:
         request["description"] = headers["description"]
