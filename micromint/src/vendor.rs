@@ -44,6 +44,8 @@ mod prices;
 
 mod cors;
 
+mod crawler;
+
 // What answers consist of.
 mod accept;
 
@@ -121,9 +123,9 @@ pub use price::{
     parse_price, read_price_file,
 };
 pub use prices::{
-    CAPTURE_NAME_LEN_MAX, CAPTURES_MAX, CONDITION_LEN_MAX, CONDITIONS_MAX, ListEntry, ListPrice,
-    PATTERN_LEN_MAX, PATTERN_PARTS_MAX, PRICE_LIST_ENTRIES_MAX, PRICE_LIST_SIZE_MAX, PriceList,
-    QUERY_PARAMETERS_MAX,
+    CAPTURE_NAME_LEN_MAX, CAPTURES_MAX, CONDITION_LEN_MAX, CONDITIONS_MAX, LLMS_PRICES_MAX,
+    ListEntry, ListPrice, PATTERN_LEN_MAX, PATTERN_PARTS_MAX, PRICE_LIST_ENTRIES_MAX,
+    PRICE_LIST_SIZE_MAX, PriceList, QUERY_PARAMETERS_MAX,
 };
 pub use receipt::{ReceiptPathError, parse_receipt_path};
 pub use request::{Content, Place, Request, RequestBuf};

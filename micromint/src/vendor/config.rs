@@ -72,6 +72,10 @@ pub struct VendorConfig {
     login: Option<String>,
     cors: CorsPolicy,
     prices: Option<PathBuf>,
+    has_openapi: bool,
+    has_llms: bool,
+    has_crawler_prices: bool,
+    license: Option<String>,
 }
 
 impl VendorConfig {
@@ -99,6 +103,10 @@ impl VendorConfig {
             login: None,
             cors: CorsPolicy::default(),
             prices: None,
+            has_openapi: true,
+            has_llms: true,
+            has_crawler_prices: true,
+            license: None,
             till,
         }
     }
@@ -171,6 +179,32 @@ impl VendorConfig {
         VendorConfig { prices: Some(path.into()), ..self }
     }
 
+    /// Whether the price list is published as `/openapi.json`, if there is one. Default: yes.
+    #[must_use]
+    pub fn with_openapi(self, has_openapi: bool) -> VendorConfig {
+        VendorConfig { has_openapi, ..self }
+    }
+
+    /// Whether the price list is published as `/llms.txt`, if there is one. Default: yes.
+    #[must_use]
+    pub fn with_llms(self, has_llms: bool) -> VendorConfig {
+        VendorConfig { has_llms, ..self }
+    }
+
+    /// Whether prices are also stated and limited in the header fields of pay per crawl. Default:
+    /// yes.
+    #[must_use]
+    pub fn with_crawler_prices(self, has_crawler_prices: bool) -> VendorConfig {
+        VendorConfig { has_crawler_prices, ..self }
+    }
+
+    /// Where the license of the pages is (RSL): a URL, or a path as clients see it. Default:
+    /// nowhere.
+    #[must_use]
+    pub fn with_license(self, place: impl Into<String>) -> VendorConfig {
+        VendorConfig { license: Some(place.into()), ..self }
+    }
+
     /// Reads a configuration file. Relative paths in it are relative to its folder.
     ///
     /// # Errors
@@ -207,6 +241,7 @@ impl VendorConfig {
         in_range("receipt-time", self.receipt_seconds.into(), receipt_range)?;
         self.check_description()?;
         self.check_login()?;
+        self.check_license()?;
         if let CorsPolicy::Listed(origins) = &self.cors {
             check_count("cors-origins", origins)?;
         }
@@ -257,6 +292,18 @@ impl VendorConfig {
         let place =
             self.login.as_deref().map(|place| place.replace("{url}", "https%3A%2F%2Fa.b%2F"));
         check_place("login", place.as_deref())
+    }
+
+    fn check_license(&self) -> Result<(), SettingError> {
+        check_place("license", self.license())?;
+        match self.license() {
+            // It stands between angle brackets in a header field.
+            Some(place) if place.contains(['<', '>']) => {
+                let reason = format!("expected no < and >, found {:?}", clip(place));
+                Err(SettingError::new("license", reason))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The vendor's identifier.
@@ -328,6 +375,26 @@ impl VendorConfig {
     pub fn prices(&self) -> Option<&Path> {
         self.prices.as_deref()
     }
+
+    /// Whether the price list is published as `/openapi.json`.
+    pub fn has_openapi(&self) -> bool {
+        self.has_openapi
+    }
+
+    /// Whether the price list is published as `/llms.txt`.
+    pub fn has_llms(&self) -> bool {
+        self.has_llms
+    }
+
+    /// Whether prices are also stated and limited in the header fields of pay per crawl.
+    pub(super) fn has_crawler_prices(&self) -> bool {
+        self.has_crawler_prices
+    }
+
+    /// Where the license of the pages is.
+    pub(super) fn license(&self) -> Option<&str> {
+        self.license.as_deref()
+    }
 }
 
 /// Checks a place of the vendor: a URL, or a path that one of its pages could have.
@@ -389,6 +456,8 @@ mod tests {
         assert!(!config.requires_owners());
         assert_eq!((config.cors(), config.prices()), (&CorsPolicy::Site, None));
         assert_eq!(config.page(), &Page::default());
+        assert!(config.has_openapi() && config.has_llms() && config.has_crawler_prices());
+        assert_eq!(config.license(), None);
         assert_eq!(good().with_cap(0).cap(), None);
         assert_eq!(good().with_cap(1).cap(), Some(1));
     }

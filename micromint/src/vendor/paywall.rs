@@ -37,9 +37,10 @@ use super::charge::{Charge, Taken};
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
 use super::cors::CorsPolicy;
+use super::crawler::CrawlerLimit;
 use super::decision::{Answer, Decision, Serve};
-use super::manifest::{is_manifest, manifest};
-use super::prices::{ListPrice, PriceList, Prices, is_published};
+use super::manifest::{OwnDocument, manifest};
+use super::prices::{ListPrice, PriceList, Prices, Publication, Seller};
 use super::request::{Place, Request};
 use super::views::FreeViews;
 use crate::authenticator::Key;
@@ -601,18 +602,37 @@ impl Paywall {
 
     /// Whether the paywall itself answers requests for this target, whatever price it has.
     pub(super) fn is_own(&self, target: &[u8]) -> bool {
-        is_manifest(target) || (self.prices.is_some() && is_published(target))
+        OwnDocument::of(target, &self.config, self.prices.is_some()).is_some()
     }
 
     /// The answer to a request for one of the paywall's own documents.
     fn own_answer(&self, request: &Request<'_>, carrier: Carrier<'_>) -> Option<Answer> {
-        if is_manifest(request.target) {
-            return Some(answer::document(request, carrier, || self.manifest(), None));
+        let own = OwnDocument::of(request.target, &self.config, self.prices.is_some())?;
+        let OwnDocument::Published(which) = own else {
+            let text = || self.manifest();
+            return Some(answer::document(request, carrier, "application/json", text, None));
+        };
+        let prices = self.prices.as_ref()?.current();
+        let published = prices.published(&self.seller(), request)?;
+        let media_type = match which {
+            Publication::Prices | Publication::OpenApi => "application/json",
+            Publication::Llms => "text/plain; charset=utf-8",
+        };
+        let document = published.document(which);
+        let text = || document.text.clone();
+        Some(answer::document(request, carrier, media_type, text, Some(&document.etag)))
+    }
+
+    /// What the documents about the price list say about the vendor.
+    fn seller(&self) -> Seller<'_> {
+        Seller {
+            vendor: self.config.vendor().as_str(),
+            description: self.config.description(),
+            // All accepted periods have one.
+            coin_value: self.accepted.current().periods().next().map(Params::coin_value),
+            has_openapi: self.config.has_openapi(),
+            has_llms: self.config.has_llms(),
         }
-        let prices = self.prices.as_ref().filter(|_| is_published(request.target))?.current();
-        let published = prices.published(self.config.vendor().as_str(), request)?;
-        let text = || published.text.clone();
-        Some(answer::document(request, carrier, text, Some(&published.etag)))
     }
 
     /// The decision as it applies at the place of the request: in a dry run the content is served.
@@ -627,6 +647,11 @@ impl Paywall {
         if ask.request.method == b"OPTIONS" {
             let options = |ask: &Ask<'_>| answer::options(self.config.cors(), ask.request).into();
             return Route::Decided(self.tell(ask, options));
+        }
+        if self.config.has_crawler_prices()
+            && let Err(error) = CrawlerLimit::of(ask.request)
+        {
+            return Route::Decided(self.tell(ask, |_| answer::crawler_error(error).into()));
         }
         if ask.is_view() && self.has_receipt(&ask) {
             let serve = |ask: &Ask<'_>| {

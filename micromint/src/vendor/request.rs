@@ -9,13 +9,13 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::preview::Preview;
-use crate::protocol::PAYMENT_HEADER;
+use crate::protocol::{CRAWLER_EXACT_HEADER, CRAWLER_MAX_HEADER, PAYMENT_HEADER};
 use crate::scheme::{AUTHORIZATION_HEADER, CREDENTIAL_HEADER};
 use crate::time::UnixTime;
 
 /// The request header fields that the paywall reads; names match in any case. A server that copies
 /// a request needs no others.
-pub(super) const HEADERS_READ: [&str; 18] = [
+pub(super) const HEADERS_READ: [&str; 20] = [
     "Accept",
     "Accept-Language",
     "Accept-Payment",
@@ -24,6 +24,8 @@ pub(super) const HEADERS_READ: [&str; 18] = [
     AUTHORIZATION_HEADER,
     "Content-Type",
     "Cookie",
+    CRAWLER_EXACT_HEADER,
+    CRAWLER_MAX_HEADER,
     "Idempotency-Key",
     "If-Match",
     "If-Modified-Since",

@@ -16,10 +16,10 @@ use super::answer::unavailable;
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
 use super::decision::Decision;
-use super::manifest::is_manifest;
+use super::manifest::OwnDocument;
 use super::metrics::Gauges;
 use super::paywall::{Paywall, PaywallError, Prepared, at_list_price, open_prices};
-use super::prices::{ListPrice, PriceList, Prices, is_published};
+use super::prices::{ListPrice, PriceList, Prices};
 use super::request::Request;
 use crate::error::FileError;
 use crate::host::{Clock, Entropy};
@@ -201,9 +201,9 @@ impl Vendor {
     }
 
     /// Whether the paywall itself answers requests for this target, whatever price it has: the
-    /// manifest, and the public price list if there is one.
+    /// manifest, and if there is a price list, the documents about it.
     pub fn is_own(&self, target: &[u8]) -> bool {
-        is_manifest(target) || (self.prices.is_some() && is_published(target))
+        OwnDocument::of(target, &self.config, self.prices.is_some()).is_some()
     }
 
     /// The paywall, if it was ever open: enough to answer with prices. Never waits for the disk.

@@ -36,6 +36,10 @@ struct VendorFile {
     login: Option<String>,
     cors_origins: Option<OneOrMany<String>>,
     prices: Option<Parsed<FilePath>>,
+    openapi: Option<bool>,
+    llms: Option<bool>,
+    crawler_prices: Option<bool>,
+    license: Option<String>,
 }
 
 /// A path that is not empty.
@@ -139,6 +143,13 @@ fn read_text(text: &str, folder: &Path) -> Result<(VendorConfig, Option<OwnPage>
     if let Some(place) = file.login {
         config = config.with_login(place);
     }
+    config = config
+        .with_openapi(file.openapi.unwrap_or(true))
+        .with_llms(file.llms.unwrap_or(true))
+        .with_crawler_prices(file.crawler_prices.unwrap_or(true));
+    if let Some(place) = file.license {
+        config = config.with_license(place);
+    }
     config.check().map_err(|error| text.fault_in(error.key, error.index, error.reason))?;
     if let Some(path) = file.page.map(at) {
         let language = file.language.unwrap_or_else(|| LANGUAGE_DEFAULT.to_string());
@@ -237,6 +248,12 @@ till = \"/var/till\"
         assert_eq!(parse(GOOD).unwrap().cors(), &CorsPolicy::Site);
         assert_eq!(parse(&format!("{GOOD}cap = 0")).unwrap().cap(), None);
         assert_eq!(parse(&format!("{GOOD}sync = \"os\"")).unwrap().sync(), SyncMode::Os);
+        let on = parse(GOOD).unwrap();
+        assert!(on.has_openapi() && on.has_llms() && on.has_crawler_prices());
+        let off = "openapi = false\nllms = false\ncrawler-prices = false\nlicense = \"/rsl.xml\"";
+        let off = parse(&format!("{GOOD}{off}")).unwrap();
+        assert!(!off.has_openapi() && !off.has_llms() && !off.has_crawler_prices());
+        assert_eq!((on.license(), off.license()), (None, Some("/rsl.xml")));
         for (word, expected) in [("required", true), ("optional", false)] {
             let config = parse(&format!("{GOOD}owners = \"{word}\"")).unwrap();
             assert_eq!(config.requires_owners(), expected, "{word}");
@@ -325,6 +342,9 @@ till = \"/var/till\"
                 "cors-origins: invalid type: integer `1`, expected a string or an array",
             ),
             (with("prices = \"\""), "vendor.toml:5:10: prices: expected a path, found \"\""),
+            (with("openapi = \"no\""), "vendor.toml:5:11: openapi: invalid type: string"),
+            (with("license = \"rsl.xml\""), "vendor.toml:5:11: license: expected a path or a URL"),
+            (with("license = \"/a>b\""), "vendor.toml:5:11: license: expected no < and >"),
             (with("price-list = \"/prices\""), "vendor.toml:5:1: unknown key `price-list`"),
             (
                 GOOD.replace("news.example\"\norigins", "News.example\"\norigins"),

@@ -14,6 +14,7 @@ use super::credential::too_late;
 use super::sync_wanted::SYNC_WANTED_FILE;
 use crate::bin::Bin;
 use crate::coin::Bins;
+use crate::params::Params;
 use crate::protocol::{Payment, Refusal, RequestOutcome, STATUS_HEADER};
 use crate::scheme::{Challenge, PaymentReceipt, RECEIPT_HEADER};
 use crate::till::{Spend, Spent, TillError, fingerprint};
@@ -24,6 +25,7 @@ use crate::vendor::challenger::Echo;
 use crate::vendor::charge::Taken;
 use crate::vendor::check::{Checker, Refused};
 use crate::vendor::conditions::Withheld;
+use crate::vendor::crawler::{self, CRAWLER_CHARGED_HEADER, CrawlerLimit};
 use crate::vendor::decision::{Answer, Decision, Serve};
 use crate::vendor::request::Request;
 use crate::vendor::stripped::stripped_headers;
@@ -90,6 +92,14 @@ impl Paywall {
         {
             let may_be_recorded = first_bins.first().copied();
             result = Err(Refused { refusal: Refusal::Blocked, may_be_recorded });
+        }
+        if let Ok(first_bins) = &result
+            && self.config.has_crawler_prices()
+            && CrawlerLimit::of(ask.request) != Ok(None)
+            && crawler::fault(ask.request, &self.offer(ask), Some(&payment)).is_some()
+        {
+            let may_be_recorded = first_bins.first().copied();
+            result = Err(Refused { refusal: Refusal::WrongAmount, may_be_recorded });
         }
         let challenge_id = challenge.map(|challenge| challenge.id.as_str().to_string());
         let (checker, now) = (Arc::clone(&ask.checker), ask.now);
@@ -325,6 +335,13 @@ impl Paywall {
         let receipt =
             PaymentReceipt::new(&checked.payment, recorded_at, checked.challenge_id.clone());
         serve.headers.push((RECEIPT_HEADER, receipt.to_header().into()));
+        if outcome == RequestOutcome::Paid && self.config.has_crawler_prices() {
+            let value = ask.checker.params(&checked.payment.period).map(Params::coin_value);
+            let charged = value.and_then(|value| {
+                crawler::charged(ask.request, value.checked_mul(checked.payment.coins.into())?)
+            });
+            serve.headers.extend(charged.map(|money| (CRAWLER_CHARGED_HEADER, money.into())));
+        }
         if ask.is_view() {
             let seconds = self.config.receipt_seconds();
             serve.headers.extend(self.receipts(ask, checked.payment.coins, seconds));

@@ -8,7 +8,7 @@
 //! different shapes of paths in the list, not on the number of entries.
 
 use std::cell::OnceCell;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 use super::ListPrice;
 use super::conditions::{Conditions, Holds, Query};
 use super::pattern::{Kind, Part, Pattern, SplitPath};
-use super::published::Published;
+use super::published::{Published, Seller};
 use crate::vendor::exempt::is_exempt_path;
 use crate::vendor::normal_path::{NormalPath, Readings, path_and_query};
 use crate::vendor::origin::{AskedHost, PublicRoot};
@@ -55,7 +55,7 @@ pub struct PriceList {
     shapes: Vec<Shape>,
     has_hosts: bool,
     /// What is published at each root, once it was asked for.
-    published: Vec<OnceLock<Published>>,
+    published: Vec<Mutex<Option<Arc<Published>>>>,
 }
 
 /// All paths whose parts are of the same kinds. Of these at most one matches a path, apart from the
@@ -118,7 +118,7 @@ impl PriceList {
             node.rank(&entries);
         }
         let has_hosts = entries.iter().any(|entry| !entry.conditions.hosts.is_empty());
-        let published = roots.iter().map(|_| OnceLock::new()).collect();
+        let published = roots.iter().map(|_| Mutex::default()).collect();
         Ok(PriceList { roots: roots.to_vec(), entries, shapes, has_hosts, published })
     }
 
@@ -129,7 +129,7 @@ impl PriceList {
             entries: self.entries.clone(),
             shapes: self.shapes.clone(),
             has_hosts: self.has_hosts,
-            published: self.roots.iter().map(|_| OnceLock::new()).collect(),
+            published: self.roots.iter().map(|_| Mutex::default()).collect(),
         }
     }
 
@@ -249,15 +249,19 @@ impl PriceList {
         self.entries.is_empty()
     }
 
-    /// What is published at the origin of a request; `vendor` is the vendor's identifier.
+    /// What `seller` publishes at the origin of a request. Made once, and again if the value of a
+    /// coin changes.
     pub(in crate::vendor) fn published(
         &self,
-        vendor: &str,
+        seller: &Seller<'_>,
         request: &Request<'_>,
-    ) -> Option<&Published> {
+    ) -> Option<Arc<Published>> {
         let (number, root) = self.root_of(request)?;
-        let place = self.published.get(number)?;
-        Some(place.get_or_init(|| Published::new(&self.entries, vendor, root)))
+        let mut place = self.published.get(number)?.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = place.take().filter(|known| known.coin_value == seller.coin_value);
+        let known = known.unwrap_or_else(|| Arc::new(Published::new(&self.entries, seller, root)));
+        *place = Some(Arc::clone(&known));
+        Some(known)
     }
 }
 
