@@ -40,6 +40,8 @@ mod receipt;
 
 mod conditions;
 
+mod bots;
+
 mod prices;
 
 mod cors;
@@ -102,6 +104,11 @@ pub mod inspection;
 
 pub use answer::{price_unreadable, unavailable};
 pub use blocked::{BLOCKED_FILE, BLOCKED_USERS_MAX};
+pub use bots::{
+    BOT_AGENTS_MAX, BOT_DIRECTORY_PATH, BOT_DIRECTORY_SIZE_MAX, BOT_KEYS_PER_AGENT_MAX,
+    BOT_KEYS_SIZE_MAX, BotKey, BotKeyError, BotKeys, SIGNATURE_FIELD_LEN_MAX,
+    SIGNATURE_SECONDS_MAX, read_bot_directory,
+};
 pub use carrier::{has_login, has_payment_or_receipt};
 pub use charge::Charge;
 pub use check::{Checker, Refused};

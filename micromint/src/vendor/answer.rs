@@ -170,7 +170,7 @@ pub(super) fn document(
     let outcome =
         if carrier == Carrier::None { RequestOutcome::Free } else { RequestOutcome::Returned };
     // An answer to a credential is private, even for a free page.
-    let is_private = matches!(carrier, Carrier::Header(InHeader::Credential(_)));
+    let is_private = matches!(carrier, Carrier::Header(InHeader::Credential(..)));
     let who = if is_private { "private" } else { "public" };
     let mut answer = bare(outcome, 200);
     match request.method {

@@ -5,9 +5,9 @@
 //! per crawl has them. The invariants: the fields pay nothing, coins do; no coin is taken from a
 //! request whose limit does not allow it.
 
+use super::request::Request;
 use crate::money::Money;
 use crate::protocol::{CRAWLER_EXACT_HEADER, CRAWLER_MAX_HEADER, Payment, RequestPayment};
-use crate::vendor::request::Request;
 
 /// The answer header field with the price of a page in money.
 pub(super) const CRAWLER_PRICE_HEADER: &str = "Crawler-Price";
@@ -69,11 +69,13 @@ impl CrawlerLimit {
     pub(super) fn of(request: &Request<'_>) -> Result<Option<CrawlerLimit>, CrawlerError> {
         let mut found = None;
         for (name, value) in request.headers {
+            const MAX_LEN: usize = CRAWLER_MAX_HEADER.len();
+            const EXACT_LEN: usize = CRAWLER_EXACT_HEADER.len();
             let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
             // Lengths first: they rule out most fields.
             let limit: fn(Money) -> CrawlerLimit = match name.len() {
-                17 if is(CRAWLER_MAX_HEADER) => CrawlerLimit::Max,
-                19 if is(CRAWLER_EXACT_HEADER) => CrawlerLimit::Exact,
+                MAX_LEN if is(CRAWLER_MAX_HEADER) => CrawlerLimit::Max,
+                EXACT_LEN if is(CRAWLER_EXACT_HEADER) => CrawlerLimit::Exact,
                 _ => continue,
             };
             if found.is_some() {

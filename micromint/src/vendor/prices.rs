@@ -1,9 +1,10 @@
 //! The price list: prices for pages that are no files.
 //!
 //! Input: the file that `prices` in the vendor's configuration names, then requests. Output: what the
-//! list says about a page. The invariants: it depends on nothing but the list and the target and host
-//! that the client sent, so every server and the C library agree; a file that cannot be used changes
-//! nothing, so the prices read before stay in use.
+//! list says about a page. The invariants: it depends on nothing but the list, the target and host
+//! that the client sent, and where an entry has prices for bots, on who asks, so every server and the
+//! C library agree; a file that cannot be used changes nothing, so the prices read before stay in
+//! use.
 
 mod conditions;
 mod current;
@@ -31,6 +32,8 @@ pub(super) use self::published::{Publication, Seller};
 pub struct ListPrice {
     /// The price in coins; 0 for an exception inside the list.
     pub coins: u32,
+    /// Whether others pay more than who asks, so that no cache may give the page to them.
+    pub is_private: bool,
     /// What a receipt opens. `None`: the list does not say.
     pub receipt_path: Option<String>,
     /// Whether a redirect by the content is what is sold. `None`: the list does not say.

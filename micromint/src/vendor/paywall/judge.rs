@@ -20,7 +20,7 @@ use crate::scheme::{Challenge, PaymentReceipt, RECEIPT_HEADER};
 use crate::till::{Spend, Spent, TillError, fingerprint};
 use crate::time::UnixTime;
 use crate::vendor::answer::{self, RefusedPayment};
-use crate::vendor::carrier::is_authorized_otherwise;
+use crate::vendor::carrier::{CredentialField, is_authorized_otherwise};
 use crate::vendor::challenger::Echo;
 use crate::vendor::charge::Taken;
 use crate::vendor::check::{Checker, Refused};
@@ -72,14 +72,19 @@ impl Paywall {
         &self,
         ask: &Ask<'_>,
         message: Vec<u8>,
-        challenge: Option<&Challenge>,
+        challenge: Option<(&Challenge, CredentialField)>,
     ) -> Result<Checked, Decision> {
         let payment = match Payment::parse(&message) {
             Ok(payment) => payment,
             Err(error) => return Err(self.malformed(ask, error.to_string())),
         };
+        let challenge_and_field = challenge;
+        let challenge = challenge.map(|(challenge, _)| challenge);
         let echo = challenge.map(|challenge| self.challenger.check(challenge, &ask.url, ask.now));
-        if echo == Some(Echo::Foreign) {
+        // A credential counts only in the field that its challenge selects.
+        let is_misplaced = challenge_and_field
+            .is_some_and(|(challenge, field)| challenge.header.as_deref() != field.selected_by());
+        if echo == Some(Echo::Foreign) || is_misplaced {
             return Err(self.refused(ask, Refusal::InvalidChallenge, Some(payment), None));
         }
         let mut result = ask.checker.check(&payment, &ask.url, ask.price, ask.now);

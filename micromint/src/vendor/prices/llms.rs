@@ -7,7 +7,6 @@ use std::fmt::Write;
 
 use super::list::Entry;
 use super::published::Seller;
-use crate::money::{coins, coins_worth};
 use crate::protocol::{MANIFEST_PATH, OPENAPI_PATH, PRICES_PATH};
 use crate::vendor::origin::PublicRoot;
 
@@ -23,12 +22,10 @@ pub(super) fn text(entries: &[&Entry], seller: &Seller<'_>, root: &PublicRoot) -
     }
     text.push_str(HOW_TO_PAY);
     text.push_str("\n## Prices\n\n");
-    let priced: Vec<&&Entry> = entries.iter().filter(|entry| entry.coins > 0).collect();
+    let priced: Vec<&&Entry> =
+        entries.iter().filter(|entry| entry.unknown_bots > 0 || entry.verified_bots > 0).collect();
     for entry in priced.iter().take(LLMS_PRICES_MAX) {
-        let price = match seller.coin_value {
-            Some(value) => coins_worth(entry.coins.into(), value),
-            None => coins(entry.coins.into()),
-        };
+        let price = seller.price_for_programs(entry);
         let preview = entry.preview.as_ref();
         let title = preview.map_or("", |preview| preview.title());
         let teaser = preview.map_or("", |preview| preview.teaser());

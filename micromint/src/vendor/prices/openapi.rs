@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::list::Entry;
 use super::pattern::Part;
 use super::published::{Seller, print};
-use crate::money::{MoneyJson, coins_worth};
+use crate::money::MoneyJson;
 use crate::protocol::LLMS_PATH;
 use crate::scheme::{CURRENCY, INTENT, METHOD};
 use crate::vendor::origin::PublicRoot;
@@ -166,7 +166,8 @@ fn shape(path: &str) -> String {
 
 fn operation<'a>(entry: &'a Entry, seller: &Seller<'_>) -> Operation<'a> {
     let preview = entry.preview.as_ref();
-    let is_priced = entry.coins > 0;
+    // Programs read this document, so the price is that of programs.
+    let is_priced = entry.unknown_bots > 0 || entry.verified_bots > 0;
     let mut responses = BTreeMap::from([("200", Response { description: "The page" })]);
     if is_priced {
         responses.insert("402", Response { description: "Payment Required" });
@@ -177,23 +178,20 @@ fn operation<'a>(entry: &'a Entry, seller: &Seller<'_>) -> Operation<'a> {
         summary: preview.map_or("", |preview| preview.title()),
         description: preview.map_or("", |preview| preview.teaser()),
         parameters: entry.path.captures().map(parameter).collect(),
-        payment: is_priced.then(|| PaymentInfo { offers: [offer(entry.coins, seller)] }),
+        payment: is_priced.then(|| PaymentInfo { offers: [offer(entry, seller)] }),
         responses,
     }
 }
 
-fn offer(coins: u32, seller: &Seller<'_>) -> Offer {
-    let description = match seller.coin_value {
-        Some(value) => coins_worth(coins.into(), value),
-        None => crate::money::coins(coins.into()),
-    };
+fn offer(entry: &Entry, seller: &Seller<'_>) -> Offer {
+    let coins = entry.unknown_bots;
     Offer {
         intent: INTENT,
         method: METHOD,
         amount: coins.to_string(),
         currency: CURRENCY,
         money: seller.worth(coins).map(MoneyJson::from),
-        description,
+        description: seller.price_for_programs(entry),
     }
 }
 
@@ -267,6 +265,19 @@ mod tests {
             },
         });
         assert_eq!(document, expected);
+    }
+
+    #[test]
+    fn the_price_is_that_of_programs() {
+        let prices = "price = [
+            { path = '/a', coins = 0, verified-bots = 1, unknown-bots = 5 },
+            { path = '/b', coins = 3, verified-bots = 0, unknown-bots = 0 },
+        ]";
+        let document = document(prices, "https://news.example", false);
+        let offer = &document["paths"]["/a"]["get"]["x-payment-info"]["offers"][0];
+        assert_eq!(offer["amount"], "5");
+        assert_eq!(offer["description"], "5 coins (0.05 USD), for verified bots 1 coin (0.01 USD)");
+        assert!(document["paths"]["/b"]["get"].get("x-payment-info").is_none());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::list::Entry;
 use super::pattern::Pattern;
 use super::{llms, openapi};
-use crate::money::{Money, MoneyJson};
+use crate::money::{Money, MoneyJson, coins, coins_worth};
 use crate::protocol::{LLMS_PATH, OPENAPI_PATH, PRICES_PATH};
 use crate::vendor::origin::PublicRoot;
 
@@ -71,6 +71,7 @@ struct List<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct Price<'a> {
     coins: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,6 +85,10 @@ struct Price<'a> {
     teaser: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     title: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown_bots: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_bots: Option<u32>,
 }
 
 impl Publication {
@@ -104,6 +109,20 @@ impl Publication {
 }
 
 impl Seller<'_> {
+    /// What an entry costs programs that do not sign, in words, and what it costs those that do if
+    /// that is another price.
+    pub(super) fn price_for_programs(&self, entry: &Entry) -> String {
+        let price = |number: u32| match self.coin_value {
+            Some(value) => coins_worth(number.into(), value),
+            None => coins(number.into()),
+        };
+        let price_of_all = price(entry.unknown_bots);
+        if entry.verified_bots == entry.unknown_bots {
+            return price_of_all;
+        }
+        format!("{price_of_all}, for verified bots {}", price(entry.verified_bots))
+    }
+
     /// What this many coins are worth.
     pub(super) fn worth(&self, coins: u32) -> Option<Money> {
         self.coin_value?.checked_mul(coins.into())
@@ -175,6 +194,8 @@ impl<'a> Price<'a> {
             suffix: entry.conditions.suffixes.iter().map(|suffix| &*suffix.0).collect(),
             teaser: entry.preview.as_ref().map_or("", |preview| preview.teaser()),
             title: entry.preview.as_ref().map_or("", |preview| preview.title()),
+            unknown_bots: Some(entry.unknown_bots).filter(|price| *price != entry.coins),
+            verified_bots: Some(entry.verified_bots).filter(|price| *price != entry.coins),
         }
     }
 }
