@@ -4,6 +4,7 @@
 //! The web servers can keep selling meanwhile. `micromint::vendor` decides; this program reads the
 //! command line and prints.
 
+mod bots;
 mod check;
 mod find;
 mod place;
@@ -59,6 +60,12 @@ enum Command {
     ///
     /// Exit status with --once: 0 all was done; 1 something failed, standard error says what.
     Sync(sync::Sync),
+    /// Fetch the keys of the bots that the configuration names (Web Bot Auth)
+    ///
+    /// Writes the file of keys; running servers pick it up. Run it daily. A bot whose keys cannot be
+    /// fetched keeps those that it had. Exit status: 0 all were fetched; 1 some were not, standard
+    /// error says why.
+    Bots(bots::Bots),
     /// Show the income by day, page and period, the batches, what is in none, and blocked users
     ///
     /// Days are UTC days. All income since the till was made counts.
@@ -90,6 +97,7 @@ fn main() -> ExitCode {
         Command::Result(result) => result.run(),
         Command::Prune(prune) => prune.run(),
         Command::Sync(sync) => sync.run(),
+        Command::Bots(bots) => bots.run(),
         Command::Status(status) => status.run(),
         Command::Find(find) => find.run(),
         Command::Check(check) => check.run(),

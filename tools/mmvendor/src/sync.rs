@@ -22,6 +22,7 @@ use micromint::period::Period;
 use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, say, tell};
 
 use self::broker::Broker;
+pub(crate) use self::broker::web_agent;
 use crate::place::Place;
 
 /// How often parameters, owners and lists are fetched.

@@ -59,28 +59,7 @@ impl Broker {
         if !parsed.is_https() && !parsed.host().is_loopback() {
             return Err(format!("--broker: expected an https URL, found {url:?}").into());
         }
-        let roots = match cacert {
-            None => RootCerts::PlatformVerifier,
-            Some(path) => {
-                let pem = read_input(path, CACERT_SIZE_MAX)?;
-                let mut certificates = Vec::new();
-                for item in parse_pem(&pem) {
-                    if let PemItem::Certificate(certificate) = item? {
-                        certificates.push(certificate);
-                    }
-                }
-                RootCerts::from(certificates)
-            }
-        };
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(ANSWER_TIMEOUT))
-            .user_agent(concat!("mmvendor/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
-            .build()
-            .into();
+        let agent = web_agent(cacert, ANSWER_TIMEOUT)?;
         Ok(Broker { agent, url })
     }
 
@@ -114,6 +93,33 @@ impl Broker {
         let response = request.header("Accept", MEDIA_TYPE).send(message);
         good(read(response.map_err(|error| format!("{url}: {error}"))?, ANSWER_SIZE_MAX)?)
     }
+}
+
+/// What makes requests. It follows no redirect, and trusts the certificates in `cacert`, or the
+/// system's.
+pub(crate) fn web_agent(cacert: Option<&Path>, timeout: Duration) -> Result<Agent, ToolError> {
+    let roots = match cacert {
+        None => RootCerts::PlatformVerifier,
+        Some(path) => {
+            let pem = read_input(path, CACERT_SIZE_MAX)?;
+            let mut certificates = Vec::new();
+            for item in parse_pem(&pem) {
+                if let PemItem::Certificate(certificate) = item? {
+                    certificates.push(certificate);
+                }
+            }
+            RootCerts::from(certificates)
+        }
+    };
+    Ok(Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_global(Some(timeout))
+        .user_agent(concat!("mmvendor/", env!("CARGO_PKG_VERSION")))
+        .tls_config(TlsConfig::builder().root_certs(roots).build())
+        .build()
+        .into())
 }
 
 fn read(response: ureq::http::Response<ureq::Body>, size_max: u64) -> Result<Answer, ToolError> {
