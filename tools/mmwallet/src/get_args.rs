@@ -10,10 +10,10 @@ use clap::error::Error as ClapError;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
 use micromint::text_file::decode;
-use micromint::wallet::Policy;
 use micromint_console::{EXIT_OK, ToolError, read_input, tell};
 use mmwallet::get::{self, Cookie, GetOptions, Manners, RemoteName, Resume, Retry};
-use mmwallet::settings::{DAILY_LIMIT_DEFAULT, Settings};
+use mmwallet::limits::LimitArgs;
+use mmwallet::settings::Settings;
 use mmwallet::wallet_file::WalletFile;
 
 use crate::NetArgs;
@@ -30,16 +30,8 @@ pub(crate) struct GetArgs {
     /// The URLs of the pages, fetched one after the other.
     #[arg(required = true, value_name = "URL")]
     urls: Vec<String>,
-    /// Pay up to this price for a page without asking, in coins [default: from the settings, or 0].
-    #[arg(long, value_name = "N")]
-    autopay: Option<u32>,
-    /// Send at most this many coins in one UTC day [default: from the settings, or 100].
-    #[arg(long, value_name = "N")]
-    daily_limit: Option<u32>,
-    /// Pay over plain http too. Others on the network can then steal the coins. http to this
-    /// machine (localhost, 127.0.0.0/8, ::1) is always allowed.
-    #[arg(long)]
-    allow_http: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Send the payment in a header instead of the body of a POST.
     #[arg(long)]
     pay_in_header: bool,
@@ -289,7 +281,7 @@ impl GetArgs {
             redirects_max: self.max_redirs,
             pay_in_header: self.pay_in_header,
             waits: !self.no_wait,
-            policy: self.policy(settings),
+            policy: self.limits.policy(settings),
             manners: Manners {
                 follow: self.location,
                 fail: self.fail,
@@ -310,13 +302,6 @@ impl GetArgs {
             },
         };
         get::get(&options, client, wallet, settings)
-    }
-
-    fn policy(&self, settings: &Settings) -> Policy {
-        let daily = self.daily_limit.or(settings.daily_limit).unwrap_or(DAILY_LIMIT_DEFAULT);
-        Policy::new(self.autopay.or(settings.autopay).unwrap_or(0))
-            .with_daily_limit(Some(daily))
-            .with_http(self.allow_http || settings.allow_http.unwrap_or(false))
     }
 
     /// Reads the files that options name, and makes headers of those that are headers.

@@ -5,6 +5,8 @@ pub mod exit;
 
 pub mod wallet_file;
 
+pub mod limits;
+
 pub mod settings;
 
 pub mod show;

@@ -44,7 +44,7 @@ pub(super) fn decide(
 fn ask(
     request: &RequestPayment,
     choice: &Choice,
-    autopay: u32,
+    autopay: &str,
 ) -> Result<Reply<(), String>, ToolError> {
     let price = coins_worth(request.price.into(), request.coin_value);
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
