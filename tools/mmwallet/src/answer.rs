@@ -53,9 +53,6 @@ pub struct AnswerArgs {
     /// The body of that request; @FILE reads it from a file.
     #[arg(short, long, value_name = "DATA")]
     data: Option<String>,
-    /// What asked for the payment, in words, for the history: at most 512 bytes; needs --task.
-    #[arg(long, value_name = "TEXT")]
-    asked: Option<String>,
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
@@ -87,7 +84,7 @@ pub fn answer(
         (None, None) => "GET",
     };
     let mut wallet = file.open()?;
-    let purpose = args.task.purpose(args.asked.as_deref())?;
+    let purpose = args.task.purpose()?;
     let fetch =
         Fetch::new(&url).with_method(method).with_body(&body).with_purpose(purpose.as_ref());
     let request = asked.request();

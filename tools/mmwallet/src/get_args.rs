@@ -12,7 +12,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_pars
 use micromint::text_file::decode;
 use micromint_console::{EXIT_OK, ToolError, read_input, tell};
 use mmwallet::get::{self, Cookie, GetOptions, Manners, RemoteName, Resume, Retry};
-use mmwallet::limits::LimitArgs;
+use mmwallet::limits::{LimitArgs, TaskArgs};
 use mmwallet::settings::Settings;
 use mmwallet::wallet_file::WalletFile;
 
@@ -32,6 +32,8 @@ pub(crate) struct GetArgs {
     urls: Vec<String>,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    task: TaskArgs,
     /// Send the payment in a header instead of the body of a POST.
     #[arg(long)]
     pay_in_header: bool,
@@ -108,6 +110,9 @@ pub(crate) struct GetArgs {
     /// Fetch only these bytes, such as 0-499 or 500-.
     #[arg(short, long, value_name = "RANGE", conflicts_with = "continue_at")]
     range: Option<String>,
+    /// Accept at most this many bytes of content.
+    #[arg(long, value_name = "BYTES")]
+    max_filesize: Option<u64>,
     /// Ask for compressed content (gzip or deflate), and decompress it.
     #[arg(long)]
     compressed: bool,
@@ -270,6 +275,7 @@ impl GetArgs {
             (None, false, Some(_)) => "POST",
             (None, false, None) => "GET",
         };
+        let purpose = self.task.purpose()?;
         let options = GetOptions {
             url,
             method,
@@ -281,7 +287,8 @@ impl GetArgs {
             redirects_max: self.max_redirs,
             pay_in_header: self.pay_in_header,
             waits: !self.no_wait,
-            policy: self.limits.policy(settings),
+            policy: self.task.limited(self.limits.policy(settings), settings),
+            purpose: purpose.as_ref(),
             manners: Manners {
                 follow: self.location,
                 fail: self.fail,
@@ -291,6 +298,7 @@ impl GetArgs {
                 resume: self.continue_at,
                 remote_name,
                 write_out: read.write_out.as_deref(),
+                size_max: self.max_filesize,
                 retry: Retry {
                     count: self.retry,
                     delay: self.retry_delay,

@@ -29,6 +29,8 @@ pub mod account;
 
 pub mod answer;
 
+pub mod mcp;
+
 pub mod transfer;
 
 pub mod view;

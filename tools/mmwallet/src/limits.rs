@@ -24,6 +24,16 @@ pub enum Amount {
     Money(Money),
 }
 
+impl Amount {
+    /// The amount as the value of an option.
+    pub(crate) fn to_option(self) -> String {
+        match self {
+            Amount::Coins(number) => number.to_string(),
+            Amount::Money(money) => money.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -136,6 +146,9 @@ pub struct TaskArgs {
     /// payment [default: from the settings, or no limit].
     #[arg(long, value_name = "MONEY")]
     pub task_limit: Option<Money>,
+    /// What asked for the payment, in words, for the history: at most 512 bytes; needs --task.
+    #[arg(long, value_name = "TEXT", requires = "task")]
+    pub asked: Option<String>,
 }
 
 impl TaskArgs {
@@ -144,16 +157,13 @@ impl TaskArgs {
         policy.with_limits(policy.limits.with_task(self.task_limit.or(settings.task_limit)))
     }
 
-    /// The purpose of a payment for the task; `asked` says in words what asked for it.
+    /// The purpose of a payment for the task.
     ///
     /// # Errors
     /// The name of the task or the words cannot be stored.
-    pub fn purpose(&self, asked: Option<&str>) -> Result<Option<Purpose>, ToolError> {
-        match (&self.task, asked) {
-            (Some(task), asked) => Ok(Some(Purpose::new(task, asked.unwrap_or_default())?)),
-            (None, None) => Ok(None),
-            (None, Some(_)) => Err("--asked belongs to a payment with --task".into()),
-        }
+    pub fn purpose(&self) -> Result<Option<Purpose>, ToolError> {
+        let Some(task) = &self.task else { return Ok(None) };
+        Ok(Some(Purpose::new(task, self.asked.as_deref().unwrap_or_default())?))
     }
 }
 
@@ -210,11 +220,11 @@ mod tests {
     }
 
     #[test]
-    fn words_belong_to_a_task() {
-        let task = TaskArgs { task: Some("t".into()), task_limit: None };
-        let purpose = task.purpose(Some("a page")).unwrap().unwrap();
+    fn a_purpose_has_a_task() {
+        let (task, asked) = (Some("t".to_string()), Some("a page".to_string()));
+        let args = TaskArgs { task, asked, task_limit: None };
+        let purpose = args.purpose().unwrap().unwrap();
         assert_eq!((purpose.task(), purpose.asked()), ("t", "a page"));
-        assert!(TaskArgs::default().purpose(Some("a page")).is_err());
-        assert_eq!(TaskArgs::default().purpose(None).unwrap(), None);
+        assert_eq!(TaskArgs::default().purpose().unwrap(), None);
     }
 }

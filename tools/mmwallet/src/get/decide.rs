@@ -35,8 +35,11 @@ pub(super) fn decide(
         (None, PaymentForm::Header) => Carrier::Header,
         (None, PaymentForm::Body) => Carrier::Body,
     };
-    let fetch =
-        Fetch::new(&url).with_method(options.method).with_body(options.body).with_since(since);
+    let fetch = Fetch::new(&url)
+        .with_method(options.method)
+        .with_body(options.body)
+        .with_since(since)
+        .with_purpose(options.purpose);
     pay::payment(wallet, client, request, carrier, &fetch, options.policy, &ask)
 }
 
