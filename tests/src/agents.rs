@@ -116,6 +116,17 @@ pub fn site() -> Site {
     site
 }
 
+/// The same site with a price list, which servers publish for programs.
+pub fn listed_site() -> Site {
+    let site = site();
+    let entry = |(page, coins): &(&str, u32)| {
+        format!("[[price]]\npath = \"{page}\"\ncoins = {coins}\ntitle = \"A page\"\n")
+    };
+    site.write("prices.toml", &PAGES.iter().map(entry).collect::<String>());
+    site.write("vendor.toml", &format!("{}prices = \"prices.toml\"\n", site.vendor_toml("till")));
+    site
+}
+
 /// A user with a wallet in the folder of a site.
 pub struct User<'a, S: Server> {
     server: &'a S,

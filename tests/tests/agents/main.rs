@@ -9,12 +9,13 @@ use micromint_servers::agents::{self, Agent, Budget, LOGIN, PAGES, PLENTY, User}
 use micromint_servers::apache::Apache;
 use micromint_servers::nginx::Nginx;
 use micromint_servers::server::{Server, coins_in};
+use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 use serde_json::Value;
 
-fn nginx() -> Nginx {
+fn nginx(site: Site) -> Nginx {
     Nginx::start(
-        agents::site(),
+        site,
         "micromint_config vendor.toml;
          server { %SERVER% listen 127.0.0.1:%TLS_PORT% ssl; micromint on;
              ssl_certificate tls.crt; ssl_certificate_key tls.key;
@@ -23,9 +24,9 @@ fn nginx() -> Nginx {
     )
 }
 
-fn apache() -> Apache {
+fn apache(site: Site) -> Apache {
     Apache::selling(
-        agents::site(),
+        site,
         "Listen 127.0.0.1:%TLS_PORT%
          <Location /members/>
              AuthType Basic
@@ -97,12 +98,12 @@ fn every_agent_pays<S: Server>(start: impl Fn() -> S) {
 
 #[test]
 fn every_agent_pays_on_nginx() {
-    every_agent_pays(nginx);
+    every_agent_pays(|| nginx(agents::site()));
 }
 
 #[test]
 fn every_agent_pays_on_apache() {
-    every_agent_pays(apache);
+    every_agent_pays(|| apache(agents::site()));
 }
 
 /// The command line of mppx fetches pages and pays for them.
@@ -122,12 +123,12 @@ fn the_command_line_of_mppx_pays(server: &impl Server) {
 
 #[test]
 fn the_command_line_of_mppx_pays_on_nginx() {
-    the_command_line_of_mppx_pays(&nginx());
+    the_command_line_of_mppx_pays(&nginx(agents::site()));
 }
 
 #[test]
 fn the_command_line_of_mppx_pays_on_apache() {
-    the_command_line_of_mppx_pays(&apache());
+    the_command_line_of_mppx_pays(&apache(agents::site()));
 }
 
 /// An MCP client pays for a tool: the server asks with error -32042, and its result has a receipt.
@@ -148,10 +149,64 @@ fn an_mcp_tool_is_paid(server: &impl Server) {
 
 #[test]
 fn an_mcp_tool_is_paid_on_nginx() {
-    an_mcp_tool_is_paid(&nginx());
+    an_mcp_tool_is_paid(&nginx(agents::site()));
 }
 
 #[test]
 fn an_mcp_tool_is_paid_on_apache() {
-    an_mcp_tool_is_paid(&apache());
+    an_mcp_tool_is_paid(&apache(agents::site()));
+}
+
+/// The points of `mppx validate` that a server failed, by their labels.
+fn failed(report: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![report];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(members) if members.get("severity") == Some(&"fail".into()) => {
+                found.push(members["label"].as_str().unwrap_or_default().to_string());
+            }
+            Value::Object(members) => open.extend(members.values()),
+            Value::Array(members) => open.extend(members),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// `mppx validate` finds no fault. A server that does not describe itself in `/openapi.json` has
+/// this one, and the validator must be told an endpoint.
+fn mppx_finds_no_fault(server: &impl Server) {
+    let user = User::new(server, "validate");
+    let origin = format!("http://localhost:{}", server.site().port);
+    let validate = |more: &[&str]| -> Value {
+        let mut command = agents::mppx();
+        command.args(["validate", &origin, "--output-json"]).args(more);
+        let output = user.output(&mut command, PLENTY, "");
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+    };
+    let describes_itself = server.get("/openapi.json").status == 200;
+    let report = validate(&["--endpoint", "GET:/two.html"]);
+    assert!(report["summary"]["passed"].as_u64() >= Some(9), "{report:#}");
+    match describes_itself {
+        false => assert_eq!(failed(&report), ["Document found"], "{report:#}"),
+        true => {
+            assert_eq!(failed(&report), [""; 0], "{report:#}");
+            let report = validate(&[]);
+            assert_eq!(failed(&report), [""; 0], "{report:#}");
+            assert_eq!(report["discovery"]["found"], true, "{report:#}");
+            let endpoints = report["endpoints"].as_array().map_or(0, Vec::len);
+            assert_eq!(endpoints, PAGES.len(), "{report:#}");
+        }
+    }
+}
+
+#[test]
+fn mppx_finds_no_fault_on_nginx() {
+    mppx_finds_no_fault(&nginx(agents::listed_site()));
+}
+
+#[test]
+fn mppx_finds_no_fault_on_apache() {
+    mppx_finds_no_fault(&apache(agents::listed_site()));
 }
