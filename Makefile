@@ -10,7 +10,7 @@ GECKODRIVER := geckodriver 0.37.1
 
 .DEFAULT_GOAL := help
 .PHONY: help build nginx-module apache-module demo install uninstall deb test-deb rpm book clean \
-	test test-core lint test-c test-servers test-vectors wasm fuzz-build test-bindings wheel \
+	test test-core lint test-c test-servers test-vectors wasm fuzz-build test-bindings test-agents wheel \
 	deny msrv check-page check-platforms extension test-browser attack test-slow test-load \
 	test-reload test-guide test-asan test-slurm \
 	test-kubernetes test-broker test-broker-cycle test-broker-faults \
@@ -112,6 +112,10 @@ test-servers: nginx-module apache-module ## the modules in real servers
 test-bindings: ## Python, PHP, Go, Node.js and Ruby: MICROMINT_BINDINGS="go ruby" selects (5 minutes)
 	@scripts/setup.sh bindings
 	@scripts/test-bindings.sh
+
+test-agents: nginx-module apache-module ## mppx, pympp, mpp, @x402/fetch and an MCP client pay
+	@scripts/setup.sh servers agents
+	@scripts/test-agents.sh
 
 test-vectors: ## the second implementation agrees with testdata/
 	@scripts/setup.sh vectors

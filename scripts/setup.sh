@@ -16,6 +16,7 @@
 #   vectors  make test-vectors
 #   c        make test-c, with the Python package
 #   bindings make test-bindings
+#   agents   make test-agents, with servers
 #   servers  make test-servers
 #   test     everything that make test needs
 #   broker   make test-broker
@@ -70,6 +71,7 @@ packages() {
         vectors) echo "python3" ;;
         c) echo "$c" ;;
         bindings) echo "$bindings" ;;
+        agents) echo "$extension python3 python3-venv openssl" ;;
         servers) echo "$servers" ;;
         test) echo "make $lint $c $servers $forking" ;;
         broker) echo "$core postgresql" ;;

@@ -75,7 +75,9 @@ pub use request_redemption::{
 };
 pub use request_watch::{RequestWatch, WATCH_DATA_SIZE_MAX, WATCH_PAYMENTS_MAX, WatchResult};
 pub use send_expired::SendExpired;
-pub use text::{ID_LEN_MAX, Id, IdError, TEXT_LEN_MAX, URL_LEN_MAX, Url, UrlError, parse_decimal};
+#[cfg(any(feature = "vendor", feature = "wallet"))]
+pub(crate) use text::is_printable;
 #[cfg(feature = "vendor")]
-pub(crate) use text::{is_printable, is_printable_char};
+pub(crate) use text::is_printable_char;
+pub use text::{ID_LEN_MAX, Id, IdError, TEXT_LEN_MAX, URL_LEN_MAX, Url, UrlError, parse_decimal};
 pub use verdict::Verdict;

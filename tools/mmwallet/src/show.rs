@@ -219,12 +219,14 @@ pub(crate) fn events(state: &WalletState) -> Vec<Event<'_>> {
     events.extend(state.payments().iter().map(|payment| {
         let held = &state.holdings()[payment.holding];
         let of = coins_worth(payment.coins.into(), held.params.coin_value());
+        let task = payment.purpose.as_ref().map(|it| format!(", task {}", it.task()));
         let text = format!(
-            "{} {of} to {} for {} (reference {})",
+            "{} {of} to {} for {} (reference {}{})",
             payment.outcome,
             payment.vendor,
             payment.url,
-            payment.reference()
+            payment.reference(),
+            task.unwrap_or_default()
         );
         let value = details::payment_json(state, payment);
         Event { at: payment.at, text, value, payment: Some(payment) }

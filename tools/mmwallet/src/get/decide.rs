@@ -35,8 +35,11 @@ pub(super) fn decide(
         (None, PaymentForm::Header) => Carrier::Header,
         (None, PaymentForm::Body) => Carrier::Body,
     };
-    let fetch =
-        Fetch::new(&url).with_method(options.method).with_body(options.body).with_since(since);
+    let fetch = Fetch::new(&url)
+        .with_method(options.method)
+        .with_body(options.body)
+        .with_since(since)
+        .with_purpose(options.purpose);
     pay::payment(wallet, client, request, carrier, &fetch, options.policy, &ask)
 }
 
@@ -44,7 +47,7 @@ pub(super) fn decide(
 fn ask(
     request: &RequestPayment,
     choice: &Choice,
-    autopay: u32,
+    autopay: &str,
 ) -> Result<Reply<(), String>, ToolError> {
     let price = coins_worth(request.price.into(), request.coin_value);
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {

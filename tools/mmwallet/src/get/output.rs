@@ -40,6 +40,7 @@ pub(super) struct Output<'a> {
     /// From which byte on the page was asked for.
     offset: u64,
     size: u64,
+    size_max: Option<u64>,
 }
 
 /// Which side of a copy failed.
@@ -91,6 +92,7 @@ impl<'a> Output<'a> {
             heads: String::new(),
             offset,
             size: 0,
+            size_max: manners.size_max,
         })
     }
 
@@ -164,8 +166,13 @@ impl<'a> Output<'a> {
             if std::mem::take(&mut is_first) {
                 self.spare_terminal(&buffer[..read]).map_err(Broken::Output)?;
             }
-            self.stream.write_all(&buffer[..read]).map_err(Broken::Output)?;
             self.size += read as u64;
+            if self.size_max.is_some_and(|most| self.size > most) {
+                let most = self.size_max.unwrap_or_default();
+                let why = format!("it has more than the {most} bytes of --max-filesize");
+                return Err(Broken::Output(io::Error::other(why)));
+            }
+            self.stream.write_all(&buffer[..read]).map_err(Broken::Output)?;
         }
     }
 
