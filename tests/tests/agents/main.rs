@@ -176,3 +176,27 @@ fn mppx_finds_no_fault_on_nginx() {
 fn mppx_finds_no_fault_on_apache() {
     mppx_finds_no_fault(&agents::apache(agents::listed_site()));
 }
+
+/// The client of the Model Context Protocol's own SDK speaks with `mmwallet mcp`, and asks for all
+/// pages at the same time.
+#[test]
+fn the_client_of_the_sdk_fetches_with_mmwallet_mcp() {
+    let server = agents::nginx(agents::site());
+    let user = User::new(&server, "sdk");
+    let mut command = agents::node("mmwallet-mcp.mjs");
+    let urls = PAGES.iter().map(|(page, _)| server.site().url(page));
+    let budget = Budget { autopay: "0.30 USD", ..PLENTY };
+    let lines = user.run(command.args(urls), budget, "");
+    assert_eq!(lines[0]["tools"], serde_json::json!(["fetch", "read_more", "price", "budget"]));
+    for (line, name) in lines[1..4].iter().zip(["one", "two", "thirty"]) {
+        let expected =
+            serde_json::json!({ "isError": false, "text": format!("content for {name}") });
+        assert_eq!(*line, expected);
+    }
+    let why = lines[4]["text"].as_str().unwrap_or_default();
+    assert!(lines[4]["isError"] == true && why.contains("threshold of 0.3 USD"), "{why}");
+    let asked: BTreeSet<String> =
+        user.payments().iter().map(|payment| payment["asked"].to_string()).collect();
+    assert_eq!(asked, BTreeSet::from(["\"test-client, mcp fetch: a test\"".to_string()]));
+    assert_eq!(coins_in(&server.site().path("till")), 33);
+}

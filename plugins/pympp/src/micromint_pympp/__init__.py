@@ -236,7 +236,9 @@ class _Settling(httpx.AsyncBaseTransport):
             async def settle() -> None:
                 await self._coins.settle(payment.reference, response.status_code, fields)
 
-            if response.is_success and isinstance(response.stream, httpx.AsyncByteStream):
+            # A closed response was read already, by the inner transport.
+            is_open = not response.is_closed and isinstance(response.stream, httpx.AsyncByteStream)
+            if response.is_success and is_open:
                 response.stream = _SettlingStream(response.stream, settle)
             else:
                 await settle()
