@@ -84,6 +84,18 @@ test('a refusal is settled at once, and content that breaks off never', async ()
   assert.equal(await readFile(log, 'utf8'), '')
 })
 
+test('the body of a request is compared, and never read as a file name', async () => {
+  const wallet = new Wallet({ program })
+  for (const body of ['@/etc/passwd', new Uint8Array([0, 255])]) {
+    await writeFile(log, '')
+    const fetch = wallet.fetch(site().fetch)
+    await fetch(url, { method: 'POST', body })
+    await wallet.payChallenge('i', url, challenge)
+    const said = await readFile(log, 'utf8')
+    assert.match(said, /\|-X\|POST\|.*\|--data=[0-9a-f]{64}\|/)
+  }
+})
+
 test('a payment follows no redirect', async () => {
   const asked = []
   const base = async (request, init) => {
