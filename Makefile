@@ -106,6 +106,7 @@ test-servers: nginx-module apache-module ## the modules in real servers
 	@scripts/setup.sh servers
 	@scripts/build-nginx-module.sh --for-tests
 	@scripts/build-apache-module.sh --for-tests
+	$(CARGO) build --quiet --package mmwallet
 	$(CARGO) test --workspace --exclude mmbrokerd --test nginx --test apache --test both
 	PROFILE=dev scripts/test-install.sh --modules
 

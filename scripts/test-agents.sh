@@ -21,13 +21,14 @@ if [ "$(cat "$built/node" 2>/dev/null)" != "$wanted" ]; then
     echo "$wanted" > "$built/node"
 fi
 (cd plugins && node_modules/.bin/tsc --noEmit --strict --module nodenext --target es2022 \
-    --skipLibCheck test/types.ts)
+    --skipLibCheck test/types.ts && node --test test/client.test.mjs)
 
 say "packages for Python"
 python=$(command -v /usr/bin/python3 || command -v python3)
 wanted=$(cat plugins/test/requirements.txt plugins/pympp/pyproject.toml \
     plugins/pympp/src/micromint_pympp/*.py | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$built/python" 2>/dev/null)" != "$wanted" ]; then
+    rm -rf "$venv"
     "$python" -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check \
         --requirement plugins/test/requirements.txt setuptools wheel
@@ -38,6 +39,8 @@ if [ "$(cat "$built/python" 2>/dev/null)" != "$wanted" ]; then
         --force-reinstall "$built/pympp"
     echo "$wanted" > "$built/python"
 fi
+
+PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=error "$venv/bin/python" plugins/test/test_pympp.py
 
 say "the crate for mpp"
 cd plugins/mpp

@@ -48,6 +48,14 @@ export interface Payment {
   'idempotency-key': string | null
 }
 
+/** The request that was answered with an offer. */
+export interface Request {
+  url: string
+  /** Default: `GET`. */
+  method?: string
+  body?: string | Uint8Array
+}
+
 /** What the wallet recorded about a payment. */
 export interface Settled {
   reference: string
@@ -73,7 +81,7 @@ export class Wallet {
   constructor(options?: WalletOptions)
   readonly task: string
   readonly origins: string[]
-  pay(offer: string, request: { url: string; method?: string; body?: string }): Promise<Payment>
+  pay(offer: string, request: Request): Promise<Payment>
   payChallenge(id: string, url: string | undefined, challenge: string): Promise<Payment>
   settle(reference: string, status: number, headers: Iterable<[string, string]>): Promise<Settled>
   settlePaid(reference: string): Promise<Settled>

@@ -4,7 +4,7 @@
 // is settled, so a program that stops at any point loses nothing.
 
 import { spawn } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 
 /** How many offers and payments are remembered at most; the oldest are forgotten first. */
 export const REMEMBERED_MAX = 1000
@@ -64,7 +64,7 @@ export class Wallet {
     add('--asked', asked)
     add('--cacert', cacert)
     if (allowHttp) args.push('--allow-http')
-    if (body) args.push(`--data=${body}`)
+    if (body.length > 0) args.push(`--data=${digest(body)}`)
     const answer = JSON.parse(await this.#run(args, offer))
     if (answer.header) remember(this.#payments, messageOf(answer.header.value), answer)
     return answer
@@ -110,12 +110,13 @@ export class Wallet {
       const request = new Request(input, init)
       const credential = CREDENTIAL_HEADERS.map((name) => request.headers.get(name))
       const payment = credential.map((it) => it && this.paymentOf(it)).find(Boolean)
-      const body = payment || request.method === 'GET' ? '' : await request.clone().text()
+      const body = payment || !request.body ? [] : await request.clone().arrayBuffer()
       // A payment follows no redirect.
       const response = await base(request, payment ? { redirect: 'manual' } : {})
       if (payment) return this.#settling(payment.reference, response)
       if (response.status === 402) {
-        this.#note(response, request.method, body, response.url || request.url)
+        const { method } = request
+        this.#note(response, method, new Uint8Array(body), response.url || request.url)
       }
       return response
     }
@@ -174,6 +175,14 @@ export class Wallet {
       })
     })
   }
+}
+
+/**
+ * What stands for the body of a request: the wallet only compares bodies, to see whether a request
+ * is the same as before. The body itself may be long, binary, or begin with the @ that names a file.
+ */
+function digest(body) {
+  return createHash('sha256').update(body).digest('hex')
 }
 
 /** The message in a credential, or the text itself if it is one. */

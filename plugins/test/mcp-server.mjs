@@ -11,7 +11,8 @@ const inputSchema = { type: 'object', properties: {} }
 const tool = (name) => ({ name, description: name, inputSchema })
 
 const server = new Server({ name: 'paid-tools', version: '0' }, { capabilities: { tools: {} } })
-server.setRequestHandler(types.ListToolsRequestSchema, () => ({ tools: [tool('free'), tool('paid')] }))
+const tools = [tool('free'), tool('paid')]
+server.setRequestHandler(types.ListToolsRequestSchema, () => ({ tools }))
 server.setRequestHandler(types.CallToolRequestSchema, async ({ params }) => {
   if (params.name === 'free') return { content: [{ type: 'text', text: 'free' }] }
   const credential = params._meta?.[Mcp.credentialMetaKey]

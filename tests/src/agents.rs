@@ -1,19 +1,24 @@
-//! Programs of others that pay, with the plug-ins of `plugins/`: mppx, its command line, pympp, the
-//! crate mpp, @x402/fetch, and an MCP client.
+//! Programs that pay: those of others with the plug-ins of `plugins/` (mppx, its command line,
+//! pympp, the crate mpp, @x402/fetch, an MCP client), and what needs no packages of others: curl with
+//! `mmwallet answer`, and `mmwallet mcp`.
 //!
-//! `scripts/test-agents.sh` builds what they need. Each program takes URLs and prints a line of
+//! `scripts/test-agents.sh` builds what the programs of others need. Each of them takes URLs and prints a line of
 //! JSON for each: `url`, and either `status`, `word` (of MicroMint-Status) and `body`, or `error`.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use micromint::testing::ObviousMint;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::payer;
+use crate::apache::Apache;
+use crate::client::Response;
+use crate::nginx::Nginx;
 use crate::server::Server;
 use crate::site::Site;
+use crate::{payer, transport};
 
 /// The longest time for a program: the first may wait for an interpreter on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -127,6 +132,39 @@ pub fn listed_site() -> Site {
     site
 }
 
+/// An nginx with a site of these tests: plain and over TLS, with a password for `/members/`.
+pub fn nginx(site: Site) -> Nginx {
+    Nginx::start(
+        site,
+        "micromint_config vendor.toml;
+         server { %SERVER% listen 127.0.0.1:%TLS_PORT% ssl; micromint on;
+             ssl_certificate tls.crt; ssl_certificate_key tls.key;
+             location /members/ { auth_basic members; auth_basic_user_file %FOLDER%/users; }
+         }",
+    )
+}
+
+/// The same with Apache.
+pub fn apache(site: Site) -> Apache {
+    Apache::selling(
+        site,
+        "Listen 127.0.0.1:%TLS_PORT%
+         <Location /members/>
+             AuthType Basic
+             AuthName members
+             AuthUserFile %FOLDER%/users
+             Require valid-user
+         </Location>
+         <VirtualHost 127.0.0.1:%TLS_PORT%>
+             ServerName localhost
+             DocumentRoot %FOLDER%/www
+             SSLEngine On
+             SSLCertificateFile %FOLDER%/tls.crt
+             SSLCertificateKeyFile %FOLDER%/tls.key
+         </VirtualHost>",
+    )
+}
+
 /// A user with a wallet in the folder of a site.
 pub struct User<'a, S: Server> {
     server: &'a S,
@@ -148,6 +186,57 @@ impl<S: Server> User<'_, S> {
     fn wallet_command(&self, args: &[&str]) -> Output {
         let mut command = Command::new(mmwallet());
         command.arg("--wallet").arg(&self.wallet).args(args).output().expect("mmwallet")
+    }
+
+    /// Runs `mmwallet` with this wallet and this standard input, and returns what it printed.
+    fn piped(&self, args: &[&str], input: &str) -> String {
+        let file = self.server.site().path("input");
+        std::fs::write(&file, input).unwrap();
+        let mut command = Command::new(mmwallet());
+        command.arg("--wallet").arg(&self.wallet).args(args).stdin(File::open(&file).unwrap());
+        let output = command.output().expect("mmwallet");
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Fetches a page as a shell script does: curl, `mmwallet answer`, curl, `mmwallet settle`.
+    pub fn fetch_with_curl(&self, url: &str, login: &str) -> Response {
+        let mut arguments = vec![url];
+        if !login.is_empty() {
+            arguments.extend(["--user", login]);
+        }
+        let site = self.server.site();
+        let asked = transport::curl(site, &arguments);
+        assert_eq!(asked.status, 402, "{url}");
+        // Only the challenge, as a program has it that knows nothing of MicroMint.
+        let head = format!("WWW-Authenticate: {}\r\n", asked.header("www-authenticate").unwrap());
+        let limits = ["--autopay", "1 USD", "--task", "curl", "--format", "json"];
+        let paid = self.piped(&[&["answer", "--url", url], &limits[..]].concat(), &head);
+        let paid: Value = serde_json::from_str(&paid).unwrap();
+        let member = |name: &str| paid["header"][name].as_str().unwrap();
+        let field = format!("{}: {}", member("name"), member("value"));
+        let answer = transport::curl(site, &[&arguments[..], &["-H", &field]].concat());
+        let mut head = format!("HTTP/1.1 {} answer\r\n", answer.status);
+        answer.headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
+        self.piped(&["settle", paid["reference"].as_str().unwrap(), "answer"], &head);
+        answer
+    }
+
+    /// Lets an agent that speaks MCP fetch pages, all at the same time, and returns the results of
+    /// the tool.
+    pub fn fetch_by_mcp(&self, urls: &[String], budget: Budget) -> Vec<Value> {
+        let call = |(id, url): (usize, &String)| {
+            let params = json!({ "name": "fetch", "arguments": { "url": url } });
+            json!({ "id": id, "method": "tools/call", "params": params }).to_string() + "\n"
+        };
+        let input: String = urls.iter().enumerate().map(call).collect();
+        let limits = ["--autopay", budget.autopay, "--task-limit", budget.task_limit];
+        let args = [&["mcp", "--allow-private"], &limits[..]].concat();
+        let output = self.piped(&args, &input);
+        let mut answers: Vec<Value> =
+            output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        answers.sort_by_key(|answer| answer["id"].as_u64());
+        answers.into_iter().map(|answer| answer["result"].clone()).collect()
     }
 
     /// The payments in the wallet, the first one first.
@@ -214,7 +303,7 @@ fn output_of(command: &mut Command) -> Output {
 
 fn mmwallet() -> PathBuf {
     let path = root().join("target/debug/mmwallet");
-    assert!(path.is_file(), "{} is missing: run make test-agents", path.display());
+    assert!(path.is_file(), "{} is missing: run cargo build -p mmwallet", path.display());
     path
 }
 

@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use reqwest::StatusCode;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
@@ -108,6 +109,13 @@ impl Limits {
     }
 }
 
+/// What stands for the body of a request: the wallet only compares bodies, to see whether a request
+/// is the same as before. The body itself may be long, binary, or begin with the @ that names a
+/// file.
+fn digest(body: &[u8]) -> String {
+    Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Asks the wallet for a payment.
 pub(crate) async fn pay(
     limits: &Limits,
@@ -119,8 +127,7 @@ pub(crate) async fn pay(
     let mut args = limits.options();
     args.extend(["--url", url, "-X", method, "--format", "json", "--silent"].map(String::from));
     if !body.is_empty() {
-        // The body of a request that is paid for is text in nearly all interfaces.
-        args.push(format!("--data={}", String::from_utf8_lossy(body)));
+        args.push(format!("--data={}", digest(body)));
     }
     let output = run(limits, "answer", &args, offer).await?;
     serde_json::from_str(&output).map_err(|error| {
@@ -183,6 +190,13 @@ mod tests {
             ..Limits::default()
         };
         assert_eq!(limits.options(), ["--autopay=0.05 USD", "--task=t", "--allow-http"]);
+    }
+
+    #[test]
+    fn a_body_is_never_a_file_name() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(digest(b""), empty);
+        assert!(digest(b"@/etc/passwd").bytes().all(|c| c.is_ascii_hexdigit()));
     }
 
     #[test]

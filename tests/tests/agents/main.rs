@@ -6,43 +6,9 @@
 use std::collections::BTreeSet;
 
 use micromint_servers::agents::{self, Agent, Budget, LOGIN, PAGES, PLENTY, User};
-use micromint_servers::apache::Apache;
-use micromint_servers::nginx::Nginx;
 use micromint_servers::server::{Server, coins_in};
-use micromint_servers::site::Site;
 use micromint_servers::wait_until;
 use serde_json::Value;
-
-fn nginx(site: Site) -> Nginx {
-    Nginx::start(
-        site,
-        "micromint_config vendor.toml;
-         server { %SERVER% listen 127.0.0.1:%TLS_PORT% ssl; micromint on;
-             ssl_certificate tls.crt; ssl_certificate_key tls.key;
-             location /members/ { auth_basic members; auth_basic_user_file %FOLDER%/users; }
-         }",
-    )
-}
-
-fn apache(site: Site) -> Apache {
-    Apache::selling(
-        site,
-        "Listen 127.0.0.1:%TLS_PORT%
-         <Location /members/>
-             AuthType Basic
-             AuthName members
-             AuthUserFile %FOLDER%/users
-             Require valid-user
-         </Location>
-         <VirtualHost 127.0.0.1:%TLS_PORT%>
-             ServerName localhost
-             DocumentRoot %FOLDER%/www
-             SSLEngine On
-             SSLCertificateFile %FOLDER%/tls.crt
-             SSLCertificateKeyFile %FOLDER%/tls.key
-         </VirtualHost>",
-    )
-}
 
 /// The words of MicroMint-Status, in order.
 fn words(lines: &[Value]) -> Vec<&str> {
@@ -98,12 +64,12 @@ fn every_agent_pays<S: Server>(start: impl Fn() -> S) {
 
 #[test]
 fn every_agent_pays_on_nginx() {
-    every_agent_pays(|| nginx(agents::site()));
+    every_agent_pays(|| agents::nginx(agents::site()));
 }
 
 #[test]
 fn every_agent_pays_on_apache() {
-    every_agent_pays(|| apache(agents::site()));
+    every_agent_pays(|| agents::apache(agents::site()));
 }
 
 /// The command line of mppx fetches pages and pays for them.
@@ -123,12 +89,12 @@ fn the_command_line_of_mppx_pays(server: &impl Server) {
 
 #[test]
 fn the_command_line_of_mppx_pays_on_nginx() {
-    the_command_line_of_mppx_pays(&nginx(agents::site()));
+    the_command_line_of_mppx_pays(&agents::nginx(agents::site()));
 }
 
 #[test]
 fn the_command_line_of_mppx_pays_on_apache() {
-    the_command_line_of_mppx_pays(&apache(agents::site()));
+    the_command_line_of_mppx_pays(&agents::apache(agents::site()));
 }
 
 /// An MCP client pays for a tool: the server asks with error -32042, and its result has a receipt.
@@ -149,12 +115,12 @@ fn an_mcp_tool_is_paid(server: &impl Server) {
 
 #[test]
 fn an_mcp_tool_is_paid_on_nginx() {
-    an_mcp_tool_is_paid(&nginx(agents::site()));
+    an_mcp_tool_is_paid(&agents::nginx(agents::site()));
 }
 
 #[test]
 fn an_mcp_tool_is_paid_on_apache() {
-    an_mcp_tool_is_paid(&apache(agents::site()));
+    an_mcp_tool_is_paid(&agents::apache(agents::site()));
 }
 
 /// The points of `mppx validate` that a server failed, by their labels.
@@ -203,10 +169,34 @@ fn mppx_finds_no_fault(server: &impl Server) {
 
 #[test]
 fn mppx_finds_no_fault_on_nginx() {
-    mppx_finds_no_fault(&nginx(agents::listed_site()));
+    mppx_finds_no_fault(&agents::nginx(agents::listed_site()));
 }
 
 #[test]
 fn mppx_finds_no_fault_on_apache() {
-    mppx_finds_no_fault(&apache(agents::listed_site()));
+    mppx_finds_no_fault(&agents::apache(agents::listed_site()));
+}
+
+/// The client of the Model Context Protocol's own SDK speaks with `mmwallet mcp`, and asks for all
+/// pages at the same time.
+#[test]
+fn the_client_of_the_sdk_fetches_with_mmwallet_mcp() {
+    let server = agents::nginx(agents::site());
+    let user = User::new(&server, "sdk");
+    let mut command = agents::node("mmwallet-mcp.mjs");
+    let urls = PAGES.iter().map(|(page, _)| server.site().url(page));
+    let budget = Budget { autopay: "0.30 USD", ..PLENTY };
+    let lines = user.run(command.args(urls), budget, "");
+    assert_eq!(lines[0]["tools"], serde_json::json!(["fetch", "read_more", "price", "budget"]));
+    for (line, name) in lines[1..4].iter().zip(["one", "two", "thirty"]) {
+        let expected =
+            serde_json::json!({ "isError": false, "text": format!("content for {name}") });
+        assert_eq!(*line, expected);
+    }
+    let why = lines[4]["text"].as_str().unwrap_or_default();
+    assert!(lines[4]["isError"] == true && why.contains("threshold of 0.3 USD"), "{why}");
+    let asked: BTreeSet<String> =
+        user.payments().iter().map(|payment| payment["asked"].to_string()).collect();
+    assert_eq!(asked, BTreeSet::from(["\"test-client, mcp fetch: a test\"".to_string()]));
+    assert_eq!(coins_in(&server.site().path("till")), 33);
 }

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import re
 import uuid
@@ -140,7 +141,9 @@ class MicroMint:
         the scheme "Payment". Raises ``NotPaid`` if the wallet does not pay."""
         args = ["answer", "--url", url, "-X", method, "--format", "json", "--silent"]
         if body:
-            args.append(f"--data={body.decode('utf-8', 'surrogateescape')}")
+            # The wallet only compares bodies, to see whether a request is the same as before. The
+            # body itself may be long, binary, or begin with the @ that names a file.
+            args.append(f"--data={hashlib.sha256(body).hexdigest()}")
         found = json.loads(await self._run([*args, *self._options], offer))
         payment = Payment(
             reference=found["reference"],
@@ -236,7 +239,9 @@ class _Settling(httpx.AsyncBaseTransport):
             async def settle() -> None:
                 await self._coins.settle(payment.reference, response.status_code, fields)
 
-            if response.is_success and isinstance(response.stream, httpx.AsyncByteStream):
+            # A closed response was read already, by the inner transport.
+            is_open = not response.is_closed and isinstance(response.stream, httpx.AsyncByteStream)
+            if response.is_success and is_open:
                 response.stream = _SettlingStream(response.stream, settle)
             else:
                 await settle()
