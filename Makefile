@@ -13,7 +13,8 @@ GECKODRIVER := geckodriver 0.37.1
 	test test-core lint test-c test-servers test-vectors wasm fuzz-build test-bindings test-agents wheel \
 	deny msrv check-page check-platforms extension test-browser attack test-slow test-load \
 	test-reload test-guide test-asan test-slurm \
-	test-kubernetes test-broker test-broker-cycle test-broker-faults \
+	test-kubernetes test-broker test-broker-cycle test-broker-faults test-broker-pages \
+	test-broker-sepa \
 	bench bench-redemption bench-broker bench-memory bench-c bench-servers
 
 help: ## print this list
@@ -170,6 +171,16 @@ test-broker: ## the broker's service, on SQLite and on a PostgreSQL of its own (
 	@scripts/setup.sh broker
 	$(CARGO) clippy --quiet -p mmbrokerd --all-targets -- -D warnings
 	$(CARGO) test -p mmbrokerd
+
+test-broker-pages: ## the broker's pages in a real Chromium, with pictures in target/broker-pages
+	@scripts/setup.sh broker browser
+	$(CARGO) build --quiet -p coinmint -p mmbrokerd
+	@[ -e extension/node_modules/.package-lock.json ] || \
+		npm --prefix extension ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@cd extension && node --test test/broker-pages.test.mjs
+
+test-broker-sepa: ## an example of a payout run against the schema pain.001 (Python packages from PyPI)
+	@scripts/check-sepa.sh
 
 test-broker-cycle: nginx-module ## wallet, vendor and nginx with the broker's service
 	@scripts/setup.sh servers

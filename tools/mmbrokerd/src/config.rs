@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::http::TlsFiles;
+use crate::shop::ShopSettings;
 use crate::store::Dialect;
 
 /// The largest configuration file, in bytes.
@@ -40,6 +41,9 @@ pub struct Config {
     /// Another machine may reach `listen` without TLS: a proxy with TLS does.
     #[serde(default)]
     behind_proxy: bool,
+    /// The pages for people.
+    #[serde(default)]
+    pub shop: ShopSettings,
 }
 
 fn sets_max_default() -> u32 {
@@ -103,6 +107,7 @@ impl Config {
         config.secret_file = config.secret_file.map(|file| folder.join(file));
         config.tls_certificate = config.tls_certificate.map(|file| folder.join(file));
         config.tls_key = config.tls_key.map(|file| folder.join(file));
+        config.shop.hooks.values_mut().for_each(|file| *file = folder.join(&*file));
         if let Some(file) = config.database.strip_prefix("sqlite:") {
             config.database = format!("sqlite:{}", folder.join(file).display());
         }
@@ -120,6 +125,7 @@ impl Config {
         if self.sets_max == 0 {
             return Err("sets-max: expected at least 1, found 0".to_string());
         }
+        self.shop.check()?;
         match (&self.tls_certificate, &self.tls_key) {
             (Some(_), None) => Err("tls-certificate needs tls-key".to_string()),
             (None, Some(_)) => Err("tls-key needs tls-certificate".to_string()),

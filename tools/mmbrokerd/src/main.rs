@@ -1,7 +1,10 @@
 //! The program `mmbrokerd`: starts the broker, and what its operator does to it.
 
+mod demo;
 mod operate;
+mod people;
 mod serve;
+mod sums;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +47,10 @@ enum Command {
     Init(operate::Init),
     /// Check the configuration, the database and the coin files, and recompute the ledger
     Check,
+    /// Print the balances by kind: all together are zero
+    Sums,
+    /// Make a whole broker for a try in a folder, with people and coins, and serve
+    Demo(demo::Demo),
     /// Show the periods: what is sold, paid, and outstanding
     Status,
     /// Add money to a client's account
@@ -52,6 +59,8 @@ enum Command {
     Key(operate::MakeKey),
     /// End all API keys of a client
     EndKeys(operate::EndKeys),
+    /// Give a person a new password for the pages, and print it; makes the account if there is none
+    Person(people::SetPerson),
     /// Register vendors for a period, and print their keys K_V
     Vendor(operate::RegisterVendor),
     /// Revoke a user: nothing is sold to the user, and vendors refuse the user's coins
@@ -74,12 +83,26 @@ fn run(arguments: &Arguments) -> Result<u8, ToolError> {
         Some(Command::Openapi) => return operate::openapi(),
         _ => {}
     }
-    let config = Config::load(&arguments.config)?;
+    let demo = match &arguments.command {
+        Some(Command::Demo(demo)) => Some(demo),
+        _ => None,
+    };
+    let config = match demo {
+        Some(demo) => demo.config()?,
+        None => Config::load(&arguments.config)?,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let service = open(&config, arguments.as_of).await?;
         match &arguments.command {
             None => serve::serve(service, &config).await,
+            Some(Command::Demo(demo)) => {
+                demo.people(&service, &config).await?;
+                if demo.is_only_prepared() {
+                    return Ok(micromint_console::EXIT_OK);
+                }
+                serve::serve(service, &config).await
+            }
             Some(command) => command.run(&service).await,
         }
     })
@@ -88,12 +111,16 @@ fn run(arguments: &Arguments) -> Result<u8, ToolError> {
 impl Command {
     async fn run(&self, service: &Service) -> Result<u8, ToolError> {
         match self {
-            Command::Init(_) | Command::Openapi => Ok(micromint_console::EXIT_OK),
+            Command::Init(_) | Command::Openapi | Command::Demo(_) => {
+                Ok(micromint_console::EXIT_OK)
+            }
             Command::Check => operate::check(service).await,
+            Command::Sums => sums::run(service).await,
             Command::Status => operate::status(service).await,
             Command::Deposit(deposit) => deposit.run(service).await,
             Command::Key(key) => key.run(service).await,
             Command::EndKeys(keys) => keys.run(service).await,
+            Command::Person(person) => person.run(service).await,
             Command::Vendor(vendor) => vendor.run(service).await,
             Command::Revoke(revoke) => revoke.run(service).await,
             Command::Compromise(compromise) => compromise.run(service).await,

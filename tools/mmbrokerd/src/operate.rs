@@ -251,7 +251,11 @@ pub(crate) async fn check(service: &Service) -> Result<u8, ToolError> {
     for fault in &faults {
         tell!("mmbrokerd: {fault}");
     }
+    let audit = mmbrokerd::shop::audit_faults(service.store()).await?;
+    for fault in &audit {
+        tell!("mmbrokerd: {fault}");
+    }
     let periods = service.periods();
     say!("{} periods are open; {} faults in the ledger", periods.len(), faults.len());
-    Ok(if faults.is_empty() { EXIT_OK } else { EXIT_FAILURE })
+    Ok(if faults.is_empty() && audit.is_empty() { EXIT_OK } else { EXIT_FAILURE })
 }

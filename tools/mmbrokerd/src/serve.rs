@@ -17,7 +17,9 @@ const TURN: Duration = Duration::from_secs(60);
 pub(crate) async fn serve(service: Arc<Service>, config: &Config) -> Result<u8, ToolError> {
     let (mut term, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let app = Arc::new(App::new(Arc::clone(&service), &config.url, config.sets_max));
+    let shop = config.shop.clone();
+    let app = App::new(Arc::clone(&service), &config.url, config.sets_max, shop);
+    let app = Arc::new(app);
     let tls = config.tls();
     let scheme = if tls.is_some() { "https" } else { "http" };
     let server = listen(app, config.listen, tls).await?;

@@ -7,6 +7,7 @@ mod give_back;
 mod owners;
 mod period;
 mod redeem;
+mod ruling;
 mod sale;
 mod settle;
 mod shown;
@@ -31,6 +32,7 @@ pub use self::give_back::ReturnAnswer;
 pub use self::owners::OwnersRefusal;
 pub use self::period::OpenPeriod;
 pub use self::redeem::{BatchAnswer, PART_COINS_MAX};
+pub use self::ruling::Dispute;
 pub use self::sale::{GROUP_SALES_MAX, SaleAnswer, SaleOrder};
 pub use self::shown::WatchReply;
 

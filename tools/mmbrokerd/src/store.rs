@@ -40,12 +40,20 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
 pub const TRIES_MAX: u32 = 8;
 
 /// The migrations, with the same numbers for both databases.
-const MIGRATIONS: [(i64, &str, &str, &str); 1] = [(
-    1,
-    "store",
-    include_str!("../migrations/sqlite/1_store.sql"),
-    include_str!("../migrations/postgres/1_store.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str, &str); 2] = [
+    (
+        1,
+        "store",
+        include_str!("../migrations/sqlite/1_store.sql"),
+        include_str!("../migrations/postgres/1_store.sql"),
+    ),
+    (
+        100,
+        "shop",
+        include_str!("../migrations/sqlite/100_shop.sql"),
+        include_str!("../migrations/postgres/100_shop.sql"),
+    ),
+];
 
 /// Which database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +168,11 @@ impl Transaction {
     /// The connection, for statements.
     pub fn connection(&mut self) -> &mut sqlx::AnyConnection {
         &mut self.inner
+    }
+
+    /// Which database it is.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// The statement with its rows locked to the end of the transaction. In SQLite the transaction

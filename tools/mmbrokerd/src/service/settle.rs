@@ -200,7 +200,7 @@ async fn decide(
     Ok(outcome)
 }
 
-fn owner_of(period: &OpenPeriod, superbin: u32) -> String {
+pub(super) fn owner_of(period: &OpenPeriod, superbin: u32) -> String {
     use micromint::broker::Sold;
     period.index().owner(superbin).map(ToString::to_string).unwrap_or_default()
 }

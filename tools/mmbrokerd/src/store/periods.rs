@@ -159,16 +159,19 @@ impl Store {
         rows.iter().map(vendor_of).collect()
     }
 
-    /// Whether a vendor is registered for a period.
+    /// Whether a vendor is registered for a period, and not disabled.
     ///
     /// # Errors
     /// The database failed.
     pub async fn is_vendor(&self, period: &Period, vendor: &VendorId) -> Result<bool, StoreError> {
-        let found = sqlx::query("SELECT at FROM vendor WHERE period = $1 AND name = $2")
-            .bind(period.to_string())
-            .bind(vendor.to_string())
-            .fetch_optional(self.pool())
-            .await?;
+        let found = sqlx::query(
+            "SELECT at FROM vendor WHERE period = $1 AND name = $2 AND NOT EXISTS \
+             (SELECT 1 FROM disabled_vendor WHERE disabled_vendor.vendor = vendor.name)",
+        )
+        .bind(period.to_string())
+        .bind(vendor.to_string())
+        .fetch_optional(self.pool())
+        .await?;
         Ok(found.is_some())
     }
 }

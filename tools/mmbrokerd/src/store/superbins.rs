@@ -1,7 +1,7 @@
 //! The state of sold superbins, one bit for each first bin, and the claims that wait.
 //!
 //! Input: superbins. Output: their rows, locked to the end of the transaction. The invariants: rows
-//! are locked in ascending order; a bin that is paid, credited or disputed stays so.
+//! are locked in ascending order; a bin that is paid or credited stays so.
 
 use std::collections::BTreeMap;
 
