@@ -2,7 +2,7 @@
 //! pays for them within its user's limits.
 //!
 //! Input: JSON-RPC messages, one a line, on standard input. Output: their answers on standard
-//! output. The tools are those of [`tools`]. A page is fetched by `mmwallet get` in a process of
+//! output. The tools are those of `tools`. A page is fetched by `mmwallet get` in a process of
 //! its own, with the limits of this command.
 //!
 //! The invariants: no argument of a tool changes a limit, a file or the place of a request; every

@@ -91,10 +91,12 @@ fn serve(answer: Vec<u8>, is_endless: bool) -> String {
         for stream in listener.incoming() {
             let (answer, mut stream) = (answer.clone(), stream.unwrap());
             thread::spawn(move || {
-                read_head(&mut stream);
-                let mut written = stream.write_all(&answer);
-                while is_endless && written.is_ok() {
-                    written = stream.write_all(&[b'x'; 65536]);
+                // A client may send several requests on one connection.
+                while read_head(&mut stream) {
+                    let mut written = stream.write_all(&answer);
+                    while is_endless && written.is_ok() {
+                        written = stream.write_all(&[b'x'; 65536]);
+                    }
                 }
             });
         }
@@ -102,11 +104,13 @@ fn serve(answer: Vec<u8>, is_endless: bool) -> String {
     url
 }
 
-fn read_head(stream: &mut TcpStream) {
+/// Reads the head of a request; false if none comes any more.
+fn read_head(stream: &mut TcpStream) -> bool {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
         head.push(byte[0]);
     }
+    !head.is_empty()
 }
 
 fn page(fields: &str, body: &[u8]) -> Vec<u8> {
