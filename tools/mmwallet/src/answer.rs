@@ -112,7 +112,7 @@ pub fn answer(
     let answer = Answer { asked: &asked, sending: &sending, state: wallet.state(), left };
     answer.print(args.format).map_err(|error| {
         format!(
-            "cannot print the payment: {error}; its {} are recorded as sent to {}: the same \
+            "cannot print the payment: {error}; the payment of {} is recorded as sent to {}: the same \
             command prints the same payment again",
             coins(request.price.into()),
             request.vendor

@@ -354,7 +354,9 @@ impl Response {
 
     /// Where a redirect leads: the header Location. Servers send it in UTF-8 or, of old, in Latin-1.
     pub fn location(&self) -> Option<String> {
-        let bytes = self.headers.get("location")?.as_bytes();
+        // As for curl, an empty one leads nowhere.
+        let bytes =
+            self.headers.get("location").map(|to| to.as_bytes()).filter(|to| !to.is_empty())?;
         Some(match std::str::from_utf8(bytes) {
             Ok(text) => text.to_string(),
             Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),

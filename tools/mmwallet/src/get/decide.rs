@@ -9,7 +9,7 @@ use micromint::protocol::{RequestPayment, Url};
 use micromint::reply::Reply;
 use micromint::scheme::Challenge;
 use micromint::wallet::{Choice, Fetch, Moment, PaymentForm, Sending, Wallet};
-use micromint_console::ToolError;
+use micromint_console::{ToolError, answers_yes};
 
 use super::GetOptions;
 use crate::net::Client;
@@ -67,13 +67,10 @@ fn ask(
         request.url, request.vendor, choice.spendable
     )?;
     terminal.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes" | "Yes") {
-        Ok(Reply::Granted(()))
-    } else {
-        Ok(Reply::Refused("you answered no".into()))
-    }
+    Ok(match answers_yes()? {
+        true => Reply::Granted(()),
+        false => Reply::Refused("you answered no".into()),
+    })
 }
 
 /// The form in which the payment travels.

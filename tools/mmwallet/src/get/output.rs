@@ -11,7 +11,7 @@ use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use url::Url as AnyUrl;
 
 use micromint_console::ToolError;
-use micromint_console::output::{Existing, Rules, Stream, is_binary, stdout_is_terminal};
+use micromint_console::output::{Existing, Stream, is_binary, stdout_is_terminal};
 
 use super::GetOptions;
 use super::manners::{RemoteName, Resume};
@@ -56,10 +56,7 @@ impl<'a> Output<'a> {
         wallet: &WalletFile,
     ) -> Result<Output<'a>, ToolError> {
         let manners = &options.manners;
-        let settings = wallet.settings_path();
-        let mut rules = Rules::new(Existing::Foreign)
-            .uses(wallet.path(), "the wallet")
-            .uses(&settings, "the settings file");
+        let mut rules = wallet.rules(Existing::Foreign);
         for (used, what) in manners.used {
             rules = rules.uses(used, what);
         }
@@ -74,7 +71,7 @@ impl<'a> Output<'a> {
             }
         }
         let stream = match unnamed {
-            Some((folder, _)) => Stream::unnamed(folder)?,
+            Some((folder, _)) => rules.unnamed(folder)?,
             None => rules.stream(path.as_deref())?,
         };
         let offset = match manners.resume {
