@@ -90,10 +90,11 @@ impl Demo {
         }
         let amount: Money = BALANCE.parse()?;
         service.store().deposit(READER, amount, "demo", service.now()).await?;
-        act_for_vendor(service, &VENDOR.parse()?, &HOST.parse()?).await?;
+        let host = HOST.parse()?;
+        act_for_vendor(service, &VENDOR.parse()?, &host).await?;
         for period in service.periods() {
-            let registered = service.register_vendor(&period, &HOST.parse()?, service.now());
-            if let Reply::Refused(refusal) = registered.await? {
+            let registered = service.register_vendor(&period, &host, service.now()).await?;
+            if let Reply::Refused(refusal) = registered {
                 return Err(refusal.to_string().into());
             }
         }

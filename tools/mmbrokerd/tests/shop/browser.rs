@@ -202,10 +202,6 @@ impl Seen {
         &self.text[start..start + end]
     }
 
-    pub(crate) fn has_form(&self, action: &str) -> bool {
-        self.text.contains(&format!("action=\"{action}\""))
-    }
-
     /// The inputs of a form that have a value.
     pub(crate) fn hidden(&self, action: &str) -> BTreeMap<String, String> {
         let inputs = self.form(action).split("<input ").skip(1);
