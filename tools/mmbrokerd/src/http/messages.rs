@@ -106,6 +106,8 @@ pub(super) async fn redeem(State(app): State<Arc<App>>, headers: HeaderMap, body
             Ok(received) => received,
             Err(problem) => {
                 app.service.give_up(upload).await?;
+                // A client that is still sending would not read the answer.
+                while let Ok(Some(_)) = pieces.next().await {}
                 return Err(problem);
             }
         };
@@ -218,7 +220,8 @@ pub(super) async fn owners(
         match app.service.owners(request, witness).await? {
             Reply::Granted((answer, witness)) => {
                 let mut response = message(answer.to_bytes());
-                if let Ok(witness) = HeaderValue::try_from(witness) {
+                let witness = witness.and_then(|witness| HeaderValue::try_from(witness).ok());
+                if let Some(witness) = witness {
                     response.headers_mut().insert(WITNESS_HEADER, witness);
                 }
                 Ok(response)

@@ -22,6 +22,9 @@ pub const BLOCK_SUPERBINS: u64 = 2 * 1024;
 /// The counter of the payout runs.
 pub const PAYOUTS: &str = "payouts";
 
+/// How much vendors' witnesses know that the database does not.
+const TOLD: &str = "told:";
+
 /// What a change needs.
 #[derive(Clone)]
 pub(super) struct Guard {
@@ -62,6 +65,9 @@ impl Guard {
     pub(super) async fn check(&self) -> Result<Progress, StoreError> {
         let database = self.store.progress().await?;
         self.witness.check(&database);
+        if database.number(TOLD) > 0 {
+            self.witness.halt("a vendor's witness is ahead of the database".to_string());
+        }
         match self.witness.halted() {
             Some(why) => Err(StoreError::Halted(why)),
             None => Ok(database),
@@ -144,10 +150,15 @@ impl Service {
         self.guard.generation()
     }
 
-    /// The witness of a period for its vendors, signed.
-    pub(super) async fn period_witness(&self, period: &Period) -> Result<String, ServiceError> {
+    /// The witness of a period for its vendors, signed. `None` while the database may be an older
+    /// one: vendors keep what they have.
+    pub(super) async fn period_witness(
+        &self,
+        period: &Period,
+    ) -> Result<Option<String>, ServiceError> {
         let progress = self.store.progress().await?;
-        Ok(progress.of_period(period).signed(0, &self.secret))
+        let is_good = self.halted().is_none() && progress.number(TOLD) == 0;
+        Ok(is_good.then(|| progress.of_period(period).signed(0, &self.secret)))
     }
 
     /// Compares the database with a witness of a period that a vendor sent back. What is not the

@@ -48,7 +48,7 @@ impl Service {
         &self,
         request: RequestOwners,
         witness: Option<&str>,
-    ) -> Result<Reply<(OwnersSold, String), OwnersRefusal>, ServiceError> {
+    ) -> Result<Reply<(OwnersSold, Option<String>), OwnersRefusal>, ServiceError> {
         let vendor = request.vendor.clone();
         let Some(period) = self.period(&request.period) else {
             return Ok(Reply::Refused(OwnersRefusal::NoPeriod(request.period.to_string())));

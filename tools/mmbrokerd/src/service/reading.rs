@@ -3,7 +3,6 @@
 //! Input: data of records, each behind its length. Output: consecutive parts of whole records. The
 //! invariant: at most a part and a piece of staged data are in memory.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -42,34 +41,34 @@ pub(super) struct Reading {
     /// The next piece of staged data.
     piece: i64,
     is_at_end: bool,
-    /// What was read and not returned.
-    buffer: VecDeque<u8>,
+    /// What was read.
+    buffer: Vec<u8>,
+    /// How much of it was returned.
+    at: usize,
 }
 
 impl Reading {
     pub(super) fn new(store: &Store, data: &Data) -> Reading {
         let (store, data) = (store.clone(), data.clone());
-        Reading { store, data, piece: 0, is_at_end: false, buffer: VecDeque::new() }
+        Reading { store, data, piece: 0, is_at_end: false, buffer: Vec::new(), at: 0 }
     }
 
-    /// The next record; `None` at the end.
-    async fn record(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+    /// Where the next record is in the buffer; `None` at the end.
+    async fn record(&mut self) -> Result<Option<Range<usize>>, StoreError> {
         loop {
-            if let Some(size) = self.next_size()
-                && self.buffer.len() >= 4 + size
-            {
-                self.buffer.drain(..4);
-                return Ok(Some(self.buffer.drain(..size).collect()));
+            let left = &self.buffer[self.at..];
+            if let Some((length, rest)) = left.split_first_chunk::<4>() {
+                let size = u32::from_be_bytes(*length) as usize;
+                if rest.len() >= size {
+                    let start = self.at + 4;
+                    self.at = start + size;
+                    return Ok(Some(start..self.at));
+                }
             }
             if !self.fill().await? {
                 return Ok(None);
             }
         }
-    }
-
-    fn next_size(&self) -> Option<usize> {
-        let byte = |at| self.buffer.get(at).map(|byte| usize::from(*byte));
-        Some(byte(0)? << 24 | byte(1)? << 16 | byte(2)? << 8 | byte(3)?)
     }
 
     /// Reads more. Returns whether there was more.
@@ -79,12 +78,14 @@ impl Reading {
         }
         match &self.data {
             Data::Memory(data) => {
-                self.buffer.extend(data.iter());
+                self.buffer.extend_from_slice(data);
                 self.is_at_end = true;
             }
             Data::Staged(id) => match self.store.staged_piece(*id, self.piece).await? {
                 Some(piece) => {
-                    self.buffer.extend(piece);
+                    self.buffer.drain(..self.at);
+                    self.at = 0;
+                    self.buffer.extend_from_slice(&piece);
                     self.piece += 1;
                 }
                 None => {
@@ -110,23 +111,18 @@ impl Reading {
     pub(super) async fn part(&mut self, coins_max: usize) -> Result<Part, StoreError> {
         let (mut part, mut coins) = (Part::default(), 0);
         while let Some(record) = self.record().await? {
-            coins += coins_in(&record);
+            let bytes = &self.buffer[record.clone()];
+            coins += coins_in(bytes);
             if coins > coins_max && !part.records.is_empty() {
-                self.put_back(&record);
+                // It begins the next part.
+                self.at = record.start - 4;
                 break;
             }
             let start = part.bytes.len();
-            part.bytes.extend_from_slice(&record);
+            part.bytes.extend_from_slice(bytes);
             part.records.push(start..part.bytes.len());
         }
         Ok(part)
-    }
-
-    fn put_back(&mut self, record: &[u8]) {
-        let length = (record.len() as u32).to_be_bytes();
-        for byte in length.iter().chain(record).rev() {
-            self.buffer.push_front(*byte);
-        }
     }
 }
 

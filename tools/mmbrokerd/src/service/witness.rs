@@ -31,7 +31,8 @@ pub struct Progress {
     /// How often the broker was restored from a backup, plus 1.
     pub generation: u32,
     /// The numbers, by name: `reserved:PERIOD`, `sold:PERIOD`, `settled:PERIOD` in superbins,
-    /// `transfers`, and the counters of payout runs and voucher batches.
+    /// `transfers`, `told:` (numbers that a vendor's witness had and the database had not), and the
+    /// counters of payout runs and voucher batches.
     pub numbers: BTreeMap<String, u64>,
 }
 

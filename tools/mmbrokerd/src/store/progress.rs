@@ -35,6 +35,7 @@ impl Store {
              UNION ALL SELECT 'sold:' || name, next_superbin FROM period \
              UNION ALL SELECT 'settled:' || name, settled_to FROM period \
              UNION ALL SELECT 'transfers', COALESCE(MAX(id), 0) FROM transfer \
+             UNION ALL SELECT 'told:', COUNT(*) FROM told \
              UNION ALL SELECT name, number FROM counter",
         )
         .fetch_all(self.pool())

@@ -48,7 +48,7 @@ fn ask(generation: u32, held: u32) -> RequestOwners {
     .authenticated(&key)
 }
 
-async fn owners(world: &World, witness: Option<&str>) -> (OwnersSold, String) {
+async fn owners(world: &World, witness: Option<&str>) -> (OwnersSold, Option<String>) {
     match world.service.owners(ask(0, 0), witness).await.unwrap() {
         Reply::Granted(answer) => answer,
         Reply::Refused(refusal) => panic!("{refusal}"),
@@ -87,7 +87,7 @@ impl Copies {
         let mut vendors = BTreeMap::new();
         for (name, copied) in [("early", Early), ("late", Late)] {
             let world = world_of(database(), copied, &folder.path().join(name)).await;
-            vendors.insert(name, owners(&world, None).await.1);
+            vendors.insert(name, owners(&world, None).await.1.unwrap());
         }
         Copies { folder, vendors }
     }
@@ -137,9 +137,10 @@ async fn try_pair(
     told: Option<&str>,
 ) {
     let case = format!("database {state:?}, witness {witness:?}, vendor {vendor:?}");
-    owners(world, told).await;
+    let (_, witness_now) = owners(world, told).await;
     let is_behind = witness == Never || witness > state || vendor > state;
     assert_eq!(world.service.halted().is_some(), is_behind, "{case}");
+    assert_eq!(witness_now.is_none(), is_behind, "{case}");
     let sold = try_to_buy(world, 100).await;
     if !is_behind {
         assert!(!is_halted(sold), "{case}");
