@@ -13,8 +13,8 @@ GECKODRIVER := geckodriver 0.37.1
 	test test-core lint test-c test-servers test-vectors wasm fuzz-build test-bindings test-agents wheel \
 	deny msrv check-page check-platforms extension test-browser attack test-slow test-load \
 	test-reload test-guide test-asan test-slurm \
-	test-kubernetes test-broker test-broker-cycle test-broker-faults test-broker-pages \
-	test-broker-sepa \
+	test-kubernetes test-broker test-broker-cycle test-broker-months test-broker-faults \
+	test-broker-pages test-broker-sepa \
 	bench bench-redemption bench-broker bench-memory bench-c bench-servers
 
 help: ## print this list
@@ -186,6 +186,11 @@ test-broker-cycle: nginx-module ## wallet, vendor and nginx with the broker's se
 	@scripts/setup.sh servers
 	$(CARGO) build -p coinmint -p mmbrokerd -p mmvendor -p mmwallet
 	@scripts/test-broker.sh
+
+test-broker-months: nginx-module ## two month ends with a moved clock, without a person (minutes)
+	@scripts/setup.sh servers broker months
+	$(CARGO) build -p coinmint -p mmbrokerd -p mmvendor -p mmwallet
+	@scripts/test-months.sh
 
 test-broker-faults: ## the broker's service killed again and again for two minutes: SECONDS=120
 	@scripts/setup.sh broker

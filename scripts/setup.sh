@@ -75,6 +75,7 @@ packages() {
         servers) echo "$servers" ;;
         test) echo "make $lint $c $servers $forking" ;;
         broker) echo "$core postgresql" ;;
+        months) echo "faketime" ;;
         slurm) echo "$build slurm-wlm python3" ;;
         deb) echo "make git mmdebstrap libdpkg-perl curl" ;;
         rpm) echo "$nginx_module $apache_module git rpm" ;;

@@ -31,6 +31,7 @@ mod request_redemption;
 
 mod blocked;
 
+mod redemption_reader;
 mod redemption_result;
 
 mod owners_sold;
@@ -65,6 +66,7 @@ pub use names::{
 pub use owners_sold::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners};
 pub use payment::{COINS_PER_PAYMENT_MAX, OWNER_TOKENS_MAX, PAYMENT_SIZE_MAX, Payment};
 pub use payment_record::{PAYMENT_RECORD_SIZE_MAX, PaymentRecord};
+pub use redemption_reader::{ReadRedemption, RedemptionHead, RedemptionReader};
 pub use redemption_result::RedemptionResult;
 pub use refusal::{Refusal, UnknownRefusal};
 pub use request_credit::{CREDIT_COINS_MAX, RequestCredit};

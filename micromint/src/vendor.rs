@@ -94,6 +94,8 @@ mod till_view;
 
 pub mod redemption;
 
+pub mod watch;
+
 pub mod income;
 
 pub mod lookup;
