@@ -95,9 +95,13 @@ mod tests {
         for seconds in [i64::MIN, -62_167_219_201, 253_402_300_800, i64::MAX] {
             assert_eq!(UnixTime(seconds).to_string(), format!("@{seconds}"));
         }
-        for text in
-            ["", "2026-12-01", "2026-12-01T00:00:00", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z"]
-        {
+        for text in [
+            "",
+            "2026-12-01",
+            "2026-12-01T00:00:00",
+            "2026-13-01T00:00:00Z",
+            "2026-02-30T00:00:00Z",
+        ] {
             let error = text.parse::<UnixTime>().unwrap_err().to_string();
             assert!(error.starts_with("expected a time such as"), "{error}");
         }
