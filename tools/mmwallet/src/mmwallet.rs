@@ -295,11 +295,17 @@ struct ReturnArgs {
 
 fn main() -> ExitCode {
     let cli = command_line::<Cli>();
-    if cli.command.is_none() && !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+    if cli.command.is_none() && !can_show() {
         let why = "expected a command, or a terminal to show the wallet on; see --help";
         Cli::command().error(ErrorKind::MissingSubcommand, why).exit();
     }
     finish("mmwallet", run(&cli))
+}
+
+/// Whether standard input and output are a terminal on which the cursor can be moved.
+fn can_show() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_some_and(|name| name == "dumb");
+    !is_dumb && io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
 fn run(cli: &Cli) -> Result<u8, ToolError> {
