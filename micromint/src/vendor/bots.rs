@@ -178,7 +178,10 @@ impl Bots {
     }
 }
 
-fn place(path: &Path) -> Result<Option<(Box<dyn Directory>, String)>, TomlError> {
+/// A file: its directory and its name.
+type Place = (Box<dyn Directory>, String);
+
+fn place(path: &Path) -> Result<Option<Place>, TomlError> {
     let (directory, name) = DiskDirectory::of_file(path)
         .map_err(|error| TomlError::unreadable(&error).in_file(path))?;
     Ok(Some((Box::new(directory), name)))

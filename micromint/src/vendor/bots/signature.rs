@@ -133,7 +133,7 @@ fn component<'a>(
     item: &Item,
 ) -> Option<Cow<'a, str>> {
     let name = name_of(item)?;
-    if let Some((key, more)) = item.params.first().map(|(key, value)| (key, value)) {
+    if let Some((key, more)) = item.params.first() {
         let is_key = item.params.len() == 1 && key.as_str() == "key";
         let key = more.as_string().filter(|_| is_key)?.as_str();
         let members: Dictionary = parse(&field(request, name)?)?;

@@ -113,11 +113,8 @@ impl Translation {
 
     /// Whether people see what a page costs.
     pub(super) fn shows_price(&self) -> bool {
-        let shows = |name: &&str| {
-            matches!(*name, "price" | "coins" | "money")
-                && NAMES.iter().position(|it| it == name).is_some_and(|it| self.template.shows(it))
-        };
-        NAMES.iter().any(|name| shows(&name))
+        let is_price = |name: &str| matches!(name, "price" | "coins" | "money");
+        NAMES.iter().enumerate().any(|(at, name)| is_price(name) && self.template.shows(at))
     }
 
     /// The words.
