@@ -1,0 +1,20 @@
+// Packs a folder, or unpacks a package: the same files give the same bytes.
+//   node zip.mjs FOLDER PACKAGE
+//   node zip.mjs --extract PACKAGE FOLDER
+
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+import { unzipSync, zipSync } from "fflate";
+
+const [first, second, third] = process.argv.slice(2);
+if (first === "--extract") {
+  for (const [name, bytes] of Object.entries(unzipSync(readFileSync(second)))) {
+    mkdirSync(dirname(join(third, name)), { recursive: true });
+    writeFileSync(join(third, name), bytes);
+  }
+} else {
+  const names = readdirSync(first, { recursive: true }).map(String).filter((name) => statSync(join(first, name)).isFile());
+  const files = Object.fromEntries(names.sort().map((name) => [name, readFileSync(join(first, name))]));
+  writeFileSync(second, zipSync(files, { level: 9, mtime: new Date(1980, 0, 1) }));
+}
