@@ -22,12 +22,13 @@ use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
 use crate::service::Service;
+use crate::shop::{Shop, ShopSettings};
 
 pub use self::api::document;
 pub use self::auth::create_key;
 pub use self::body::{
     COMPLAINT_SIZE_MAX, LARGE_MIB_MAX, ORDER_SIZE_MAX, OWNERS_SIZE_MAX, REDEMPTION_SIZE_MAX,
-    RETURN_SIZE_MAX, WATCH_SIZE_MAX,
+    RETURN_SIZE_MAX, UPLOADS_MAX, WATCH_SIZE_MAX,
 };
 pub use self::complaints::{COMPLAINT_TEXT_MAX, COMPLAINTS_PER_USER_MAX};
 pub use self::server::{Listening, ServerError, TlsFiles, listen};
@@ -43,17 +44,23 @@ pub struct App {
     large: Semaphore,
     /// How many large messages are judged at a time, which bounds the memory.
     judging: Semaphore,
+    /// The pages for people.
+    shop: Arc<Shop>,
+    /// How many large batches are received at a time.
+    uploads: Semaphore,
 }
 
 impl App {
     /// The interface of a broker whose public URL is `url`.
-    pub fn new(service: Arc<Service>, url: &str, sets_max: u32) -> App {
+    pub fn new(service: Arc<Service>, url: &str, sets_max: u32, shop: ShopSettings) -> App {
         App {
+            shop: Arc::new(Shop::new(Arc::clone(&service), url, sets_max, shop)),
             service,
             url: url.trim_end_matches('/').to_string(),
             sets_max,
             large: Semaphore::new(LARGE_MIB_MAX),
             judging: Semaphore::new(1),
+            uploads: Semaphore::new(UPLOADS_MAX),
         }
     }
 
@@ -86,8 +93,14 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/periods/{period}/params", get(periods::params))
         .route("/v1/periods/{period}/revoked", get(periods::revoked))
         .route("/v1/periods/{period}/owners", post(messages::owners))
-        .route("/v1/complaints", post(complaints::complain));
-    let routes = if path.is_empty() { routes } else { Router::new().nest(&path, routes) };
+        .route("/v1/complaints", post(complaints::complain))
+        .merge(crate::shop::routes(&app.shop));
+    let routes = if path.is_empty() {
+        routes
+    } else {
+        let first = get(crate::shop::without_slash).with_state(Arc::clone(&app.shop));
+        Router::new().route(&format!("{path}/"), first).nest(&path, routes)
+    };
     routes
         .route("/.well-known/micromint-broker", get(periods::well_known))
         .fallback(answer::no_such_path)

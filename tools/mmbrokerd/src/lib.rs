@@ -8,4 +8,5 @@
 pub mod config;
 pub mod http;
 pub mod service;
+pub mod shop;
 pub mod store;

@@ -8,6 +8,7 @@ use micromint_console::{EXIT_OK, ToolError, say, tell};
 use mmbrokerd::config::Config;
 use mmbrokerd::http::{App, listen};
 use mmbrokerd::service::Service;
+use mmbrokerd::store::StoreError;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How often the folder of the coin files and the dates are looked at.
@@ -17,13 +18,18 @@ const TURN: Duration = Duration::from_secs(60);
 pub(crate) async fn serve(service: Arc<Service>, config: &Config) -> Result<u8, ToolError> {
     let (mut term, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let app = Arc::new(App::new(Arc::clone(&service), &config.url, config.sets_max));
+    let shop = config.shop.clone();
+    let app = App::new(Arc::clone(&service), &config.url, config.sets_max, shop);
+    let app = Arc::new(app);
     let tls = config.tls();
     let scheme = if tls.is_some() { "https" } else { "http" };
     let server = listen(app, config.listen, tls).await?;
     if service.periods().is_empty() {
         let folder = config.coins.display();
         tell!("mmbrokerd: warning: no complete coin file in {folder}; nothing can be sold yet");
+    }
+    if let Some(why) = service.halted() {
+        tell!("mmbrokerd: error: {}", StoreError::Halted(why));
     }
     say!("mmbrokerd: listening on {scheme}://{}", server.address());
     let turns = tokio::spawn(take_turns(Arc::clone(&service), config.clone()));
@@ -38,7 +44,8 @@ pub(crate) async fn serve(service: Arc<Service>, config: &Config) -> Result<u8, 
     Ok(EXIT_OK)
 }
 
-/// What needs nobody: new coin files are opened, vendors are carried over, periods are settled.
+/// What needs nobody: batches go on that were cut off, new coin files are opened, vendors are
+/// carried over, periods are settled.
 async fn take_turns(service: Arc<Service>, config: Config) {
     loop {
         match service.open_coin_files(&config.coins).await {
@@ -51,6 +58,11 @@ async fn take_turns(service: Arc<Service>, config: Config) {
         }
         match service.carry_all_vendors().await {
             Ok(refused) => refused.iter().for_each(|why| tell!("mmbrokerd: {why}")),
+            Err(error) => tell!("mmbrokerd: error: {}", chain(&error)),
+        }
+        match service.go_on().await {
+            Ok(0) => {}
+            Ok(judged) => say!("mmbrokerd: judged {judged} batches that were cut off"),
             Err(error) => tell!("mmbrokerd: error: {}", chain(&error)),
         }
         match service.settle_due().await {

@@ -12,7 +12,7 @@ import asyncio
 import urllib.parse
 from typing import Any, Awaitable, Callable, MutableMapping, Optional, TypeVar
 
-from ._charging import FAILED, OnEvent, Prices, Visit, terms_of
+from ._charging import FAILED, OnEvent, Prices, Visit, check_head, terms_of
 from .paywall import Decision, Paywall, Request, Terms
 
 Scope = MutableMapping[str, Any]
@@ -159,8 +159,10 @@ async def _serve(application: Application, scope: Scope, body: _Body, send: Send
     async def send_head() -> None:
         nonlocal head
         if head is not None and not visit.is_settled:
+            fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.get("headers", ())]
+            # Before the payment is settled: a response that cannot be sent is not charged.
+            check_head(head["status"], fields)
             held, head = head, None
-            fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in held.get("headers", ())]
             visit.is_settled = True
             fields = await _in_thread(lambda: visit.settle(held["status"], fields))
             await send({**held, "headers": _encoded(fields)})
@@ -174,6 +176,8 @@ async def _serve(application: Application, scope: Scope, body: _Body, send: Send
         if message["type"].startswith("http.response.") and (
             message["type"] != "http.response.body" or message.get("body") or not message.get("more_body", False)
         ):
+            if not isinstance(message.get("body", b""), (bytes, bytearray, memoryview)):
+                raise TypeError(f"expected a body of bytes, found {type(message['body']).__name__}")
             await send_head()
         await send(message)
 

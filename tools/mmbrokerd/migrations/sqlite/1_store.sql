@@ -24,7 +24,8 @@ CREATE TABLE period (
 CREATE TABLE account (
   id INTEGER PRIMARY KEY,
   kind TEXT NOT NULL
-    CHECK (kind IN ('outside', 'client', 'vendor', 'coins', 'disputed', 'lapsed')),
+    CHECK (kind IN ('outside', 'client', 'vendor', 'coins', 'disputed', 'lapsed', 'payout',
+      'fees')),
   owner TEXT NOT NULL,
   currency TEXT NOT NULL,
   UNIQUE (kind, owner, currency)

@@ -11,8 +11,10 @@ use micromint::host::Entropy;
 use micromint::identity::UserId;
 use sha2::{Digest, Sha256};
 
+use super::App;
 use super::answer::Problem;
 use crate::service::{Service, ServiceError};
+use crate::shop::session_user;
 
 /// The beginning of every API key, by which people recognize one.
 const KEY_PREFIX: &str = "mmk_";
@@ -56,6 +58,20 @@ pub(super) async fn user_of(service: &Service, headers: &HeaderMap) -> Result<Us
         return Err(wrong("this API key is for another user"));
     }
     Ok(known.user)
+}
+
+/// The user for whom a request acts: by an API key, or without one by the session of a page.
+pub(super) async fn user_of_page(
+    app: &App,
+    headers: &HeaderMap,
+    is_write: bool,
+) -> Result<UserId, Problem> {
+    if !headers.contains_key(AUTHORIZATION)
+        && let Some(user) = session_user(&app.shop, headers, is_write).await?
+    {
+        return Ok(user);
+    }
+    user_of(&app.service, headers).await
 }
 
 fn wrong(why: &str) -> Problem {

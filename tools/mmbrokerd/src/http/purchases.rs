@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::answer::{Answer, Problem, json, message};
-use super::auth::user_of;
+use super::auth::{user_of, user_of_page};
 use super::body::{ORDER_SIZE_MAX, read};
 use crate::service::{OpenPeriod, SaleAnswer, SaleOrder};
 use crate::store::{AccountKind, SaleRow};
@@ -236,6 +236,7 @@ async fn buy_for(app: &App, headers: &HeaderMap, body: Body) -> Answer {
     }
     let transaction = asked.transaction;
     let order = SaleOrder { user, sets, transaction, now: app.service.now() };
+    app.shop.apply_limit(&period, &order).await?;
     match app.service.buy(&period, order).await? {
         SaleAnswer::Sold(sale) => deliver(app, &sale).await,
         SaleAnswer::Refused(refused) => {
@@ -244,6 +245,7 @@ async fn buy_for(app: &App, headers: &HeaderMap, body: Body) -> Answer {
                 402 => "insufficient-money",
                 403 => "revoked",
                 410 => "expired",
+                429 => "limit",
                 _ => "sold-out",
             };
             let not_sold = format!("{} {transaction}", refused.period);
@@ -283,8 +285,13 @@ async fn deliver(app: &App, sale: &SaleRow) -> Answer {
     Ok(message(funds.to_bytes()))
 }
 
-async fn sale_of(app: &App, headers: &HeaderMap, number: &str) -> Result<SaleRow, Problem> {
-    let user = user_of(&app.service, headers).await?;
+async fn sale_of(
+    app: &App,
+    headers: &HeaderMap,
+    number: &str,
+    is_write: bool,
+) -> Result<SaleRow, Problem> {
+    let user = user_of_page(app, headers, is_write).await?;
     let number = transaction(number)?;
     let sale = app.service.store().sale(number).await?;
     sale.filter(|sale| sale.user == user).ok_or_else(|| no_such_sale(number))
@@ -300,7 +307,7 @@ pub(super) async fn fetch(
     headers: HeaderMap,
 ) -> Answer {
     let fetch = async {
-        let sale = sale_of(&app, &headers, &number).await?;
+        let sale = sale_of(&app, &headers, &number, false).await?;
         deliver(&app, &sale).await
     };
     fetch.await.map_err(|no: Problem| no.for_client(&headers))
@@ -316,7 +323,7 @@ pub(super) async fn received(
     headers: HeaderMap,
 ) -> Answer {
     let acknowledge = async {
-        let sale = sale_of(&app, &headers, &number).await?;
+        let sale = sale_of(&app, &headers, &number, true).await?;
         let store = app.service.store();
         store.acknowledge(sale.transaction, app.service.now()).await?;
         let sale: Option<SaleRow> = store.sale(sale.transaction).await?;

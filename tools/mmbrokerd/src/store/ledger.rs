@@ -30,6 +30,10 @@ pub enum AccountKind {
     Disputed,
     /// Coins of a period that lapsed.
     Lapsed,
+    /// Money of a payout run that is on its way.
+    Payout,
+    /// The broker's fees.
+    Fees,
 }
 
 /// An account: a kind, an owner (a name or a period, empty for `outside`), and a currency.
@@ -66,6 +70,8 @@ impl AccountKind {
             AccountKind::Coins => "coins",
             AccountKind::Disputed => "disputed",
             AccountKind::Lapsed => "lapsed",
+            AccountKind::Payout => "payout",
+            AccountKind::Fees => "fees",
         }
     }
 

@@ -1,0 +1,199 @@
+// The broker's pages in a real Chromium: the main flows, axe on every page, and pictures of each at
+// the widths of a phone and a desk, light and dark. Run by `make test-broker-pages`.
+//   MICROMINT_BIN       the folder of the programs, default target/debug
+//   MICROMINT_PICTURES  where the pictures go, default target/broker-pages
+//   MICROMINT_CHROMIUM  default /usr/bin/chromium
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+import { chromium } from "playwright-core";
+
+const ROOT = new URL("../..", import.meta.url).pathname;
+const BIN = process.env["MICROMINT_BIN"] ?? join(ROOT, "target/debug");
+const PICTURES = process.env["MICROMINT_PICTURES"] ?? join(ROOT, "target/broker-pages");
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const WINDOWS = { phone: { width: 360, height: 740 }, desk: { width: 1280, height: 800 } };
+const PASSWORD = "correct horse battery";
+// Minting and hashing take their time on a busy machine.
+const PATIENCE = 300_000;
+
+let folder, broker, browser, url;
+const passwords = {};
+
+/** Starts `mmbrokerd demo`, and reads where it listens and who may log in. */
+async function startBroker() {
+  folder = mkdtempSync(join(tmpdir(), "micromint-pages-"));
+  broker = spawn(join(BIN, "mmbrokerd"), ["demo", "--folder", join(folder, "demo"), "--listen", "127.0.0.1:0", "--profile", "test"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await new Promise((resolve, reject) => {
+    let text = "";
+    broker.on("exit", (status) => reject(new Error(`mmbrokerd ended with ${status}`)));
+    broker.stdout.on("data", (chunk) => {
+      text += chunk;
+      for (const [, name, password] of text.matchAll(/log in as (\w+) +with (\S+)\n/g)) passwords[name] = password;
+      url = text.match(/listening on (http:\S+)\n/)?.[1];
+      if (url !== undefined) resolve();
+    });
+  });
+}
+
+before(async () => {
+  mkdirSync(PICTURES, { recursive: true });
+  await startBroker();
+  browser = await chromium.launch({
+    executablePath: process.env["MICROMINT_CHROMIUM"] ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu"],
+  });
+}, { timeout: PATIENCE });
+
+after(async () => {
+  await browser?.close();
+  if (broker?.exitCode === null) {
+    broker.removeAllListeners("exit");
+    const ended = new Promise((resolve) => broker.on("exit", resolve));
+    broker.kill("SIGTERM");
+    await ended;
+  }
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A new browser without JavaScript of the pages, in a language. */
+async function visitor(locale = "en") {
+  const context = await browser.newContext({ locale, bypassCSP: true });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  page.faults = [];
+  page.on("console", (message) => {
+    if (message.type() === "error") page.faults.push(message.text());
+  });
+  return page;
+}
+
+/** Pictures of the page, and what axe finds. */
+async function look(page, name) {
+  for (const [window, size] of Object.entries(WINDOWS)) {
+    for (const colorScheme of ["light", "dark"]) {
+      await page.setViewportSize(size);
+      await page.emulateMedia({ colorScheme });
+      await page.screenshot({ path: join(PICTURES, `${name}-${window}-${colorScheme}.png`), fullPage: true });
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(width <= size.width, `${name}: ${width} pixels wide on a ${window}`);
+      await page.evaluate(AXE);
+      const found = await page.evaluate(() => globalThis.axe.run());
+      const faults = found.violations.flatMap((it) => it.nodes.map((node) => `${it.id}: ${node.html}`));
+      assert.deepEqual(faults, [], `${name}, ${window}, ${colorScheme}`);
+    }
+  }
+}
+
+async function login(page, name, password) {
+  await page.goto(`${url}/login`);
+  await page.fill("[name=user]", name);
+  await page.fill("[name=password]", password);
+  await page.click("main button");
+  await page.waitForURL((it) => it.pathname !== "/login");
+}
+
+test("a reader registers, uses a voucher, buys and takes the coins", { timeout: PATIENCE }, async () => {
+  const operator = await visitor();
+  await login(operator, "operator", passwords["operator"]);
+  await operator.goto(`${url}/operator/vouchers`);
+  await look(operator, "vouchers-empty");
+  await operator.fill("[name=name]", "kiosk");
+  await operator.fill("[name=amount]", "5 XTS");
+  await operator.fill("[name=count]", "3");
+  await operator.click("form[action$='/operator/vouchers'] button");
+  await operator.waitForSelector(".vouchers");
+  await look(operator, "voucher-codes");
+  const code = await operator.textContent(".vouchers code");
+  await operator.goto(`${url}/operator/vouchers`);
+  await look(operator, "vouchers");
+
+  const page = await visitor();
+  await page.goto(url);
+  await look(page, "welcome");
+  await page.click("main >> text=Make an account");
+  await look(page, "register");
+  await page.fill("[name=password]", PASSWORD);
+  await page.click("main button");
+  await page.waitForSelector("text=Balance");
+  await look(page, "overview-new");
+  await page.click("text=Add money with a voucher");
+  await look(page, "voucher");
+  await page.fill("[name=code]", "0000-0000-0000-0000-0000");
+  await page.click("main button");
+  await page.waitForSelector("[role=alert]");
+  await look(page, "voucher-wrong");
+  await page.goto(`${url}/voucher`);
+  await page.fill("[name=code]", code);
+  await page.click("main button");
+  await page.waitForSelector("text=5.00 XTS");
+  await page.click("nav >> text=Buy coins");
+  await look(page, "buy");
+  await page.fill("[name=sets]", "2");
+  const [answer] = await Promise.all([
+    page.waitForResponse((it) => /\/purchases\/\d+$/.test(it.url()) && it.status() === 200),
+    page.click("main button"),
+  ]);
+  const coins = answer.headers()["micromint-coins"];
+  assert.match(coins, /^\/v1\/purchases\/\d+$/);
+  await look(page, "purchase");
+  // What a wallet in the page does.
+  const type = await page.evaluate(async (address) => {
+    const fetched = await fetch(address, { credentials: "same-origin" });
+    await fetch(`${address}/received`, { method: "POST", credentials: "same-origin" });
+    return fetched.headers.get("Content-Type");
+  }, coins);
+  assert.equal(type, "application/x-micromint");
+  await page.reload();
+  await page.waitForSelector("text=acknowledged these coins");
+  await look(page, "purchase-received");
+  await page.goto(url);
+  await look(page, "overview");
+  for (const name of ["purchases", "account", "complaints", "vendor", "wallet"]) {
+    await page.goto(`${url}/${name}`);
+    await look(page, name);
+  }
+  await page.click("text=Log out");
+  await page.waitForURL(/\/login$/);
+  await look(page, "login");
+  assert.deepEqual(page.faults.filter((it) => !it.includes("422")), []);
+});
+
+test("a vendor looks at its page, and the operator at all of them", { timeout: PATIENCE }, async () => {
+  const vendor = await visitor("de");
+  await login(vendor, "vendor", passwords["vendor"]);
+  await vendor.goto(`${url}/vendor/localhost`);
+  await look(vendor, "vendor-page-de");
+  await vendor.goto(`${url}/vendor`);
+  await vendor.fill("[name=host]", "news.example");
+  await vendor.click("main button");
+  await vendor.waitForSelector("text=micromint-broker=");
+  await look(vendor, "proof-de");
+  const operator = await visitor();
+  await login(operator, "operator", passwords["operator"]);
+  const names = ["", "/sums", "/deposit", "/payouts", "/vendors", "/complaints", "/disputes", "/users", "/audit"];
+  for (const name of names) {
+    await operator.goto(`${url}/operator${name}`);
+    await look(operator, `operator${name.replace("/", "-")}`);
+  }
+  await operator.goto(`${url}/nothing`);
+  await look(operator, "no-page");
+  assert.deepEqual(vendor.faults, []);
+});
+
+test("every page works from the keyboard", { timeout: PATIENCE }, async () => {
+  const page = await visitor();
+  await page.goto(url);
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to content");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "content");
+});

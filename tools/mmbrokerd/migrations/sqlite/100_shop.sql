@@ -1,0 +1,159 @@
+-- The accounts of people. The name of an account is its User-ID.
+CREATE TABLE person (
+  user_id TEXT PRIMARY KEY,
+  -- Argon2id, as a PHC string.
+  password TEXT NOT NULL,
+  role TEXT NOT NULL CHECK (role IN ('none', 'support', 'money', 'admin')),
+  at INTEGER NOT NULL,
+  closed_at INTEGER
+) STRICT;
+
+-- Logins. Only the SHA-256 of a token is kept.
+CREATE TABLE session (
+  sha256 BLOB PRIMARY KEY,
+  user_id TEXT NOT NULL REFERENCES person (user_id),
+  at INTEGER NOT NULL,
+  seen_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  ended_at INTEGER,
+  -- The program that logged in, as it calls itself.
+  agent TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_of_person ON session (user_id);
+
+-- How often something was tried within a span of time, so that a restart forgets nothing.
+CREATE TABLE attempt (
+  what TEXT NOT NULL,
+  who TEXT NOT NULL,
+  span INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  PRIMARY KEY (what, who, span)
+) STRICT, WITHOUT ROWID;
+
+-- Orders under the limit of a period, recorded before they are made.
+CREATE TABLE wish (
+  transaction_id INTEGER PRIMARY KEY,
+  user_id TEXT NOT NULL,
+  period TEXT NOT NULL,
+  sets INTEGER NOT NULL CHECK (sets >= 1),
+  at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX wish_of_user ON wish (user_id, period);
+
+CREATE TABLE voucher_batch (
+  name TEXT PRIMARY KEY,
+  at INTEGER NOT NULL,
+  by_whom TEXT NOT NULL,
+  units INTEGER NOT NULL CHECK (units >= 1),
+  currency TEXT NOT NULL,
+  count INTEGER NOT NULL CHECK (count >= 1),
+  expires_at INTEGER NOT NULL,
+  -- The codes derive from it and the broker's secret.
+  salt BLOB NOT NULL,
+  void_at INTEGER
+) STRICT;
+
+-- Only the SHA-256 of a code is kept.
+CREATE TABLE voucher (
+  sha256 BLOB PRIMARY KEY,
+  batch TEXT NOT NULL REFERENCES voucher_batch (name),
+  used_at INTEGER,
+  used_by TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX voucher_of_batch ON voucher (batch);
+
+-- Messages of outside billing, each taken once.
+CREATE TABLE hook (
+  source TEXT NOT NULL,
+  id TEXT NOT NULL,
+  sha256 BLOB NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (source, id)
+) STRICT, WITHOUT ROWID;
+
+-- Where money is paid to. A change counts after a while; the last row that counts is used.
+CREATE TABLE bank_account (
+  kind TEXT NOT NULL CHECK (kind IN ('client', 'vendor')),
+  owner TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  counts_from INTEGER NOT NULL,
+  iban TEXT NOT NULL,
+  name TEXT NOT NULL,
+  PRIMARY KEY (kind, owner, at)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE payout_run (
+  id INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  by_whom TEXT NOT NULL,
+  currency TEXT NOT NULL,
+  -- Drawn at random for a form, so that a form that is sent twice makes one run.
+  token TEXT NOT NULL UNIQUE,
+  paid_at INTEGER
+) STRICT;
+
+CREATE TABLE payout (
+  run INTEGER NOT NULL REFERENCES payout_run (id),
+  kind TEXT NOT NULL CHECK (kind IN ('client', 'vendor')),
+  owner TEXT NOT NULL,
+  iban TEXT NOT NULL,
+  name TEXT NOT NULL,
+  -- What is sent, and the fee, in units.
+  units INTEGER NOT NULL CHECK (units >= 1),
+  fee INTEGER NOT NULL CHECK (fee >= 0),
+  state TEXT NOT NULL CHECK (state IN ('open', 'paid', 'failed')),
+  PRIMARY KEY (run, kind, owner)
+) STRICT, WITHOUT ROWID;
+
+-- Clients who want their balance back.
+CREATE TABLE refund_wish (
+  user_id TEXT PRIMARY KEY,
+  at INTEGER NOT NULL
+) STRICT;
+
+-- Which person acts for a vendor.
+CREATE TABLE vendor_owner (
+  vendor TEXT PRIMARY KEY,
+  user_id TEXT NOT NULL,
+  at INTEGER NOT NULL
+) STRICT;
+
+-- What a host must show before a person acts for it.
+CREATE TABLE host_proof (
+  user_id TEXT NOT NULL,
+  vendor TEXT NOT NULL,
+  token TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (user_id, vendor)
+) STRICT, WITHOUT ROWID;
+
+-- Vendors whose coins are refused from then on.
+CREATE TABLE disabled_vendor (
+  vendor TEXT PRIMARY KEY,
+  at INTEGER NOT NULL,
+  why TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE complaint_answer (
+  complaint INTEGER NOT NULL REFERENCES complaint (id),
+  at INTEGER NOT NULL,
+  by_whom TEXT NOT NULL,
+  text TEXT NOT NULL,
+  PRIMARY KEY (complaint, at, by_whom)
+) STRICT, WITHOUT ROWID;
+
+-- What people did who may change money or others' accounts: a chain of SHA-256.
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  by_whom TEXT NOT NULL,
+  what TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  previous BLOB NOT NULL UNIQUE,
+  sha256 BLOB NOT NULL
+) STRICT;
+
+CREATE TRIGGER audit_is_kept BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;

@@ -1,0 +1,166 @@
+//! The broker's pages for people: readers, vendors and operators.
+//!
+//! Input: requests of browsers. Output: pages that work without JavaScript, in English and German.
+//! The invariants: nothing is changed by a GET; a POST is accepted from the broker's own pages
+//! only, and with the token of its session; every form has a largest size; a form that is sent
+//! twice does its work once.
+
+mod answer;
+mod attempts;
+mod audit;
+mod bank;
+mod complaints;
+mod form;
+mod hooks;
+mod login;
+mod money;
+mod operator;
+mod orders;
+mod password;
+mod payouts;
+mod people;
+mod plot;
+mod proof;
+mod random;
+mod reader;
+mod sepa;
+mod settings;
+mod style;
+mod vendor;
+mod view;
+mod visitor;
+mod vouchers;
+mod words;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, RawQuery, State};
+use axum::middleware::from_fn_with_state;
+use axum::response::Redirect;
+use axum::routing::{get, post};
+
+use self::password::Passwords;
+use crate::service::Service;
+
+pub use self::audit::audit_faults;
+pub use self::form::{FORM_FIELDS_MAX, FORM_SIZE_MAX};
+pub use self::hooks::HOOK_SIZE_MAX;
+pub use self::money::{Sum, signed_amount, sums};
+pub use self::people::{Role, set_person};
+pub use self::proof::{PROOF_PATH, ProofSource, Proofs};
+pub use self::settings::ShopSettings;
+pub use self::vendor::act_for_vendor;
+pub(crate) use self::visitor::session_user;
+pub use self::vouchers::VOUCHERS_MAX;
+pub use self::words::{Language, Words};
+
+/// What the pages need.
+pub struct Shop {
+    service: Arc<Service>,
+    /// The public URL, without a slash at the end.
+    url: String,
+    /// The path of the public URL: empty, or such as `/coins`.
+    base: String,
+    /// The most sets in one order.
+    sets_max: u32,
+    settings: ShopSettings,
+    passwords: Passwords,
+    /// Seals what forms carry for people who are not logged in.
+    key: [u8; 32],
+}
+
+impl Shop {
+    /// The pages of a broker whose public URL is `url`.
+    pub fn new(service: Arc<Service>, url: &str, sets_max: u32, settings: ShopSettings) -> Shop {
+        let url = url.trim_end_matches('/').to_string();
+        let after_scheme = url.split_once("://").map_or("", |(_, rest)| rest);
+        let base = after_scheme.find('/').map_or("", |at| &after_scheme[at..]).to_string();
+        let key = random::derived(service.secret().as_bytes(), "micromint shop");
+        let passwords = Passwords::default();
+        Shop { service, url, base, sets_max, settings, passwords, key }
+    }
+
+    /// Whether people reach the pages with TLS.
+    fn is_secure(&self) -> bool {
+        self.url.starts_with("https://")
+    }
+
+    /// The scheme, host and port of the public URL, as browsers send it in `Origin`.
+    fn origin(&self) -> &str {
+        &self.url[..self.url.len() - self.base.len()]
+    }
+}
+
+/// Goes to the first page of a broker whose public URL has a path, from that path with a slash.
+pub(crate) async fn without_slash(
+    State(shop): State<Arc<Shop>>,
+    RawQuery(query): RawQuery,
+) -> Redirect {
+    let query = query.map_or(String::new(), |query| format!("?{query}"));
+    Redirect::temporary(&format!("{}{query}", shop.base))
+}
+
+/// The routes of the pages.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(shop: &Arc<Shop>) -> Router<S> {
+    let hooks = Router::new()
+        .route("/hooks/{source}", post(hooks::take))
+        .layer(DefaultBodyLimit::max(HOOK_SIZE_MAX));
+    Router::new()
+        .merge(operator_routes())
+        .route("/", get(reader::home))
+        .route("/shop.css", get(style::redirect))
+        .route("/{file}", get(style::style))
+        .route("/language/{code}", get(login::language))
+        .route("/wallet", get(reader::wallet))
+        .route("/register", get(login::register_page).post(login::register))
+        .route("/login", get(login::login_page).post(login::login))
+        .route("/logout", post(login::logout))
+        .route("/account", get(login::account))
+        .route("/account/password", post(login::change_password))
+        .route("/account/sessions/end", post(login::end_session))
+        .route("/account/key", post(login::make_key))
+        .route("/account/keys/end", post(login::end_keys))
+        .route("/account/close", post(login::close))
+        .route("/account/export", get(reader::export))
+        .route("/buy", get(reader::buy_page).post(reader::buy))
+        .route("/purchases", get(reader::purchases))
+        .route("/purchases/{transaction}", get(reader::purchase))
+        .route("/purchases/{transaction}/coins", get(reader::coins))
+        .route("/purchases/{transaction}/received", post(reader::received))
+        .route("/voucher", get(vouchers::voucher_page).post(vouchers::redeem))
+        .route("/bank", post(bank::set))
+        .route("/account/refund", post(bank::refund))
+        .route("/complaints", get(complaints::page).post(complaints::complain))
+        .route("/complaints/answer", post(complaints::answer))
+        .route("/vendor", get(vendor::vendors).post(vendor::add))
+        .route("/vendor/{vendor}", get(vendor::vendor))
+        .route("/vendor/{vendor}/csv", get(vendor::csv))
+        .route("/vendor/{vendor}/key", post(vendor::key))
+        .layer(from_fn_with_state(Arc::clone(shop), answer::around))
+        .merge(hooks)
+        .with_state(Arc::clone(shop))
+}
+
+fn operator_routes() -> Router<Arc<Shop>> {
+    Router::new()
+        .route("/operator", get(operator::dashboard))
+        .route("/operator/sums", get(money::sums_page))
+        .route("/operator/deposit", get(money::deposit_page).post(money::deposit))
+        .route("/operator/vouchers", get(vouchers::batches).post(vouchers::make))
+        .route("/operator/vouchers/print", post(vouchers::print_again))
+        .route("/operator/vouchers/void", post(vouchers::void))
+        .route("/operator/payouts", get(payouts::runs).post(payouts::make))
+        .route("/operator/payouts/{run}", get(payouts::run))
+        .route("/operator/payouts/{run}/csv", get(payouts::csv))
+        .route("/operator/payouts/{run}/sepa", get(payouts::xml))
+        .route("/operator/payouts/{run}/paid", post(payouts::paid))
+        .route("/operator/payouts/{run}/failed", post(payouts::failed))
+        .route("/operator/vendors", get(operator::vendors).post(operator::add_vendor))
+        .route("/operator/vendors/disable", post(operator::disable))
+        .route("/operator/vendors/enable", post(operator::enable))
+        .route("/operator/complaints", get(operator::complaints_page))
+        .route("/operator/disputes", get(operator::disputes).post(operator::rule))
+        .route("/operator/users", get(operator::users))
+        .route("/operator/audit", get(operator::audit_page))
+}

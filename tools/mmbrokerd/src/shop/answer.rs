@@ -1,0 +1,180 @@
+//! What is around every page: who asks, from where, the headers, and refusals in words.
+//!
+//! Input: a request. Output: a response. The invariants: a POST that another site caused is
+//! refused; every response has the headers that bound what a browser does with it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, LOCATION, ORIGIN, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
+
+use super::Shop;
+use super::view::{Page, Part, render};
+use super::visitor::Visitor;
+use crate::service::ServiceError;
+use crate::store::StoreError;
+
+/// What a browser may do with a page: no scripts, no frames, styles and forms of the broker.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; \
+                      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; \
+                      base-uri 'none'";
+
+/// Why a request is refused, as the name of a message.
+#[derive(Clone, Debug)]
+pub(super) struct Refused {
+    status: StatusCode,
+    name: &'static str,
+    arguments: Vec<(&'static str, String)>,
+}
+
+/// What a handler returns.
+pub(super) type Answer = Result<Response, Refused>;
+
+/// A refusal with the status that its name has.
+pub(super) fn refuse(name: &'static str) -> Refused {
+    let status = match name {
+        "error-no-page" | "error-no-purchase" => StatusCode::NOT_FOUND,
+        "error-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
+        "error-too-slow" => StatusCode::REQUEST_TIMEOUT,
+        "error-too-often" => StatusCode::TOO_MANY_REQUESTS,
+        "error-other-site" | "error-token" | "error-role" => StatusCode::FORBIDDEN,
+        "error-broker" | "error-busy" => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    Refused { status, name, arguments: Vec::new() }
+}
+
+impl Refused {
+    pub(super) fn with(mut self, key: &'static str, value: impl ToString) -> Refused {
+        self.arguments.push((key, value.to_string()));
+        self
+    }
+}
+
+impl From<ServiceError> for Refused {
+    fn from(error: ServiceError) -> Refused {
+        micromint_console::tell!("mmbrokerd: error: {}", micromint::error::chain(&error));
+        refuse("error-broker")
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Refused {
+        ServiceError::from(error).into()
+    }
+}
+
+impl From<sqlx::Error> for Refused {
+    fn from(error: sqlx::Error) -> Refused {
+        StoreError::from(error).into()
+    }
+}
+
+impl From<askama::Error> for Refused {
+    fn from(error: askama::Error) -> Refused {
+        micromint_console::tell!("mmbrokerd: error: page: {error}");
+        refuse("error-broker")
+    }
+}
+
+/// [`around`] makes a page of it.
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Goes to another page of the broker with GET.
+pub(super) fn to(shop: &Shop, path: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    if let Ok(address) = HeaderValue::try_from(format!("{}{path}", shop.base)) {
+        response.headers_mut().insert(LOCATION, address);
+    }
+    response
+}
+
+/// The response with a page.
+pub(super) fn show(shop: &Shop, visitor: &Visitor, page: &Page) -> Answer {
+    Ok(Html(render(&visitor.frame(shop), page)?).into_response())
+}
+
+/// Finds out who asks, refuses what other sites caused, and adds the headers.
+pub(super) async fn around(
+    State(shop): State<Arc<Shop>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let visitor = match Visitor::of(&shop, request.headers(), peer).await {
+        Ok(visitor) => visitor,
+        Err(refused) => {
+            let nobody = Visitor::nobody(request.headers());
+            return finished(&shop, &nobody, refused.into_response());
+        }
+    };
+    let is_write = !matches!(*request.method(), Method::GET | Method::HEAD);
+    if is_write && is_of_other_site(&shop, request.headers()) {
+        return finished(&shop, &visitor, refuse("error-other-site").into_response());
+    }
+    request.extensions_mut().insert(visitor.clone());
+    let response = next.run(request).await;
+    finished(&shop, &visitor, response)
+}
+
+/// Whether the browser says that another site caused the request. Browsers that say nothing are
+/// bound by the token of the session alone.
+pub(super) fn is_of_other_site(shop: &Shop, headers: &HeaderMap) -> bool {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    match text(HeaderName::from_static("sec-fetch-site")) {
+        Some("same-origin" | "none") => false,
+        Some(_) => true,
+        None => text(ORIGIN).is_some_and(|origin| origin != shop.origin()),
+    }
+}
+
+fn finished(shop: &Shop, visitor: &Visitor, mut response: Response) -> Response {
+    if let Some(refused) = response.extensions_mut().remove::<Refused>() {
+        response = refusal_page(shop, visitor, &refused);
+    }
+    let headers = response.headers_mut();
+    let mut add = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    add(CACHE_CONTROL, "no-store");
+    add(CONTENT_SECURITY_POLICY, POLICY);
+    add(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    add(X_FRAME_OPTIONS, "DENY");
+    add(REFERRER_POLICY, "same-origin");
+    add(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    add(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    add(
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    );
+    if shop.is_secure() {
+        add(STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
+    response
+}
+
+fn refusal_page(shop: &Shop, visitor: &Visitor, refused: &Refused) -> Response {
+    let words = visitor.words;
+    let arguments: Vec<(&'static str, &str)> =
+        refused.arguments.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let page = Page::new(words.get("error-title"))
+        .with(Part::Bad(words.with(refused.name, &arguments)))
+        .with(Part::Links(vec![("/".to_string(), words.get("home-link"))]));
+    match render(&visitor.frame(shop), &page) {
+        Ok(html) => (refused.status, Html(html)).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

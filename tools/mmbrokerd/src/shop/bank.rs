@@ -1,0 +1,221 @@
+//! Bank accounts, to which the broker pays.
+//!
+//! Input: an IBAN. Output: a row. The invariants: an IBAN has right check digits; a change counts
+//! after some days only, so that a stolen session does not divert the next payout.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use micromint::time::UnixTime;
+use sqlx::Row;
+
+use super::answer::{Answer, Refused, refuse, to};
+use super::form::Posted;
+use super::login::check_password;
+use super::view::{Form, Input, Page, Part};
+use super::visitor::Visitor;
+use super::{Shop, people};
+use crate::store::{AccountKind, Store, StoreError, Transaction, retried};
+
+/// The longest name of an account's owner, in characters (SEPA).
+const OWNER_LEN_MAX: usize = 70;
+/// The shortest and the longest IBAN.
+const IBAN_LEN: std::ops::RangeInclusive<usize> = 15..=34;
+
+/// A bank account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BankAccount {
+    pub(super) iban: String,
+    pub(super) name: String,
+    pub(super) counts_from: UnixTime,
+}
+
+/// An IBAN without spaces, in upper case; `None` if its form or its check digits are wrong.
+pub(super) fn iban(text: &str) -> Option<String> {
+    let plain: String = text.chars().filter(|c| !c.is_whitespace()).take(40).collect();
+    let plain = plain.to_ascii_uppercase();
+    let (country, rest) = (plain.get(..2)?, plain.get(2..)?);
+    let is_form = IBAN_LEN.contains(&plain.len())
+        && country.bytes().all(|c| c.is_ascii_uppercase())
+        && rest.get(..2)?.bytes().all(|c| c.is_ascii_digit())
+        && rest.bytes().all(|c| c.is_ascii_alphanumeric());
+    if !is_form {
+        return None;
+    }
+    // ISO 13616: the number made of the digits, with letters as 10 to 35, is 1 modulo 97.
+    let moved = plain[4..].bytes().chain(plain[..4].bytes());
+    let remainder = moved.fold(0u32, |sum, c| match c {
+        b'0'..=b'9' => (sum * 10 + u32::from(c - b'0')) % 97,
+        _ => (sum * 100 + u32::from(c - b'A') + 10) % 97,
+    });
+    (remainder == 1).then_some(plain)
+}
+
+/// The account that counts at a time, and one that counts later.
+pub(super) async fn bank_account(
+    store: &Store,
+    kind: AccountKind,
+    owner: &str,
+    now: UnixTime,
+) -> Result<(Option<BankAccount>, Option<BankAccount>), StoreError> {
+    let rows = sqlx::query(
+        "SELECT iban, name, counts_from FROM bank_account WHERE kind = $1 AND owner = $2 \
+         ORDER BY at DESC LIMIT 20",
+    )
+    .bind(kind.word())
+    .bind(owner.to_string())
+    .fetch_all(store.pool())
+    .await?;
+    let mut all = Vec::new();
+    for row in rows {
+        let counts_from = UnixTime(row.try_get(2)?);
+        all.push(BankAccount { iban: row.try_get(0)?, name: row.try_get(1)?, counts_from });
+    }
+    let current = all.iter().find(|account| account.counts_from <= now).cloned();
+    let next = all.into_iter().next().filter(|account| account.counts_from > now);
+    Ok((current, next))
+}
+
+impl Transaction {
+    /// Sets a bank account. The first counts at once, another one from `counts_from` on.
+    async fn set_bank_account(
+        &mut self,
+        (kind, owner): (AccountKind, &str),
+        account: &BankAccount,
+        now: UnixTime,
+    ) -> Result<(), StoreError> {
+        let known =
+            sqlx::query("SELECT at FROM bank_account WHERE kind = $1 AND owner = $2 LIMIT 1")
+                .bind(kind.word())
+                .bind(owner.to_string())
+                .fetch_optional(self.connection())
+                .await?;
+        let from = if known.is_none() { now } else { account.counts_from };
+        sqlx::query(
+            "INSERT INTO bank_account (kind, owner, at, counts_from, iban, name) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (kind, owner, at) DO UPDATE SET \
+             counts_from = excluded.counts_from, iban = excluded.iban, name = excluded.name",
+        )
+        .bind(kind.word())
+        .bind(owner.to_string())
+        .bind(now.0)
+        .bind(from.0)
+        .bind(account.iban.clone())
+        .bind(account.name.clone())
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+}
+
+/// Adds what the page of a person or vendor says about its bank account.
+pub(super) async fn bank_part(
+    shop: &Shop,
+    visitor: &Visitor,
+    page: Page,
+    (kind, owner): (AccountKind, &str),
+) -> Result<Page, Refused> {
+    let words = visitor.words;
+    let (store, now) = (shop.service.store(), shop.service.now());
+    let (current, next) = bank_account(store, kind, owner, now).await?;
+    let mut page = page.heading(words.get("bank-title"));
+    let mut facts = Vec::new();
+    if let Some(account) = current {
+        facts.push((words.get("bank-label"), format!("{}, {}", account.iban, account.name)));
+    }
+    if let Some(account) = next {
+        let from = visitor.time(account.counts_from);
+        let label = words.with("bank-next", &[("time", &from)]);
+        facts.push((label, format!("{}, {}", account.iban, account.name)));
+    }
+    if !facts.is_empty() {
+        page = page.with(Part::Facts(facts));
+    }
+    let hours = shop.settings.bank_change_hours.to_string();
+    let form = Form::new("/bank", words.get("bank-button"))
+        .hidden("vendor", if kind == AccountKind::Vendor { owner } else { "" })
+        .field("iban", "IBAN".to_string(), Input::Line("off", 42))
+        .field("name", words.get("bank-name"), Input::Line("name", OWNER_LEN_MAX))
+        .field("password", words.get("password-label"), Input::Password("current-password"))
+        .help(words.with("bank-help", &[("hours", &hours)]));
+    Ok(page.with(form.into()))
+}
+
+/// Sets the bank account of a person, or of a vendor for which the person acts.
+pub(super) async fn set(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    let fields = &posted.fields;
+    let account = BankAccount {
+        iban: iban(fields.text("iban")).ok_or_else(|| refuse("error-iban"))?,
+        name: fields.text("name").to_string(),
+        counts_from: shop
+            .service
+            .now()
+            .plus_seconds(i64::from(shop.settings.bank_change_hours) * 3600),
+    };
+    let is_name = (1..=OWNER_LEN_MAX).contains(&account.name.chars().count())
+        && !account.name.chars().any(char::is_control);
+    if !is_name {
+        return Err(refuse("error-name"));
+    }
+    check_password(&shop, &posted, "password").await?;
+    let (store, now, vendor) = (shop.service.store(), shop.service.now(), fields.text("vendor"));
+    let user = posted.person.user.as_str();
+    let owner = if vendor.is_empty() {
+        (AccountKind::Client, user)
+    } else {
+        super::vendor::own_vendor(&shop, &posted.person, vendor).await?;
+        (AccountKind::Vendor, vendor)
+    };
+    retried!(async {
+        let mut tx = store.begin().await?;
+        tx.set_bank_account(owner, &account, now).await?;
+        let detail = format!("{} {} {}", owner.0.word(), owner.1, account.iban);
+        tx.audit(user, "bank account", &detail, now).await?;
+        tx.commit().await
+    })?;
+    let path = if vendor.is_empty() { "/account".to_string() } else { format!("/vendor/{vendor}") };
+    Ok(to(&shop, &format!("{path}?note=done-bank")))
+}
+
+/// Asks for the balance back.
+pub(super) async fn refund(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    check_password(&shop, &posted, "password").await?;
+    let (store, now, user) = (shop.service.store(), shop.service.now(), &posted.person.user);
+    let (current, next) = bank_account(store, AccountKind::Client, user.as_str(), now).await?;
+    if current.or(next).is_none() {
+        return Err(refuse("error-no-bank"));
+    }
+    people::wish_refund(store, user, now).await?;
+    Ok(to(&shop, "/account?note=done-refund"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn check_digits_are_checked() {
+        let good = "DE89370400440532013000";
+        assert_eq!(iban("de89 3704 0044 0532 0130 00").as_deref(), Some(good));
+        assert_eq!(iban("GB82 WEST 1234 5698 7654 32").unwrap(), "GB82WEST12345698765432");
+        assert!(iban("NO93 8601 1117 947").is_some());
+        for wrong in [
+            "",
+            "DE",
+            "DE88370400440532013000",
+            "DE8937040044053201300",
+            "8937040044053201300000",
+            "DE89ä70400440532013000",
+            &format!("{good}{good}"),
+            "=cmd|' /C calc'!A0",
+        ] {
+            assert_eq!(iban(wrong), None, "{wrong}");
+        }
+        // One wrong digit anywhere is noticed.
+        for at in 2..good.len() {
+            let mut digits = good.as_bytes().to_vec();
+            digits[at] = b'0' + (digits[at] - b'0' + 1) % 10;
+            assert_eq!(iban(&String::from_utf8(digits).unwrap()), None);
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Complaints of readers about vendors, and answers.
+//!
+//! Input: words, and a payment as evidence. Output: rows. The invariants: a complaint has a payment
+//! of the person who complains; it is recorded once; nothing follows from it by itself.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use micromint::identity::VendorId;
+use micromint::protocol::Payment;
+use micromint::time::UnixTime;
+use sha2::{Digest, Sha256};
+use sqlx::Row;
+
+use super::answer::{Answer, Refused, refuse, show, to};
+use super::form::{LARGE_FORM_SIZE_MAX, Posted};
+use super::login::Note;
+use super::people::{Person, Role};
+use super::view::{Cell, Form, Input, Page, Part, Table};
+use super::visitor::{LoggedIn, Visitor};
+use super::{Shop, random};
+use crate::http::{COMPLAINT_TEXT_MAX, COMPLAINTS_PER_USER_MAX};
+use crate::store::{Store, StoreError, retried};
+
+/// The longest payment in a form, in bytes.
+const PAYMENT_LEN_MAX: usize = 64 * 1024;
+/// The most complaints on a page.
+const SHOWN_MAX: i64 = 500;
+
+/// A complaint.
+pub(super) struct Complaint {
+    pub(super) id: i64,
+    pub(super) user: String,
+    pub(super) at: UnixTime,
+    pub(super) text: String,
+    /// `None` if the payment cannot be read, which was checked when it came.
+    pub(super) vendor: Option<VendorId>,
+    pub(super) answers: Vec<String>,
+}
+
+/// The last complaints, the last first: of one user, or of all.
+pub(super) async fn complaints(
+    store: &Store,
+    user: Option<&str>,
+) -> Result<Vec<Complaint>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT id, user_id, at, text, payment FROM complaint \
+         WHERE user_id = $1 OR $1 = '' ORDER BY id DESC LIMIT $2",
+    )
+    .bind(user.unwrap_or_default().to_string())
+    .bind(SHOWN_MAX)
+    .fetch_all(store.pool())
+    .await?;
+    let mut all = Vec::new();
+    for row in rows {
+        let payment: Vec<u8> = row.try_get(4)?;
+        let id: i64 = row.try_get(0)?;
+        all.push(Complaint {
+            id,
+            user: row.try_get(1)?,
+            at: UnixTime(row.try_get(2)?),
+            text: row.try_get(3)?,
+            vendor: Payment::parse(&payment).ok().map(|payment| payment.vendor),
+            answers: answers(store, id).await?,
+        });
+    }
+    Ok(all)
+}
+
+async fn answers(store: &Store, complaint: i64) -> Result<Vec<String>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT by_whom, text FROM complaint_answer WHERE complaint = $1 ORDER BY at, by_whom",
+    )
+    .bind(complaint)
+    .fetch_all(store.pool())
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let (by, text): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            Ok(format!("{by}: {text}"))
+        })
+        .collect()
+}
+
+/// A table of complaints; `with_users` is for the operator, who knows them.
+pub(super) fn table(visitor: &Visitor, all: &[&Complaint], with_users: bool) -> Table {
+    let words = visitor.words;
+    let row = |it: &&Complaint| {
+        let vendor = it.vendor.as_ref().map_or("?", VendorId::as_str);
+        let who = if with_users { it.user.as_str() } else { vendor };
+        let mut cells = vec![
+            Cell::number(it.id),
+            Cell::Text(visitor.time(it.at)),
+            Cell::text(who),
+            Cell::text(&it.text),
+            Cell::Text(it.answers.join("; ")),
+        ];
+        if with_users {
+            cells.insert(3, Cell::text(vendor));
+        }
+        cells
+    };
+    let mut head = vec!["column-number", "column-date", "column-vendor", "column-text"];
+    if with_users {
+        head.insert(2, "user-label");
+    }
+    head.push("column-answers");
+    Table {
+        caption: words.get("complaints-title"),
+        head: head.into_iter().map(|name| words.get(name)).collect(),
+        rows: all.iter().map(row).collect(),
+        empty: words.get("complaints-empty"),
+    }
+}
+
+/// The complaints of a person, and the form for another one.
+pub(super) async fn page(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, person, .. }: LoggedIn,
+    Query(note): Query<Note>,
+) -> Answer {
+    let words = visitor.words;
+    let all = complaints(shop.service.store(), Some(person.user.as_str())).await?;
+    let form = Form::new("/complaints", words.get("complaint-button"))
+        .field("text", words.get("complaint-text"), Input::Lines(COMPLAINT_TEXT_MAX))
+        .field("payment", words.get("complaint-payment"), Input::Lines(PAYMENT_LEN_MAX))
+        .help(words.get("complaint-payment-help"))
+        .hidden("id", random::token()?);
+    let page = note
+        .on(&visitor, Page::new(words.get("complaints-title")))
+        .text(words.get("complaints-text"))
+        .with(Part::Table(table(&visitor, &all.iter().collect::<Vec<_>>(), false)))
+        .heading(words.get("complaint-new"))
+        .with(form.into());
+    show(&shop, &visitor, &page)
+}
+
+/// Records a complaint.
+pub(super) async fn complain(
+    State(shop): State<Arc<Shop>>,
+    posted: Posted<LARGE_FORM_SIZE_MAX>,
+) -> Answer {
+    let Posted { person, fields, .. } = &posted;
+    let (id, text) = (fields.text("id"), fields.text("text"));
+    let is_text = (1..=COMPLAINT_TEXT_MAX).contains(&text.len());
+    if id.len() != 64 || !is_text || fields.raw("payment").len() > PAYMENT_LEN_MAX {
+        return Err(refuse("error-complaint").with("most", COMPLAINT_TEXT_MAX));
+    }
+    // Browsers end lines with CR LF, as messages do; an empty line at the end may be lost.
+    let bytes = fields.raw("payment").trim_start().as_bytes();
+    let payment = Payment::parse(bytes).or_else(|_| {
+        let text = fields.raw("payment").trim().replace("\r\n", "\n").replace('\n', "\r\n");
+        Payment::parse((text + "\r\n").as_bytes())
+    });
+    let payment = payment.map_err(|error| refuse("error-payment").with("why", error))?;
+    if payment.user != person.user {
+        return Err(refuse("error-payment-user"));
+    }
+    let (store, now) = (shop.service.store(), shop.service.now());
+    let known = store.complaint(&person.user, id).await?;
+    if known.is_none() && store.complaints_of(&person.user).await? >= COMPLAINTS_PER_USER_MAX {
+        return Err(refuse("error-complaints"));
+    }
+    let sha256: [u8; 32] = Sha256::digest(format!("{text}\0{}", fields.raw("payment"))).into();
+    let content = (sha256, text, fields.raw("payment").as_bytes());
+    store.add_complaint(&person.user, id, content, now).await?;
+    Ok(to(&shop, "/complaints?note=done-complaint"))
+}
+
+/// What the page of a vendor says about complaints, with the form for an answer.
+pub(super) async fn vendor_part(
+    shop: &Shop,
+    visitor: &Visitor,
+    page: Page,
+    vendor: &VendorId,
+) -> Result<Page, Refused> {
+    let words = visitor.words;
+    let all = complaints(shop.service.store(), None).await?;
+    let own: Vec<&Complaint> = all.iter().filter(|it| it.vendor.as_ref() == Some(vendor)).collect();
+    let mut page = page.heading(words.get("complaints-title"));
+    page = page.with(Part::Table(table(visitor, &own, false)));
+    if !own.is_empty() {
+        page = page.with(answer_form(visitor).into());
+    }
+    Ok(page)
+}
+
+/// The form for an answer.
+pub(super) fn answer_form(visitor: &Visitor) -> Form {
+    let words = visitor.words;
+    Form::new("/complaints/answer", words.get("answer-button"))
+        .field("complaint", words.get("column-number"), Input::Number(1, i64::MAX as u64))
+        .field("text", words.get("answer-text"), Input::Lines(COMPLAINT_TEXT_MAX))
+}
+
+/// Answers a complaint: the vendor that it is about, or an operator.
+pub(super) async fn answer(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    let Posted { person, fields, .. } = &posted;
+    let text = fields.text("text");
+    if !(1..=COMPLAINT_TEXT_MAX).contains(&text.len()) {
+        return Err(refuse("error-complaint").with("most", COMPLAINT_TEXT_MAX));
+    }
+    let id = i64::try_from(fields.number("complaint")?).map_err(|_| refuse("error-no-page"))?;
+    let store = shop.service.store();
+    let all = complaints(store, None).await?;
+    let complaint =
+        all.iter().find(|it| it.id == id).ok_or_else(|| refuse("error-no-complaint"))?;
+    let (by, back) = may_answer(&shop, person, complaint).await?;
+    let now = shop.service.now();
+    retried!(async {
+        let mut tx = store.begin().await?;
+        sqlx::query(
+            "INSERT INTO complaint_answer (complaint, at, by_whom, text) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (complaint, at, by_whom) DO NOTHING",
+        )
+        .bind(id)
+        .bind(now.0)
+        .bind(by.clone())
+        .bind(text.to_string())
+        .execute(tx.connection())
+        .await?;
+        tx.commit().await
+    })?;
+    Ok(to(&shop, &format!("{back}?note=done-answer")))
+}
+
+/// In whose name a person answers, and the page to go back to.
+async fn may_answer(
+    shop: &Shop,
+    person: &Person,
+    complaint: &Complaint,
+) -> Result<(String, String), Refused> {
+    if person.role >= Role::Support {
+        let name = shop.settings.name.clone();
+        return Ok((name, "/operator/complaints".to_string()));
+    }
+    // Whether it exists is not told to others.
+    let vendor = complaint.vendor.as_ref().ok_or_else(|| refuse("error-no-complaint"))?;
+    let vendor = super::vendor::own_vendor(shop, person, vendor.as_str()).await;
+    let vendor = vendor.map_err(|_| refuse("error-no-complaint"))?;
+    Ok((vendor.to_string(), format!("/vendor/{vendor}")))
+}

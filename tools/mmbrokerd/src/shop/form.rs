@@ -1,0 +1,149 @@
+//! Forms: read with a largest size, and accepted with the token of the session only.
+//!
+//! Input: the body of a POST. Output: its fields. The invariants: no field comes twice; a form of a
+//! person who is logged in has the token of that session.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header::CONTENT_LENGTH;
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::{Refused, refuse};
+use super::people::Person;
+use super::visitor::{LoggedIn, NotLoggedIn, Visitor, form_token};
+use super::{Shop, random};
+
+/// The largest form, in bytes.
+pub const FORM_SIZE_MAX: usize = 16 * 1024;
+/// The largest form with a complaint, in bytes: a payment in which every byte is escaped.
+pub(super) const LARGE_FORM_SIZE_MAX: usize = 256 * 1024;
+/// The most fields of a form.
+pub const FORM_FIELDS_MAX: usize = 32;
+/// How long a form may take.
+const FORM_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// The fields of a form.
+#[derive(Default)]
+pub(super) struct Fields(BTreeMap<String, String>);
+
+/// A form of a person who is logged in.
+pub(super) struct Posted<const SIZE: usize = FORM_SIZE_MAX> {
+    pub(super) visitor: Visitor,
+    pub(super) person: Person,
+    pub(super) token: String,
+    pub(super) fields: Fields,
+}
+
+/// A form of anyone.
+pub(super) struct Open {
+    pub(super) visitor: Visitor,
+    pub(super) fields: Fields,
+}
+
+impl Fields {
+    /// The text of a field without spaces around it; empty if it is missing.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.raw(name).trim()
+    }
+
+    /// The text of a field as it was sent; empty if it is missing.
+    pub(super) fn raw(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// A whole number.
+    pub(super) fn number(&self, name: &'static str) -> Result<u64, Refused> {
+        let number = micromint::protocol::parse_decimal(self.text(name));
+        number.ok_or_else(|| refuse("error-number").with("field", name))
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Fields, Refused> {
+        let mut fields = BTreeMap::new();
+        for (name, value) in url::form_urlencoded::parse(bytes) {
+            let is_new = fields.insert(name.into_owned(), value.into_owned()).is_none();
+            if !is_new || fields.len() > FORM_FIELDS_MAX {
+                return Err(refuse("error-form"));
+            }
+        }
+        // No page asks for such a character, and PostgreSQL keeps none.
+        if fields.values().any(|value| value.contains('\0')) {
+            return Err(refuse("error-form"));
+        }
+        Ok(Fields(fields))
+    }
+
+    async fn read(request: Request, size_max: usize) -> Result<Fields, Refused> {
+        let stated = request.headers().get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
+        if stated.and_then(|text| text.parse().ok()).is_some_and(|size: usize| size > size_max) {
+            return Err(refuse("error-too-large"));
+        }
+        let mut body: Body = request.into_body();
+        let mut bytes = Vec::new();
+        let end = Instant::now() + FORM_TIME_MAX;
+        loop {
+            let frame =
+                timeout_at(end, body.frame()).await.map_err(|_| refuse("error-too-slow"))?;
+            let Some(frame) = frame else { return Fields::parse(&bytes) };
+            let frame = frame.map_err(|_| refuse("error-form"))?;
+            if let Ok(data) = frame.into_data() {
+                if bytes.len() + data.len() > size_max {
+                    return Err(refuse("error-too-large"));
+                }
+                bytes.extend_from_slice(&data);
+            }
+        }
+    }
+}
+
+impl<const SIZE: usize> FromRequest<Arc<Shop>> for Posted<SIZE> {
+    type Rejection = NotLoggedIn;
+
+    async fn from_request(request: Request, shop: &Arc<Shop>) -> Result<Self, NotLoggedIn> {
+        let (mut parts, body) = request.into_parts();
+        let LoggedIn { visitor, person, token } =
+            LoggedIn::from_request_parts(&mut parts, shop).await?;
+        let request = Request::from_parts(parts, body);
+        let fields = Fields::read(request, SIZE).await.map_err(NotLoggedIn::Refused)?;
+        if !random::are_equal(fields.raw("token"), &form_token(&token)) {
+            return Err(NotLoggedIn::Refused(refuse("error-token")));
+        }
+        Ok(Posted { visitor, person, token, fields })
+    }
+}
+
+impl FromRequest<Arc<Shop>> for Open {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, shop: &Arc<Shop>) -> Result<Open, Refused> {
+        let (mut parts, body) = request.into_parts();
+        let visitor = Visitor::from_request_parts(&mut parts, shop).await?;
+        let fields = Fields::read(Request::from_parts(parts, body), FORM_SIZE_MAX).await?;
+        Ok(Open { visitor, fields })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_read_once() {
+        let fields = Fields::parse(b"a=1&b=%3Cb%3E+x&c=").unwrap();
+        assert_eq!((fields.text("a"), fields.text("b"), fields.text("c")), ("1", "<b> x", ""));
+        assert_eq!((fields.text("d"), fields.number("a").unwrap()), ("", 1));
+        for wrong in ["a=1&a=2", "a=%00"] {
+            assert!(Fields::parse(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+        for wrong in ["a=-1", "a=1.5", "a=", "a=99999999999999999999", "b=1"] {
+            assert!(Fields::parse(wrong.as_bytes()).unwrap().number("a").is_err(), "{wrong}");
+        }
+        let most: String = (0..FORM_FIELDS_MAX).map(|at| format!("f{at}=x&")).collect();
+        assert!(Fields::parse(most.as_bytes()).is_ok());
+        assert!(Fields::parse(format!("{most}more=x").as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,355 @@
+//! Accounts: registration, login, sessions, passwords, API keys.
+//!
+//! Input: forms. Output: pages, and a session's cookie. The invariants: no answer tells whether an
+//! account exists; a name is drawn by the broker, so nobody tries which names are taken.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::http::header::{SET_COOKIE, USER_AGENT};
+use axum::response::Response;
+use micromint::host::SystemEntropy;
+use serde::Deserialize;
+
+use super::answer::{Answer, Refused, refuse, show, to};
+use super::attempts::{LOGIN, LOGIN_ACCOUNT, LOGIN_NET, REGISTER};
+use super::form::{Open, Posted};
+use super::password::{PASSWORD_LEN_MIN, check_new};
+use super::people::{self, Person, Role};
+use super::view::{Cell, Form, Input, Page, Part, Table};
+use super::visitor::{LANGUAGE_COOKIE, LoggedIn, Visitor, session_cookie};
+use super::words::Language;
+use super::{Shop, random};
+
+/// How long a registration form may be filled in, in seconds.
+const REGISTRATION_SECONDS_MAX: i64 = 86_400;
+/// How often a name is drawn until it has a user vector in every period.
+const DRAWS_MAX: u32 = 64;
+
+/// What a redirect says on the page to which it leads.
+#[derive(Deserialize)]
+pub(super) struct Note {
+    note: Option<String>,
+}
+
+/// The notes that a redirect may show.
+const NOTES: [&str; 15] = [
+    "done-deposit",
+    "done-password",
+    "done-session",
+    "done-keys",
+    "done-received",
+    "done-voucher",
+    "done-bank",
+    "done-refund",
+    "done-complaint",
+    "done-answer",
+    "done-paid",
+    "done-vendor",
+    "done-ruling",
+    "done-void",
+    "login-first",
+];
+
+impl Note {
+    /// Adds the note to a page.
+    pub(super) fn on(&self, visitor: &Visitor, page: Page) -> Page {
+        let asked = self.note.as_deref().unwrap_or_default();
+        match NOTES.into_iter().find(|note| *note == asked) {
+            Some(note) => page.with(Part::Good(visitor.words.get(note))),
+            None => page,
+        }
+    }
+}
+
+/// Chooses the language.
+pub(super) async fn language(State(shop): State<Arc<Shop>>, Path(code): Path<String>) -> Answer {
+    let language = Language::of(&code).ok_or_else(|| refuse("error-no-page"))?;
+    let mut response = to(&shop, "/");
+    let cookie = format!(
+        "{LANGUAGE_COOKIE}={}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly",
+        language.code()
+    );
+    if let Ok(cookie) = cookie.parse() {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// What seals a drawn name, so that only names that the broker drew are registered.
+fn seal(shop: &Shop, user: &str, at: i64) -> String {
+    random::hex(&random::mac(&shop.key, &[b"register", user.as_bytes(), &at.to_be_bytes()]))
+}
+
+/// A name that has a user vector in every open period.
+fn drawn_name(shop: &Shop) -> Result<String, Refused> {
+    for _ in 0..DRAWS_MAX {
+        let name = random::user_name()?;
+        let Ok(user) = name.parse() else { continue };
+        let has_vector = |period: &Arc<crate::service::OpenPeriod>| {
+            micromint::identity::UserVector::new(period.params(), &user).is_ok()
+        };
+        if shop.service.periods().iter().all(has_vector) {
+            return Ok(name);
+        }
+    }
+    Err(refuse("error-broker"))
+}
+
+pub(super) async fn register_page(State(shop): State<Arc<Shop>>, visitor: Visitor) -> Answer {
+    if !shop.settings.registration {
+        return Err(refuse("error-registration"));
+    }
+    let (name, at) = (drawn_name(&shop)?, shop.service.now().0);
+    let page = register_form(&shop, &visitor, &name, at);
+    show(&shop, &visitor, &page)
+}
+
+fn register_form(shop: &Shop, visitor: &Visitor, name: &str, at: i64) -> Page {
+    let words = visitor.words;
+    let least = PASSWORD_LEN_MIN.to_string();
+    let form = Form::new("/register", words.get("register-button"))
+        .field("user", words.get("user-label"), Input::Fixed("username"))
+        .value(name)
+        .help(words.get("register-user-help"))
+        .field("password", words.get("password-new-label"), Input::Password("new-password"))
+        .help(words.with("password-help", &[("least", &least)]))
+        .hidden("at", at.to_string())
+        .hidden("seal", seal(shop, name, at));
+    Page::new(words.get("register-title")).text(words.get("register-text")).with(form.into())
+}
+
+/// Makes an account. The form sent twice logs in.
+pub(super) async fn register(
+    State(shop): State<Arc<Shop>>,
+    headers: HeaderMap,
+    Open { visitor, fields }: Open,
+) -> Answer {
+    if !shop.settings.registration {
+        return Err(refuse("error-registration"));
+    }
+    let (user, password, now) = (fields.text("user"), fields.raw("password"), shop.service.now());
+    let at = fields.number("at")? as i64;
+    let is_drawn = random::are_equal(fields.text("seal"), &seal(&shop, user, at));
+    if !is_drawn || !(at..=at + REGISTRATION_SECONDS_MAX).contains(&now.0) {
+        return Err(refuse("error-registration-old"));
+    }
+    check_new(password, user)?;
+    shop.attempt(REGISTER, &visitor.net).await?;
+    let hash = shop.passwords.hash(password).await?;
+    if people::add(shop.service.store(), user, &hash, now).await? {
+        let user = user.parse().map_err(|_| refuse("error-registration-old"))?;
+        return begin(&shop, &Person { user, role: Role::None }, &headers).await;
+    }
+    check_login(&shop, &visitor, user, password, &headers).await
+}
+
+pub(super) async fn login_page(
+    State(shop): State<Arc<Shop>>,
+    visitor: Visitor,
+    Query(note): Query<Note>,
+) -> Answer {
+    let words = visitor.words;
+    let form = Form::new("/login", words.get("login-button"))
+        .field("user", words.get("user-label"), Input::Line("username", 40))
+        .field("password", words.get("password-label"), Input::Password("current-password"));
+    let page = note.on(&visitor, Page::new(words.get("login-title"))).with(form.into());
+    let mut page = page.text(words.get("login-lost"));
+    if !shop.settings.contact.is_empty() {
+        let contact = (words.get("contact-label"), shop.settings.contact.clone());
+        page = page.with(Part::Facts(vec![contact]));
+    }
+    show(&shop, &visitor, &page)
+}
+
+pub(super) async fn login(
+    State(shop): State<Arc<Shop>>,
+    headers: HeaderMap,
+    Open { visitor, fields }: Open,
+) -> Answer {
+    let user = fields.text("user").to_ascii_lowercase();
+    check_login(&shop, &visitor, &user, fields.raw("password"), &headers).await
+}
+
+async fn check_login(
+    shop: &Shop,
+    visitor: &Visitor,
+    user: &str,
+    password: &str,
+    headers: &HeaderMap,
+) -> Answer {
+    // A name that cannot be one is counted too, in a bounded row.
+    let name: String = user.chars().take(40).collect();
+    let pair = format!("{name} {}", visitor.net);
+    shop.attempt(LOGIN_NET, &visitor.net).await?;
+    shop.attempt(LOGIN, &pair).await?;
+    shop.attempt(LOGIN_ACCOUNT, &name).await?;
+    let known = people::login(shop.service.store(), user).await?;
+    let (person, hash) = known.unzip();
+    let is_right = shop.passwords.is_right(password, hash).await?;
+    let Some(person) = person.filter(|_| is_right) else { return Err(refuse("error-login")) };
+    shop.forgive(LOGIN_NET, &visitor.net).await?;
+    shop.forgive(LOGIN, &pair).await?;
+    shop.forgive(LOGIN_ACCOUNT, &name).await?;
+    begin(shop, &person, headers).await
+}
+
+/// Begins a session with a token of its own, whatever cookie the browser had.
+async fn begin(shop: &Shop, person: &Person, headers: &HeaderMap) -> Answer {
+    let token = random::token()?;
+    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let (store, now) = (shop.service.store(), shop.service.now());
+    people::begin_session(store, person, &token, agent, now).await?;
+    let mut response = to(shop, if person.role == Role::None { "/" } else { "/operator" });
+    let (name, value) = session_cookie(shop, Some(&token));
+    response.headers_mut().append(name, value);
+    Ok(response)
+}
+
+pub(super) async fn logout(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    let own = people::session_id(&random::digest(&posted.token));
+    let (store, now) = (shop.service.store(), shop.service.now());
+    people::end_session(store, &posted.person.user, Some(&own), &posted.token, now).await?;
+    Ok(without_session(&shop, "/login"))
+}
+
+fn without_session(shop: &Shop, path: &str) -> Response {
+    let mut response = to(shop, path);
+    let (name, value) = session_cookie(shop, None);
+    response.headers_mut().append(name, value);
+    response
+}
+
+/// What a person may change about the account.
+pub(super) async fn account(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, person, token }: LoggedIn,
+    Query(note): Query<Note>,
+) -> Answer {
+    let words = visitor.words;
+    let (store, now) = (shop.service.store(), shop.service.now());
+    let own = random::digest(&token);
+    let rows = people::sessions(store, &person.user, now).await?;
+    let row = |row: &people::SessionRow| {
+        let end = Form::new("/account/sessions/end", words.get("session-end-button"))
+            .hidden("session", people::session_id(&row.sha256));
+        let last = if row.sha256 == own {
+            Cell::Text(words.get("session-this"))
+        } else {
+            Cell::Button(end)
+        };
+        let (at, seen) = (visitor.time(row.at), visitor.time(row.seen_at));
+        vec![Cell::text(&row.agent), Cell::Text(at), Cell::Text(seen), last]
+    };
+    let sessions = Table {
+        caption: words.get("sessions-title"),
+        head: ["column-program", "column-since", "column-last", "column-action"]
+            .map(|name| words.get(name))
+            .to_vec(),
+        rows: rows.iter().map(row).collect(),
+        empty: String::new(),
+    };
+    let least = PASSWORD_LEN_MIN.to_string();
+    let password = Form::new("/account/password", words.get("password-button"))
+        .field("old", words.get("password-old-label"), Input::Password("current-password"))
+        .field("password", words.get("password-new-label"), Input::Password("new-password"))
+        .help(words.with("password-help", &[("least", &least)]));
+    let close = Form::new("/account/close", words.get("close-button"))
+        .field("password", words.get("password-label"), Input::Password("current-password"))
+        .danger();
+    let user = person.user.to_string();
+    let owner = (crate::store::AccountKind::Client, person.user.as_str());
+    let page = note
+        .on(&visitor, Page::new(words.get("menu-account")))
+        .with(Part::Facts(vec![(words.get("user-label"), user)]));
+    let refund = Form::new("/account/refund", words.get("refund-button")).field(
+        "password",
+        words.get("password-label"),
+        Input::Password("current-password"),
+    );
+    let page = super::bank::bank_part(&shop, &visitor, page, owner)
+        .await?
+        .text(words.get("refund-text"))
+        .with(refund.into())
+        .heading(words.get("sessions-title"))
+        .with(Part::Table(sessions))
+        .with(Form::new("/account/sessions/end", words.get("sessions-end-button")).into())
+        .heading(words.get("password-title"))
+        .with(password.into())
+        .heading(words.get("keys-title"))
+        .text(words.get("keys-text"))
+        .with(Form::new("/account/key", words.get("key-button")).into())
+        .with(Form::new("/account/keys/end", words.get("keys-end-button")).danger().into())
+        .heading(words.get("export-title"))
+        .text(words.get("export-text"))
+        .with(Part::Links(vec![("/account/export".to_string(), words.get("export-link"))]))
+        .heading(words.get("close-title"))
+        .text(words.get("close-text"))
+        .with(close.into());
+    show(&shop, &visitor, &page)
+}
+
+/// Refuses a form whose password is not that of the person.
+pub(super) async fn check_password(
+    shop: &Shop,
+    posted: &Posted,
+    field: &str,
+) -> Result<(), Refused> {
+    let user = posted.person.user.as_str();
+    shop.attempt(LOGIN_ACCOUNT, user).await?;
+    let hash = people::login(shop.service.store(), user).await?.map(|(_, hash)| hash);
+    if !shop.passwords.is_right(posted.fields.raw(field), hash).await? {
+        return Err(refuse("error-password"));
+    }
+    shop.forgive(LOGIN_ACCOUNT, user).await
+}
+
+pub(super) async fn change_password(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    check_password(&shop, &posted, "old").await?;
+    let (user, password) = (&posted.person.user, posted.fields.raw("password"));
+    check_new(password, user.as_str())?;
+    let hash = shop.passwords.hash(password).await?;
+    let (store, now) = (shop.service.store(), shop.service.now());
+    people::set_password(store, user, &hash, &posted.token, now).await?;
+    Ok(to(&shop, "/account?note=done-password"))
+}
+
+pub(super) async fn end_session(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    let which = Some(posted.fields.text("session")).filter(|which| !which.is_empty());
+    let (store, now) = (shop.service.store(), shop.service.now());
+    people::end_session(store, &posted.person.user, which, &posted.token, now).await?;
+    Ok(to(&shop, "/account?note=done-session"))
+}
+
+/// Makes an API key, and shows it once.
+pub(super) async fn make_key(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    let Posted { visitor, person, .. } = &posted;
+    let words = visitor.words;
+    let key = crate::http::create_key(&shop.service, &person.user, &SystemEntropy).await?;
+    let login = format!("mmwallet login {} --user {} --key-file FILE", shop.url, person.user);
+    let page = Page::new(words.get("keys-title"))
+        .with(Part::Bad(words.get("key-once")))
+        .with(Part::Code(key))
+        .text(words.get("key-use"))
+        .with(Part::Code(format!("{login}\nmmwallet buy --sets 1")))
+        .with(Part::Links(vec![("/account".to_string(), words.get("back-link"))]));
+    show(&shop, visitor, &page)
+}
+
+pub(super) async fn end_keys(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    shop.service.store().end_api_keys(&posted.person.user, shop.service.now()).await?;
+    Ok(to(&shop, "/account?note=done-keys"))
+}
+
+/// Closes an account that has no money.
+pub(super) async fn close(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    check_password(&shop, &posted, "password").await?;
+    let (user, store) = (&posted.person.user, shop.service.store());
+    let balances = store.balances(crate::store::AccountKind::Client, user.as_str()).await?;
+    if balances.iter().any(|balance| balance.units() > 0) {
+        return Err(refuse("error-close-balance"));
+    }
+    people::close(store, user, shop.service.now()).await?;
+    Ok(without_session(&shop, "/"))
+}

@@ -1,0 +1,534 @@
+//! What operators see and decide: the dashboard, vendors, complaints, disputes, the audit log.
+//!
+//! Input: the session of an operator. Output: pages. The invariants: each page and form needs a
+//! role; whatever an operator changes stands in the audit log, in the same transaction.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use micromint::broker::Ruling;
+use micromint::identity::{UserId, VendorId};
+use micromint::period::Period;
+use micromint::time::UnixTime;
+use sqlx::Row;
+
+use super::answer::{Answer, Refused, refuse, show, to};
+use super::complaints::{Complaint, answer_form, complaints, table};
+use super::form::Posted;
+use super::login::Note;
+use super::people::Role;
+use super::plot::Plot;
+use super::view::{Cell, Form, Input, Page, Part, Table};
+use super::visitor::{LoggedIn, Visitor};
+use super::{Shop, audit, random};
+use crate::service::OpenPeriod;
+use crate::store::{AccountKind, Store, StoreError, retried};
+
+/// How many days the diagrams show.
+const DAYS: i64 = 30;
+const DAY_SECONDS: i64 = 86_400;
+/// The most rows of the audit log and of lists.
+const ROWS_SHOWN_MAX: i64 = 500;
+/// The longest reason for which a vendor is disabled, in characters.
+const WHY_LEN_MAX: usize = 200;
+
+/// The pages of operators.
+fn links(visitor: &Visitor) -> Part {
+    let names = [
+        ("/operator/vouchers", "vouchers-title"),
+        ("/operator/deposit", "deposit-title"),
+        ("/operator/payouts", "payouts-title"),
+        ("/operator/vendors", "vendors-title"),
+        ("/operator/complaints", "complaints-title"),
+        ("/operator/disputes", "disputes-title"),
+        ("/operator/users", "users-title"),
+        ("/operator/sums", "sums-title"),
+        ("/operator/audit", "audit-title"),
+    ];
+    let link = |(path, name): (&str, &str)| (path.to_string(), visitor.words.get(name));
+    Part::Links(names.map(link).to_vec())
+}
+
+/// The dashboard.
+pub(super) async fn dashboard(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, person, .. }: LoggedIn,
+    Query(note): Query<Note>,
+) -> Answer {
+    person.needs(Role::Support)?;
+    let words = visitor.words;
+    let mut page = note.on(&visitor, Page::new(words.get("menu-operator")));
+    page = page.with(Part::Facts(facts(&shop, &visitor).await?)).with(links(&visitor));
+    page =
+        page.heading(words.get("periods-title")).with(Part::Table(periods(&shop, &visitor).await?));
+    page = page.heading(words.get("plots-title"));
+    for (id, title, select) in [
+        ("sales", "plot-sales", SALES_BY_DAY),
+        ("redeemed", "plot-redeemed", REDEEMED_BY_DAY),
+        ("failing", "plot-failing", FAILING_BY_DAY),
+    ] {
+        let days = by_day(&shop, select).await?;
+        page = page.with(Part::Plot(plot(&visitor, id, words.get(title), &days)));
+    }
+    show(&shop, &visitor, &page)
+}
+
+/// Coins by day.
+const SALES_BY_DAY: &str = "SELECT at / 86400, CAST(SUM(coins) AS BIGINT) FROM sale \
+     WHERE at >= $1 GROUP BY at / 86400";
+const REDEEMED_BY_DAY: &str = "SELECT at / 86400, CAST(SUM(accepted) AS BIGINT) FROM batch \
+     WHERE kind = 'redemption' AND at >= $1 GROUP BY at / 86400";
+/// Users who failed at a vendor, by day: the suspects.
+const FAILING_BY_DAY: &str = "SELECT hour / 24, COUNT(DISTINCT buyer) FROM conduct \
+     WHERE failing > 0 AND hour >= $1 / 3600 GROUP BY hour / 24";
+
+/// The values of the last days, with those of days on which nothing happened.
+async fn by_day(shop: &Shop, select: &'static str) -> Result<Vec<(String, u64)>, StoreError> {
+    let today = shop.service.now().0.div_euclid(DAY_SECONDS);
+    let rows = sqlx::query(select)
+        .bind((today - DAYS + 1) * DAY_SECONDS)
+        .fetch_all(shop.service.store().pool())
+        .await?;
+    let mut found: BTreeMap<i64, u64> = BTreeMap::new();
+    for row in rows {
+        let (day, value): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        *found.entry(day).or_default() += value.unsigned_abs();
+    }
+    let day = |day: i64| {
+        (UnixTime(day * DAY_SECONDS).day(), found.get(&day).copied().unwrap_or_default())
+    };
+    Ok((today - DAYS + 1..=today).map(day).collect())
+}
+
+fn plot(visitor: &Visitor, id: &'static str, title: String, days: &[(String, u64)]) -> Plot {
+    let sum: u64 = days.iter().map(|(_, value)| value).sum();
+    let empty = (String::new(), 0);
+    let most = days.iter().max_by_key(|(_, value)| *value).unwrap_or(&empty);
+    let summary = visitor.words.with(
+        "plot-summary",
+        &[
+            ("days", &days.len().to_string()),
+            ("sum", &sum.to_string()),
+            ("day", &most.0),
+            ("most", &most.1.to_string()),
+        ],
+    );
+    Plot::of(id, title, summary, days, |value| value.to_string())
+}
+
+async fn count(store: &Store, select: &'static str) -> Result<i64, StoreError> {
+    Ok(sqlx::query(select).fetch_one(store.pool()).await?.try_get(0)?)
+}
+
+async fn facts(shop: &Shop, visitor: &Visitor) -> Result<Vec<(String, String)>, Refused> {
+    let words = visitor.words;
+    let store = shop.service.store();
+    let mut facts = Vec::new();
+    for sum in super::money::sums(store).await? {
+        let name = match sum.kind.as_str() {
+            "coins" => "fact-float",
+            "client" => "fact-clients",
+            "vendor" => "fact-vendors",
+            "disputed" => "fact-disputed",
+            _ => continue,
+        };
+        let amount = super::money::signed_amount(sum.units, sum.currency);
+        facts.push((words.get(name), amount));
+    }
+    for (name, select) in [
+        ("fact-people", "SELECT COUNT(*) FROM person WHERE closed_at IS NULL"),
+        ("fact-offenders", "SELECT COUNT(*) FROM offender"),
+        ("fact-complaints", "SELECT COUNT(*) FROM complaint"),
+        ("fact-forged", "SELECT CAST(COALESCE(SUM(forged), 0) AS BIGINT) FROM batch"),
+    ] {
+        facts.push((words.get(name), count(store, select).await?.to_string()));
+    }
+    Ok(facts)
+}
+
+/// Each period with its stock and where its money is.
+async fn periods(shop: &Shop, visitor: &Visitor) -> Result<Table, Refused> {
+    let words = visitor.words;
+    let store = shop.service.store();
+    let now = shop.service.now();
+    let mut rows = Vec::new();
+    for period in shop.service.periods().iter().rev() {
+        let Some(row) = store.period(period.name()).await? else { continue };
+        let raw = period.params().raw();
+        let state = match () {
+            _ if row.settled_at.is_some() => "period-settled",
+            _ if now < raw.start => "period-next",
+            _ if now < raw.expiration => "period-on-sale",
+            _ if now < raw.redeem_until => "period-redemption",
+            _ => "period-settling",
+        };
+        let currency = period.params().coin_value().currency();
+        let mut cells = vec![
+            Cell::text(period.name()),
+            Cell::Text(words.get(state)),
+            Cell::number(format!(
+                "{} / {}",
+                row.next_superbin / 2,
+                period.params().superbin_count() / 2
+            )),
+        ];
+        for kind in [AccountKind::Coins, AccountKind::Disputed, AccountKind::Lapsed] {
+            let balances = store.balances(kind, period.name().as_str()).await?;
+            let units: u64 = balances.iter().map(|money| money.units()).sum();
+            cells.push(Cell::Number(visitor.money(units, currency)));
+        }
+        rows.push(cells);
+    }
+    let head = [
+        "period-label",
+        "column-state",
+        "column-sold",
+        "kind-coins",
+        "kind-disputed",
+        "kind-lapsed",
+    ];
+    Ok(Table {
+        caption: words.get("periods-title"),
+        head: head.map(|name| words.get(name)).to_vec(),
+        rows,
+        empty: words.get("nothing-on-sale"),
+    })
+}
+
+/// Whether a vendor is disabled.
+pub(super) async fn is_disabled(store: &Store, vendor: &str) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT at FROM disabled_vendor WHERE vendor = $1")
+        .bind(vendor.to_string())
+        .fetch_optional(store.pool())
+        .await?;
+    Ok(row.is_some())
+}
+
+/// All vendors, with what they redeemed and how many complain.
+pub(super) async fn vendors(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, person, .. }: LoggedIn,
+    Query(note): Query<Note>,
+) -> Answer {
+    person.needs(Role::Support)?;
+    let words = visitor.words;
+    let store = shop.service.store();
+    let rows = sqlx::query(
+        "SELECT name, COALESCE((SELECT user_id FROM vendor_owner \
+         WHERE vendor_owner.vendor = name), ''), CAST(COALESCE((SELECT SUM(coins) FROM batch WHERE batch.vendor = name \
+         AND kind = 'redemption'), 0) AS BIGINT), \
+         CAST(COALESCE((SELECT SUM(forged + not_from_owner) FROM batch WHERE batch.vendor = name), \
+         0) AS BIGINT) FROM (SELECT DISTINCT name FROM vendor) AS names ORDER BY name",
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for complaint in complaints(store, None).await? {
+        *counts
+            .entry(complaint.vendor.map_or_else(String::new, |it| it.to_string()))
+            .or_default() += 1;
+    }
+    let mut cells = Vec::new();
+    for row in &rows {
+        let (name, owner): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let (coins, bad): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
+        let is_off = is_disabled(store, &name).await?;
+        let (action, button) =
+            if is_off { ("enable", "vendor-enable") } else { ("disable", "vendor-disable") };
+        let mut form = Form::new(format!("/operator/vendors/{action}"), words.get(button))
+            .hidden("vendor", name.clone());
+        form.is_danger = !is_off;
+        cells.push(vec![
+            Cell::text(&name),
+            Cell::text(owner),
+            Cell::number(coins),
+            Cell::number(bad),
+            Cell::number(counts.get(&name).copied().unwrap_or_default()),
+            Cell::Text(words.get(if is_off { "state-disabled" } else { "state-enabled" })),
+            Cell::Button(form),
+        ]);
+    }
+    let head = [
+        "column-vendor",
+        "user-label",
+        "column-coins",
+        "column-bad",
+        "complaints-title",
+        "column-state",
+        "column-action",
+    ];
+    let table = Table {
+        caption: words.get("vendors-title"),
+        head: head.map(|name| words.get(name)).to_vec(),
+        rows: cells,
+        empty: words.get("vendors-none"),
+    };
+    let form = Form::new("/operator/vendors", words.get("vendors-add-button"))
+        .field("host", words.get("vendors-host"), Input::Line("off", 253))
+        .field("user", words.get("user-label"), Input::Line("off", 40))
+        .help(words.get("vendors-user-help"));
+    let page = note
+        .on(&visitor, Page::new(words.get("vendors-title")))
+        .with(Part::Table(table))
+        .heading(words.get("vendors-add"))
+        .with(form.into());
+    show(&shop, &visitor, &page)
+}
+
+/// Makes a person act for a vendor, without a host proof.
+pub(super) async fn add_vendor(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    let Posted { person, fields, .. } = &posted;
+    person.needs(Role::Admin)?;
+    let vendor: VendorId =
+        fields.text("host").to_ascii_lowercase().parse().map_err(|_| refuse("error-host"))?;
+    let user: UserId = fields.text("user").parse().map_err(|_| refuse("error-no-person"))?;
+    if super::people::login(shop.service.store(), user.as_str()).await?.is_none() {
+        return Err(refuse("error-no-person"));
+    }
+    super::vendor::register(&shop, person.user.as_str(), &user, &vendor).await?;
+    Ok(to(&shop, "/operator/vendors?note=done-vendor"))
+}
+
+/// Refuses the coins of a vendor from now on.
+pub(super) async fn disable(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    set_disabled(&shop, &posted, true).await
+}
+
+/// Takes the coins of a vendor again.
+pub(super) async fn enable(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    set_disabled(&shop, &posted, false).await
+}
+
+async fn set_disabled(shop: &Shop, posted: &Posted, is_off: bool) -> Answer {
+    let Posted { person, fields, .. } = posted;
+    person.needs(Role::Admin)?;
+    let vendor: VendorId = fields.text("vendor").parse().map_err(|_| refuse("error-host"))?;
+    let (store, now) = (shop.service.store(), shop.service.now());
+    let why: String = fields.text("why").chars().take(WHY_LEN_MAX).collect();
+    retried!(async {
+        let mut tx = store.begin().await?;
+        let changed = if is_off {
+            sqlx::query(
+                "INSERT INTO disabled_vendor (vendor, at, why) VALUES ($1, $2, $3) \
+                 ON CONFLICT (vendor) DO NOTHING",
+            )
+            .bind(vendor.to_string())
+            .bind(now.0)
+            .bind(why.clone())
+            .execute(tx.connection())
+            .await?
+        } else {
+            sqlx::query("DELETE FROM disabled_vendor WHERE vendor = $1")
+                .bind(vendor.to_string())
+                .execute(tx.connection())
+                .await?
+        };
+        if changed.rows_affected() == 1 {
+            let what = if is_off { "vendor disabled" } else { "vendor enabled" };
+            tx.audit(person.user.as_str(), what, vendor.as_str(), now).await?;
+        }
+        tx.commit().await
+    })?;
+    Ok(to(shop, "/operator/vendors?note=done-vendor"))
+}
+
+/// All complaints.
+pub(super) async fn complaints_page(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, person, .. }: LoggedIn,
+    Query(note): Query<Note>,
+) -> Answer {
+    person.needs(Role::Support)?;
+    let words = visitor.words;
+    let all = complaints(shop.service.store(), None).await?;
+    let all: Vec<&Complaint> = all.iter().collect();
+    let mut page = note.on(&visitor, Page::new(words.get("complaints-title")));
+    page = page.with(Part::Table(table(&visitor, &all, true)));
+    if !all.is_empty() {
+        page = page.with(answer_form(&visitor).into());
+    }
+    show(&shop, &visitor, &page)
+}
+
+/// The disputed coins of settled periods, by vendor and user.
+pub(super) async fn disputes(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, person, .. }: LoggedIn,
+    Query(note): Query<Note>,
+) -> Answer {
+    person.needs(Role::Money)?;
+    let words = visitor.words;
+    let mut rows = Vec::new();
+    for period in shop.service.periods() {
+        for dispute in shop.service.disputes(&period).await? {
+            let form = |ruling: &str, button: &str| {
+                Form::new("/operator/disputes", words.get(button))
+                    .hidden("period", period.name().to_string())
+                    .hidden("vendor", dispute.vendor.to_string())
+                    .hidden("user", dispute.user.to_string())
+                    .hidden("ruling", ruling)
+            };
+            rows.push(vec![
+                Cell::text(period.name()),
+                Cell::text(&dispute.vendor),
+                Cell::text(&dispute.user),
+                Cell::number(dispute.coins),
+                Cell::Button(form("pay", "ruling-pay")),
+                Cell::Button(form("refuse", "ruling-refuse").danger()),
+            ]);
+        }
+    }
+    let head = [
+        "period-label",
+        "column-vendor",
+        "column-users",
+        "column-coins",
+        "ruling-pay",
+        "ruling-refuse",
+    ];
+    let table = Table {
+        caption: words.get("disputes-title"),
+        head: head.map(|name| words.get(name)).to_vec(),
+        rows,
+        empty: words.get("disputes-empty"),
+    };
+    let page = note
+        .on(&visitor, Page::new(words.get("disputes-title")))
+        .text(words.get("disputes-text"))
+        .with(Part::Table(table));
+    show(&shop, &visitor, &page)
+}
+
+/// Decides the disputed coins of a user at a vendor.
+pub(super) async fn rule(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    let Posted { person, fields, .. } = &posted;
+    person.needs(Role::Money)?;
+    let period: Period = fields.text("period").parse().map_err(|_| refuse("error-form"))?;
+    let vendor: VendorId = fields.text("vendor").parse().map_err(|_| refuse("error-form"))?;
+    let user: UserId = fields.text("user").parse().map_err(|_| refuse("error-form"))?;
+    let ruling = match fields.text("ruling") {
+        "pay" => Ruling::Pay,
+        "refuse" => Ruling::Refuse,
+        _ => return Err(refuse("error-form")),
+    };
+    let open: Option<Arc<OpenPeriod>> = shop.service.period(&period);
+    let open = open.ok_or_else(|| refuse("error-form"))?;
+    let (store, now) = (shop.service.store(), shop.service.now());
+    // The decision stands in the log before its effect, which can be made again.
+    let detail = format!("{period} {vendor} {user} {}", fields.text("ruling"));
+    retried!(async {
+        let mut tx = store.begin().await?;
+        tx.audit(person.user.as_str(), "ruling", &detail, now).await?;
+        tx.commit().await
+    })?;
+    shop.service.rule(&open, &vendor, Some(&user), ruling).await?;
+    Ok(to(&shop, "/operator/disputes?note=done-ruling"))
+}
+
+/// Users whose coins vendors refuse, and those of whom payments say that they failed.
+pub(super) async fn users(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, person, .. }: LoggedIn,
+) -> Answer {
+    person.needs(Role::Support)?;
+    let words = visitor.words;
+    let pool = shop.service.store().pool();
+    let rows = sqlx::query(
+        "SELECT user_id, period, at, superbin, subbin, why FROM offender ORDER BY at DESC LIMIT $1",
+    )
+    .bind(ROWS_SHOWN_MAX)
+    .fetch_all(pool)
+    .await?;
+    let mut offenders = Vec::new();
+    for row in &rows {
+        let (user, period, why): (String, String, String) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(5)?);
+        let (at, superbin, subbin): (i64, i64, i64) =
+            (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+        offenders.push(vec![
+            Cell::text(user),
+            Cell::text(period),
+            Cell::Text(visitor.time(UnixTime(at))),
+            Cell::text(format!("{superbin}:{subbin}")),
+            Cell::text(why),
+        ]);
+    }
+    let names = |names: &[&str]| names.iter().map(|name| words.get(name)).collect::<Vec<_>>();
+    let offenders = Table {
+        caption: words.get("offenders-title"),
+        head: names(&["user-label", "period-label", "column-date", "column-bin", "column-text"]),
+        rows: offenders,
+        empty: words.get("offenders-empty"),
+    };
+    let rows = sqlx::query(
+        "SELECT COALESCE((SELECT user_id FROM sale WHERE sale.period = conduct.period \
+         AND sale.first = conduct.buyer), '?'), period, COUNT(DISTINCT vendor), \
+         CAST(SUM(failing) AS BIGINT) FROM conduct WHERE failing > 0 \
+         GROUP BY period, buyer ORDER BY COUNT(DISTINCT vendor) DESC, period DESC, buyer LIMIT $1",
+    )
+    .bind(ROWS_SHOWN_MAX)
+    .fetch_all(pool)
+    .await?;
+    let mut suspects = Vec::new();
+    for row in &rows {
+        let (user, period): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let (vendors, failing): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
+        suspects.push(vec![
+            Cell::text(user),
+            Cell::text(period),
+            Cell::number(vendors),
+            Cell::number(failing),
+        ]);
+    }
+    let suspects = Table {
+        caption: words.get("suspects-title"),
+        head: names(&["user-label", "period-label", "column-vendors", "column-failing"]),
+        rows: suspects,
+        empty: words.get("suspects-empty"),
+    };
+    let page = Page::new(words.get("users-title"))
+        .heading(words.get("offenders-title"))
+        .text(words.get("offenders-text"))
+        .with(Part::Table(offenders))
+        .heading(words.get("suspects-title"))
+        .text(words.get("suspects-text"))
+        .with(Part::Table(suspects));
+    show(&shop, &visitor, &page)
+}
+
+/// The audit log, the last row first.
+pub(super) async fn audit_page(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, person, .. }: LoggedIn,
+) -> Answer {
+    person.needs(Role::Support)?;
+    let words = visitor.words;
+    let store = shop.service.store();
+    let rows = audit::last_rows(store, ROWS_SHOWN_MAX).await?;
+    let row = |row: &audit::AuditRow| {
+        vec![
+            Cell::number(row.id),
+            Cell::Text(visitor.time(row.at)),
+            Cell::text(&row.by),
+            Cell::text(&row.what),
+            Cell::text(&row.detail),
+            Cell::text(&random::hex(&row.sha256)[..16]),
+        ]
+    };
+    let head =
+        ["column-number", "column-date", "column-by", "column-what", "column-text", "column-hash"];
+    let table = Table {
+        caption: words.get("audit-title"),
+        head: head.map(|name| words.get(name)).to_vec(),
+        rows: rows.iter().map(row).collect(),
+        empty: words.get("audit-empty"),
+    };
+    let faults = audit::audit_faults(store).await?;
+    let mut page = Page::new(words.get("audit-title")).text(words.get("audit-text"));
+    page = match faults.first() {
+        None => page.with(Part::Good(words.get("audit-good"))),
+        Some(fault) => page.with(Part::Bad(words.with("audit-bad", &[("fault", fault)]))),
+    };
+    show(&shop, &visitor, &page.with(Part::Table(table)))
+}

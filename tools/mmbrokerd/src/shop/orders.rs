@@ -1,0 +1,111 @@
+//! The limit of sets that a person buys of a period, for pages and programs alike.
+//!
+//! Input: an order. Output: nothing; an order past the limit is recorded as refused for good, and
+//! the sale finds that. The invariant: orders are recorded before they are made, while the buyer's
+//! account is locked, so two tabs at once do not pass the limit together.
+
+use micromint::identity::UserId;
+use sqlx::Row;
+
+use super::Shop;
+use crate::service::{OpenPeriod, SaleOrder};
+use crate::store::{Account, AccountKind, RefusedSale, StoreError, retried};
+
+/// The status of an order past the limit.
+pub(crate) const LIMIT_STATUS: u16 = 429;
+/// How long an order counts that was never made, in seconds.
+const WISH_SECONDS: i64 = 3600;
+
+impl Shop {
+    /// Records an order, or its refusal if the person has too many sets of the period.
+    pub(crate) async fn apply_limit(
+        &self,
+        period: &OpenPeriod,
+        order: &SaleOrder,
+    ) -> Result<(), StoreError> {
+        let currency = period.params().coin_value().currency();
+        let account = Account::new(AccountKind::Client, order.user.as_str(), currency);
+        let account = self.service.store().account(&account).await?;
+        retried!(self.apply_limit_once(period, order, account))
+    }
+
+    async fn apply_limit_once(
+        &self,
+        period: &OpenPeriod,
+        order: &SaleOrder,
+        account: i64,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.service.store().begin().await?;
+        let lock = tx.locking("SELECT id FROM account WHERE id = $1");
+        sqlx::query(lock).bind(account).fetch_one(tx.connection()).await?;
+        if let Some(at) = self.wish_at(&mut tx, order).await?
+            && order.now.0 - at < WISH_SECONDS
+        {
+            return Ok(());
+        }
+        let name = period.name().to_string();
+        let wished: i64 = sqlx::query(
+            "SELECT CAST(COALESCE(SUM(sets), 0) AS BIGINT) FROM wish \
+             WHERE user_id = $1 AND period = $2 AND transaction_id <> $3 AND (at > $4 OR EXISTS \
+             (SELECT 1 FROM sale WHERE sale.transaction_id = wish.transaction_id)) AND NOT EXISTS \
+             (SELECT 1 FROM refused_sale WHERE refused_sale.transaction_id = wish.transaction_id)",
+        )
+        .bind(order.user.to_string())
+        .bind(name.clone())
+        .bind(order.transaction as i64)
+        .bind(order.now.0 - WISH_SECONDS)
+        .fetch_one(tx.connection())
+        .await?
+        .try_get(0)?;
+        let most = self.settings.sets_per_period;
+        if wished as u64 + u64::from(order.sets) > most {
+            let refused = RefusedSale {
+                transaction: order.transaction,
+                user: order.user.clone(),
+                period: period.name().clone(),
+                sets: order.sets,
+                at: order.now,
+                status: LIMIT_STATUS,
+                why: format!("an account buys at most {most} sets of a period"),
+            };
+            tx.add_refused_sale(&refused).await?;
+            return tx.commit().await;
+        }
+        sqlx::query(
+            "INSERT INTO wish (transaction_id, user_id, period, sets, at) \
+             VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (transaction_id) DO UPDATE SET at = excluded.at \
+             WHERE wish.user_id = excluded.user_id",
+        )
+        .bind(order.transaction as i64)
+        .bind(order.user.to_string())
+        .bind(name)
+        .bind(i64::from(order.sets))
+        .bind(order.now.0)
+        .execute(tx.connection())
+        .await?;
+        tx.commit().await
+    }
+
+    /// When an order with this Transaction-ID was recorded.
+    async fn wish_at(
+        &self,
+        tx: &mut crate::store::Transaction,
+        order: &SaleOrder,
+    ) -> Result<Option<i64>, StoreError> {
+        let row = sqlx::query("SELECT at FROM wish WHERE transaction_id = $1")
+            .bind(order.transaction as i64)
+            .fetch_optional(tx.connection())
+            .await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// How many sets of a period a person bought or is buying.
+    pub(super) async fn sets_of(
+        &self,
+        period: &OpenPeriod,
+        user: &UserId,
+    ) -> Result<u64, StoreError> {
+        self.service.store().sets_of(period.name(), user).await
+    }
+}

@@ -1,0 +1,566 @@
+//! Payout runs: what vendors earned and clients want back, sent by the operator's bank.
+//!
+//! Input: balances and bank accounts. Output: a run with its files for the bank. The invariants: a
+//! run is recorded with its transfers in one transaction; money that is in a run is on no other
+//! balance; the form of a run sent twice makes one run.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::IntoResponse;
+use micromint::money::Currency;
+use micromint::protocol::parse_decimal;
+use micromint::time::UnixTime;
+use sqlx::Row;
+
+use super::answer::{Answer, Refused, refuse, show, to};
+use super::bank::bank_account;
+use super::form::Posted;
+use super::login::Note;
+use super::people::Role;
+use super::sepa::{self, Item};
+use super::settings::ShopSettings;
+use super::view::{Cell, Form, Page, Part, Table};
+use super::visitor::{LoggedIn, Visitor};
+use super::{Shop, random};
+use crate::store::{Account, AccountKind, Posted as Made, Store, StoreError, Transaction, retried};
+
+/// The units of a cent: banks send whole cents.
+pub(super) const CENT: u64 = 1_000_000;
+/// The most payments of a run.
+const ITEMS_MAX: usize = 10_000;
+
+/// Somebody to whom money is due.
+struct Due {
+    kind: AccountKind,
+    owner: String,
+    account: i64,
+    iban: String,
+    name: String,
+    /// What is taken from the balance, in units.
+    gross: u64,
+}
+
+/// A run.
+struct Run {
+    id: i64,
+    at: UnixTime,
+    by: String,
+    currency: Currency,
+    paid_at: Option<i64>,
+}
+
+/// The accounts that every payment of a run moves money between.
+#[derive(Clone, Copy)]
+struct Own {
+    payout: i64,
+    fees: i64,
+    outside: i64,
+}
+
+impl Own {
+    async fn of(store: &Store, currency: Currency) -> Result<Own, StoreError> {
+        let account = |kind| Account::new(kind, "", currency);
+        Ok(Own {
+            payout: store.account(&account(AccountKind::Payout)).await?,
+            fees: store.account(&account(AccountKind::Fees)).await?,
+            outside: store.account(&account(AccountKind::Outside)).await?,
+        })
+    }
+}
+
+impl Run {
+    fn read(row: &sqlx::any::AnyRow) -> Result<Run, StoreError> {
+        let currency: String = row.try_get(3)?;
+        Ok(Run {
+            id: row.try_get(0)?,
+            at: UnixTime(row.try_get(1)?),
+            by: row.try_get(2)?,
+            currency: currency.parse().map_err(|_| StoreError::Value {
+                what: "payout_run.currency",
+                expected: "three letters",
+                found: currency,
+            })?,
+            paid_at: row.try_get(4)?,
+        })
+    }
+}
+
+const RUNS: &str = "SELECT id, at, by_whom, currency, paid_at FROM payout_run";
+
+/// The kind of account with this word, of the two that are paid.
+fn kind_of(word: &str) -> AccountKind {
+    if word == "vendor" { AccountKind::Vendor } else { AccountKind::Client }
+}
+
+/// The fee of a payment and the least that is paid, in units.
+fn terms(shop: &Shop, currency: Currency) -> (u64, u64) {
+    let of = |amount: &Option<String>| ShopSettings::units(amount.as_ref(), currency.as_str());
+    (of(&shop.settings.payout_fee), of(&shop.settings.payout_min))
+}
+
+/// To whom money is due in a currency.
+async fn due(shop: &Shop, currency: Currency) -> Result<Vec<Due>, StoreError> {
+    let (fee, least) = terms(shop, currency);
+    let (store, now) = (shop.service.store(), shop.service.now());
+    let rows = sqlx::query(
+        "SELECT account.id, kind, owner, amount FROM balance \
+         JOIN account ON account.id = balance.account \
+         WHERE currency = $1 AND amount > 0 AND (kind = 'vendor' OR kind = 'client' AND EXISTS \
+         (SELECT 1 FROM refund_wish WHERE refund_wish.user_id = account.owner)) \
+         ORDER BY account.id LIMIT $2",
+    )
+    .bind(currency.to_string())
+    .bind(ITEMS_MAX as i64)
+    .fetch_all(store.pool())
+    .await?;
+    let mut all = Vec::new();
+    for row in rows {
+        let (kind, owner): (String, String) = (row.try_get(1)?, row.try_get(2)?);
+        let amount: i64 = row.try_get(3)?;
+        let kind = kind_of(&kind);
+        let gross = amount.unsigned_abs() / CENT * CENT;
+        if gross <= fee || gross < least {
+            continue;
+        }
+        if let (Some(bank), _) = bank_account(store, kind, &owner, now).await? {
+            let account = row.try_get(0)?;
+            all.push(Due { kind, owner, account, iban: bank.iban, name: bank.name, gross });
+        }
+    }
+    Ok(all)
+}
+
+/// The runs, and what the next one would pay.
+pub(super) async fn runs(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, person, .. }: LoggedIn,
+    Query(note): Query<Note>,
+) -> Answer {
+    person.needs(Role::Support)?;
+    let words = visitor.words;
+    let store = shop.service.store();
+    let mut page = note.on(&visitor, Page::new(words.get("payouts-title")));
+    page = page.text(words.get("payouts-text"));
+    for currency in currencies(store).await? {
+        let due = due(&shop, currency).await?;
+        let (fee, _) = terms(&shop, currency);
+        let row = |due: &Due| {
+            vec![
+                Cell::text(&due.owner),
+                Cell::text(&due.iban),
+                Cell::Number(visitor.money(due.gross, currency)),
+                Cell::Number(visitor.money(fee, currency)),
+                Cell::Number(visitor.money(due.gross - fee, currency)),
+            ]
+        };
+        let head = ["column-owner", "column-iban", "column-amount", "column-fee", "column-payout"];
+        let table = Table {
+            caption: words.with("payouts-due", &[("currency", currency.as_str())]),
+            head: head.map(|name| words.get(name)).to_vec(),
+            rows: due.iter().map(row).collect(),
+            empty: words.with("payouts-none", &[("currency", currency.as_str())]),
+        };
+        page = page.with(Part::Table(table));
+        if !due.is_empty() && person.role >= Role::Money {
+            let form = Form::new("/operator/payouts", words.get("payouts-button"))
+                .hidden("currency", currency.to_string())
+                .hidden("run", random::token()?);
+            page = page.with(form.into());
+        }
+    }
+    let select = format!("{RUNS} ORDER BY id DESC LIMIT 100");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(select)).fetch_all(store.pool()).await?;
+    let mut cells = Vec::new();
+    for row in &rows {
+        let run = Run::read(row)?;
+        cells.push(vec![
+            Cell::Link(format!("/operator/payouts/{}", run.id), run.id.to_string()),
+            Cell::Text(visitor.time(run.at)),
+            Cell::text(&run.by),
+            Cell::text(run.currency),
+            Cell::Text(state(&visitor, run.paid_at)),
+        ]);
+    }
+    let head = ["column-run", "column-date", "column-by", "column-currency", "column-state"];
+    let table = Table {
+        caption: words.get("payouts-runs"),
+        head: head.map(|name| words.get(name)).to_vec(),
+        rows: cells,
+        empty: words.get("payouts-no-runs"),
+    };
+    show(&shop, &visitor, &page.heading(words.get("payouts-runs")).with(Part::Table(table)))
+}
+
+fn state(visitor: &Visitor, paid_at: Option<i64>) -> String {
+    match paid_at {
+        Some(at) => visitor.words.with("state-paid", &[("time", &visitor.time(UnixTime(at)))]),
+        None => visitor.words.get("state-unpaid"),
+    }
+}
+
+async fn currencies(store: &Store) -> Result<Vec<Currency>, StoreError> {
+    let rows = sqlx::query("SELECT DISTINCT currency FROM account ORDER BY currency")
+        .fetch_all(store.pool())
+        .await?;
+    let mut all = Vec::new();
+    for row in rows {
+        let text: String = row.try_get(0)?;
+        all.extend(text.parse::<Currency>().ok());
+    }
+    Ok(all)
+}
+
+/// Makes a run.
+pub(super) async fn make(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    let Posted { person, fields, .. } = &posted;
+    person.needs(Role::Money)?;
+    let currency: Currency = fields.text("currency").parse().map_err(|_| refuse("error-form"))?;
+    let token = fields.text("run");
+    if token.len() != 64 {
+        return Err(refuse("error-form"));
+    }
+    let store = shop.service.store();
+    let own = Own::of(store, currency).await?;
+    let due = due(&shop, currency).await?;
+    let (fee, _) = terms(&shop, currency);
+    let by = (person.user.as_str(), shop.service.now());
+    let id = retried!(make_once(store, (token, currency, fee), &due, own, by))?;
+    let id = id.ok_or_else(|| refuse("error-nothing-due"))?;
+    Ok(to(&shop, &format!("/operator/payouts/{id}")))
+}
+
+async fn make_once(
+    store: &Store,
+    (token, currency, fee): (&str, Currency, u64),
+    due: &[Due],
+    own: Own,
+    (by, now): (&str, UnixTime),
+) -> Result<Option<i64>, StoreError> {
+    let mut tx = store.begin().await?;
+    let row = sqlx::query(
+        "INSERT INTO payout_run (at, by_whom, currency, token) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (token) DO NOTHING RETURNING id",
+    )
+    .bind(now.0)
+    .bind(by.to_string())
+    .bind(currency.to_string())
+    .bind(token.to_string())
+    .fetch_optional(tx.connection())
+    .await?;
+    let Some(row) = row else {
+        let known = sqlx::query("SELECT id FROM payout_run WHERE token = $1")
+            .bind(token.to_string())
+            .fetch_one(tx.connection())
+            .await?;
+        return Ok(Some(known.try_get(0)?));
+    };
+    let run: i64 = row.try_get(0)?;
+    let (mut count, mut sum) = (0, 0);
+    for item in due {
+        if add_item(&mut tx, run, item, fee, own, now).await? {
+            count += 1;
+            sum += item.gross - fee;
+        }
+    }
+    if count == 0 {
+        return Ok(None);
+    }
+    let sum = micromint::money::Money::new(sum, currency);
+    tx.audit(by, "payout run", &format!("{run}: {count} payments, {sum}"), now).await?;
+    tx.commit().await?;
+    Ok(Some(run))
+}
+
+/// Adds a payment to a run, unless the balance fell meanwhile.
+async fn add_item(
+    tx: &mut Transaction,
+    run: i64,
+    due: &Due,
+    fee: u64,
+    own: Own,
+    now: UnixTime,
+) -> Result<bool, StoreError> {
+    let (gross, fee) = (due.gross as i64, fee as i64);
+    let reference = format!("payout {run} {} {}", due.kind.word(), due.owner);
+    let entries = [(due.account, -gross), (own.payout, gross - fee), (own.fees, fee)];
+    tx.mark().await?;
+    match tx.post("payout", &reference, &entries, now).await? {
+        Made::Made(_) => tx.keep().await?,
+        Made::TooLittle(_) => {
+            tx.undo().await?;
+            return Ok(false);
+        }
+    }
+    sqlx::query(
+        "INSERT INTO payout (run, kind, owner, iban, name, units, fee, state) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'open')",
+    )
+    .bind(run)
+    .bind(due.kind.word())
+    .bind(due.owner.clone())
+    .bind(due.iban.clone())
+    .bind(due.name.clone())
+    .bind(gross - fee)
+    .bind(fee)
+    .execute(tx.connection())
+    .await?;
+    sqlx::query("DELETE FROM refund_wish WHERE user_id = $1")
+        .bind(if due.kind == AccountKind::Client { due.owner.clone() } else { String::new() })
+        .execute(tx.connection())
+        .await?;
+    Ok(true)
+}
+
+async fn find(store: &Store, number: &str) -> Result<(Run, Vec<Item>), Refused> {
+    let none = || refuse("error-no-page");
+    let id = parse_decimal(number).and_then(|id| i64::try_from(id).ok()).ok_or_else(none)?;
+    let select = format!("{RUNS} WHERE id = $1");
+    let row =
+        sqlx::query(sqlx::AssertSqlSafe(select)).bind(id).fetch_optional(store.pool()).await?;
+    let run = Run::read(&row.ok_or_else(none)?)?;
+    let rows = sqlx::query(
+        "SELECT kind, owner, iban, name, units, fee, state FROM payout WHERE run = $1 \
+         ORDER BY kind, owner",
+    )
+    .bind(id)
+    .fetch_all(store.pool())
+    .await?;
+    let mut items = Vec::new();
+    for row in &rows {
+        let (units, fee): (i64, i64) = (row.try_get(4)?, row.try_get(5)?);
+        items.push(Item {
+            kind: row.try_get(0)?,
+            owner: row.try_get(1)?,
+            iban: row.try_get(2)?,
+            name: row.try_get(3)?,
+            units: units.unsigned_abs(),
+            fee: fee.unsigned_abs(),
+            state: row.try_get(6)?,
+        });
+    }
+    Ok((run, items))
+}
+
+/// One run.
+pub(super) async fn run(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, person, .. }: LoggedIn,
+    Path(number): Path<String>,
+    Query(note): Query<Note>,
+) -> Answer {
+    person.needs(Role::Support)?;
+    let words = visitor.words;
+    let (run, items) = find(shop.service.store(), &number).await?;
+    let may_change = person.role >= Role::Money;
+    let row = |item: &Item| {
+        let fail =
+            Form::new(format!("/operator/payouts/{number}/failed"), words.get("payout-fail"))
+                .hidden("kind", item.kind.clone())
+                .hidden("owner", item.owner.clone())
+                .danger();
+        let state = match item.state.as_str() {
+            "paid" => "payout-paid",
+            "failed" => "payout-failed",
+            _ => "payout-open",
+        };
+        let is_open = item.state != "failed" && may_change;
+        vec![
+            Cell::text(&item.owner),
+            Cell::text(&item.iban),
+            Cell::text(&item.name),
+            Cell::Number(visitor.money(item.units, run.currency)),
+            Cell::Number(visitor.money(item.fee, run.currency)),
+            Cell::Text(words.get(state)),
+            if is_open { Cell::Button(fail) } else { Cell::text("") },
+        ]
+    };
+    let head = [
+        "column-owner",
+        "column-iban",
+        "bank-name",
+        "column-payout",
+        "column-fee",
+        "column-state",
+        "column-action",
+    ];
+    let table = Table {
+        caption: words.get("payouts-title"),
+        head: head.map(|name| words.get(name)).to_vec(),
+        rows: items.iter().map(row).collect(),
+        empty: String::new(),
+    };
+    let total = items.iter().map(|item| item.units).sum();
+    let mut links = vec![(format!("/operator/payouts/{number}/csv"), words.get("payout-csv"))];
+    if run.currency.as_str() == "EUR" && !shop.settings.payout_iban.is_empty() {
+        links.push((format!("/operator/payouts/{number}/sepa"), words.get("payout-sepa")));
+    }
+    let page = Page::new(words.with("payout-title", &[("run", &format!("#{number}"))]));
+    let mut page = note
+        .on(&visitor, page)
+        .with(Part::Facts(vec![
+            (words.get("column-date"), visitor.time(run.at)),
+            (words.get("column-payout"), visitor.money(total, run.currency)),
+            (words.get("column-state"), state(&visitor, run.paid_at)),
+        ]))
+        .with(Part::Table(table))
+        .with(Part::Links(links));
+    if run.paid_at.is_none() && may_change {
+        let paid =
+            Form::new(format!("/operator/payouts/{number}/paid"), words.get("payout-paid-button"));
+        page = page.text(words.get("payout-paid-text")).with(paid.into());
+    }
+    show(&shop, &visitor, &page)
+}
+
+/// The run as CSV.
+pub(super) async fn csv(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { person, .. }: LoggedIn,
+    Path(number): Path<String>,
+) -> Answer {
+    person.needs(Role::Money)?;
+    let (run, items) = find(shop.service.store(), &number).await?;
+    let text = sepa::csv(&format!("payout {}", run.id), run.currency, &items);
+    Ok(file(&format!("payout-{}.csv", run.id), "text/csv; charset=utf-8", text))
+}
+
+/// The run as a SEPA credit transfer (pain.001).
+pub(super) async fn xml(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { person, .. }: LoggedIn,
+    Path(number): Path<String>,
+) -> Answer {
+    person.needs(Role::Money)?;
+    let (run, items) = find(shop.service.store(), &number).await?;
+    let settings = &shop.settings;
+    if run.currency.as_str() != "EUR" || settings.payout_iban.is_empty() {
+        return Err(refuse("error-no-page"));
+    }
+    let name = if settings.payout_name.is_empty() { &settings.name } else { &settings.payout_name };
+    let text = sepa::pain_001(run.id, run.at, (name, &settings.payout_iban), &items)?;
+    Ok(file(&format!("payout-{}.xml", run.id), "application/xml", text))
+}
+
+fn file(name: &str, media_type: &str, text: String) -> axum::response::Response {
+    let disposition = format!("attachment; filename=\"{name}\"");
+    ([(CONTENT_TYPE, media_type.to_string()), (CONTENT_DISPOSITION, disposition)], text)
+        .into_response()
+}
+
+/// Records that the bank has sent a run.
+pub(super) async fn paid(
+    State(shop): State<Arc<Shop>>,
+    Path(number): Path<String>,
+    posted: Posted,
+) -> Answer {
+    posted.person.needs(Role::Money)?;
+    let store = shop.service.store();
+    let (run, _) = find(store, &number).await?;
+    let own = Own::of(store, run.currency).await?;
+    let (by, now) = (posted.person.user.as_str(), shop.service.now());
+    retried!(paid_once(store, &run, own, by, now))?;
+    Ok(to(&shop, &format!("/operator/payouts/{number}?note=done-paid")))
+}
+
+async fn paid_once(
+    store: &Store,
+    run: &Run,
+    own: Own,
+    by: &str,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    let changed =
+        sqlx::query("UPDATE payout_run SET paid_at = $2 WHERE id = $1 AND paid_at IS NULL")
+            .bind(run.id)
+            .bind(now.0)
+            .execute(tx.connection())
+            .await?;
+    if changed.rows_affected() == 0 {
+        return Ok(());
+    }
+    let sum: i64 = sqlx::query(
+        "SELECT CAST(COALESCE(SUM(units), 0) AS BIGINT) FROM payout \
+         WHERE run = $1 AND state = 'open'",
+    )
+    .bind(run.id)
+    .fetch_one(tx.connection())
+    .await?
+    .try_get(0)?;
+    sqlx::query("UPDATE payout SET state = 'paid' WHERE run = $1 AND state = 'open'")
+        .bind(run.id)
+        .execute(tx.connection())
+        .await?;
+    let reference = format!("payout {} paid", run.id);
+    let entries = [(own.payout, -sum), (own.outside, sum)];
+    match tx.post("payout", &reference, &entries, now).await? {
+        Made::Made(_) => {}
+        Made::TooLittle(_) => return Err(StoreError::TooLarge("payout")),
+    }
+    tx.audit(by, "payout run paid", &run.id.to_string(), now).await?;
+    tx.commit().await
+}
+
+/// Records that a payment of a run came back: its money is on the balance again.
+pub(super) async fn failed(
+    State(shop): State<Arc<Shop>>,
+    Path(number): Path<String>,
+    posted: Posted,
+) -> Answer {
+    let Posted { person, fields, .. } = &posted;
+    person.needs(Role::Money)?;
+    let store = shop.service.store();
+    let (run, items) = find(store, &number).await?;
+    let (kind, owner) = (fields.text("kind"), fields.text("owner"));
+    if !items.iter().any(|item| item.kind == kind && item.owner == owner) {
+        return Err(refuse("error-form"));
+    }
+    let own = Own::of(store, run.currency).await?;
+    let account = Account::new(kind_of(kind), owner, run.currency);
+    let account = store.account(&account).await?;
+    let by = (person.user.as_str(), shop.service.now());
+    retried!(failed_once(store, run.id, (kind, owner, account), own, by))?;
+    Ok(to(&shop, &format!("/operator/payouts/{number}?note=done-paid")))
+}
+
+async fn failed_once(
+    store: &Store,
+    run: i64,
+    (kind, owner, account): (&str, &str, i64),
+    own: Own,
+    (by, now): (&str, UnixTime),
+) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    let lock = tx.locking(
+        "SELECT units, fee, state FROM payout WHERE run = $1 AND kind = $2 AND owner = $3",
+    );
+    let row = sqlx::query(lock)
+        .bind(run)
+        .bind(kind.to_string())
+        .bind(owner.to_string())
+        .fetch_one(tx.connection())
+        .await?;
+    let (units, fee): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let state: String = row.try_get(2)?;
+    // The fee is given back if the bank did nothing yet.
+    let entries = match state.as_str() {
+        "open" => vec![(own.payout, -units), (own.fees, -fee), (account, units + fee)],
+        "paid" => vec![(own.outside, -units), (account, units)],
+        _ => return Ok(()),
+    };
+    let reference = format!("payout {run} {kind} {owner} failed");
+    match tx.post("payout", &reference, &entries, now).await? {
+        Made::Made(_) => {}
+        Made::TooLittle(_) => return Err(StoreError::TooLarge("payout")),
+    }
+    sqlx::query("UPDATE payout SET state = 'failed' WHERE run = $1 AND kind = $2 AND owner = $3")
+        .bind(run)
+        .bind(kind.to_string())
+        .bind(owner.to_string())
+        .execute(tx.connection())
+        .await?;
+    tx.audit(by, "payout failed", &format!("{run} {kind} {owner}"), now).await?;
+    tx.commit().await
+}

@@ -1,0 +1,402 @@
+//! The accounts of people, and their sessions.
+//!
+//! Input: names, hashes, tokens. Output: rows. The invariants: the database has hashes of passwords
+//! and of tokens, never these themselves; a closed account has no sessions.
+
+use micromint::identity::UserId;
+use micromint::time::UnixTime;
+use sqlx::Row;
+
+use super::answer::{Refused, refuse};
+use super::password::Passwords;
+use super::random;
+use crate::service::{Service, ServiceError};
+use crate::store::{Store, StoreError, Transaction, retried};
+
+/// How long a session lasts at most, in seconds.
+pub(super) const SESSION_SECONDS_MAX: i64 = 60 * 86_400;
+/// How long a session lasts that is not used.
+const SESSION_IDLE_SECONDS_MAX: i64 = 14 * 86_400;
+/// How long a session of an operator lasts at most.
+const OPERATOR_SECONDS_MAX: i64 = 12 * 3600;
+/// How often the last use of a session is recorded, in seconds.
+const SEEN_SECONDS: i64 = 600;
+/// The most sessions of a person; the oldest ends when there are more.
+pub(super) const SESSIONS_MAX: i64 = 20;
+/// The longest name of a program that is kept, in characters.
+const AGENT_LEN_MAX: usize = 120;
+
+/// What a person may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// What every reader and vendor may do.
+    None,
+    /// Read what operators read, and answer complaints.
+    Support,
+    /// Also vouchers, payouts and disputes.
+    Money,
+    /// Everything.
+    Admin,
+}
+
+/// A person.
+#[derive(Clone, Debug)]
+pub(super) struct Person {
+    pub(super) user: UserId,
+    pub(super) role: Role,
+}
+
+/// A session.
+pub(super) struct SessionRow {
+    pub(super) sha256: Vec<u8>,
+    pub(super) at: UnixTime,
+    pub(super) seen_at: UnixTime,
+    pub(super) agent: String,
+}
+
+impl Person {
+    /// Refuses what needs a higher role.
+    pub(super) fn needs(&self, role: Role) -> Result<(), Refused> {
+        if self.role >= role { Ok(()) } else { Err(refuse("error-role")) }
+    }
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Role; 4] = [Role::None, Role::Support, Role::Money, Role::Admin];
+
+    /// The word in the database and on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Role::None => "none",
+            Role::Support => "support",
+            Role::Money => "money",
+            Role::Admin => "admin",
+        }
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Role, String> {
+        let found = Role::ALL.into_iter().find(|role| role.word() == text);
+        found.ok_or_else(|| format!("expected none, support, money or admin, found {text:?}"))
+    }
+}
+
+fn wrong(what: &'static str, found: String) -> StoreError {
+    StoreError::Value { what, expected: "a value of the program", found }
+}
+
+/// The hash of a person's password and the role, unless the account is closed.
+pub(super) async fn login(
+    store: &Store,
+    user: &str,
+) -> Result<Option<(Person, String)>, StoreError> {
+    let row = sqlx::query(
+        "SELECT user_id, role, password FROM person WHERE user_id = $1 AND closed_at IS NULL",
+    )
+    .bind(user.to_string())
+    .fetch_optional(store.pool())
+    .await?;
+    row.map(|row| Ok((read_person(&row)?, row.try_get(2)?))).transpose()
+}
+
+fn read_person(row: &sqlx::any::AnyRow) -> Result<Person, StoreError> {
+    let (user, role): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(Person {
+        user: user.parse().map_err(|_| wrong("person.user_id", user))?,
+        role: role.parse().map_err(|_| wrong("person.role", role))?,
+    })
+}
+
+/// Makes an account, unless the name is taken. Returns whether it was made.
+pub(super) async fn add(
+    store: &Store,
+    user: &str,
+    password: &str,
+    now: UnixTime,
+) -> Result<bool, StoreError> {
+    retried!(async {
+        let mut tx = store.begin().await?;
+        let added = sqlx::query(
+            "INSERT INTO person (user_id, password, role, at) VALUES ($1, $2, 'none', $3) \
+             ON CONFLICT (user_id) DO NOTHING",
+        )
+        .bind(user.to_string())
+        .bind(password.to_string())
+        .bind(now.0)
+        .execute(tx.connection())
+        .await?;
+        tx.commit().await?;
+        Ok::<bool, StoreError>(added.rows_affected() == 1)
+    })
+}
+
+impl Transaction {
+    /// Gives a person a password and a role, makes the account if there is none, and opens it if it
+    /// is closed. All its sessions end.
+    pub(super) async fn set_person(
+        &mut self,
+        user: &UserId,
+        password: &str,
+        role: Role,
+        now: UnixTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO person (user_id, password, role, at) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (user_id) DO UPDATE SET password = excluded.password, \
+             role = excluded.role, closed_at = NULL",
+        )
+        .bind(user.to_string())
+        .bind(password.to_string())
+        .bind(role.word())
+        .bind(now.0)
+        .execute(self.connection())
+        .await?;
+        self.end_sessions(user, &[], now).await
+    }
+
+    /// Ends all sessions of a person but one.
+    pub(super) async fn end_sessions(
+        &mut self,
+        user: &UserId,
+        but: &[u8],
+        now: UnixTime,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE session SET ended_at = $3 \
+             WHERE user_id = $1 AND ended_at IS NULL AND sha256 <> $2",
+        )
+        .bind(user.to_string())
+        .bind(but.to_vec())
+        .bind(now.0)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+}
+
+/// Gives a person a new password and a role, and makes the account if there is none. Returns the
+/// password, which is not stored.
+///
+/// # Errors
+/// The database failed, or there is no randomness.
+pub async fn set_person(
+    service: &Service,
+    user: &UserId,
+    role: Role,
+) -> Result<String, ServiceError> {
+    let password = random::password()?;
+    let failed = |_| ServiceError::GivenUp("a password could not be hashed");
+    let hash = Passwords::default().hash(&password).await.map_err(failed)?;
+    let now = service.now();
+    retried!(async {
+        let mut tx = service.store().begin().await?;
+        tx.set_person(user, &hash, role, now).await?;
+        let detail = format!("{user} {}", role.word());
+        tx.audit("console", "password", &detail, now).await?;
+        tx.commit().await
+    })?;
+    Ok(password)
+}
+
+/// Changes the password of a person, and ends all other sessions.
+pub(super) async fn set_password(
+    store: &Store,
+    user: &UserId,
+    password: &str,
+    token: &str,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    retried!(async {
+        let mut tx = store.begin().await?;
+        sqlx::query("UPDATE person SET password = $2 WHERE user_id = $1")
+            .bind(user.to_string())
+            .bind(password.to_string())
+            .execute(tx.connection())
+            .await?;
+        tx.end_sessions(user, &random::digest(token), now).await?;
+        tx.commit().await
+    })
+}
+
+/// Begins a session.
+pub(super) async fn begin_session(
+    store: &Store,
+    person: &Person,
+    token: &str,
+    agent: &str,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let seconds = match person.role {
+        Role::None => SESSION_SECONDS_MAX,
+        _ => OPERATOR_SECONDS_MAX,
+    };
+    let agent: String = agent.chars().filter(|c| !c.is_control()).take(AGENT_LEN_MAX).collect();
+    retried!(async {
+        let mut tx = store.begin().await?;
+        sqlx::query("DELETE FROM session WHERE expires_at < $1 OR ended_at < $2")
+            .bind(now.0)
+            .bind(now.0 - SESSION_IDLE_SECONDS_MAX)
+            .execute(tx.connection())
+            .await?;
+        sqlx::query(
+            "INSERT INTO session (sha256, user_id, at, seen_at, expires_at, agent) \
+             VALUES ($1, $2, $3, $3, $4, $5)",
+        )
+        .bind(random::digest(token).to_vec())
+        .bind(person.user.to_string())
+        .bind(now.0)
+        .bind(now.0 + seconds)
+        .bind(agent.clone())
+        .execute(tx.connection())
+        .await?;
+        sqlx::query(
+            "UPDATE session SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL \
+             AND sha256 NOT IN (SELECT sha256 FROM session WHERE user_id = $1 \
+             AND ended_at IS NULL ORDER BY CASE WHEN sha256 = $4 THEN 0 ELSE 1 END, at DESC, \
+             sha256 LIMIT $3)",
+        )
+        .bind(person.user.to_string())
+        .bind(now.0)
+        .bind(SESSIONS_MAX)
+        .bind(random::digest(token).to_vec())
+        .execute(tx.connection())
+        .await?;
+        tx.commit().await
+    })
+}
+
+/// The person whose session has this token, if it has not ended.
+pub(super) async fn session(
+    store: &Store,
+    token: &str,
+    now: UnixTime,
+) -> Result<Option<Person>, StoreError> {
+    let sha256 = random::digest(token).to_vec();
+    let row = sqlx::query(
+        "SELECT person.user_id, person.role, session.seen_at FROM session \
+         JOIN person ON person.user_id = session.user_id \
+         WHERE session.sha256 = $1 AND session.ended_at IS NULL AND session.expires_at > $2 \
+         AND session.seen_at > $3 AND person.closed_at IS NULL",
+    )
+    .bind(sha256.clone())
+    .bind(now.0)
+    .bind(now.0 - SESSION_IDLE_SECONDS_MAX)
+    .fetch_optional(store.pool())
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let seen_at: i64 = row.try_get(2)?;
+    if now.0 - seen_at >= SEEN_SECONDS {
+        retried!(async {
+            let mut tx = store.begin().await?;
+            sqlx::query("UPDATE session SET seen_at = $2 WHERE sha256 = $1 AND seen_at < $2")
+                .bind(sha256.clone())
+                .bind(now.0)
+                .execute(tx.connection())
+                .await?;
+            tx.commit().await
+        })?;
+    }
+    Ok(Some(read_person(&row)?))
+}
+
+/// The sessions of a person that have not ended, the last used first.
+pub(super) async fn sessions(
+    store: &Store,
+    user: &UserId,
+    now: UnixTime,
+) -> Result<Vec<SessionRow>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT sha256, at, seen_at, agent FROM session \
+         WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 AND seen_at > $3 \
+         ORDER BY seen_at DESC, at DESC",
+    )
+    .bind(user.to_string())
+    .bind(now.0)
+    .bind(now.0 - SESSION_IDLE_SECONDS_MAX)
+    .fetch_all(store.pool())
+    .await?;
+    let read = |row: &sqlx::any::AnyRow| {
+        Ok(SessionRow {
+            sha256: row.try_get(0)?,
+            at: UnixTime(row.try_get(1)?),
+            seen_at: UnixTime(row.try_get(2)?),
+            agent: row.try_get(3)?,
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Ends a session by the first digits of its hash, or all but one.
+pub(super) async fn end_session(
+    store: &Store,
+    user: &UserId,
+    which: Option<&str>,
+    token: &str,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let all = sessions(store, user, now).await?;
+    retried!(async {
+        let mut tx = store.begin().await?;
+        match which {
+            None => tx.end_sessions(user, &random::digest(token), now).await?,
+            Some(id) => {
+                for row in all.iter().filter(|row| session_id(&row.sha256) == id) {
+                    sqlx::query("UPDATE session SET ended_at = $2 WHERE sha256 = $1")
+                        .bind(row.sha256.clone())
+                        .bind(now.0)
+                        .execute(tx.connection())
+                        .await?;
+                }
+            }
+        }
+        tx.commit().await
+    })
+}
+
+/// What names a session on its list: it does not tell the token.
+pub(super) fn session_id(sha256: &[u8]) -> String {
+    random::hex(&sha256[..sha256.len().min(8)])
+}
+
+/// Records that a person wants the balance back, unless that is recorded.
+pub(super) async fn wish_refund(
+    store: &Store,
+    user: &UserId,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    retried!(async {
+        let mut tx = store.begin().await?;
+        sqlx::query(
+            "INSERT INTO refund_wish (user_id, at) VALUES ($1, $2) \
+             ON CONFLICT (user_id) DO NOTHING",
+        )
+        .bind(user.to_string())
+        .bind(now.0)
+        .execute(tx.connection())
+        .await?;
+        tx.commit().await
+    })
+}
+
+/// Closes an account: its sessions and API keys end. Its purchases stay, as the books need them.
+pub(super) async fn close(store: &Store, user: &UserId, now: UnixTime) -> Result<(), StoreError> {
+    retried!(async {
+        let mut tx = store.begin().await?;
+        sqlx::query("UPDATE person SET closed_at = $2, password = '' WHERE user_id = $1")
+            .bind(user.to_string())
+            .bind(now.0)
+            .execute(tx.connection())
+            .await?;
+        tx.end_sessions(user, &[], now).await?;
+        sqlx::query("UPDATE api_key SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL")
+            .bind(user.to_string())
+            .bind(now.0)
+            .execute(tx.connection())
+            .await?;
+        tx.commit().await
+    })
+}

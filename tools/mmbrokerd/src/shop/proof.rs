@@ -1,0 +1,144 @@
+//! Host proofs: whoever can put a file on a host acts for its vendor.
+//!
+//! Input: a Vendor-ID. Output: the text at a well-known path of that host. The invariants: the
+//! answer is bounded in size and time; hosts inside the broker's own network are not asked, so
+//! nobody uses the broker to look at them.
+
+use std::fmt;
+use std::io::Read;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use micromint::identity::VendorId;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+
+/// Where a host shows the proof.
+pub const PROOF_PATH: &str = "/.well-known/micromint-broker-proof";
+/// The most bytes of the proof that are read.
+const PROOF_SIZE_MAX: u64 = 4096;
+/// How long a host may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads the proof that a host shows.
+pub trait ProofSource: Send + Sync {
+    /// The text at [`PROOF_PATH`] of a host.
+    ///
+    /// # Errors
+    /// Why there is none, for people.
+    fn proof(&self, vendor: &VendorId) -> Result<String, String>;
+}
+
+/// Reads proofs from the web, or from what a test puts in its place.
+#[derive(Clone)]
+pub struct Proofs(pub Arc<dyn ProofSource>);
+
+impl Default for Proofs {
+    fn default() -> Proofs {
+        Proofs(Arc::new(Web))
+    }
+}
+
+impl fmt::Debug for Proofs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Proofs")
+    }
+}
+
+/// The web.
+struct Web;
+
+impl ProofSource for Web {
+    fn proof(&self, vendor: &VendorId) -> Result<String, String> {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(TIMEOUT))
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(None)
+            .https_only(true)
+            .build();
+        let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), Public::default());
+        let url = format!("https://{vendor}{PROOF_PATH}");
+        let response = agent.get(&url).call().map_err(|error| error.to_string())?;
+        if response.status() != 200 {
+            return Err(format!("status {}", response.status().as_u16()));
+        }
+        let mut text = String::new();
+        let body = response.into_body().into_reader();
+        body.take(PROOF_SIZE_MAX).read_to_string(&mut text).map_err(|error| error.to_string())?;
+        Ok(text)
+    }
+}
+
+/// Finds public addresses only.
+#[derive(Debug, Default)]
+struct Public(DefaultResolver);
+
+impl Resolver for Public {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let found = self.0.resolve(uri, config, timeout)?;
+        let mut public = self.empty();
+        for address in found.iter().filter(|address| is_public(address)) {
+            public.push(*address);
+        }
+        if public.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(public) }
+    }
+}
+
+/// Whether an address is one of the public Internet.
+fn is_public(address: &SocketAddr) -> bool {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            let is_shared = a == 100 && (64..128).contains(&b);
+            let is_reserved = a == 0 || a >= 224 || a == 198 && (b == 18 || b == 19);
+            !(ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_documentation()
+                || is_shared
+                || is_reserved)
+        }
+        // 2000::/3 is what is assigned to the Internet; 6to4 and Teredo carry other addresses.
+        IpAddr::V6(ip) => {
+            let [first, second, ..] = ip.segments();
+            first & 0xe000 == 0x2000 && first != 0x2002 && (first, second) != (0x2001, 0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_the_own_network_are_not_asked() {
+        for (address, expected) in [
+            ("93.184.216.34:443", true),
+            ("[2606:2800:220:1::1]:443", true),
+            ("127.0.0.1:443", false),
+            ("10.1.2.3:443", false),
+            ("169.254.169.254:443", false),
+            ("192.168.0.1:443", false),
+            ("100.64.0.1:443", false),
+            ("0.0.0.0:443", false),
+            ("255.255.255.255:443", false),
+            ("[::1]:443", false),
+            ("[::ffff:10.0.0.1]:443", false),
+            ("[fe80::1]:443", false),
+            ("[fd00::1]:443", false),
+            ("[2002:7f00:1::]:443", false),
+            ("[2001:0:1::]:443", false),
+        ] {
+            assert_eq!(is_public(&address.parse().unwrap()), expected, "{address}");
+        }
+    }
+}

@@ -1,0 +1,496 @@
+//! What readers see: balance, coins, purchases, and how to get a wallet.
+//!
+//! Input: the session. Output: pages. The invariants: a purchase is identified by the number in its
+//! form, so a form sent twice buys once; the page of a purchase offers its coins until they are
+//! acknowledged; nobody sees the purchases of others.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use micromint::identity::UserId;
+use micromint::money::{Currency, Money};
+use micromint::protocol::{MEDIA_TYPE, parse_decimal};
+use serde_json::json;
+use sqlx::Row;
+
+use super::answer::{Answer, Refused, refuse, show, to};
+use super::form::Posted;
+use super::login::Note;
+use super::orders::LIMIT_STATUS;
+use super::view::{Cell, Form, Input, Page, Part, Table};
+use super::visitor::{LoggedIn, Visitor};
+use super::{Shop, random};
+use crate::service::{OpenPeriod, SaleAnswer, SaleOrder};
+use crate::store::{AccountKind, SaleRow, StoreError};
+
+/// Tells a wallet in the browser where coins are.
+const COINS_HEADER: HeaderName = HeaderName::from_static("micromint-coins");
+/// The most purchases on a page.
+const PURCHASES_SHOWN_MAX: usize = 200;
+
+/// The first page: what it is about, or what a person has.
+pub(super) async fn home(
+    State(shop): State<Arc<Shop>>,
+    visitor: Visitor,
+    Query(note): Query<Note>,
+) -> Answer {
+    match visitor.login.clone() {
+        Some((person, _)) => overview(&shop, &visitor, &person.user, &note).await,
+        None => show(&shop, &visitor, &welcome(&shop, &visitor)),
+    }
+}
+
+fn welcome(shop: &Shop, visitor: &Visitor) -> Page {
+    let words = visitor.words;
+    let name = shop.settings.name.as_str();
+    let mut page =
+        Page::new(words.with("welcome-title", &[("broker", name)])).text(words.get("welcome-text"));
+    if let Some(period) = on_sale(shop) {
+        let value = period.params().coin_value();
+        let value = visitor.money(value.units(), value.currency());
+        let end = visitor.time(period.params().raw().expiration);
+        page = page.with(Part::Facts(vec![
+            (words.get("coin-value-label"), value),
+            (words.get("period-label"), period.name().to_string()),
+            (words.get("expires-label"), end),
+        ]));
+    } else {
+        page = page.with(Part::Bad(words.get("nothing-on-sale")));
+    }
+    let mut links = vec![("/login".to_string(), words.get("login-title"))];
+    if shop.settings.registration {
+        links.insert(0, ("/register".to_string(), words.get("register-title")));
+    }
+    links.push(("/wallet".to_string(), words.get("wallet-title")));
+    page.with(Part::Links(links))
+}
+
+async fn overview(shop: &Shop, visitor: &Visitor, user: &UserId, note: &Note) -> Answer {
+    let words = visitor.words;
+    let store = shop.service.store();
+    let sales = store.sales_of(user).await?;
+    let mut page = note.on(visitor, Page::new(words.get("menu-overview")));
+    page = page.with(Part::Facts(balance_facts(shop, visitor, user).await?));
+    page = page.with(Part::Links(vec![
+        ("/buy".to_string(), words.get("buy-title")),
+        ("/voucher".to_string(), words.get("voucher-title")),
+    ]));
+    let open: Vec<&SaleRow> = sales.iter().filter(|sale| sale.received_at.is_none()).collect();
+    if !open.is_empty() {
+        let links = open.iter().rev().take(20).map(|sale| {
+            let sets = words.with("sets", &[("count", &sale.sets.to_string())]);
+            let at = visitor.time(sale.at);
+            (format!("/purchases/{}", sale.transaction), format!("{sets}, {at}"))
+        });
+        page = page
+            .heading(words.get("open-title"))
+            .text(words.get("open-text"))
+            .with(Part::Links(links.collect()));
+    }
+    page = page
+        .heading(words.get("coins-title"))
+        .with(Part::Table(coins_by_period(shop, visitor, user, &sales).await?));
+    let mut response = show(shop, visitor, &page)?;
+    if let Some(sale) = open.last() {
+        offer(shop, &mut response, sale);
+    }
+    Ok(response)
+}
+
+/// What a person has, for each currency.
+pub(super) async fn balance_facts(
+    shop: &Shop,
+    visitor: &Visitor,
+    user: &UserId,
+) -> Result<Vec<(String, String)>, Refused> {
+    let balances = shop.service.store().balances(AccountKind::Client, user.as_str()).await?;
+    let label = visitor.words.get("balance-label");
+    let mut facts: Vec<_> = balances
+        .iter()
+        .map(|money| (label.clone(), visitor.money(money.units(), money.currency())))
+        .collect();
+    if facts.is_empty() {
+        let currency = on_sale(shop).map(|period| period.params().coin_value().currency());
+        let none = currency.map_or("0".to_string(), |currency| visitor.money(0, currency));
+        facts.push((label, none));
+    }
+    Ok(facts)
+}
+
+async fn coins_by_period(
+    shop: &Shop,
+    visitor: &Visitor,
+    user: &UserId,
+    sales: &[SaleRow],
+) -> Result<Table, Refused> {
+    let words = visitor.words;
+    let now = shop.service.now();
+    let returned = returned_by_period(shop, user).await?;
+    let mut rows = Vec::new();
+    let mut names: Vec<_> = sales.iter().map(|sale| sale.period.clone()).collect();
+    names.dedup();
+    for name in names.iter().rev() {
+        let of_period = || sales.iter().filter(|sale| sale.period == *name);
+        let sets: u64 = of_period().map(|sale| u64::from(sale.sets)).sum();
+        let coins: u64 = of_period().map(|sale| u64::from(sale.coins)).sum();
+        let back = returned.iter().find(|(period, _)| period == name.as_str());
+        let state = shop.service.period(name).map_or_else(String::new, |period| {
+            let raw = period.params().raw();
+            let name = if now < raw.expiration {
+                "state-until"
+            } else if now < raw.redeem_until {
+                "state-return-until"
+            } else {
+                return words.get("state-over");
+            };
+            let until = if now < raw.expiration { raw.expiration } else { raw.redeem_until };
+            words.with(name, &[("time", &visitor.time(until))])
+        });
+        rows.push(vec![
+            Cell::text(name),
+            Cell::number(sets),
+            Cell::number(coins),
+            Cell::number(back.map_or(0, |(_, balls)| *balls)),
+            Cell::Text(state),
+        ]);
+    }
+    let head = ["period-label", "column-sets", "column-coins", "column-returned", "column-state"];
+    Ok(Table {
+        caption: words.get("coins-title"),
+        head: head.map(|name| words.get(name)).to_vec(),
+        rows,
+        empty: words.get("coins-empty"),
+    })
+}
+
+/// The balls that a person returned, by period. They wait for the settlement, or were decided.
+async fn returned_by_period(shop: &Shop, user: &UserId) -> Result<Vec<(String, i64)>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT period, CAST(SUM(waiting) AS BIGINT) FROM give_back WHERE user_id = $1 \
+         GROUP BY period",
+    )
+    .bind(user.to_string())
+    .fetch_all(shop.service.store().pool())
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// The period that is being sold: of those that have begun and not expired, the one that expires
+/// last.
+pub(super) fn on_sale(shop: &Shop) -> Option<Arc<OpenPeriod>> {
+    let now = shop.service.now();
+    let is_on_sale =
+        |period: &Arc<OpenPeriod>| period.has_begun(now) && now < period.params().raw().expiration;
+    let periods = shop.service.periods().into_iter().filter(is_on_sale);
+    periods.max_by_key(|period| period.params().raw().expiration)
+}
+
+pub(super) async fn buy_page(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, person, .. }: LoggedIn,
+) -> Answer {
+    let page = buy_form(&shop, &visitor, &person.user, None).await?;
+    show(&shop, &visitor, &page)
+}
+
+async fn buy_form(
+    shop: &Shop,
+    visitor: &Visitor,
+    user: &UserId,
+    why: Option<String>,
+) -> Result<Page, Refused> {
+    let words = visitor.words;
+    let mut page = Page::new(words.get("buy-title"));
+    if let Some(why) = why {
+        page = page.with(Part::Bad(why));
+    }
+    let Some(period) = on_sale(shop) else {
+        return Ok(page.with(Part::Bad(words.get("nothing-on-sale"))));
+    };
+    let params = period.params();
+    let value = params.coin_value();
+    let bought = shop.sets_of(&period, user).await?;
+    let left = shop.settings.sets_per_period.saturating_sub(bought);
+    let most = left.min(shop.sets_max.into());
+    let coins = params.subbin_count();
+    let highest = visitor.money(value.units().saturating_mul(coins.into()), value.currency());
+    let mut facts = balance_facts(shop, visitor, user).await?;
+    facts.push((words.get("period-label"), period.name().to_string()));
+    facts.push((words.get("expires-label"), visitor.time(params.raw().expiration)));
+    facts.push((words.get("coin-value-label"), visitor.money(value.units(), value.currency())));
+    page = page.with(Part::Facts(facts));
+    if most == 0 {
+        return Ok(page.with(Part::Bad(words.get("buy-limit"))));
+    }
+    let help = words.with("buy-help", &[("coins", &coins.to_string()), ("price", &highest)]);
+    let form = Form::new("/buy", words.get("buy-button"))
+        .field("sets", words.get("column-sets"), Input::Number(1, most))
+        .value("1")
+        .help(help)
+        .hidden("period", period.name().to_string())
+        .hidden("transaction", random::number()?.to_string());
+    Ok(page.with(form.into()).text(words.with("buy-left", &[("count", &left.to_string())])))
+}
+
+/// Buys sets. The number in the form identifies the purchase.
+pub(super) async fn buy(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    let Posted { visitor, person, fields, .. } = &posted;
+    let (transaction, sets) = (fields.number("transaction")?, fields.number("sets")?);
+    let sets = u32::try_from(sets).ok().filter(|sets| (1..=shop.sets_max).contains(sets));
+    let sets = sets.ok_or_else(|| refuse("error-number").with("field", "sets"))?;
+    let name = fields.text("period").parse().map_err(|_| refuse("nothing-on-sale"))?;
+    let now = shop.service.now();
+    if let Some(sale) = shop.service.store().sale(transaction).await? {
+        let is_own = sale.user == person.user;
+        return if is_own {
+            Ok(to_purchase(&shop, transaction))
+        } else {
+            Err(refuse("error-form"))
+        };
+    }
+    let period = shop.service.period(&name).filter(|period| period.has_begun(now));
+    let period = period.ok_or_else(|| refuse("nothing-on-sale"))?;
+    let order = SaleOrder { user: person.user.clone(), sets, transaction, now };
+    shop.apply_limit(&period, &order).await?;
+    let why = match shop.service.buy(&period, order).await? {
+        SaleAnswer::Sold(_) => return Ok(to_purchase(&shop, transaction)),
+        SaleAnswer::Refused(refused) => match refused.status {
+            402 => "buy-too-little",
+            403 => "buy-revoked",
+            410 => "nothing-on-sale",
+            LIMIT_STATUS => "buy-limit",
+            _ => "buy-sold-out",
+        },
+        SaleAnswer::Rejected(_) => return Err(refuse("error-form")),
+    };
+    let page = buy_form(&shop, visitor, &person.user, Some(visitor.words.get(why))).await?;
+    let mut response = show(&shop, visitor, &page)?;
+    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    Ok(response)
+}
+
+fn to_purchase(shop: &Shop, transaction: u64) -> Response {
+    to(shop, &format!("/purchases/{transaction}"))
+}
+
+/// The purchases of a person, the last first.
+pub(super) async fn purchases(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, person, .. }: LoggedIn,
+) -> Answer {
+    let words = visitor.words;
+    let mut sales = shop.service.store().sales_of(&person.user).await?;
+    sales.sort_by_key(|sale| std::cmp::Reverse((sale.at, sale.first)));
+    let row = |sale: &SaleRow| {
+        let state = match sale.received_at {
+            Some(_) => words.get("state-received"),
+            None => words.get("state-open"),
+        };
+        vec![
+            Cell::Link(format!("/purchases/{}", sale.transaction), visitor.time(sale.at)),
+            Cell::text(&sale.period),
+            Cell::number(sale.sets),
+            Cell::number(sale.coins),
+            Cell::Number(price(&shop, &visitor, sale)),
+            Cell::Text(state),
+        ]
+    };
+    let head = [
+        "column-date",
+        "period-label",
+        "column-sets",
+        "column-coins",
+        "column-price",
+        "column-state",
+    ];
+    let table = Table {
+        caption: words.get("menu-purchases"),
+        head: head.map(|name| words.get(name)).to_vec(),
+        rows: sales.iter().take(PURCHASES_SHOWN_MAX).map(row).collect(),
+        empty: words.get("coins-empty"),
+    };
+    let page = Page::new(words.get("menu-purchases")).with(Part::Table(table));
+    show(&shop, &visitor, &page)
+}
+
+/// What a sale cost.
+fn price(shop: &Shop, visitor: &Visitor, sale: &SaleRow) -> String {
+    let Some(period) = shop.service.period(&sale.period) else { return String::new() };
+    let value: Money = period.params().coin_value();
+    let price = value.checked_mul(sale.coins.into()).unwrap_or(value);
+    visitor.money(price.units(), price.currency())
+}
+
+async fn own_sale(shop: &Shop, user: &UserId, number: &str) -> Result<SaleRow, Refused> {
+    let none = || refuse("error-no-purchase");
+    let transaction: u64 = parse_decimal(number).ok_or_else(none)?;
+    let sale = shop.service.store().sale(transaction).await?;
+    sale.filter(|sale| sale.user == *user).ok_or_else(none)
+}
+
+/// The receipt of a purchase; it offers the coins until they are acknowledged.
+pub(super) async fn purchase(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, person, .. }: LoggedIn,
+    Path(number): Path<String>,
+    Query(note): Query<Note>,
+) -> Answer {
+    let words = visitor.words;
+    let sale = own_sale(&shop, &person.user, &number).await?;
+    let mut facts = vec![
+        (words.get("column-date"), visitor.time(sale.at)),
+        (words.get("period-label"), sale.period.to_string()),
+        (words.get("column-sets"), sale.sets.to_string()),
+        (words.get("column-coins"), sale.coins.to_string()),
+        (words.get("column-price"), price(&shop, &visitor, &sale)),
+        (words.get("transaction-label"), sale.transaction.to_string()),
+    ];
+    if !shop.settings.vat.is_empty() {
+        facts.push((words.get("vat-label"), shop.settings.vat.clone()));
+    }
+    let page = Page::new(words.get("purchase-title"));
+    let mut page = note.on(&visitor, page).with(Part::Facts(facts));
+    if let Some(at) = sale.received_at {
+        let text = words.with("purchase-received", &[("time", &visitor.time(at))]);
+        page = page.text(text);
+        return show(&shop, &visitor, &page);
+    }
+    let address = format!("/purchases/{}", sale.transaction);
+    let button = words.get("received-button");
+    let received = Form::new(format!("{address}/received"), button);
+    page = page
+        .heading(words.get("take-title"))
+        .text(words.get("take-browser"))
+        .text(words.get("take-file"))
+        .with(Part::Links(vec![(format!("{address}/coins"), words.get("coins-link"))]))
+        .text(words.get("take-received"))
+        .with(received.into());
+    let mut response = show(&shop, &visitor, &page)?;
+    offer(&shop, &mut response, &sale);
+    Ok(response)
+}
+
+/// Tells the wallet in the browser where the coins are.
+fn offer(shop: &Shop, response: &mut Response, sale: &SaleRow) {
+    let address = format!("{}/v1/purchases/{}", shop.base, sale.transaction);
+    if let Ok(address) = HeaderValue::try_from(address) {
+        response.headers_mut().insert(COINS_HEADER, address);
+    }
+}
+
+/// The coins of a purchase as a file, until they are acknowledged.
+pub(super) async fn coins(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { person, .. }: LoggedIn,
+    Path(number): Path<String>,
+) -> Answer {
+    let sale = own_sale(&shop, &person.user, &number).await?;
+    if sale.received_at.is_some() {
+        return Err(refuse("error-received"));
+    }
+    let period = shop.service.period(&sale.period).ok_or_else(|| refuse("error-broker"))?;
+    let funds = shop.service.deliver(&period, &sale).await?;
+    let name = format!("attachment; filename=\"{}-{number}.micromint\"", sale.period);
+    let headers = [(CONTENT_TYPE, MEDIA_TYPE.to_string()), (CONTENT_DISPOSITION, name)];
+    Ok((headers, funds.to_bytes()).into_response())
+}
+
+/// Acknowledges the coins of a purchase.
+pub(super) async fn received(
+    State(shop): State<Arc<Shop>>,
+    Path(number): Path<String>,
+    posted: Posted,
+) -> Answer {
+    let sale = own_sale(&shop, &posted.person.user, &number).await?;
+    shop.service.store().acknowledge(sale.transaction, shop.service.now()).await?;
+    Ok(to(&shop, &format!("/purchases/{}?note=done-received", sale.transaction)))
+}
+
+/// How to get a wallet.
+pub(super) async fn wallet(State(shop): State<Arc<Shop>>, visitor: Visitor) -> Answer {
+    let words = visitor.words;
+    let page = Page::new(words.get("wallet-title"))
+        .text(words.get("wallet-text"))
+        .heading(words.get("wallet-browser-title"))
+        .text(words.get("wallet-browser-text"))
+        .heading(words.get("wallet-program-title"))
+        .text(words.get("wallet-program-text"))
+        .with(Part::Code(format!(
+            "mmwallet login {} --user USER --key-file FILE\nmmwallet buy --sets 1\n\
+             mmwallet get https://news.example/article",
+            shop.url
+        )))
+        .heading(words.get("wallet-safe-title"))
+        .text(words.get("wallet-safe-text"));
+    show(&shop, &visitor, &page)
+}
+
+/// Everything that the broker keeps about a person, as JSON.
+pub(super) async fn export(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { person, .. }: LoggedIn,
+) -> Answer {
+    let store = shop.service.store();
+    let (user, now) = (&person.user, shop.service.now());
+    let balances = store.balances(AccountKind::Client, user.as_str()).await?;
+    let purchase = |sale: &SaleRow| {
+        json!({
+            "transaction": sale.transaction.to_string(), "period": sale.period.to_string(),
+            "sets": sale.sets, "coins": sale.coins, "at": sale.at.to_string(),
+            "received": sale.received_at.map(|at| at.to_string()),
+        })
+    };
+    let sales = store.sales_of(user).await?;
+    let sessions = super::people::sessions(store, user, now).await?;
+    let session = |row: &super::people::SessionRow| {
+        let (since, last) = (row.at.to_string(), row.seen_at.to_string());
+        json!({ "program": row.agent, "since": since, "last": last })
+    };
+    let everything = json!({
+        "user": user.as_str(),
+        "made": now.to_string(),
+        "balances": balances.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "purchases": sales.iter().map(purchase).collect::<Vec<_>>(),
+        "sessions": sessions.iter().map(session).collect::<Vec<_>>(),
+        "returns": rows_of(&shop, RETURNS, user).await?,
+        "complaints": rows_of(&shop, COMPLAINTS, user).await?,
+        "transfers": rows_of(&shop, TRANSFERS, user).await?,
+    });
+    let name = format!("attachment; filename=\"{user}.json\"");
+    let headers = [(CONTENT_TYPE, "application/json".to_string()), (CONTENT_DISPOSITION, name)];
+    Ok((headers, format!("{everything:#}\n")).into_response())
+}
+
+/// Two texts and two numbers of each row: what, about what, how much, when.
+const RETURNS: &str =
+    "SELECT name, period, waiting, at FROM give_back WHERE user_id = $1 ORDER BY id";
+const COMPLAINTS: &str = "SELECT name, text, id, at FROM complaint WHERE user_id = $1 ORDER BY id";
+const TRANSFERS: &str = "SELECT transfer.kind, transfer.reference, entry.amount, transfer.at \
+     FROM entry JOIN transfer ON transfer.id = entry.transfer \
+     JOIN account ON account.id = entry.account \
+     WHERE account.kind = 'client' AND account.owner = $1 ORDER BY transfer.id";
+
+async fn rows_of(
+    shop: &Shop,
+    select: &'static str,
+    user: &UserId,
+) -> Result<Vec<serde_json::Value>, StoreError> {
+    let rows =
+        sqlx::query(select).bind(user.to_string()).fetch_all(shop.service.store().pool()).await?;
+    let read = |row: &sqlx::any::AnyRow| {
+        let (what, about): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let (number, at): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
+        let at = micromint::time::UnixTime(at).to_string();
+        Ok(json!({ "what": what, "about": about, "number": number, "at": at }))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// The currency of what is sold, or of the last period.
+pub(super) fn currency(shop: &Shop) -> Option<Currency> {
+    let of = |period: &Arc<OpenPeriod>| period.params().coin_value().currency();
+    on_sale(shop).as_ref().map(of).or_else(|| shop.service.periods().last().map(of))
+}

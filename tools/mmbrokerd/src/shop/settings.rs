@@ -1,0 +1,95 @@
+//! The part `[shop]` of the configuration.
+//!
+//! Input: TOML. Output: settings. The invariant: each setting has a default, so a broker without
+//! this part has pages too.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use micromint::money::Money;
+use serde::Deserialize;
+
+use super::bank::iban;
+use super::hooks::SOURCES;
+use super::proof::Proofs;
+
+/// What an operator chooses about the pages.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ShopSettings {
+    /// The name of the broker on its pages.
+    pub name: String,
+    /// Whether everyone may make an account.
+    pub registration: bool,
+    /// The most sets that a person buys of a period.
+    pub sets_per_period: u64,
+    /// How people reach the operator: shown on pages that say so.
+    pub contact: String,
+    /// Words about VAT on receipts; empty for none.
+    pub vat: String,
+    /// The broker's name in payouts.
+    pub payout_name: String,
+    /// The broker's own account, from which payouts are made (SEPA).
+    pub payout_iban: String,
+    /// The fee of a payout, such as `0.35 EUR`.
+    pub payout_fee: Option<String>,
+    /// The smallest balance that is paid out, such as `5 EUR`.
+    pub payout_min: Option<String>,
+    /// The hours until a changed bank account counts.
+    pub bank_change_hours: u32,
+    /// The files with the secrets of webhooks, by source: `deposit`, `stripe`, `btcpay`, `taler`.
+    pub hooks: BTreeMap<String, PathBuf>,
+    /// Where host proofs are read.
+    #[serde(skip)]
+    pub proofs: Proofs,
+}
+
+impl Default for ShopSettings {
+    fn default() -> ShopSettings {
+        ShopSettings {
+            name: "MicroMint".to_string(),
+            registration: true,
+            sets_per_period: 1000,
+            contact: String::new(),
+            vat: String::new(),
+            payout_name: String::new(),
+            payout_iban: String::new(),
+            payout_fee: None,
+            payout_min: None,
+            bank_change_hours: 72,
+            hooks: BTreeMap::new(),
+            proofs: Proofs::default(),
+        }
+    }
+}
+
+impl ShopSettings {
+    /// What is wrong with the settings.
+    ///
+    /// # Errors
+    /// What was expected, what was found and where.
+    pub fn check(&self) -> Result<(), String> {
+        for (key, amount) in [("payout-fee", &self.payout_fee), ("payout-min", &self.payout_min)] {
+            if let Some(amount) = amount {
+                amount.parse::<Money>().map_err(|error| format!("shop.{key}: {error}"))?;
+            }
+        }
+        if let Some(found) = self.hooks.keys().find(|source| !SOURCES.contains(&source.as_str())) {
+            return Err(format!("shop.hooks: expected one of {SOURCES:?}, found {found:?}"));
+        }
+        if !self.payout_iban.is_empty() && iban(&self.payout_iban).is_none() {
+            let found = &self.payout_iban;
+            return Err(format!("shop.payout-iban: expected an IBAN, found {found:?}"));
+        }
+        if self.name.trim().is_empty() || self.name.len() > 70 {
+            return Err(format!("shop.name: expected 1 to 70 bytes, found {:?}", self.name));
+        }
+        Ok(())
+    }
+
+    /// An amount of the settings in units of this currency, 0 if it is of another one.
+    pub(super) fn units(amount: Option<&String>, currency: &str) -> u64 {
+        let amount = amount.and_then(|text| text.parse::<Money>().ok());
+        amount.filter(|amount| amount.currency().as_str() == currency).map_or(0, Money::units)
+    }
+}

@@ -1,0 +1,463 @@
+//! What vendors see: registration by a host proof, keys, statements, payouts.
+//!
+//! Input: the session. Output: pages. The invariants: a person acts for a vendor after the host
+//! itself said so, or the operator; a vendor that has a person is not taken over by a proof; the
+//! key K_V is shown to that person only, after the password.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::IntoResponse;
+use micromint::identity::{UserId, VendorId};
+use micromint::money::Currency;
+use micromint::reply::Reply;
+use micromint::time::UnixTime;
+use sqlx::Row;
+
+use super::answer::{Answer, Refused, refuse, show, to};
+use super::attempts::PROOF;
+use super::bank::bank_part;
+use super::form::Posted;
+use super::login::{Note, check_password};
+use super::people::Person;
+use super::proof::PROOF_PATH;
+use super::sepa::csv_line;
+use super::view::{Cell, Form, Input, Page, Part, Table};
+use super::visitor::LoggedIn;
+use super::{Shop, random};
+use crate::service::{Service, blocking};
+use crate::store::{AccountKind, Store, StoreError, Transaction, retried};
+
+/// The longest Vendor-ID in a form.
+const HOST_LEN_MAX: usize = 253;
+/// The most days and batches on a page.
+const DAYS_SHOWN_MAX: usize = 60;
+
+/// What moved on a vendor's account on a day.
+struct Movement {
+    day: String,
+    kind: String,
+    currency: Currency,
+    units: i64,
+}
+
+/// The sums of the batches of a vendor in a period.
+struct Redeemed {
+    period: String,
+    batches: i64,
+    coins: i64,
+    accepted: i64,
+    waiting: i64,
+    forged: i64,
+    not_from_owner: i64,
+}
+
+/// The person who acts for a vendor.
+pub(super) async fn owner_of(store: &Store, vendor: &str) -> Result<Option<String>, StoreError> {
+    let row = sqlx::query("SELECT user_id FROM vendor_owner WHERE vendor = $1")
+        .bind(vendor.to_string())
+        .fetch_optional(store.pool())
+        .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+/// The vendor of this name, if the person acts for it.
+pub(super) async fn own_vendor(
+    shop: &Shop,
+    person: &Person,
+    name: &str,
+) -> Result<VendorId, Refused> {
+    let owner = owner_of(shop.service.store(), name).await?;
+    let is_own = owner.is_some_and(|owner| owner == person.user.as_str());
+    let vendor = name.parse().ok().filter(|_| is_own);
+    vendor.ok_or_else(|| refuse("error-no-page"))
+}
+
+/// The vendors for which a person acts.
+async fn vendors_of(store: &Store, user: &UserId) -> Result<Vec<String>, StoreError> {
+    let rows = sqlx::query("SELECT vendor FROM vendor_owner WHERE user_id = $1 ORDER BY vendor")
+        .bind(user.to_string())
+        .fetch_all(store.pool())
+        .await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// The vendors of a person, and how to add one.
+pub(super) async fn vendors(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, person, .. }: LoggedIn,
+    Query(note): Query<Note>,
+) -> Answer {
+    let words = visitor.words;
+    let names = vendors_of(shop.service.store(), &person.user).await?;
+    let links = names.iter().map(|name| (format!("/vendor/{name}"), name.clone())).collect();
+    let mut page = note.on(&visitor, Page::new(words.get("vendors-title")));
+    page = page.text(words.get("vendors-text"));
+    if !names.is_empty() {
+        page = page.with(Part::Links(links));
+    }
+    let form = Form::new("/vendor", words.get("vendors-add-button"))
+        .field("host", words.get("vendors-host"), Input::Line("off", HOST_LEN_MAX))
+        .help(words.get("vendors-host-help"));
+    show(&shop, &visitor, &page.heading(words.get("vendors-add")).with(form.into()))
+}
+
+/// The proof that a host must show for a person: the same each time, so that it can stay there.
+fn proof_of(shop: &Shop, user: &UserId, vendor: &VendorId) -> String {
+    let parts = [b"host proof".as_slice(), user.as_str().as_bytes(), vendor.as_str().as_bytes()];
+    format!("micromint-broker={}", &random::hex(&random::mac(&shop.key, &parts))[..40])
+}
+
+/// Shows the proof for a host, or registers the vendor if the host shows it.
+pub(super) async fn add(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    let Posted { visitor, person, fields, .. } = &posted;
+    let words = visitor.words;
+    let host = fields.text("host").to_ascii_lowercase();
+    let vendor: VendorId = host.parse().map_err(|_| refuse("error-host"))?;
+    let proof = proof_of(&shop, &person.user, &vendor);
+    let mut why = None;
+    if fields.text("check") == "yes" {
+        shop.attempt(PROOF, person.user.as_str()).await?;
+        let (source, asked) = (shop.settings.proofs.clone(), vendor.clone());
+        match blocking(move || source.0.proof(&asked)).await? {
+            Ok(text) if text.lines().any(|line| line.trim() == proof) => {
+                register(&shop, person.user.as_str(), &person.user, &vendor).await?;
+                return Ok(to(&shop, &format!("/vendor/{vendor}?note=done-vendor")));
+            }
+            Ok(_) => why = Some(words.get("proof-other")),
+            Err(error) => why = Some(words.with("proof-none", &[("why", &error)])),
+        }
+    }
+    let address = format!("https://{vendor}{PROOF_PATH}");
+    let form = Form::new("/vendor", words.get("proof-button"))
+        .hidden("host", vendor.to_string())
+        .hidden("check", "yes");
+    let mut page = Page::new(words.with("proof-title", &[("host", vendor.as_str())]));
+    if let Some(why) = why {
+        page = page.with(Part::Bad(why));
+    }
+    page = page
+        .text(words.with("proof-text", &[("address", &address)]))
+        .with(Part::Code(proof))
+        .with(form.into())
+        .with(Part::Links(vec![("/vendor".to_string(), words.get("back-link"))]));
+    show(&shop, visitor, &page)
+}
+
+/// Makes a person act for a vendor, and registers the vendor for all periods that are not over.
+pub(super) async fn register(
+    shop: &Shop,
+    by: &str,
+    user: &UserId,
+    vendor: &VendorId,
+) -> Result<(), Refused> {
+    let (store, now) = (shop.service.store(), shop.service.now());
+    for period in shop.service.periods() {
+        if now >= period.params().raw().expiration {
+            continue;
+        }
+        match shop.service.register_vendor(&period, vendor, now).await? {
+            Reply::Granted(_) => {}
+            Reply::Refused(refusal) => {
+                return Err(refuse("error-vendor").with("why", refusal.to_string()));
+            }
+        }
+    }
+    let is_own = retried!(async {
+        let mut tx = store.begin().await?;
+        let added = sqlx::query(
+            "INSERT INTO vendor_owner (vendor, user_id, at) VALUES ($1, $2, $3) \
+             ON CONFLICT (vendor) DO NOTHING",
+        )
+        .bind(vendor.to_string())
+        .bind(user.to_string())
+        .bind(now.0)
+        .execute(tx.connection())
+        .await?;
+        if added.rows_affected() == 1 {
+            tx.audit(by, "vendor", &format!("{vendor} {user}"), now).await?;
+        }
+        let is_own = is_owner(&mut tx, vendor, user).await?;
+        tx.commit().await?;
+        Ok::<bool, StoreError>(is_own)
+    })?;
+    if is_own { Ok(()) } else { Err(refuse("error-vendor-taken")) }
+}
+
+async fn is_owner(
+    tx: &mut Transaction,
+    vendor: &VendorId,
+    user: &UserId,
+) -> Result<bool, StoreError> {
+    let owner: String = sqlx::query("SELECT user_id FROM vendor_owner WHERE vendor = $1")
+        .bind(vendor.to_string())
+        .fetch_one(tx.connection())
+        .await?
+        .try_get(0)?;
+    Ok(owner == user.as_str())
+}
+
+/// Makes a person act for a vendor that has no person yet.
+///
+/// # Errors
+/// The database failed.
+pub async fn act_for_vendor(
+    service: &Service,
+    user: &UserId,
+    vendor: &VendorId,
+) -> Result<(), StoreError> {
+    let (store, now) = (service.store(), service.now());
+    retried!(async {
+        let mut tx = store.begin().await?;
+        let added = sqlx::query(
+            "INSERT INTO vendor_owner (vendor, user_id, at) VALUES ($1, $2, $3) \
+             ON CONFLICT (vendor) DO NOTHING",
+        )
+        .bind(vendor.to_string())
+        .bind(user.to_string())
+        .bind(now.0)
+        .execute(tx.connection())
+        .await?;
+        if added.rows_affected() == 1 {
+            tx.audit("console", "vendor", &format!("{vendor} {user}"), now).await?;
+        }
+        tx.commit().await
+    })
+}
+
+/// What moved on the account of a vendor, by day, the last first.
+async fn movements(store: &Store, vendor: &VendorId) -> Result<Vec<Movement>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT transfer.at / 86400 AS day, transfer.kind, account.currency, \
+         CAST(SUM(entry.amount) AS BIGINT) FROM entry \
+         JOIN transfer ON transfer.id = entry.transfer JOIN account ON account.id = entry.account \
+         WHERE account.kind = 'vendor' AND account.owner = $1 \
+         GROUP BY transfer.at / 86400, transfer.kind, account.currency \
+         ORDER BY day DESC, transfer.kind, account.currency",
+    )
+    .bind(vendor.to_string())
+    .fetch_all(store.pool())
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let (day, currency): (i64, String) = (row.try_get(0)?, row.try_get(2)?);
+            Ok(Movement {
+                day: UnixTime(day * 86_400).day(),
+                kind: row.try_get(1)?,
+                currency: currency.parse().map_err(|_| StoreError::Value {
+                    what: "account.currency",
+                    expected: "three letters",
+                    found: currency,
+                })?,
+                units: row.try_get(3)?,
+            })
+        })
+        .collect()
+}
+
+async fn redeemed(store: &Store, vendor: &VendorId) -> Result<Vec<Redeemed>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT period, COUNT(*), CAST(SUM(coins) AS BIGINT), CAST(SUM(accepted) AS BIGINT), \
+         CAST(SUM(waiting) AS BIGINT), CAST(SUM(forged) AS BIGINT), \
+         CAST(SUM(not_from_owner) AS BIGINT) FROM batch \
+         WHERE vendor = $1 AND kind = 'redemption' GROUP BY period ORDER BY period DESC",
+    )
+    .bind(vendor.to_string())
+    .fetch_all(store.pool())
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Redeemed {
+                period: row.try_get(0)?,
+                batches: row.try_get(1)?,
+                coins: row.try_get(2)?,
+                accepted: row.try_get(3)?,
+                waiting: row.try_get(4)?,
+                forged: row.try_get(5)?,
+                not_from_owner: row.try_get(6)?,
+            })
+        })
+        .collect()
+}
+
+/// An amount that may be negative.
+fn signed(visitor: &super::visitor::Visitor, units: i64, currency: Currency) -> String {
+    let sign = if units < 0 { "-" } else { "" };
+    format!("{sign}{}", visitor.money(units.unsigned_abs(), currency))
+}
+
+/// The page of a vendor.
+pub(super) async fn vendor(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, person, .. }: LoggedIn,
+    Path(name): Path<String>,
+    Query(note): Query<Note>,
+) -> Answer {
+    let words = visitor.words;
+    let vendor = own_vendor(&shop, &person, &name).await?;
+    let store = shop.service.store();
+    let mut page = note.on(&visitor, Page::new(vendor.to_string()));
+    if super::operator::is_disabled(store, vendor.as_str()).await? {
+        page = page.with(Part::Bad(words.get("vendor-disabled")));
+    }
+    let balances = store.balances(AccountKind::Vendor, vendor.as_str()).await?;
+    let facts = balances
+        .iter()
+        .map(|money| (words.get("balance-label"), visitor.money(money.units(), money.currency())));
+    page = page.with(Part::Facts(facts.collect()));
+    let names = |names: &[&str]| names.iter().map(|name| words.get(name)).collect::<Vec<_>>();
+    let periods = redeemed(store, &vendor).await?;
+    let row = |it: &Redeemed| {
+        let mut cells = vec![Cell::text(&it.period)];
+        let numbers = [it.batches, it.coins, it.accepted, it.waiting, it.forged, it.not_from_owner];
+        cells.extend(numbers.map(Cell::number));
+        cells
+    };
+    let by_period = Table {
+        caption: words.get("statement-period"),
+        head: names(&[
+            "period-label",
+            "column-batches",
+            "column-coins",
+            "verdict-accepted",
+            "verdict-waiting",
+            "verdict-forged",
+            "verdict-not-owner",
+        ]),
+        rows: periods.iter().map(row).collect(),
+        empty: words.get("statement-empty"),
+    };
+    let days = movements(store, &vendor).await?;
+    let row = |it: &Movement| {
+        let what = words.get(transfer_name(&it.kind));
+        vec![
+            Cell::text(&it.day),
+            Cell::Text(what),
+            Cell::Number(signed(&visitor, it.units, it.currency)),
+        ]
+    };
+    let by_day = Table {
+        caption: words.get("statement-day"),
+        head: names(&["column-date", "column-what", "column-amount"]),
+        rows: days.iter().take(DAYS_SHOWN_MAX).map(row).collect(),
+        empty: words.get("statement-empty"),
+    };
+    let key = Form::new(format!("/vendor/{vendor}/key"), words.get("vendor-key-button")).field(
+        "password",
+        words.get("password-label"),
+        Input::Password("current-password"),
+    );
+    let csv = (format!("/vendor/{vendor}/csv"), words.get("statement-csv"));
+    page = page
+        .heading(words.get("statement-title"))
+        .with(Part::Table(by_period))
+        .with(Part::Table(by_day))
+        .with(Part::Links(vec![csv]))
+        .heading(words.get("verdicts-title"))
+        .with(Part::Facts(vec![
+            (words.get("verdict-accepted"), words.get("verdict-accepted-text")),
+            (words.get("verdict-waiting"), words.get("verdict-waiting-text")),
+            (words.get("verdict-forged"), words.get("verdict-forged-text")),
+            (words.get("verdict-not-owner"), words.get("verdict-not-owner-text")),
+        ]))
+        .heading(words.get("vendor-key-title"))
+        .text(words.get("vendor-key-text"))
+        .with(key.into());
+    page = bank_part(&shop, &visitor, page, (AccountKind::Vendor, vendor.as_str())).await?;
+    page = super::complaints::vendor_part(&shop, &visitor, page, &vendor).await?;
+    page = page
+        .heading(words.get("paste-title"))
+        .text(words.get("paste-nginx"))
+        .with(Part::Code(nginx_lines(&shop, &vendor)))
+        .text(words.get("paste-apache"))
+        .with(Part::Code(apache_lines(&shop, &vendor)));
+    show(&shop, &visitor, &page)
+}
+
+/// The message with the name of a kind of transfer.
+fn transfer_name(kind: &str) -> &'static str {
+    match kind {
+        "redemption" => "transfer-redemption",
+        "settlement" => "transfer-settlement",
+        "payout" => "transfer-payout",
+        "ruling" => "transfer-ruling",
+        _ => "transfer-other",
+    }
+}
+
+fn common_lines(shop: &Shop, vendor: &VendorId) -> String {
+    format!(
+        "install -d -o www-data /var/lib/micromint /etc/micromint/periods\n\
+         install -m 600 -o www-data vendor.key /etc/micromint/vendor.key\n\
+         cat > /etc/micromint/vendor.toml <<'TOML'\n\
+         vendor-id = \"{vendor}\"\n\
+         origins = [\"https://{vendor}\"]\n\
+         periods = \"periods\"\n\
+         owners = \"required\"\n\
+         till = \"/var/lib/micromint/till\"\n\
+         TOML\n\
+         mmvendor sync --broker {}\n",
+        shop.url
+    )
+}
+
+fn nginx_lines(shop: &Shop, vendor: &VendorId) -> String {
+    common_lines(shop, vendor)
+        + "printf 'micromint_config /etc/micromint/vendor.toml;\\nmicromint on;\\n' \
+           > /etc/nginx/conf.d/micromint.conf && nginx -s reload"
+}
+
+fn apache_lines(shop: &Shop, vendor: &VendorId) -> String {
+    common_lines(shop, vendor)
+        + "printf 'MicroMint On\\n' > /etc/apache2/conf-enabled/micromint-site.conf && \
+           a2enmod micromint && apachectl graceful"
+}
+
+/// The statement of a vendor as CSV.
+pub(super) async fn csv(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { person, .. }: LoggedIn,
+    Path(name): Path<String>,
+) -> Answer {
+    let vendor = own_vendor(&shop, &person, &name).await?;
+    let mut text = csv_line(&["day", "what", "amount"].map(str::to_string));
+    let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
+    for it in movements(shop.service.store(), &vendor).await?.iter().rev() {
+        *sums.entry(it.currency).or_default() += i128::from(it.units);
+        let amount = super::money::signed_amount(it.units.into(), it.currency);
+        text.push_str(&csv_line(&[it.day.clone(), it.kind.clone(), amount]));
+    }
+    for (currency, sum) in sums {
+        let sum = super::money::signed_amount(sum, currency);
+        text.push_str(&csv_line(&["".to_string(), "balance".to_string(), sum]));
+    }
+    let disposition = format!("attachment; filename=\"{vendor}.csv\"");
+    let headers =
+        [(CONTENT_TYPE, "text/csv; charset=utf-8".to_string()), (CONTENT_DISPOSITION, disposition)];
+    Ok((headers, text).into_response())
+}
+
+/// Shows the key K_V of a vendor.
+pub(super) async fn key(
+    State(shop): State<Arc<Shop>>,
+    Path(name): Path<String>,
+    posted: Posted,
+) -> Answer {
+    check_password(&shop, &posted, "password").await?;
+    let vendor = own_vendor(&shop, &posted.person, &name).await?;
+    let (store, now) = (shop.service.store(), shop.service.now());
+    retried!(async {
+        let mut tx = store.begin().await?;
+        tx.audit(posted.person.user.as_str(), "vendor key", vendor.as_str(), now).await?;
+        tx.commit().await
+    })?;
+    let words = posted.visitor.words;
+    let key = shop.service.secret().vendor_key(&vendor).to_hex();
+    let page = Page::new(words.get("vendor-key-title"))
+        .with(Part::Bad(words.get("vendor-key-secret")))
+        .with(Part::Code(key.to_string()))
+        .with(Part::Links(vec![(format!("/vendor/{vendor}"), words.get("back-link"))]));
+    show(&shop, &posted.visitor, &page)
+}

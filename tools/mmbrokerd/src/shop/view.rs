@@ -1,0 +1,226 @@
+//! What a page shows, and the template that makes HTML of it.
+//!
+//! Input: headings, facts, tables and forms. Output: HTML. The invariants: the template escapes
+//! every value; every form has the session's token; every field has a label.
+
+use askama::Template;
+
+use super::plot::Plot;
+use super::words::Words;
+
+/// A page.
+pub(super) struct Page {
+    /// Its heading, also its title.
+    pub(super) title: String,
+    /// What it shows, in order.
+    pub(super) parts: Vec<Part>,
+}
+
+/// A part of a page.
+pub(super) enum Part {
+    /// A paragraph.
+    Text(String),
+    /// Something done, in a frame.
+    Good(String),
+    /// Something to mind, in a frame.
+    Bad(String),
+    /// A heading.
+    Heading(String),
+    /// Names and values.
+    Facts(Vec<(String, String)>),
+    /// A table.
+    Table(Table),
+    /// A form.
+    Form(Form),
+    /// Addresses with their words.
+    Links(Vec<(String, String)>),
+    /// Text to copy.
+    Code(String),
+    /// A diagram.
+    Plot(Plot),
+}
+
+/// A table.
+pub(super) struct Table {
+    /// What it lists.
+    pub(super) caption: String,
+    /// The names of the columns.
+    pub(super) head: Vec<String>,
+    /// The rows, each as long as the head.
+    pub(super) rows: Vec<Vec<Cell>>,
+    /// What is shown in place of no rows.
+    pub(super) empty: String,
+}
+
+/// A cell of a table.
+pub(super) enum Cell {
+    /// Text.
+    Text(String),
+    /// A number or an amount, which is set to the right.
+    Number(String),
+    /// An address with its words.
+    Link(String, String),
+    /// A button.
+    Button(Form),
+}
+
+/// A form, sent with POST.
+pub(super) struct Form {
+    /// Where it is sent to, below the address of the broker.
+    pub(super) action: String,
+    /// Its fields.
+    pub(super) fields: Vec<Field>,
+    /// The words of its button.
+    pub(super) button: String,
+    /// Whether the button takes something away.
+    pub(super) is_danger: bool,
+}
+
+/// A field of a form.
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) label: String,
+    pub(super) value: String,
+    /// Words below the field.
+    pub(super) help: String,
+    pub(super) input: Input,
+}
+
+/// How a field is filled in.
+pub(super) enum Input {
+    /// A value that people do not see.
+    Hidden,
+    /// One line, with the value of `autocomplete` and the longest text.
+    Line(&'static str, usize),
+    /// One line that cannot be changed.
+    Fixed(&'static str),
+    /// A password, with the value of `autocomplete`.
+    Password(&'static str),
+    /// A whole number between two.
+    Number(u64, u64),
+    /// Several lines, with the longest text.
+    Lines(usize),
+}
+
+/// What is around each page.
+pub(super) struct Frame {
+    /// The words.
+    pub(super) words: Words,
+    /// The path of the public URL.
+    pub(super) base: String,
+    /// The name of the broker.
+    pub(super) broker: String,
+    /// The file with the styles.
+    pub(super) style: String,
+    /// The token of the session; empty without one.
+    pub(super) token: String,
+    /// The User-ID of the person who is logged in; empty without one.
+    pub(super) user: String,
+    /// Addresses with their words.
+    pub(super) menu: Vec<(String, String)>,
+}
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Html<'a> {
+    frame: &'a Frame,
+    page: &'a Page,
+}
+
+#[derive(Template)]
+#[template(path = "vouchers.html")]
+struct Vouchers<'a> {
+    frame: &'a Frame,
+    title: &'a str,
+    text: &'a str,
+    amount: &'a str,
+    expires: &'a str,
+    codes: &'a [String],
+}
+
+/// The HTML of a page.
+pub(super) fn render(frame: &Frame, page: &Page) -> Result<String, askama::Error> {
+    Html { frame, page }.render()
+}
+
+/// The HTML of a page with voucher codes to print.
+pub(super) fn render_vouchers(
+    frame: &Frame,
+    (title, text): (&str, &str),
+    (amount, expires): (&str, &str),
+    codes: &[String],
+) -> Result<String, askama::Error> {
+    Vouchers { frame, title, text, amount, expires, codes }.render()
+}
+
+impl Page {
+    pub(super) fn new(title: String) -> Page {
+        Page { title, parts: Vec::new() }
+    }
+
+    pub(super) fn with(mut self, part: Part) -> Page {
+        self.parts.push(part);
+        self
+    }
+
+    pub(super) fn text(self, text: String) -> Page {
+        self.with(Part::Text(text))
+    }
+
+    pub(super) fn heading(self, text: String) -> Page {
+        self.with(Part::Heading(text))
+    }
+}
+
+impl Form {
+    pub(super) fn new(action: impl Into<String>, button: String) -> Form {
+        Form { action: action.into(), fields: Vec::new(), button, is_danger: false }
+    }
+
+    pub(super) fn danger(mut self) -> Form {
+        self.is_danger = true;
+        self
+    }
+
+    pub(super) fn hidden(self, name: &'static str, value: impl Into<String>) -> Form {
+        self.field(name, String::new(), Input::Hidden).value(value)
+    }
+
+    pub(super) fn field(mut self, name: &'static str, label: String, input: Input) -> Form {
+        let (value, help) = (String::new(), String::new());
+        self.fields.push(Field { name, label, value, help, input });
+        self
+    }
+
+    /// Sets the value of the last field.
+    pub(super) fn value(mut self, value: impl Into<String>) -> Form {
+        if let Some(field) = self.fields.last_mut() {
+            field.value = value.into();
+        }
+        self
+    }
+
+    /// Sets the words below the last field.
+    pub(super) fn help(mut self, help: String) -> Form {
+        if let Some(field) = self.fields.last_mut() {
+            field.help = help;
+        }
+        self
+    }
+}
+
+impl From<Form> for Part {
+    fn from(form: Form) -> Part {
+        Part::Form(form)
+    }
+}
+
+impl Cell {
+    pub(super) fn text(text: impl ToString) -> Cell {
+        Cell::Text(text.to_string())
+    }
+
+    pub(super) fn number(number: impl ToString) -> Cell {
+        Cell::Number(number.to_string())
+    }
+}

@@ -1,0 +1,375 @@
+//! Vouchers: codes that are printed, sold elsewhere, and each used once.
+//!
+//! Input: a code, or an order for a batch of them. Output: money on an account, or a page to print.
+//! The invariants: the database has hashes of codes only, and a code cannot be guessed (100 bits,
+//! and few attempts); a code is used in the transaction that moves its money.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::response::{Html, IntoResponse};
+use micromint::money::{Currency, Money};
+use micromint::time::UnixTime;
+use sqlx::Row;
+
+use super::answer::{Answer, Refused, refuse, show, to};
+use super::attempts::{VOUCHER, VOUCHER_NET};
+use super::form::Posted;
+use super::login::Note;
+use super::people::{Person, Role};
+use super::view::{Cell, Form, Input, Page, Part, Table, render_vouchers};
+use super::visitor::{LoggedIn, Visitor};
+use super::{Shop, random};
+use crate::store::{Account, AccountKind, Posted as Made, Store, StoreError, retried};
+
+/// The most codes of a batch.
+pub const VOUCHERS_MAX: u64 = 1000;
+/// The most months for which codes are valid.
+const MONTHS_MAX: u64 = 120;
+const MONTH_SECONDS: i64 = 30 * 86_400;
+/// The longest name of a batch, in characters.
+pub(super) const NAME_LEN_MAX: usize = 40;
+/// The highest value of a code: 10 000 of a currency.
+const VOUCHER_UNITS_MAX: u64 = 1_000_000_000_000;
+
+/// A batch of codes.
+struct Batch {
+    name: String,
+    at: UnixTime,
+    amount: Money,
+    count: u64,
+    expires_at: UnixTime,
+    salt: Vec<u8>,
+    void_at: Option<i64>,
+    used: i64,
+}
+
+const BATCHES: &str = "SELECT name, at, units, currency, count, expires_at, salt, void_at, \
+     (SELECT COUNT(*) FROM voucher WHERE batch = name AND used_at IS NOT NULL) FROM voucher_batch";
+
+impl Batch {
+    fn read(row: &sqlx::any::AnyRow) -> Result<Batch, StoreError> {
+        let (units, count): (i64, i64) = (row.try_get(2)?, row.try_get(4)?);
+        let currency: String = row.try_get(3)?;
+        let wrong = |_| StoreError::Value {
+            what: "voucher_batch.currency",
+            expected: "three letters",
+            found: String::new(),
+        };
+        Ok(Batch {
+            name: row.try_get(0)?,
+            at: UnixTime(row.try_get(1)?),
+            amount: Money::new(units.unsigned_abs(), currency.parse().map_err(wrong)?),
+            count: count.unsigned_abs(),
+            expires_at: UnixTime(row.try_get(5)?),
+            salt: row.try_get(6)?,
+            void_at: row.try_get(7)?,
+            used: row.try_get(8)?,
+        })
+    }
+}
+
+/// The codes of a batch. They derive from the broker's secret, so they can be printed again.
+fn codes(shop: &Shop, salt: &[u8], count: u64) -> Vec<String> {
+    let code = |at: u64| {
+        let bytes = random::mac(&shop.key, &[b"voucher", salt, &at.to_be_bytes()]);
+        random::code_of(&bytes)
+    };
+    (0..count).map(code).collect()
+}
+
+/// What of a code stands in the database.
+fn digest_of(code: &str) -> Option<Vec<u8>> {
+    random::plain_code(code).map(|plain| random::digest(&plain).to_vec())
+}
+
+pub(super) async fn voucher_page(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, .. }: LoggedIn,
+) -> Answer {
+    let words = visitor.words;
+    let form = Form::new("/voucher", words.get("voucher-button"))
+        .field("code", words.get("voucher-label"), Input::Line("off", 60))
+        .help(words.get("voucher-help"));
+    let page = Page::new(words.get("voucher-title")).with(form.into());
+    show(&shop, &visitor, &page)
+}
+
+/// Adds the money of a code to the account. The same code again by the same person changes nothing.
+pub(super) async fn redeem(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    let user = posted.person.user.as_str();
+    shop.attempt(VOUCHER_NET, &posted.visitor.net).await?;
+    shop.attempt(VOUCHER, user).await?;
+    let wrong = || refuse("error-voucher");
+    let digest = digest_of(posted.fields.text("code")).ok_or_else(wrong)?;
+    let store = shop.service.store();
+    let currency = currency_of(store, &digest).await?.ok_or_else(wrong)?;
+    let client = store.account(&Account::new(AccountKind::Client, user, currency)).await?;
+    let outside = store.account(&Account::new(AccountKind::Outside, "", currency)).await?;
+    let now = shop.service.now();
+    if !retried!(use_code(store, &digest, user, (client, outside), now))? {
+        return Err(wrong());
+    }
+    shop.forgive(VOUCHER_NET, &posted.visitor.net).await?;
+    shop.forgive(VOUCHER, user).await?;
+    Ok(to(&shop, "/?note=done-voucher"))
+}
+
+async fn currency_of(store: &Store, digest: &[u8]) -> Result<Option<Currency>, StoreError> {
+    let row = sqlx::query(
+        "SELECT currency FROM voucher_batch JOIN voucher ON batch = name WHERE sha256 = $1",
+    )
+    .bind(digest.to_vec())
+    .fetch_optional(store.pool())
+    .await?;
+    let currency: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
+    Ok(currency.and_then(|text| text.parse().ok()))
+}
+
+/// Uses a code. Returns whether the person has its money, now or before.
+async fn use_code(
+    store: &Store,
+    digest: &[u8],
+    user: &str,
+    (client, outside): (i64, i64),
+    now: UnixTime,
+) -> Result<bool, StoreError> {
+    let mut tx = store.begin().await?;
+    let lock = tx.locking("SELECT batch, used_by FROM voucher WHERE sha256 = $1");
+    let row = sqlx::query(lock).bind(digest.to_vec()).fetch_one(tx.connection()).await?;
+    let (batch, used_by): (String, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
+    if let Some(used_by) = used_by {
+        return Ok(used_by == user);
+    }
+    let row = sqlx::query("SELECT units, expires_at, void_at FROM voucher_batch WHERE name = $1")
+        .bind(batch.clone())
+        .fetch_one(tx.connection())
+        .await?;
+    let (units, expires_at): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let void_at: Option<i64> = row.try_get(2)?;
+    if void_at.is_some() || now.0 >= expires_at {
+        return Ok(false);
+    }
+    let reference = format!("voucher {}", random::hex(digest));
+    match tx.post("voucher", &reference, &[(client, units), (outside, -units)], now).await? {
+        Made::Made(_) => {}
+        Made::TooLittle(_) => return Err(StoreError::TooLarge("voucher")),
+    }
+    sqlx::query("UPDATE voucher SET used_at = $2, used_by = $3 WHERE sha256 = $1")
+        .bind(digest.to_vec())
+        .bind(now.0)
+        .bind(user.to_string())
+        .execute(tx.connection())
+        .await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// The batches, and the form for another one.
+pub(super) async fn batches(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, person, .. }: LoggedIn,
+    Query(note): Query<Note>,
+) -> Answer {
+    person.needs(Role::Money)?;
+    let words = visitor.words;
+    let select = format!("{BATCHES} ORDER BY at DESC, name LIMIT 200");
+    let rows =
+        sqlx::query(sqlx::AssertSqlSafe(select)).fetch_all(shop.service.store().pool()).await?;
+    let mut table = Vec::new();
+    for row in &rows {
+        table.push(batch_row(&visitor, &Batch::read(row)?, shop.service.now()));
+    }
+    let head = [
+        "column-name",
+        "column-date",
+        "column-amount",
+        "column-count",
+        "column-used",
+        "column-state",
+        "column-print",
+        "column-action",
+    ];
+    let table = Table {
+        caption: words.get("vouchers-title"),
+        head: head.map(|name| words.get(name)).to_vec(),
+        rows: table,
+        empty: words.get("vouchers-empty"),
+    };
+    let form = Form::new("/operator/vouchers", words.get("vouchers-button"))
+        .field("name", words.get("column-name"), Input::Line("off", NAME_LEN_MAX))
+        .help(words.get("vouchers-name-help"))
+        .field("amount", words.get("column-amount"), Input::Line("off", 30))
+        .value(super::reader::currency(&shop).map_or(String::new(), |it| format!("5 {it}")))
+        .help(words.get("amount-help"))
+        .field("count", words.get("column-count"), Input::Number(1, VOUCHERS_MAX))
+        .value("20")
+        .field("months", words.get("vouchers-months"), Input::Number(1, MONTHS_MAX))
+        .value("36");
+    let page = note
+        .on(&visitor, Page::new(words.get("vouchers-title")))
+        .text(words.get("vouchers-text"))
+        .with(Part::Table(table))
+        .heading(words.get("vouchers-new"))
+        .with(form.into());
+    show(&shop, &visitor, &page)
+}
+
+fn batch_row(visitor: &Visitor, batch: &Batch, now: UnixTime) -> Vec<Cell> {
+    let words = visitor.words;
+    let amount = visitor.money(batch.amount.units(), batch.amount.currency());
+    let button =
+        |action: &str, text: String| Form::new(action, text).hidden("name", batch.name.clone());
+    let is_over = batch.void_at.is_some() || now >= batch.expires_at;
+    let until = [("time", visitor.time(batch.expires_at))];
+    let until = words.with("state-until", &[("time", until[0].1.as_str())]);
+    let void = button("/operator/vouchers/void", words.get("vouchers-void")).danger();
+    vec![
+        Cell::text(&batch.name),
+        Cell::Text(visitor.time(batch.at)),
+        Cell::Number(amount),
+        Cell::number(batch.count),
+        Cell::number(batch.used),
+        Cell::Text(if is_over { words.get("state-over") } else { until }),
+        Cell::Button(button("/operator/vouchers/print", words.get("vouchers-print"))),
+        if is_over { Cell::text("") } else { Cell::Button(void) },
+    ]
+}
+
+/// Makes a batch, and shows its codes. The same form again shows them again.
+pub(super) async fn make(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    let Posted { person, fields, .. } = &posted;
+    person.needs(Role::Money)?;
+    let name = name_of(fields.text("name"))?;
+    let amount: Money = fields.text("amount").parse().map_err(|_| refuse("error-amount"))?;
+    let (count, months) = (fields.number("count")?, fields.number("months")?);
+    if !(1..=VOUCHER_UNITS_MAX).contains(&amount.units()) {
+        return Err(refuse("error-amount"));
+    }
+    for (field, found, most) in [("count", count, VOUCHERS_MAX), ("months", months, MONTHS_MAX)] {
+        if !(1..=most).contains(&found) {
+            return Err(refuse("error-number").with("field", field));
+        }
+    }
+    let now = shop.service.now();
+    let batch = Batch {
+        name: name.to_string(),
+        at: now,
+        amount,
+        count,
+        expires_at: now.plus_seconds(months as i64 * MONTH_SECONDS),
+        salt: random::bytes::<32>()?.to_vec(),
+        void_at: None,
+        used: 0,
+    };
+    let codes = codes(&shop, &batch.salt, count);
+    let store = shop.service.store();
+    retried!(add_batch(store, &batch, &codes, person, now))?;
+    let made = find(store, name).await?.ok_or_else(|| refuse("error-broker"))?;
+    if (made.amount, made.count) != (amount, count) {
+        return Err(refuse("error-voucher-name"));
+    }
+    print(&shop, &posted.visitor, &made)
+}
+
+/// The name of a batch: letters, digits and a few signs.
+fn name_of(text: &str) -> Result<&str, Refused> {
+    let is_good = |c: char| c.is_alphanumeric() || " ._-".contains(c);
+    let is_name = (1..=NAME_LEN_MAX).contains(&text.chars().count()) && text.chars().all(is_good);
+    is_name.then_some(text).ok_or_else(|| refuse("error-name"))
+}
+
+async fn add_batch(
+    store: &Store,
+    batch: &Batch,
+    codes: &[String],
+    person: &Person,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    let added = sqlx::query(
+        "INSERT INTO voucher_batch (name, at, by_whom, units, currency, count, expires_at, salt) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO NOTHING",
+    )
+    .bind(batch.name.clone())
+    .bind(now.0)
+    .bind(person.user.to_string())
+    .bind(batch.amount.units() as i64)
+    .bind(batch.amount.currency().to_string())
+    .bind(batch.count as i64)
+    .bind(batch.expires_at.0)
+    .bind(batch.salt.clone())
+    .execute(tx.connection())
+    .await?;
+    if added.rows_affected() == 0 {
+        return Ok(());
+    }
+    for code in codes {
+        sqlx::query("INSERT INTO voucher (sha256, batch) VALUES ($1, $2)")
+            .bind(digest_of(code).unwrap_or_default())
+            .bind(batch.name.clone())
+            .execute(tx.connection())
+            .await?;
+    }
+    let detail = format!("{}: {} of {}", batch.name, batch.count, batch.amount);
+    tx.audit(person.user.as_str(), "vouchers", &detail, now).await?;
+    tx.commit().await
+}
+
+async fn find(store: &Store, name: &str) -> Result<Option<Batch>, StoreError> {
+    let select = format!("{BATCHES} WHERE name = $1");
+    let row = sqlx::query(sqlx::AssertSqlSafe(select))
+        .bind(name.to_string())
+        .fetch_optional(store.pool())
+        .await?;
+    row.as_ref().map(Batch::read).transpose()
+}
+
+fn print(shop: &Shop, visitor: &Visitor, batch: &Batch) -> Answer {
+    let words = visitor.words;
+    let amount = visitor.money(batch.amount.units(), batch.amount.currency());
+    let expires = words.with("state-until", &[("time", &visitor.time(batch.expires_at))]);
+    let (title, text) =
+        (words.with("vouchers-of", &[("name", &batch.name)]), words.get("vouchers-care"));
+    let codes = codes(shop, &batch.salt, batch.count);
+    let frame = visitor.frame(shop);
+    let html = render_vouchers(&frame, (&title, &text), (&amount, &expires), &codes)?;
+    Ok(Html(html).into_response())
+}
+
+/// Shows the codes of a batch again.
+pub(super) async fn print_again(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    let Posted { person, fields, .. } = &posted;
+    person.needs(Role::Money)?;
+    let store = shop.service.store();
+    let batch = find(store, fields.text("name")).await?.ok_or_else(|| refuse("error-name"))?;
+    let now = shop.service.now();
+    retried!(async {
+        let mut tx = store.begin().await?;
+        tx.audit(person.user.as_str(), "vouchers printed", &batch.name, now).await?;
+        tx.commit().await
+    })?;
+    print(&shop, &posted.visitor, &batch)
+}
+
+/// Ends the codes of a batch that are not used.
+pub(super) async fn void(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    let Posted { person, fields, .. } = &posted;
+    person.needs(Role::Money)?;
+    let (store, now, name) = (shop.service.store(), shop.service.now(), fields.text("name"));
+    retried!(async {
+        let mut tx = store.begin().await?;
+        let changed = sqlx::query(
+            "UPDATE voucher_batch SET void_at = $2 WHERE name = $1 AND void_at IS NULL",
+        )
+        .bind(name.to_string())
+        .bind(now.0)
+        .execute(tx.connection())
+        .await?;
+        if changed.rows_affected() == 1 {
+            tx.audit(person.user.as_str(), "vouchers void", name, now).await?;
+        }
+        tx.commit().await
+    })?;
+    Ok(to(&shop, "/operator/vouchers?note=done-void"))
+}

@@ -1,0 +1,478 @@
+//! Money: vouchers, deposits, webhooks, payouts, and those who attack them.
+
+use hmac::{Hmac, KeyInit, Mac};
+use micromint::money::Money;
+use mmbrokerd::shop::{HOOK_SIZE_MAX, Role, ShopSettings};
+use mmbrokerd::store::{Account, AccountKind};
+use sha2::Sha256;
+
+use crate::browser::*;
+use crate::databases::Database;
+use crate::world::{COIN, DURING};
+
+crate::on_both_databases!(
+    a_voucher_is_used_once,
+    vouchers_are_not_guessed,
+    one_code_in_many_tabs_counts_once,
+    operators_need_their_roles,
+    a_deposit_by_the_operator_is_made_once,
+    a_webhook_adds_a_payment_once,
+    a_webhook_refuses_what_is_not_signed,
+    a_payout_run_takes_what_is_due,
+    a_payment_that_came_back_is_on_the_balance_again,
+    a_changed_bank_account_counts_later,
+    a_balance_is_asked_back,
+);
+
+const IBAN: &str = "DE89370400440532013000";
+const OTHER_IBAN: &str = "GB82WEST12345698765432";
+
+/// The codes on a page.
+fn codes(page: &Seen) -> Vec<String> {
+    assert_eq!(page.status, 200, "{}", page.text);
+    let rest = page.text.split("<code>").skip(1);
+    rest.map(|rest| rest.split('<').next().unwrap().to_string()).collect()
+}
+
+fn vouchers(operator: &mut Browser, name: &str, amount: &str, count: &str) -> Seen {
+    let form = operator.get("/operator/vouchers");
+    let fields = [("name", name), ("amount", amount), ("count", count), ("months", "1")];
+    operator.send(&form, "/operator/vouchers", &fields)
+}
+
+fn redeem(browser: &mut Browser, code: &str) -> Seen {
+    let form = browser.get("/voucher");
+    browser.send(&form, "/voucher", &[("code", code)])
+}
+
+async fn a_voucher_is_used_once(database: Database) {
+    let site = site(database).await;
+    let mut operator = site.operator("boss", Role::Money).await;
+    let made = vouchers(&mut operator, "kiosk 1", "5 USD", "3");
+    let printed = codes(&made);
+    assert_eq!(printed.len(), 3);
+    // The same form again shows the same codes; another one under that name is refused.
+    assert_eq!(codes(&vouchers(&mut operator, "kiosk 1", "5 USD", "3")), printed);
+    vouchers(&mut operator, "kiosk 1", "6 USD", "3").says(422, "another batch of this name");
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM voucher").await, 3);
+    let (mut alice, name) = site.reader();
+    let (mut bob, _) = site.reader();
+    let used = redeem(&mut alice, &printed[0].to_lowercase().replace('-', " "));
+    alice.follow(&used).says(200, "The money was added to your balance");
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 500 * COIN);
+    // A double click changes nothing; others get nothing.
+    assert_eq!(redeem(&mut alice, &printed[0]).status, 303);
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 500 * COIN);
+    redeem(&mut bob, &printed[0]).says(422, "not valid");
+    // The list shows what was used; the rest ends.
+    let list = operator.get("/operator/vouchers");
+    list.says(200, "kiosk 1");
+    let fields = [("name", "kiosk 1")];
+    assert_eq!(codes(&operator.send(&list, "/operator/vouchers/print", &fields)), printed);
+    assert_eq!(operator.send(&list, "/operator/vouchers/void", &fields).status, 303);
+    redeem(&mut bob, &printed[1]).says(422, "not valid");
+    // Codes end with time.
+    let late = codes(&vouchers(&mut operator, "kiosk 2", "5 USD", "1"));
+    site.world.clock.set(DURING.plus_seconds(30 * 86_400));
+    assert_eq!(bob.get("/account").status, 303);
+    let (mut carol, _) = site.reader();
+    redeem(&mut carol, &late[0]).says(422, "not valid");
+    // The database has no code.
+    let stored = "SELECT COUNT(*) FROM voucher WHERE LENGTH(sha256) <> 32";
+    assert_eq!(site.world.number(stored).await, 0);
+    site.world.check_ledger().await;
+}
+
+async fn vouchers_are_not_guessed(database: Database) {
+    let site = site(database).await;
+    let mut operator = site.operator("boss", Role::Money).await;
+    for (amount, count) in [
+        ("0 USD", "1"),
+        ("5", "1"),
+        ("-5 USD", "1"),
+        ("10000.01 USD", "1"),
+        ("5 USD", "0"),
+        ("5 USD", "1001"),
+        ("5 USD", "x"),
+    ] {
+        let refused = vouchers(&mut operator, "kiosk 3", amount, count);
+        assert_eq!(refused.status, 422, "{amount} {count}");
+    }
+    for name in ["", &"x".repeat(41), "<script>", "a'; DROP TABLE voucher; --"] {
+        vouchers(&mut operator, name, "5 USD", "1").says(422, "Expected a name");
+    }
+    let code = codes(&vouchers(&mut operator, "kiosk 1", "10000 USD", "1")).remove(0);
+    let (mut thief, _) = site.reader();
+    let last = if code.ends_with('0') { "1" } else { "0" };
+    let near = format!("{}{last}", &code[..code.len() - 1]);
+    for guess in [near.as_str(), "", "0000-0000-0000-0000-0000", "' OR 1=1 --", "<script>"] {
+        let answer = redeem(&mut thief, guess);
+        answer.says(422, "not valid");
+        assert!(!answer.text.contains("<script"));
+    }
+    for _ in 0..5 {
+        redeem(&mut thief, &near).says(422, "not valid");
+    }
+    // After ten guesses even the right code waits.
+    redeem(&mut thief, &code).says(429, "wait 60 minutes");
+    // Other accounts of the same network are counted together.
+    for _ in 0..2 {
+        let (mut other, _) = site.reader();
+        for _ in 0..9 {
+            redeem(&mut other, &near).says(422, "not valid");
+        }
+    }
+    let (mut other, name) = site.reader();
+    assert_eq!(redeem(&mut other, &near).status, 422);
+    redeem(&mut other, &code).says(429, "wait 60 minutes");
+    other.from = "203.0.113.1";
+    assert_eq!(redeem(&mut other, &code).status, 303);
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 1_000_000 * COIN);
+}
+
+async fn one_code_in_many_tabs_counts_once(database: Database) {
+    let site = site(database).await;
+    let mut operator = site.operator("boss", Role::Money).await;
+    let code = codes(&vouchers(&mut operator, "kiosk 1", "5 USD", "1")).remove(0);
+    let readers: Vec<_> = (0..3).map(|_| site.reader()).collect();
+    let answers: Vec<u16> = std::thread::scope(|scope| {
+        let tabs: Vec<_> = readers
+            .iter()
+            .flat_map(|(browser, _)| [browser.clone(), browser.clone()])
+            .map(|mut browser| {
+                let code = &code;
+                scope.spawn(move || redeem(&mut browser, code).status)
+            })
+            .collect();
+        tabs.into_iter().map(|tab| tab.join().unwrap()).collect()
+    });
+    assert_eq!(answers.iter().filter(|status| **status == 303).count(), 2, "{answers:?}");
+    let mut sum = 0;
+    for (_, name) in &readers {
+        sum += site.world.balance(AccountKind::Client, name).await;
+    }
+    assert_eq!(sum, 500 * COIN);
+    site.world.check_ledger().await;
+}
+
+async fn operators_need_their_roles(database: Database) {
+    let site = site(database).await;
+    let (mut reader, _) = site.reader();
+    let mut support = site.operator("support", Role::Support).await;
+    let mut money = site.operator("money", Role::Money).await;
+    let mut admin = site.operator("admin", Role::Admin).await;
+    let pages = [
+        ("/operator", Role::Support),
+        ("/operator/sums", Role::Support),
+        ("/operator/vendors", Role::Support),
+        ("/operator/complaints", Role::Support),
+        ("/operator/users", Role::Support),
+        ("/operator/audit", Role::Support),
+        ("/operator/payouts", Role::Support),
+        ("/operator/deposit", Role::Money),
+        ("/operator/vouchers", Role::Money),
+        ("/operator/disputes", Role::Money),
+    ];
+    for (path, role) in pages {
+        assert_eq!(site.browser().get(path).status, 303, "{path}");
+        reader.get(path).says(403, "may not do this");
+        assert_eq!(support.get(path).status, if role == Role::Support { 200 } else { 403 });
+        for browser in [&mut money, &mut admin] {
+            assert_eq!(browser.get(path).status, 200, "{path}");
+        }
+    }
+    // Forms are checked by themselves, whatever page they come from.
+    let forms = [
+        ("/operator/deposit", Role::Money),
+        ("/operator/vouchers", Role::Money),
+        ("/operator/vouchers/print", Role::Money),
+        ("/operator/vouchers/void", Role::Money),
+        ("/operator/payouts", Role::Money),
+        ("/operator/payouts/1/paid", Role::Money),
+        ("/operator/payouts/1/failed", Role::Money),
+        ("/operator/disputes", Role::Money),
+        ("/operator/vendors", Role::Admin),
+        ("/operator/vendors/disable", Role::Admin),
+        ("/operator/vendors/enable", Role::Admin),
+    ];
+    for (path, role) in forms {
+        for (browser, has) in
+            [(&mut reader, Role::None), (&mut support, Role::Support), (&mut money, Role::Money)]
+        {
+            let token = browser.get("/account").value("/logout", "token");
+            let answer = browser.post(path, &[("token", &token)]);
+            assert_eq!(answer.status == 403, has < role, "{path} {has:?}: {}", answer.text);
+            assert!(answer.status < 500, "{path}: {}", answer.text);
+        }
+    }
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM transfer").await, 0);
+}
+
+async fn a_deposit_by_the_operator_is_made_once(database: Database) {
+    let site = site(database).await;
+    let mut operator = site.operator("boss", Role::Money).await;
+    let (_, name) = site.reader();
+    let form = operator.get("/operator/deposit");
+    let mut deposit = |user: &str, amount: &str, reference: &str| {
+        let fields = [("user", user), ("amount", amount), ("reference", reference)];
+        operator.send(&form, "/operator/deposit", &fields)
+    };
+    assert_eq!(deposit(&name, "5 USD", "transfer 1").status, 303);
+    deposit(&name, "5 USD", "transfer 1").says(422, "was added before");
+    deposit("nobody", "5 USD", "transfer 2").says(422, "no such account");
+    deposit(&name, "5", "transfer 2").says(422, "Expected an amount");
+    deposit(&name, "1000000.01 USD", "transfer 2").says(422, "Expected an amount");
+    deposit(&name, "5 USD", "").says(422, "Expected a reference");
+    deposit(&name, "5 USD", &"x".repeat(141)).says(422, "Expected a reference");
+    assert_eq!(deposit(&name, "1000000 USD", &"x".repeat(140)).status, 303);
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 100_000_500 * COIN);
+    operator.get("/operator/audit").says(200, "transfer 1");
+    let sums = operator.get("/operator/sums");
+    sums.says(200, "it has no faults");
+    sums.says(200, "-1000005 USD");
+    sums.says(200, "0 USD");
+}
+
+/// Sends a message of outside billing, signed with a secret at a time.
+fn hook(site: &Site, source: &str, secret: &str, seconds: i64, body: &str) -> (u16, String) {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(format!("{seconds}.{body}").as_bytes());
+    let digits: String =
+        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = if source == "stripe" { "Stripe-Signature" } else { "MicroMint-Signature" };
+    let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+    let agent: ureq::Agent = config.build().into();
+    let request = agent
+        .post(format!("{}/hooks/{source}", site.address))
+        .header("Content-Type", "application/json")
+        .header(name, format!("t={seconds},v1={digits}"));
+    let mut answer = request.send(body.as_bytes()).unwrap();
+    (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap_or_default())
+}
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// A broker with webhooks, and the folder with their secrets.
+async fn site_with_hooks(database: Database) -> (Site, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, format!("{SECRET}\n")).unwrap();
+    let mut settings = ShopSettings::default();
+    for source in ["deposit", "stripe"] {
+        settings.hooks.insert(source.to_string(), file.clone());
+    }
+    (site_with(database, settings).await, folder)
+}
+
+async fn a_webhook_adds_a_payment_once(database: Database) {
+    let (site, folder) = site_with_hooks(database).await;
+    let (_, name) = site.reader();
+    let body = format!(r#"{{"id": "p-1", "user": "{name}", "amount": "5 USD"}}"#);
+    let added = hook(&site, "deposit", SECRET, DURING.0, &body);
+    assert_eq!(added, (200, r#"{"result":"added"}"#.to_string()));
+    let again = hook(&site, "deposit", SECRET, DURING.0 + 1, &body);
+    assert_eq!(again, (200, r#"{"result":"added before"}"#.to_string()));
+    let other = body.replace("5 USD", "6 USD");
+    assert_eq!(hook(&site, "deposit", SECRET, DURING.0, &other).0, 422);
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 500 * COIN);
+    // Many at once are one.
+    let body = body.replace("p-1", "p-2");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert_eq!(hook(&site, "deposit", SECRET, DURING.0, &body).0, 200));
+        }
+    });
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 1000 * COIN);
+    let checkout = format!(
+        r#"{{"id": "evt_1", "type": "checkout.session.completed", "data": {{"object": {{
+        "id": "cs_1", "payment_status": "paid", "client_reference_id": "{name}",
+        "amount_total": 250, "currency": "usd"}}}}}}"#
+    );
+    assert_eq!(hook(&site, "stripe", SECRET, DURING.0, &checkout).0, 200);
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 1250 * COIN);
+    // A secret is replaced while both count, then the old one is removed.
+    let next = "fedcba9876543210fedcba9876543210";
+    let file = folder.path().join("secret");
+    std::fs::write(&file, format!("{next}\n{SECRET}\n")).unwrap();
+    for (secret, id) in [(SECRET, "p-3"), (next, "p-4")] {
+        let body = body.replace("p-2", id);
+        assert_eq!(hook(&site, "deposit", secret, DURING.0, &body).0, 200);
+    }
+    std::fs::write(&file, format!("{next}\n")).unwrap();
+    let body = body.replace("p-2", "p-5");
+    assert_eq!(hook(&site, "deposit", SECRET, DURING.0, &body).0, 403);
+    site.world.check_ledger().await;
+}
+
+async fn a_webhook_refuses_what_is_not_signed(database: Database) {
+    let (site, _folder) = site_with_hooks(database).await;
+    let (_, name) = site.reader();
+    let body = format!(r#"{{"id": "p-1", "user": "{name}", "amount": "5 USD"}}"#);
+    assert_eq!(hook(&site, "deposit", "another secret", DURING.0, &body).0, 403);
+    assert_eq!(hook(&site, "deposit", SECRET, DURING.0 - 301, &body).0, 403);
+    assert_eq!(hook(&site, "deposit", SECRET, DURING.0 + 301, &body).0, 403);
+    // A signature for one source does not count at another.
+    assert_eq!(hook(&site, "btcpay", SECRET, DURING.0, &body).0, 404);
+    assert_eq!(hook(&site, "nothing", SECRET, DURING.0, &body).0, 404);
+    for wrong in ["", "[]", "{}", r#"{"id": "p", "user": "nobody", "amount": "5 USD"}"#] {
+        assert_eq!(hook(&site, "deposit", SECRET, DURING.0, wrong).0, 422, "{wrong}");
+    }
+    let most = format!("{body}{}", " ".repeat(HOOK_SIZE_MAX - body.len()));
+    assert_eq!(hook(&site, "deposit", SECRET, DURING.0, &format!("{most} ")).0, 413);
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 0);
+    assert_eq!(hook(&site, "deposit", SECRET, DURING.0, &most).0, 200);
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 500 * COIN);
+}
+
+/// Gives a vendor money, as a redemption would.
+async fn earn(site: &Site, vendor: &str, units: i64, currency: &str) {
+    let store = site.world.service.store();
+    let currency = currency.parse().unwrap();
+    let to = Account::new(AccountKind::Vendor, vendor, currency);
+    let to = store.account(&to).await.unwrap();
+    let from = store.account(&Account::new(AccountKind::Outside, "", currency)).await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    let reference = format!("test {vendor} {units} {currency}");
+    let made = tx.post("deposit", &reference, &[(to, units), (from, -units)], DURING).await;
+    assert!(matches!(made.unwrap(), mmbrokerd::store::Posted::Made(Some(_))));
+    tx.commit().await.unwrap();
+}
+
+/// A broker with a fee, a vendor with a person and a bank account, and an operator.
+async fn site_with_vendor(database: Database, currency: &str) -> (Site, Browser, Browser) {
+    let settings = ShopSettings {
+        payout_fee: Some(format!("0.35 {currency}")),
+        payout_min: Some(format!("5 {currency}")),
+        payout_iban: "DE02120300000000202051".to_string(),
+        ..ShopSettings::default()
+    };
+    let site = site_with(database, settings).await;
+    let mut operator = site.operator("boss", Role::Admin).await;
+    let (mut browser, name) = site.reader();
+    let form = operator.get("/operator/vendors");
+    let fields = [("host", "news.example"), ("user", name.as_str())];
+    assert_eq!(operator.send(&form, "/operator/vendors", &fields).status, 303);
+    let page = browser.get("/vendor/news.example");
+    let fields = [("iban", IBAN), ("name", "=News & Söhne"), ("password", PASSWORD)];
+    assert_eq!(browser.send(&page, "/bank", &fields).status, 303);
+    (site, operator, browser)
+}
+
+async fn a_payout_run_takes_what_is_due(database: Database) {
+    let (site, mut operator, mut vendor) = site_with_vendor(database, "EUR").await;
+    earn(&site, "news.example", 123_456_789_012, "EUR").await;
+    earn(&site, "shop.example", 900_000_000, "EUR").await;
+    let page = operator.get("/operator/payouts");
+    page.says(200, "1234.21 EUR");
+    // A double click makes one run.
+    let made = operator.send(&page, "/operator/payouts", &[]);
+    let again = operator.send(&page, "/operator/payouts", &[]);
+    assert_eq!((made.status, made.header("location")), (303, again.header("location")));
+    let address = made.header("location").unwrap().to_string();
+    let run = operator.get(&address);
+    run.says(200, "not paid yet");
+    let eur = "EUR".parse().unwrap();
+    let balance = async |kind, owner: &str| {
+        let account = Account::new(kind, owner, eur);
+        site.world.service.store().balance(&account).await.unwrap()
+    };
+    // The fraction of a cent stays; the vendor without a bank account is not paid.
+    assert_eq!(balance(AccountKind::Vendor, "news.example").await, 789_012);
+    assert_eq!(balance(AccountKind::Vendor, "shop.example").await, 900_000_000);
+    assert_eq!(balance(AccountKind::Fees, "").await, 35_000_000);
+    assert_eq!(balance(AccountKind::Payout, "").await, 123_421_000_000);
+    let csv = operator.get(&format!("{address}/csv"));
+    assert!(csv.text.contains("\"'=News & Söhne\",\"1234.21\",\"EUR\",\"0.35\""), "{}", csv.text);
+    let sepa = operator.get(&format!("{address}/sepa"));
+    assert!(sepa.text.contains("<Nm>.News . Soehne</Nm>"), "{}", sepa.text);
+    assert!(sepa.text.contains("<InstdAmt Ccy=\"EUR\">1234.21</InstdAmt>"));
+    for _ in 0..2 {
+        assert_eq!(operator.send(&run, &format!("{address}/paid"), &[]).status, 303);
+    }
+    operator.get(&address).says(200, "paid at");
+    assert_eq!(balance(AccountKind::Payout, "").await, 0);
+    assert_eq!(balance(AccountKind::Outside, "").await, -900_000_000 - 35_000_000 - 789_012);
+    // Nothing more is due: a form that was open before makes no second run.
+    let page = operator.get("/operator/payouts");
+    page.says(200, "Nothing is due in EUR.");
+    let token = page.value("/logout", "token");
+    let run = "0".repeat(64);
+    let fields = [("token", token.as_str()), ("currency", "EUR"), ("run", run.as_str())];
+    operator.post("/operator/payouts", &fields).says(422, "Nothing is due");
+    vendor.get("/vendor/news.example").says(200, "Payout");
+    site.world.check_ledger().await;
+}
+
+async fn a_payment_that_came_back_is_on_the_balance_again(database: Database) {
+    let (site, mut operator, _) = site_with_vendor(database, "USD").await;
+    earn(&site, "news.example", 500_000_000, "USD").await;
+    for is_paid in [false, true] {
+        let page = operator.get("/operator/payouts");
+        let made = operator.send(&page, "/operator/payouts", &[]);
+        let address = made.header("location").unwrap().to_string();
+        assert_eq!(site.world.balance(AccountKind::Vendor, "news.example").await, 0);
+        let run = operator.get(&address);
+        if is_paid {
+            operator.send(&run, &format!("{address}/paid"), &[]);
+        }
+        for _ in 0..2 {
+            let back = operator.send(&run, &format!("{address}/failed"), &[]);
+            operator.follow(&back).says(200, "came back");
+        }
+        // The fee is kept if the bank has worked already.
+        let expected = if is_paid { 465_000_000 } else { 500_000_000 };
+        let found = site.world.balance(AccountKind::Vendor, "news.example").await;
+        assert_eq!(found, expected);
+        site.world.check_ledger().await;
+    }
+    // Less than the least amount is not paid.
+    operator.get("/operator/payouts").says(200, "Nothing is due in USD.");
+}
+
+async fn a_changed_bank_account_counts_later(database: Database) {
+    let (site, mut operator, mut vendor) = site_with_vendor(database, "USD").await;
+    earn(&site, "news.example", 500_000_000, "USD").await;
+    let page = vendor.get("/vendor/news.example");
+    let fields = |iban, password| [("iban", iban), ("name", "Thief"), ("password", password)];
+    vendor.send(&page, "/bank", &fields(OTHER_IBAN, "wrong password")).says(422, "is wrong");
+    vendor
+        .send(&page, "/bank", &fields("DE88370400440532013000", PASSWORD))
+        .says(422, "not an IBAN");
+    site.world.clock.set(DURING.plus_seconds(1));
+    assert_eq!(vendor.send(&page, "/bank", &fields(OTHER_IBAN, PASSWORD)).status, 303);
+    vendor.get("/vendor/news.example").says(200, "Bank account from ");
+    operator.get("/operator/payouts").says(200, IBAN);
+    site.world.clock.set(DURING.plus_seconds(1 + 72 * 3600));
+    let mut operator = site.operator("boss", Role::Admin).await;
+    operator.get("/operator/payouts").says(200, OTHER_IBAN);
+    // Others cannot set it.
+    let (mut other, _) = site.reader();
+    let page = other.get("/account");
+    let mut fields = fields(IBAN, PASSWORD).to_vec();
+    fields.push(("vendor", "news.example"));
+    other.send(&page, "/bank", &fields).says(404, "no such page");
+    assert_eq!(other.get("/vendor/news.example").status, 404);
+}
+
+async fn a_balance_is_asked_back(database: Database) {
+    let (site, mut operator, _) = site_with_vendor(database, "USD").await;
+    let (mut reader, name) = site.reader();
+    let store = site.world.service.store();
+    let amount: Money = "12.345 USD".parse().unwrap();
+    store.deposit(&name, amount, "first", DURING).await.unwrap();
+    operator.get("/operator/payouts").says(200, "Nothing is due in USD.");
+    let page = reader.get("/account");
+    let ask = [("password", PASSWORD)];
+    reader.send(&page, "/account/refund", &ask).says(422, "Save a bank account first");
+    let bank = [("iban", IBAN), ("name", "Reader"), ("password", PASSWORD)];
+    assert_eq!(reader.send(&page, "/bank", &bank).status, 303);
+    reader.send(&page, "/account/refund", &[("password", "wrong password")]).says(422, "is wrong");
+    assert_eq!(reader.send(&page, "/account/refund", &ask).status, 303);
+    let page = operator.get("/operator/payouts");
+    page.says(200, "11.99 USD");
+    assert_eq!(operator.send(&page, "/operator/payouts", &[]).status, 303);
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 500_000);
+    // The wish is used up.
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM refund_wish").await, 0);
+    site.world.check_ledger().await;
+}

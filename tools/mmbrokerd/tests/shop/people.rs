@@ -1,0 +1,352 @@
+//! Accounts: registration, login, sessions, and those who attack them.
+
+use mmbrokerd::shop::{FORM_FIELDS_MAX, FORM_SIZE_MAX, Role};
+
+use crate::browser::*;
+use crate::databases::Database;
+use crate::world::DURING;
+
+crate::on_both_databases!(
+    a_person_registers_once_and_logs_in,
+    no_answer_tells_whether_an_account_exists,
+    logins_are_limited_and_a_restart_forgets_nothing,
+    sessions_are_listed_and_ended,
+    forms_of_others_are_refused,
+    sessions_end_with_time,
+    every_page_bounds_what_a_browser_does,
+    forms_are_bounded,
+    markup_and_sql_stay_text,
+    the_audit_log_is_a_chain,
+);
+
+const SESSION: &str = "__Host-micromint";
+
+async fn a_person_registers_once_and_logs_in(database: Database) {
+    let site = site(database).await;
+    let mut browser = site.browser();
+    let form = browser.get("/register");
+    let name = form.value("/register", "user");
+    let made = browser.send(&form, "/register", &[("password", PASSWORD)]);
+    assert_eq!(made.status, 303, "{}", made.text);
+    let cookie = made.header("set-cookie").unwrap();
+    assert!(cookie.ends_with("; HttpOnly; SameSite=Lax; Secure"), "{cookie}");
+    browser.follow(&made).says(200, "Balance");
+    // A double click makes no second account, and logs in; another password does not.
+    let again = browser.send(&form, "/register", &[("password", PASSWORD)]);
+    assert_eq!(again.status, 303, "{}", again.text);
+    let mut other = site.browser();
+    other.send(&form, "/register", &[("password", "another password")]).says(422, "is wrong");
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM person").await, 1);
+    // Logging out ends the session, not only the cookie.
+    let old = browser.clone();
+    let account = browser.get("/account");
+    assert_eq!(browser.send(&account, "/logout", &[]).status, 303);
+    assert!(browser.cookies.is_empty());
+    assert_eq!(old.clone().get("/account").status, 303);
+    browser.follow(&old.clone().get("/account")).says(200, "Please log in first.");
+    // Names are read without regard to case and spaces around them.
+    let answer = browser.login(&format!(" {} ", name.to_uppercase()), PASSWORD);
+    browser.follow(&answer).says(200, "Balance");
+    assert_eq!(browser.get("/account").value("/logout", "token").len(), 64);
+    // German is chosen by the browser, and by the link on every page.
+    browser.language = "de-DE,de;q=0.9";
+    browser.get("/").says(200, "Guthaben");
+    let chosen = browser.get("/language/en");
+    browser.follow(&chosen).says(200, "Balance");
+    browser.get("/language/fr").says(404, "no such page");
+}
+
+async fn no_answer_tells_whether_an_account_exists(database: Database) {
+    let site = site(database).await;
+    let (_, name) = site.reader();
+    let mut browser = site.browser();
+    let wrong = browser.login(&name, "wrong password");
+    let unknown = browser.login("kkkk-kkkk-kkkk", "wrong password");
+    let impossible = browser.login("no\u{e4}\u{1f600} name' OR 1=1", "wrong password");
+    for answer in [&unknown, &impossible] {
+        assert_eq!((answer.status, &answer.text), (wrong.status, &wrong.text));
+        assert_eq!(answer.headers.len(), wrong.headers.len());
+    }
+    // Names that the broker did not draw are not registered, whether they exist or not.
+    let form = browser.get("/register");
+    let mut answers = Vec::new();
+    for user in [name.as_str(), "kkkk-kkkk-kkkk"] {
+        answers.push(browser.send(&form, "/register", &[("user", user), ("password", PASSWORD)]));
+    }
+    assert_eq!((answers[0].status, &answers[0].text), (answers[1].status, &answers[1].text));
+    answers[0].says(422, "too old");
+    let late = DURING.plus_seconds(86_401);
+    site.world.clock.set(late);
+    browser.send(&form, "/register", &[("password", PASSWORD)]).says(422, "too old");
+    // Weak passwords are refused with the same form.
+    let form = browser.get("/register");
+    let user = form.value("/register", "user");
+    for weak in ["123456789", "aaaaaaaaaaaaaaa", &format!("{user}1"), &"ab".repeat(101)] {
+        browser.send(&form, "/register", &[("password", weak)]).says(422, "another password");
+    }
+    assert_eq!(browser.send(&form, "/register", &[("password", PASSWORD)]).status, 303);
+}
+
+async fn logins_are_limited_and_a_restart_forgets_nothing(database: Database) {
+    let site = site(database).await;
+    let (_, name) = site.reader();
+    let (_, other) = site.reader();
+    let mut browser = site.browser();
+    for _ in 0..9 {
+        browser.login(&name, "wrong password").says(422, "is wrong");
+    }
+    // One that succeeds does not count.
+    assert_eq!(browser.login(&name, PASSWORD).status, 303);
+    browser.login(&name, "wrong password").says(422, "is wrong");
+    browser.login(&name, PASSWORD).says(429, "wait 15 minutes");
+    let site = site.restarted().await;
+    let mut browser = site.browser();
+    browser.login(&name, PASSWORD).says(429, "wait 15 minutes");
+    // Others in the same network log in, and the same person from elsewhere.
+    assert_eq!(browser.login(&other, PASSWORD).status, 303);
+    browser.from = "203.0.113.9";
+    assert_eq!(browser.login(&name, PASSWORD).status, 303);
+    // A network that tries many names is stopped.
+    browser.from = "192.0.2.7";
+    for at in 0..60 {
+        browser.login(&format!("name-{at}"), "wrong password").says(422, "is wrong");
+    }
+    browser.login(&other, PASSWORD).says(429, "wait 15 minutes");
+    site.world.clock.set(DURING.plus_seconds(900));
+    assert_eq!(browser.login(&other, PASSWORD).status, 303);
+    assert_eq!(browser.login(&name, PASSWORD).status, 303);
+}
+
+async fn sessions_are_listed_and_ended(database: Database) {
+    let site = site(database).await;
+    let (mut phone, name) = site.reader();
+    let (mut desk, mut stolen) = (site.browser(), site.browser());
+    assert_eq!(desk.login(&name, PASSWORD).status, 303);
+    assert_eq!(stolen.login(&name, PASSWORD).status, 303);
+    let account = phone.get("/account");
+    assert_eq!(account.text.matches("name=\"session\"").count(), 2);
+    // One is ended by its button.
+    let id = account.value("/account/sessions/end", "session");
+    let ended = phone.send(&account, "/account/sessions/end", &[("session", &id)]);
+    phone.follow(&ended).says(200, "Ended.");
+    let alive = [desk.get("/account").status, stolen.get("/account").status];
+    assert!(alive == [200, 303] || alive == [303, 200], "{alive:?}");
+    // A new password ends the others.
+    let account = phone.get("/account");
+    let change = [("old", "wrong password"), ("password", "a better password")];
+    phone.send(&account, "/account/password", &change).says(422, "The password is wrong");
+    let change = [("old", PASSWORD), ("password", "a better password")];
+    let changed = phone.send(&account, "/account/password", &change);
+    phone.follow(&changed).says(200, "All other sessions have ended");
+    assert_eq!([desk.get("/account").status, stolen.get("/account").status], [303, 303]);
+    assert_eq!(desk.login(&name, PASSWORD).status, 422);
+    assert_eq!(desk.login(&name, "a better password").status, 303);
+    let account = desk.get("/account");
+    desk.send(&account, "/account/sessions/end", &[("session", "")]);
+    assert_eq!([phone.get("/account").status, desk.get("/account").status], [303, 200]);
+    // Whoever reads the database has no session.
+    use sqlx::Row;
+    let row = sqlx::query("SELECT sha256 FROM session WHERE ended_at IS NULL")
+        .fetch_one(site.world.service.store().pool())
+        .await
+        .unwrap();
+    let hash: Vec<u8> = row.try_get(0).unwrap();
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    for wrong in [hash.as_str(), "", &"0".repeat(64), &"0".repeat(63), "'; DROP TABLE person"] {
+        let mut thief = site.browser();
+        thief.cookies.insert(SESSION.to_string(), wrong.to_string());
+        assert_eq!(thief.get("/account").status, 303, "{wrong}");
+    }
+}
+
+async fn forms_of_others_are_refused(database: Database) {
+    let site = site(database).await;
+    let (mut alice, _) = site.reader();
+    let (mut bob, _) = site.reader();
+    let (of_alice, of_bob) = (alice.get("/account"), bob.get("/account"));
+    let token = of_bob.value("/logout", "token");
+    // The token of another session, none, and that of another login of the same person.
+    for token in [token.as_str(), "", "0"] {
+        let fields = [("old", PASSWORD), ("password", "a better password"), ("token", token)];
+        alice.post("/account/password", &fields).says(403, "another session");
+    }
+    // Another site, as the browser says.
+    for other in ["cross-site", "same-site", "nonsense"] {
+        alice.site = other;
+        alice.send(&of_alice, "/logout", &[]).says(403, "Another site sent this form");
+        alice.login("someone", PASSWORD).says(403, "Another site sent this form");
+    }
+    // Old browsers send only the origin.
+    alice.site = "";
+    let body = format!("token={}", of_alice.value("/logout", "token"));
+    for (origin, status) in [("https://evil.example", 403), ("null", 403), (ORIGIN, 303)] {
+        let answer = ureq_post(&alice, &site.address, "/logout", origin, &body);
+        assert_eq!(answer, status, "{origin}");
+    }
+    // Nothing is changed by a GET.
+    for path in ["/logout", "/account/close", "/account/sessions/end"] {
+        assert_eq!(bob.get(path).status, 405, "{path}");
+    }
+    bob.get("/account").says(200, "Log out");
+}
+
+fn ureq_post(browser: &Browser, address: &str, path: &str, origin: &str, body: &str) -> u16 {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+    let config = config.max_redirects(0).max_redirects_will_error(false);
+    let agent: ureq::Agent = config.build().into();
+    let (name, value) = browser.cookies.first_key_value().unwrap();
+    let request = agent
+        .post(format!("{address}{path}"))
+        .header("Cookie", format!("{name}={value}"))
+        .header("Origin", origin)
+        .header("Content-Type", "application/x-www-form-urlencoded");
+    request.send(body).unwrap().status().as_u16()
+}
+
+async fn sessions_end_with_time(database: Database) {
+    let site = site(database).await;
+    let (mut used, name) = site.reader();
+    let mut unused = site.browser();
+    assert_eq!(unused.login(&name, PASSWORD).status, 303);
+    let mut operator = site.operator("boss", Role::Admin).await;
+    let day = 86_400;
+    site.world.clock.set(DURING.plus_seconds(day / 2 - 1));
+    assert_eq!(operator.get("/account").status, 200);
+    site.world.clock.set(DURING.plus_seconds(day / 2));
+    assert_eq!(operator.get("/account").status, 303);
+    for days in (10..60).step_by(10) {
+        site.world.clock.set(DURING.plus_seconds(days * day));
+        assert_eq!(used.get("/account").status, 200, "{days}");
+    }
+    assert_eq!(unused.get("/account").status, 303);
+    site.world.clock.set(DURING.plus_seconds(60 * day));
+    assert_eq!(used.get("/account").status, 303);
+    // There are at most 20 sessions; the oldest ends.
+    for _ in 0..21 {
+        assert_eq!(unused.login(&name, PASSWORD).status, 303);
+    }
+    let alive = "SELECT COUNT(*) FROM session WHERE ended_at IS NULL AND user_id <> 'boss'";
+    assert_eq!(site.world.number(alive).await, 20);
+}
+
+async fn every_page_bounds_what_a_browser_does(database: Database) {
+    let site = site(database).await;
+    let (mut reader, _) = site.reader();
+    let mut nobody = site.browser();
+    for (is_reader, path) in [
+        (false, "/"),
+        (false, "/login"),
+        (false, "/nothing"),
+        (false, "/account"),
+        (false, "/wallet"),
+        (true, "/"),
+        (true, "/buy"),
+        (true, "/account"),
+        (true, "/purchases/1"),
+    ] {
+        let browser = if is_reader { &mut reader } else { &mut nobody };
+        let page = browser.get(path);
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{path}");
+        assert_eq!(page.header("cache-control"), Some("no-store"), "{path}");
+        assert_eq!(page.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(page.header("x-frame-options"), Some("DENY"), "{path}");
+        assert!(page.header("strict-transport-security").is_some(), "{path}");
+        assert!(!page.text.contains("style=") && !page.text.contains("<script"), "{path}");
+    }
+    let home = nobody.get("/");
+    let style = home.text.split("href=\"").find(|rest| rest.starts_with("/shop-")).unwrap();
+    let style = nobody.get(style.split('"').next().unwrap());
+    assert_eq!(style.header("content-type"), Some("text/css; charset=utf-8"));
+    assert_eq!(style.header("cache-control"), Some("max-age=31536000, immutable"));
+    assert_eq!(nobody.get("/shop.css").status, 307);
+}
+
+async fn forms_are_bounded(database: Database) {
+    let site = site(database).await;
+    let mut browser = site.browser();
+    let rest = "user=x&password=wrong+password&more=";
+    let most = format!("{rest}{}", "y".repeat(FORM_SIZE_MAX - rest.len()));
+    browser.post_bytes("/login", most.as_bytes()).says(422, "is wrong");
+    browser.post_bytes("/login", format!("{most}y").as_bytes()).says(413, "too large");
+    let fields: String = (2..FORM_FIELDS_MAX).map(|at| format!("f{at}=1&")).collect();
+    let most = format!("user=x&password=y&{fields}");
+    browser.post_bytes("/login", most.as_bytes()).says(422, "is wrong");
+    browser.post_bytes("/login", format!("{most}more=1").as_bytes()).says(422, "cannot be read");
+    browser.post_bytes("/login", b"user=x&user=y&password=z").says(422, "cannot be read");
+    browser.post_bytes("/login", b"user=x%00&password=z").says(422, "cannot be read");
+    browser.post_bytes("/login", b"user=%ff%fe&password=%80").says(422, "is wrong");
+    browser.post_bytes("/login", b"").says(422, "is wrong");
+}
+
+async fn markup_and_sql_stay_text(database: Database) {
+    let site = site(database).await;
+    let (mut browser, _) = site.reader();
+    site.world.fund("someone", 5).await;
+    let before = site.world.number("SELECT COUNT(*) FROM transfer").await;
+    for text in [
+        "\"><script>alert(1)</script>",
+        "' OR '1'='1",
+        "'; DROP TABLE person; --",
+        "{{ 7 * 7 }}${7*7}%s%n",
+        "\u{202e}\u{0}x",
+        "../../etc/passwd",
+    ] {
+        let account = browser.get("/account");
+        let buy = browser.get("/buy");
+        for (page, action, names) in [
+            (&account, "/account/password", &["old", "password"][..]),
+            (&account, "/account/close", &["password"]),
+            (&account, "/account/sessions/end", &["session"]),
+            (&buy, "/buy", &["sets", "period", "transaction"]),
+        ] {
+            for name in names {
+                let answer = browser.send(page, action, &[(name, text)]);
+                assert!(answer.status < 500, "{action} {name}: {}", answer.text);
+                assert!(!answer.text.contains("<script"), "{}", answer.text);
+            }
+        }
+        let encoded: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        for path in ["/?note=", "/purchases/", "/login?note=", "/language/"] {
+            let answer = browser.get(&format!("{path}{encoded}"));
+            assert!(answer.status < 500, "{path}: {}", answer.text);
+            assert!(!answer.text.contains("<script"), "{}", answer.text);
+        }
+        let mut stranger = site.browser();
+        for name in ["user", "password"] {
+            let fields = [("user", "x"), ("password", "y")]
+                .map(|(field, value)| if field == name { (field, text) } else { (field, value) });
+            let answer = stranger.post("/login", &fields);
+            assert!(answer.status == 422 || answer.status == 429, "{}", answer.text);
+        }
+    }
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM transfer").await, before);
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM person").await, 1);
+    site.world.check_ledger().await;
+}
+
+async fn the_audit_log_is_a_chain(database: Database) {
+    let site = site(database).await;
+    for name in ["one", "two", "three"] {
+        site.operator(name, Role::Support).await;
+    }
+    let store = site.world.service.store();
+    assert_eq!(mmbrokerd::shop::audit_faults(store).await.unwrap(), [""; 0]);
+    for change in ["UPDATE audit SET detail = 'x'", "DELETE FROM audit"] {
+        let mut tx = store.begin().await.unwrap();
+        assert!(sqlx::query(change).execute(tx.connection()).await.is_err(), "{change}");
+    }
+    // Even who removes the triggers is found out.
+    let remove = match store.dialect() {
+        mmbrokerd::store::Dialect::Sqlite => "DROP TRIGGER audit_is_kept",
+        mmbrokerd::store::Dialect::Postgres => "DROP TRIGGER audit_is_kept ON audit",
+    };
+    let mut tx = store.begin().await.unwrap();
+    sqlx::query(remove).execute(tx.connection()).await.unwrap();
+    let change = "UPDATE audit SET detail = 'two none' WHERE detail = 'two support'";
+    assert_eq!(sqlx::query(change).execute(tx.connection()).await.unwrap().rows_affected(), 1);
+    tx.commit().await.unwrap();
+    let faults = mmbrokerd::shop::audit_faults(store).await.unwrap();
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].starts_with("audit: row 2 "), "{faults:?}");
+}

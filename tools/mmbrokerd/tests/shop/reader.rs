@@ -1,0 +1,263 @@
+//! What readers do: buy, take their coins, export, close.
+
+use std::sync::{Arc, Barrier};
+
+use micromint::protocol::FundsWithdrawn;
+use mmbrokerd::shop::ShopSettings;
+use mmbrokerd::store::AccountKind;
+
+use crate::browser::*;
+use crate::databases::Database;
+use crate::world::{COIN, EXPIRED};
+
+crate::on_both_databases!(
+    a_reader_buys_and_the_page_offers_the_coins,
+    an_order_that_cannot_be_made_says_why,
+    a_double_click_buys_once,
+    two_tabs_do_not_pass_the_limit,
+    the_limit_holds_for_programs_too,
+    nobody_sees_or_takes_the_coins_of_others,
+    an_account_is_exported_and_closed,
+    pages_work_below_a_path,
+);
+
+/// The number of the purchase to which an answer leads.
+fn number(answer: &Seen) -> String {
+    assert_eq!(answer.status, 303, "{}", answer.text);
+    answer.header("location").unwrap().strip_prefix("/purchases/").unwrap().to_string()
+}
+
+fn buy(browser: &mut Browser, sets: &str) -> Seen {
+    let form = browser.get("/buy");
+    browser.send(&form, "/buy", &[("sets", sets)])
+}
+
+async fn a_reader_buys_and_the_page_offers_the_coins(database: Database) {
+    let site = site(database).await;
+    let (mut browser, name) = site.reader();
+    site.world.fund(&name, 500).await;
+    browser.get("/").says(200, "5.00 USD");
+    let bought = buy(&mut browser, "2");
+    let number = number(&bought);
+    let page = browser.follow(&bought);
+    page.says(200, "Take the coins");
+    let coins = format!("/v1/purchases/{number}");
+    assert_eq!(page.header("micromint-coins"), Some(coins.as_str()));
+    assert_eq!(browser.get("/").header("micromint-coins"), Some(coins.as_str()));
+    // The wallet in the browser fetches them with the cookie, as often as it asks.
+    let message = browser.get(&coins);
+    let funds = FundsWithdrawn::parse(&message.bytes).unwrap();
+    assert_eq!((funds.user.as_str(), funds.sets.len()), (name.as_str(), 2));
+    assert_eq!(browser.get(&coins).bytes, message.bytes);
+    let file = browser.get(&format!("/purchases/{number}/coins"));
+    assert_eq!(file.bytes, message.bytes);
+    assert!(file.header("content-disposition").unwrap().starts_with("attachment; filename="));
+    let paid = 500 * COIN - site.world.balance(AccountKind::Client, &name).await;
+    let count: usize = funds.sets.iter().map(|set| set.superbins[0].len()).sum();
+    assert_eq!(paid, count as i64 * COIN);
+    // Another site cannot acknowledge them; the wallet does.
+    browser.site = "cross-site";
+    assert_eq!(browser.post(&format!("{coins}/received"), &[]).status, 401);
+    browser.site = "same-origin";
+    assert_eq!(browser.get(&coins).bytes, message.bytes);
+    assert_eq!(browser.post(&format!("{coins}/received"), &[]).status, 200);
+    let page = browser.get(&format!("/purchases/{number}"));
+    page.says(200, "Your wallet acknowledged these coins");
+    assert_eq!(page.header("micromint-coins"), None);
+    assert_eq!(browser.get(&coins).header("content-type"), Some("application/json"));
+    browser.get(&format!("/purchases/{number}/coins")).says(422, "were acknowledged");
+    browser.get("/purchases").says(200, "in the wallet");
+    // The second purchase is acknowledged by hand.
+    let bought = buy(&mut browser, "1");
+    let page = browser.follow(&bought);
+    let action = format!("{}/received", bought.header("location").unwrap());
+    let done = browser.send(&page, &action, &[]);
+    browser.follow(&done).says(200, "Acknowledged.");
+    assert_eq!(browser.get("/").header("micromint-coins"), None);
+    site.world.check_ledger().await;
+}
+
+async fn an_order_that_cannot_be_made_says_why(database: Database) {
+    let site = site(database).await;
+    let (mut browser, name) = site.reader();
+    buy(&mut browser, "1").says(422, "Your balance is too small");
+    site.world.fund(&name, 3).await;
+    buy(&mut browser, "1").says(422, "Your balance is too small");
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 3 * COIN);
+    for sets in ["0", "-1", "1.5", "", "21", "4294967297", "99999999999999999999999"] {
+        buy(&mut browser, sets).says(422, "Expected a whole number in the field sets");
+    }
+    let form = browser.get("/buy");
+    browser.send(&form, "/buy", &[("period", "1999-01")]).says(422, "No coins are being sold");
+    site.world.fund(&name, 10_000).await;
+    site.world.sell("someone", 15, 77).await;
+    buy(&mut browser, "20").says(422, "not enough sets left");
+    // The number of someone else's purchase is not a way to it.
+    browser.send(&form, "/buy", &[("transaction", "77")]).says(422, "cannot be read");
+    site.world.service.store().revoke(&name.parse().unwrap(), EXPIRED).await.unwrap();
+    buy(&mut browser, "1").says(422, "cannot buy any more");
+    // The session is over too, after so long.
+    site.world.clock.set(EXPIRED);
+    assert_eq!(browser.login(&name, PASSWORD).status, 303);
+    let page = browser.get("/buy");
+    page.says(200, "No coins are being sold now");
+    let token = page.value("/logout", "token");
+    let fields =
+        [("token", token.as_str()), ("sets", "1"), ("period", "2026-12"), ("transaction", "5")];
+    browser.post("/buy", &fields).says(422, "No coins are being sold now");
+    browser.language = "de";
+    browser.get("/buy").says(200, "Zurzeit werden keine Münzen verkauft");
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM sale").await, 1);
+    site.world.check_ledger().await;
+}
+
+async fn a_double_click_buys_once(database: Database) {
+    let site = site(database).await;
+    let (mut browser, name) = site.reader();
+    site.world.fund(&name, 1000).await;
+    let form = browser.get("/buy");
+    let clicks =
+        at_once(4, &browser, |mut browser, _| browser.send(&form, "/buy", &[("sets", "1")]));
+    let numbers: std::collections::BTreeSet<String> = clicks.iter().map(number).collect();
+    assert_eq!(numbers.len(), 1);
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM sale").await, 1);
+    site.world.check_ledger().await;
+}
+
+/// Does something in several browsers with the same cookies at once.
+fn at_once<T: Send>(
+    count: usize,
+    browser: &Browser,
+    act: impl Fn(Browser, usize) -> T + Sync,
+) -> Vec<T> {
+    let barrier = Arc::new(Barrier::new(count));
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..count)
+            .map(|at| {
+                let (browser, barrier, act) = (browser.clone(), Arc::clone(&barrier), &act);
+                scope.spawn(move || {
+                    barrier.wait();
+                    act(browser, at)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+async fn two_tabs_do_not_pass_the_limit(database: Database) {
+    let settings = ShopSettings { sets_per_period: 5, ..ShopSettings::default() };
+    let site = site_with(database, settings).await;
+    let (mut browser, name) = site.reader();
+    site.world.fund(&name, 10_000).await;
+    let forms: Vec<Seen> = (0..6).map(|_| browser.get("/buy")).collect();
+    let tabs =
+        at_once(6, &browser, |mut browser, at| browser.send(&forms[at], "/buy", &[("sets", "2")]));
+    let bought = tabs.iter().filter(|answer| answer.status == 303).count();
+    assert_eq!(bought, 2);
+    for refused in tabs.iter().filter(|answer| answer.status != 303) {
+        refused.says(422, "the most sets of this period");
+    }
+    // A form that was refused stays refused, and the rest can be bought.
+    let refused = tabs.iter().position(|answer| answer.status != 303).unwrap();
+    browser.send(&forms[refused], "/buy", &[("sets", "2")]).says(422, "the most sets");
+    assert_eq!(buy(&mut browser, "1").status, 303);
+    browser.get("/buy").says(200, "the most sets of this period");
+    assert_eq!(site.world.number("SELECT CAST(SUM(sets) AS BIGINT) FROM sale").await, 5);
+}
+
+async fn the_limit_holds_for_programs_too(database: Database) {
+    let settings = ShopSettings { sets_per_period: 2, ..ShopSettings::default() };
+    let site = site_with(database, settings).await;
+    let (mut browser, name) = site.reader();
+    site.world.fund(&name, 10_000).await;
+    let account = browser.get("/account");
+    let page = browser.send(&account, "/account/key", &[]);
+    let at = page.text.find("mmk_").unwrap();
+    let key = page.text[at..at + 68].to_string();
+    let order = |transaction: &str, sets: u32| {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+        let agent: ureq::Agent = config.build().into();
+        let order = format!(r#"{{"sets": {sets}, "transaction": "{transaction}"}}"#);
+        let request = agent
+            .post(format!("{}/v1/purchases", site.address))
+            .header("Authorization", format!("Bearer {key}"));
+        request.send(order.as_bytes()).unwrap()
+    };
+    assert_eq!(order("1", 2).status(), 200);
+    assert_eq!(order("1", 2).status(), 200);
+    for _ in 0..2 {
+        let refused = order("2", 1);
+        assert_eq!(refused.status(), 429);
+        assert_eq!(refused.headers()["micromint-not-sold"], "2026-12 2");
+    }
+    buy_limit(&mut browser);
+    let account = browser.get("/account");
+    let ended = browser.send(&account, "/account/keys/end", &[]);
+    browser.follow(&ended).says(200, "All keys have ended");
+    assert_eq!(order("3", 1).status(), 401);
+}
+
+fn buy_limit(browser: &mut Browser) {
+    browser.get("/buy").says(200, "the most sets of this period");
+}
+
+async fn nobody_sees_or_takes_the_coins_of_others(database: Database) {
+    let site = site(database).await;
+    let (mut alice, name) = site.reader();
+    let (mut bob, _) = site.reader();
+    site.world.fund(&name, 500).await;
+    let number = number(&buy(&mut alice, "1"));
+    let action = format!("/purchases/{number}/received");
+    for path in [format!("/purchases/{number}"), format!("/purchases/{number}/coins")] {
+        bob.get(&path).says(404, "You made no such purchase");
+        assert_eq!(site.browser().get(&path).status, 303);
+    }
+    assert_eq!(bob.get(&format!("/v1/purchases/{number}")).status, 404);
+    assert_eq!(site.browser().get(&format!("/v1/purchases/{number}")).status, 401);
+    let account = bob.get("/account");
+    let token = account.value("/logout", "token");
+    bob.post(&action, &[("token", &token)]).says(404, "You made no such purchase");
+    assert_eq!(bob.post(&format!("/v1/purchases/{number}/received"), &[]).status, 404);
+    assert!(alice.get("/").header("micromint-coins").is_some());
+    assert!(!bob.get("/account/export").text.contains(&name));
+}
+
+async fn an_account_is_exported_and_closed(database: Database) {
+    let site = site(database).await;
+    let (mut browser, name) = site.reader();
+    site.world.fund(&name, 1).await;
+    let export: serde_json::Value =
+        serde_json::from_str(&browser.get("/account/export").text).unwrap();
+    assert_eq!(export["user"], name.as_str());
+    assert_eq!(export["transfers"][0]["number"], COIN);
+    let account = browser.get("/account");
+    let wrong = browser.send(&account, "/account/close", &[("password", "wrong password")]);
+    wrong.says(422, "The password is wrong");
+    let close = [("password", PASSWORD)];
+    browser.send(&account, "/account/close", &close).says(422, "still has money");
+    let (mut other, name) = site.reader();
+    let account = other.get("/account");
+    assert_eq!(other.send(&account, "/account/close", &close).status, 303);
+    assert_eq!(other.get("/account").status, 303);
+    assert_eq!(other.login(&name, PASSWORD).status, 422);
+}
+
+async fn pages_work_below_a_path(database: Database) {
+    let url = format!("{ORIGIN}/coins");
+    let site = site_at(database, &url, ShopSettings::default()).await;
+    let mut browser = site.browser();
+    let page = browser.get("/coins/register");
+    let name = page.value("/coins/register", "user");
+    let made = browser.send(&page, "/coins/register", &[("password", PASSWORD)]);
+    assert_eq!((made.status, made.header("location")), (303, Some("/coins/")));
+    let slash = browser.get("/coins/?note=done-keys");
+    assert_eq!((slash.status, slash.header("location")), (307, Some("/coins?note=done-keys")));
+    browser.get("/coins?note=done-keys").says(200, "All keys have ended");
+    site.world.fund(&name, 500).await;
+    let form = browser.get("/coins/buy");
+    let bought = browser.send(&form, "/coins/buy", &[("sets", "1")]);
+    let coins = browser.follow(&bought).header("micromint-coins").unwrap().to_string();
+    assert!(coins.starts_with("/coins/v1/purchases/"), "{coins}");
+    assert!(FundsWithdrawn::parse(&browser.get(&coins).bytes).is_ok());
+}

@@ -1,0 +1,212 @@
+//! Vendors: host proofs, keys, statements, complaints, and those who attack them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use micromint::identity::VendorId;
+use micromint::protocol::Verdict;
+use micromint::reply::Reply;
+use mmbrokerd::shop::{ProofSource, Proofs, Role, ShopSettings};
+use mmbrokerd::store::AccountKind;
+
+use crate::browser::*;
+use crate::databases::Database;
+use crate::world::*;
+
+crate::on_both_databases!(
+    a_host_proof_registers_a_vendor,
+    names_that_are_no_hosts_are_refused,
+    a_statement_shows_what_was_redeemed,
+    coins_of_a_disabled_vendor_are_refused,
+    readers_complain_and_vendors_answer,
+);
+
+/// What hosts show.
+#[derive(Default)]
+struct Hosts(Mutex<BTreeMap<String, String>>);
+
+impl ProofSource for Hosts {
+    fn proof(&self, vendor: &VendorId) -> Result<String, String> {
+        let hosts = self.0.lock().unwrap();
+        hosts.get(vendor.as_str()).cloned().ok_or_else(|| "status 404".to_string())
+    }
+}
+
+/// The proof that a page asks for.
+fn proof(page: &Seen) -> String {
+    let at = page.text.find("micromint-broker=").unwrap_or_else(|| panic!("{}", page.text));
+    page.text[at..].split('<').next().unwrap().to_string()
+}
+
+fn add(browser: &mut Browser, host: &str) -> Seen {
+    let form = browser.get("/vendor");
+    browser.send(&form, "/vendor", &[("host", host)])
+}
+
+async fn a_host_proof_registers_a_vendor(database: Database) {
+    let hosts = Arc::new(Hosts::default());
+    let proofs = Proofs(Arc::clone(&hosts) as Arc<dyn ProofSource>);
+    let site = site_with(database, ShopSettings { proofs, ..ShopSettings::default() }).await;
+    let show = |text: &str| {
+        hosts.0.lock().unwrap().insert("blog.example".to_string(), text.to_string());
+    };
+    let (mut alice, _) = site.reader();
+    let (mut bob, _) = site.reader();
+    let page = add(&mut alice, "Blog.Example ");
+    page.says(200, "https://blog.example/.well-known/micromint-broker-proof");
+    alice.send(&page, "/vendor", &[]).says(200, "does not show the file: status 404");
+    show("<script>alert(1)</script>");
+    alice.send(&page, "/vendor", &[]).says(200, "shows another text");
+    // The proof of one person is none for another.
+    let of_bob = add(&mut bob, "blog.example");
+    show(&format!("# a comment\r\n  {}\r\n", proof(&page)));
+    bob.send(&of_bob, "/vendor", &[]).says(200, "shows another text");
+    assert_eq!(bob.get("/vendor/blog.example").status, 404);
+    for _ in 0..2 {
+        let done = alice.send(&page, "/vendor", &[]);
+        alice.follow(&done).says(200, "vendor-id = &#34;blog.example&#34;");
+    }
+    assert!(
+        site.world
+            .service
+            .store()
+            .is_vendor(site.world.period.name(), &vendor("blog.example"))
+            .await
+            .unwrap()
+    );
+    // Nobody takes it over by a proof.
+    show(&proof(&of_bob));
+    bob.send(&of_bob, "/vendor", &[]).says(422, "Another account acts for this vendor");
+    // The key is shown after the password.
+    let page = alice.get("/vendor/blog.example");
+    let action = "/vendor/blog.example/key";
+    alice.send(&page, action, &[("password", "wrong password")]).says(422, "is wrong");
+    let key = secret().vendor_key(&vendor("blog.example")).to_hex();
+    alice.send(&page, action, &[("password", PASSWORD)]).says(200, &key);
+    let token = bob.get("/account").value("/logout", "token");
+    let fields = [("token", token.as_str()), ("password", PASSWORD)];
+    assert_eq!(bob.post(action, &fields).status, 404);
+    // Proofs are asked for a bounded number of times.
+    let page = add(&mut bob, "nothing.example");
+    let asked = (0..30).filter(|_| bob.send(&page, "/vendor", &[]).status == 200).count();
+    assert_eq!(asked, 18);
+}
+
+async fn names_that_are_no_hosts_are_refused(database: Database) {
+    let site = site(database).await;
+    let (mut browser, _) = site.reader();
+    for host in [
+        "",
+        "https://news.example",
+        "news.example/path",
+        "news.example:8080",
+        "user@news.example",
+        "news example",
+        "\"><script>alert(1)</script>",
+        "'; DROP TABLE vendor; --",
+        &"x".repeat(300),
+    ] {
+        let answer = add(&mut browser, host);
+        answer.says(422, "Expected a host name");
+        assert!(!answer.text.contains("<script"));
+    }
+    // Hosts inside the own network are not asked.
+    for host in ["localhost", "127.0.0.1", "169.254.169.254"] {
+        let page = add(&mut browser, host);
+        if page.status == 200 {
+            browser.send(&page, "/vendor", &[]).says(200, "does not show the file");
+        }
+    }
+}
+
+async fn a_statement_shows_what_was_redeemed(database: Database) {
+    let site = site(database).await;
+    let mut operator = site.operator("boss", Role::Admin).await;
+    let (mut browser, name) = site.reader();
+    let form = operator.get("/operator/vendors");
+    let fields = [("host", "news.example"), ("user", name.as_str())];
+    assert_eq!(operator.send(&form, "/operator/vendors", &fields).status, 303);
+    browser.get("/vendor/news.example").says(200, "Nothing yet.");
+    site.world.sell("alice", 1, 1).await;
+    let paid = payment("alice", "news.example", "a", &coins("alice", "news.example", 0)[..3]);
+    let verdicts = site.world.redeem(&batch("news.example", "b1", &[paid])).await;
+    assert_eq!(verdicts, [Verdict::Accepted; 3]);
+    let page = browser.get("/vendor/news.example");
+    page.says(200, "0.03 USD");
+    page.says(200, "Coins redeemed");
+    let csv = browser.get("/vendor/news.example/csv");
+    assert!(csv.text.contains("\"2026-12-11\",\"redemption\",\"0.03 USD\"\r\n"), "{}", csv.text);
+    assert!(csv.text.ends_with("\"\",\"balance\",\"0.03 USD\"\r\n"), "{}", csv.text);
+    let dashboard = operator.get("/operator");
+    dashboard.says(200, "role=\"img\"");
+    dashboard.says(200, "3 in 30 days; most on 2026-12-11: 3.");
+}
+
+async fn coins_of_a_disabled_vendor_are_refused(database: Database) {
+    let site = site(database).await;
+    let mut operator = site.operator("boss", Role::Admin).await;
+    site.world.sell("alice", 1, 1).await;
+    let all = coins("alice", "news.example", 0);
+    let of = |name: &str, at: usize| {
+        let paid = payment("alice", "news.example", name, &all[at..=at]);
+        batch("news.example", name, &[paid])
+    };
+    let page = operator.get("/operator/vendors");
+    let vendor = [("vendor", "news.example")];
+    for _ in 0..2 {
+        assert_eq!(operator.send(&page, "/operator/vendors/disable", &vendor).status, 303);
+    }
+    let refused = site.world.service.redeem(of("b1", 0), DURING).await.unwrap();
+    assert!(matches!(refused, Reply::Refused(_)));
+    let page = operator.get("/operator/vendors");
+    page.says(200, "disabled");
+    assert_eq!(operator.send(&page, "/operator/vendors/enable", &vendor).status, 303);
+    assert_eq!(site.world.redeem(&of("b1", 0)).await, [Verdict::Accepted]);
+    let rows = "SELECT COUNT(*) FROM audit WHERE detail = 'news.example'";
+    assert_eq!(site.world.number(rows).await, 2);
+}
+
+async fn readers_complain_and_vendors_answer(database: Database) {
+    let site = site(database).await;
+    let mut operator = site.operator("boss", Role::Admin).await;
+    let (mut owner, owner_name) = site.reader();
+    let form = operator.get("/operator/vendors");
+    let fields = [("host", "news.example"), ("user", owner_name.as_str())];
+    assert_eq!(operator.send(&form, "/operator/vendors", &fields).status, 303);
+    let (mut reader, name) = site.reader();
+    let paid = payment(&name, "news.example", "a", &coins(&name, "news.example", 0)[..1]);
+    let evidence = String::from_utf8(paid.to_bytes()).unwrap();
+    let form = reader.get("/complaints");
+    let mut complain = |text: &str, payment: &str| {
+        reader.send(&form, "/complaints", &[("text", text), ("payment", payment)])
+    };
+    complain("no page", "not a payment").says(422, "This is not a payment");
+    complain("", &evidence).says(422, "Expected a text");
+    complain(&"x".repeat(4097), &evidence).says(422, "Expected a text");
+    let other = evidence.replace(&name, "someone");
+    complain("no page", &other).says(422, "that of another account");
+    // Spaces and line ends that a text area changes do not matter, and a double click is one.
+    let text = "paid, and no page came <script>alert(1)</script>";
+    for _ in 0..2 {
+        assert_eq!(complain(text, &format!("\n{}", evidence.trim_end())).status, 303);
+    }
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM complaint").await, 1);
+    let page = operator.get("/operator/complaints");
+    page.says(200, "paid, and no page came");
+    assert!(!page.text.contains("<script"));
+    let id = site.world.number("SELECT id FROM complaint").await.to_string();
+    let page = owner.get("/vendor/news.example");
+    page.says(200, "paid, and no page came");
+    let answer = [("complaint", id.as_str()), ("text", "We are sorry.")];
+    let done = owner.send(&page, "/complaints/answer", &answer);
+    owner.follow(&done).says(200, "We are sorry.");
+    reader.get("/complaints").says(200, "news.example: We are sorry.");
+    // Nobody else answers.
+    let (mut stranger, _) = site.reader();
+    let token = stranger.get("/account").value("/logout", "token");
+    let fields = [("token", token.as_str()), ("complaint", id.as_str()), ("text", "x")];
+    stranger.post("/complaints/answer", &fields).says(422, "no such complaint");
+    // The operator's list counts complaints by vendor.
+    operator.get("/operator/vendors").says(200, "news.example");
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 0);
+}
