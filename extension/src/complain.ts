@@ -60,12 +60,12 @@ export function complain(payment: PaymentRow, tell: (text: string) => void): voi
     void attempt(async () => {
       if (endpoint === undefined || sending !== undefined) return;
       if (!KEY.test(key.value.trim())) return label("complaint-result", "complain_badKey");
-      // Before anything is awaited: a browser asks only in answer to a click.
-      const isAllowed = await api.permissions.request({ origins: [`${endpoint.protocol}//${endpoint.hostname}/*`] });
-      if (!isAllowed) return;
       sending = new AbortController();
-      label("complaint-result", "complain_sending", payment.broker);
       try {
+        // Before anything is awaited: a browser asks only in answer to a click.
+        const origins = [`${endpoint.protocol}//${endpoint.hostname}/*`];
+        if (!(await api.permissions.request({ origins }))) return;
+        label("complaint-result", "complain_sending", payment.broker);
         const outcome = await send(endpoint.href, await made(), key.value.trim(), sending, payment);
         result.textContent = outcome.text;
         if (outcome.isDone) {
