@@ -29,7 +29,7 @@ for (const browser of ["chromium", "firefox"]) {
   const folder = join(out, browser);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const entries = ["background", "content", "prompt", "popup", "wallet-page"];
+  const entries = ["background", "content", "links", "permissions", "popup", "prompt", "wallet-page"];
   esbuild.buildSync({
     entryPoints: entries.map((name) => join(root, "src", `${name}.ts`)),
     outdir: folder,

@@ -5,7 +5,7 @@
 #   scripts/build-extension.sh --for-tests in extension/build/tests: the core without optimization,
 #                                          which builds fast, and access to all sites granted when
 #                                          it is installed
-#   scripts/build-extension.sh --twice     also builds a copy elsewhere and compares the packages
+# scripts/extension-source.sh --prove compares it with a build elsewhere.
 #
 # It needs Rust, node and npm (scripts/setup.sh extension). The same source and the same compiler
 # give the same bytes: the tools are pinned in extension/package-lock.json, the core's libraries in
@@ -13,12 +13,11 @@
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD
-profile=release folder=release granted= twice=
+profile=release folder=release granted=
 case ${1:-} in
     "") ;;
     --for-tests) profile=dev folder=debug granted=--granted ;;
-    --twice) twice=yes ;;
-    *) echo "usage: $0 [--for-tests | --twice]" >&2; exit 2 ;;
+    *) echo "usage: $0 [--for-tests]" >&2; exit 2 ;;
 esac
 
 [ -e extension/node_modules/.package-lock.json ] ||
@@ -39,14 +38,3 @@ cp "$core" $out/core.wasm
 node extension/build.mjs $granted
 [ -z "$granted" ] || exit 0
 (cd $out && sha256sum core.wasm micromint-chromium.zip micromint-firefox.zip)
-
-[ -n "$twice" ] || exit 0
-copy=$(mktemp -d)
-trap 'rm -rf "$copy"' EXIT
-git ls-files -z --cached --others --exclude-standard -- Cargo.toml Cargo.lock micromint extension scripts testdata |
-    tar --null -T - -cf - | tar -xf - -C "$copy"
-(cd "$copy" && scripts/build-extension.sh >/dev/null)
-for name in core.wasm micromint-chromium.zip micromint-firefox.zip; do
-    cmp "extension/build/$name" "$copy/extension/build/$name"
-done
-echo "the same bytes in another folder"

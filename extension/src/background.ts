@@ -2,12 +2,13 @@
 // Firefox an event page; both are stopped when idle and started by the next event, so everything
 // that listens is set up before anything is awaited.
 
-import { api, isFirefox } from "./api.ts";
+import { api, isFirefox, now } from "./api.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
 import { startChromium } from "./chromium.ts";
 import { startCoins } from "./coins.ts";
 import { startFirefox } from "./firefox.ts";
-import type { Message, PaymentRow } from "./messages.ts";
+import { Hints, LINKS_SCRIPT } from "./hints.ts";
+import type { Message, Overview, PaymentRow, Settings } from "./messages.ts";
 import { Payer } from "./payer.ts";
 import { Prompts } from "./prompts.ts";
 import { Wallet } from "./wallet.ts";
@@ -15,6 +16,7 @@ import { Wallet } from "./wallet.ts";
 const wallet = new Wallet();
 const prompts = new Prompts();
 const payer = new Payer(wallet, prompts);
+const hints = new Hints(wallet);
 if (isFirefox) startFirefox(payer);
 else startChromium(payer);
 startCoins(wallet, prompts);
@@ -23,7 +25,7 @@ wallet.warm();
 /** Commands of the core that the wallet's own pages may give. */
 const PAGE_COMMANDS = new Set([
   "overview", "payments", "site", "setSettings", "setRule", "backup", "restore", "moveIn",
-  "receive", "returns", "credited",
+  "receive", "returns", "credited", "complaint",
 ]);
 const SETTING_COMMANDS = new Set(["setSettings", "setRule"]);
 
@@ -38,7 +40,7 @@ api.runtime.onMessage.addListener((message: Message, sender, answer) => {
 
 async function reply(message: Message, sender: chrome.runtime.MessageSender): Promise<unknown> {
   const tab = sender.tab?.id ?? -1;
-  // A content script can be made to say anything; only these two are for it.
+  // A content script can be made to say anything; only these three are for it.
   switch (message.ask) {
     case "shown402":
       return await payer.action(tab, message.url);
@@ -49,6 +51,8 @@ async function reply(message: Message, sender: chrome.runtime.MessageSender): Pr
       ].filter((it) => it.value !== undefined) as chrome.webRequest.HttpHeader[];
       return await payer.onPosted(tab, message.url, { status: message.status, headers });
     }
+    case "linkPrice":
+      return await hints.hint(sender, message.url);
     default:
       if (!isOwnPage(sender)) throw new Error("expected a page of the extension");
       return await replyToPage(message);
@@ -84,6 +88,7 @@ async function replyToPage(message: Message): Promise<unknown> {
           ? (it) => ({ settings: JSON.stringify(it.value) })
           : undefined,
       );
+      if (name === "setSettings") await registerContentScripts(found.value as Settings);
       return { value: found.value, bytes: toBase64(found.bytes) };
     }
     case "moveOut":
@@ -121,26 +126,33 @@ async function payments(from: number, count: number): Promise<unknown> {
   return { ...found.value, rows };
 }
 
-/** The content script runs where the owner has allowed all sites, and from the next page on. */
-async function registerContentScript(): Promise<void> {
+/** The content scripts that the owner's permission and settings ask for, from the next page on. */
+async function registerContentScripts(settings: Settings): Promise<void> {
   const isAllowed = await api.permissions.contains({ origins: ["<all_urls>"] });
-  const registered = await api.scripting.getRegisteredContentScripts({ ids: ["page"] });
-  if (isAllowed === registered.length > 0) return;
-  if (!isAllowed) return await api.scripting.unregisterContentScripts({ ids: ["page"] });
-  await api.scripting.registerContentScripts([
-    {
-      id: "page",
-      matches: ["<all_urls>"],
-      js: ["content.js"],
-      runAt: "document_start",
-      allFrames: false,
-      persistAcrossSessions: true,
-    },
-  ]);
+  await registerScript("page", isAllowed, { js: ["content.js"], runAt: "document_start" });
+  const showsPrices = isAllowed && settings.showsPrices;
+  await registerScript(LINKS_SCRIPT, showsPrices, { js: ["links.js"], runAt: "document_idle" });
 }
 
-const register = (): void => void registerContentScript().catch((error: unknown) => console.error("MicroMint:", error));
-api.runtime.onInstalled.addListener(register);
-api.runtime.onStartup.addListener(register);
-api.permissions.onAdded.addListener(register);
-api.permissions.onRemoved.addListener(register);
+async function registerScript(
+  id: string,
+  isWanted: boolean,
+  script: { readonly js: string[]; readonly runAt: "document_start" | "document_idle" },
+): Promise<void> {
+  const registered = await api.scripting.getRegisteredContentScripts({ ids: [id] });
+  if (isWanted === registered.length > 0) return;
+  if (!isWanted) return await api.scripting.unregisterContentScripts({ ids: [id] });
+  const common = { matches: ["<all_urls>"], allFrames: false, persistAcrossSessions: true };
+  await api.scripting.registerContentScripts([{ id, ...script, ...common }]);
+}
+
+async function register(): Promise<void> {
+  const { value } = await wallet.call<Overview>({ do: "overview", now: now() });
+  await registerContentScripts(value.settings);
+}
+
+const onChange = (): void => void register().catch((error: unknown) => console.error("MicroMint:", error));
+api.runtime.onInstalled.addListener(onChange);
+api.runtime.onStartup.addListener(onChange);
+api.permissions.onAdded.addListener(onChange);
+api.permissions.onRemoved.addListener(onChange);

@@ -1,15 +1,24 @@
-// Parts of a page in Chromium: images, films and frames that cost something. Their 402 has arrived and
-// cannot be held back, so a rule adds the payment to the next request for the same URL, and the
-// element is loaded again. Requests of scripts, styles and fonts cannot be repeated without changing
-// what the page sees; a receipt for a path covers them.
+// Parts of a page in Chromium: images, films, frames and requests of scripts that cost something. Their
+// 402 has arrived and cannot be held back, so a rule adds the payment to the next request for the same
+// URL.
+//
+// An element is loaded again by the wallet. A request of a script (fetch, XMLHttpRequest) has failed,
+// and only the script can repeat it: a wallet that did, by replacing fetch, would be seen by every
+// page. So the wallet pays when a script that got the 402 asks a second time, which shows that it
+// repeats; the third request has the payment. Styles and fonts are not repeated by anybody; a receipt
+// for a path covers them.
 
 import { api, now } from "./api.ts";
 import { type Head, offerIn, type Payer, type Sent, withoutFragment } from "./payer.ts";
 import { addRule, conditionFor, removeRule } from "./rules.ts";
 
-const TYPES = ["image", "media", "sub_frame"] as chrome.webRequest.ResourceType[];
-/** How many parts of a tab are on their way at most. */
+const SCRIPTED = "xmlhttprequest";
+const TYPES = ["image", "media", "sub_frame", SCRIPTED] as chrome.webRequest.ResourceType[];
+/** How many parts are on their way at most. */
 const PARTS_MAX = 50;
+/** How many requests of scripts that got a 402 are remembered at most, and for how long. */
+const REPEATS_MAX = 200;
+const REPEAT_MS = 30_000;
 
 interface Part {
   readonly rule: number;
@@ -21,6 +30,8 @@ export function startParts(payer: Payer): void {
   const parts = new Map<string, Part>();
   const deciding = new Set<string>();
   const pages = new Map<number, { url: string; since: number }>();
+  /** When a script got a 402 that nothing was paid for yet. */
+  const repeats = new Map<string, number>();
   const keyOf = (tab: number, url: string): string => `${tab} ${withoutFragment(url)}`;
 
   api.webNavigation.onCommitted.addListener(({ tabId, frameId, url, documentLifecycle }) => {
@@ -48,10 +59,12 @@ export function startParts(payer: Payer): void {
   ): Promise<void> => {
     const { tabId: tab, url } = details;
     const offer = offerIn(head);
+    if (tab < 0) return;
     const page = pages.get(tab);
     const isOwn = page !== undefined && isOfPage(details, page.url);
     if (offer === undefined || details.method !== "GET" || !isOwn) return;
     if (details.documentLifecycle === "prerender" || deciding.has(key) || parts.size >= PARTS_MAX) return;
+    if (details.type === SCRIPTED && !isRepeated(repeats, key)) return;
     deciding.add(key);
     const { incognito: isPrivate } = await api.tabs.get(tab);
     const verdict = await payer.decide(url, offer, {
@@ -66,6 +79,7 @@ export function startParts(payer: Payer): void {
     parts.set(key, part);
     // A part that nobody asks for again leaves the outcome open, and no rule behind.
     setTimeout(() => void end(key, part), 60_000);
+    if (details.type === SCRIPTED) return;
     await api.scripting.executeScript({
       target: { tabId: tab, frameIds: [0] },
       func: loadAgain,
@@ -95,6 +109,17 @@ export function startParts(payer: Payer): void {
     },
     { urls: ["<all_urls>"], types: TYPES },
   );
+}
+
+/** Whether a script asked for the same a moment ago and got a 402. Notes that it did now. */
+function isRepeated(repeats: Map<string, number>, key: string): boolean {
+  const before = repeats.get(key);
+  repeats.delete(key);
+  if (before !== undefined && Date.now() < before + REPEAT_MS) return true;
+  const [oldest] = repeats.keys();
+  if (repeats.size >= REPEATS_MAX && oldest !== undefined) repeats.delete(oldest);
+  repeats.set(key, Date.now());
+  return false;
 }
 
 /** Whether the page itself shows this part, and not a frame of another site in it. */

@@ -87,6 +87,7 @@ export interface Settings {
   readonly allowHttp: boolean;
   readonly warnDays: number;
   readonly isPaused: boolean;
+  readonly showsPrices: boolean;
   readonly sites: Readonly<Record<string, SiteRule>>;
 }
 
@@ -132,10 +133,28 @@ export interface PaymentRow {
   readonly coins: number;
   readonly fresh: number;
   readonly price: string;
+  /** The broker of the coins. */
+  readonly broker: string;
   readonly outcome: Meaning["outcome"];
   readonly reason: string | null;
   readonly reference: string;
   readonly receiptExpires: number | null;
+}
+
+/** What to say about a link. */
+export interface Hint {
+  readonly price: string;
+  /** Less than a cent: nothing is said. */
+  readonly isSmall: boolean;
+  readonly isPaid: boolean;
+}
+
+/** A complaint that is ready to be sent, beside its bytes. */
+export interface Complaint {
+  readonly broker: string;
+  readonly user: string;
+  readonly vendor: string;
+  readonly reference: string;
 }
 
 export interface SiteView {
@@ -200,6 +219,7 @@ export type Message =
       readonly word: string | null;
       readonly retryAfter: string | null;
     }
+  | { readonly to: "background"; readonly ask: "linkPrice"; readonly url: string }
   | { readonly to: "background"; readonly ask: "question"; readonly id: string }
   | {
       readonly to: "background";

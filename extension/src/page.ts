@@ -75,3 +75,12 @@ export function time(seconds: number): string {
     timeStyle: "short",
   }).format(new Date(seconds * 1000));
 }
+
+/** Offers a file for download. */
+export function save(name: string, content: BlobPart, type: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([content], { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}

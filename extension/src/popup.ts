@@ -12,6 +12,7 @@ async function start(): Promise<void> {
   begin("name");
   label("grant-text", "grant_text");
   label("grant-button", "grant_button");
+  label("permissions-link", "permissions_heading");
   label("wallet", "open_wallet");
   byId("wallet").addEventListener("click", () => {
     void api.tabs.create({ url: api.runtime.getURL("wallet.html") });

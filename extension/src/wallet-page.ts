@@ -2,8 +2,10 @@
 
 import { say } from "./api.ts";
 import { fromBase64 } from "./base64.ts";
+import { complain } from "./complain.ts";
+import { csv } from "./csv.ts";
 import type { Holding, Overview, PaymentRow, Received, Settings } from "./messages.ts";
-import { ask, begin, byId, command, date, element, label, time } from "./page.ts";
+import { ask, begin, byId, command, date, element, label, save, time } from "./page.ts";
 
 /** How many payments are read at a time. */
 const ROWS = 500;
@@ -27,6 +29,7 @@ async function start(): Promise<void> {
     ["return", "return_coins"],
     ["backup", "backup"],
     ["move-out", "move_out"],
+    ["permissions-link", "permissions_heading"],
   ] as const) {
     label(id, name);
   }
@@ -154,7 +157,10 @@ function showPayments(): void {
     byId("payments").replaceChildren(element("p", say("no_payments"), "soft"));
     return;
   }
-  const table = tableOf(["col_when", "col_page", "col_site", "col_price", "col_state", "col_reference"]);
+  const table = tableOf([
+    "col_when", "col_page", "col_site", "col_price", "col_state", "col_receipt", "col_reference",
+    "col_complain",
+  ]);
   for (const payment of found) table.tBodies[0]?.append(paymentRow(payment));
   byId("payments").replaceChildren(table);
 }
@@ -170,13 +176,21 @@ function paymentRow(payment: PaymentRow): HTMLElement {
   const state = [say(`outcome_${payment.outcome.replace("-", "_")}`), payment.reason ?? ""];
   const reference = element("td", payment.reference.slice(0, 8));
   reference.title = payment.reference;
+  const button = element("button", say("complain"));
+  button.setAttribute("aria-label", say("complain_of", payment.vendor, time(payment.at)));
+  button.addEventListener("click", () => complain(payment, (text) => (byId("result").textContent = text)));
+  const last = element("td");
+  last.append(button);
+  const { receiptExpires: until } = payment;
   row.append(
     element("td", time(payment.at)),
     page,
     element("td", payment.vendor, "breaks"),
     element("td", payment.price, "number"),
     element("td", state.filter((text) => text !== "").join(": ")),
+    element("td", until === null ? "" : time(until)),
     reference,
+    last,
   );
   return row;
 }
@@ -216,6 +230,7 @@ function sums(name: string, found: readonly (readonly [string, number])[]): HTML
 }
 
 const NUMBERS = ["autopay", "pageLimit", "dayLimit", "monthLimit", "siteDayLimit", "siteMonthLimit", "warnDays"] as const;
+const FLAGS = ["allowHttp", "showsPrices"] as const;
 /** Those that may be empty, which means no limit. */
 const OPTIONAL = new Set<string>(["dayLimit", "monthLimit", "siteDayLimit", "siteMonthLimit"]);
 
@@ -229,16 +244,26 @@ function showSettings(settings: Settings): void {
     found.append(input);
     return found;
   });
-  const save = element("button", say("save"), "main");
-  form.replaceChildren(...made, save);
+  const flags = FLAGS.map((name) => {
+    const found = element("label");
+    const input = document.createElement("input");
+    Object.assign(input, { type: "checkbox", name, checked: settings[name] });
+    const about = element("span", say(`setting_${name}_about`), "soft about");
+    found.append(input, ` ${say(`setting_${name}`)}`, about);
+    return found;
+  });
+  const button = element("button", say("save"), "main");
+  form.replaceChildren(...made, ...flags, button);
   form.onsubmit = (event) => {
     event.preventDefault();
     const numbers = NUMBERS.map((name) => {
       const { value } = form.elements.namedItem(name) as HTMLInputElement;
       return [name, value === "" ? null : Number(value)];
     });
+    const checked = FLAGS.map((name) => [name, (form.elements.namedItem(name) as HTMLInputElement).checked]);
     void attempt(async () => {
-      await command({ do: "setSettings", settings: { ...settings, ...Object.fromEntries(numbers) } });
+      const changes = Object.fromEntries([...numbers, ...checked]) as Partial<Settings>;
+      await command({ do: "setSettings", settings: { ...settings, ...changes } });
       tell("saved");
       await show();
     });
@@ -335,27 +360,4 @@ async function showOutbox(): Promise<void> {
       return row;
     }),
   );
-}
-
-function save(name: string, content: BlobPart, type: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([content], { type }));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-}
-
-/** The payments as CSV (RFC 4180). A text that a spreadsheet would compute is kept from it. */
-export function csv(all: readonly PaymentRow[]): string {
-  const cell = (value: string | number): string => {
-    const text = String(value);
-    const plain = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-    return `"${plain.replaceAll('"', '""')}"`;
-  };
-  const head = ["time", "site", "url", "title", "coins", "price", "state", "reason", "reference"];
-  const lines = all.map((it) => [
-    new Date(it.at * 1000).toISOString(), it.vendor, it.url, it.title ?? it.description, it.coins,
-    it.price, it.outcome, it.reason ?? "", it.reference,
-  ]);
-  return [head, ...lines].map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";
 }

@@ -9,7 +9,7 @@ import { chromium } from "playwright-core";
 const BINARY = process.env["MICROMINT_CHROMIUM"] ?? "/usr/bin/chromium";
 
 export class Chromium {
-  static async start(extension, profile = mkdtempSync(join(tmpdir(), "micromint-chromium-")), more = []) {
+  static async start(extension, profile = mkdtempSync(join(tmpdir(), "micromint-chromium-")), more = [], language = "en") {
     const browser = new Chromium();
     browser.profile = profile;
     browser.context = await chromium.launchPersistentContext(profile, {
@@ -17,9 +17,10 @@ export class Chromium {
       headless: false,
       args: [
         "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", "--no-first-run", "--lang=en",
+        "--disable-component-update", "--disable-sync", "--no-first-run", `--lang=${language}`,
         `--load-extension=${extension}`, `--disable-extensions-except=${extension}`, ...more,
       ],
+      env: { ...process.env, LANGUAGE: language },
       ignoreDefaultArgs: ["--disable-extensions", "--disable-back-forward-cache"],
     });
     browser.worker = browser.context.serviceWorkers()[0] ?? (await browser.context.waitForEvent("serviceworker"));
@@ -69,9 +70,32 @@ export class Chromium {
     return undefined;
   }
 
-  async stop() {
+  /** The state of the tab that shows this address, for the popup. */
+  async state(url) {
+    const tab = await this.own.page.evaluate(async (it) => (await chrome.tabs.query({})).find((tab) => tab.url === it)?.id, url);
+    return { tab, ...(await this.ask({ ask: "tab", tab })) };
+  }
+
+  /** The windows that ask. */
+  async prompts() {
+    return this.context.pages().filter((it) => it.url().includes("/prompt.html")).length;
+  }
+
+  async clearCookies() {
+    await this.context.clearCookies();
+  }
+
+  /** Sets the clock of the wallet, and of nothing else, forward. */
+  async forward(seconds) {
+    await this.worker.evaluate((ms) => {
+      globalThis.realNow ??= Date.now;
+      Date.now = () => globalThis.realNow() + ms;
+    }, seconds * 1000);
+  }
+
+  async stop({ keep = false } = {}) {
     await this.context.close();
-    rmSync(this.profile, { recursive: true, force: true });
+    if (!keep) rmSync(this.profile, { recursive: true, force: true });
   }
 }
 
@@ -87,6 +111,9 @@ class ChromiumPage {
     await this.page.click(selector, { noWaitAfter: true }).catch((error) => {
       if (!String(error).includes("closed")) throw error;
     });
+  }
+  async hover(selector) {
+    await this.page.hover(selector);
   }
   async back() {
     await this.page.goBack({ timeout: 1500, waitUntil: "commit" }).catch(() => undefined);

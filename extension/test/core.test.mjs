@@ -17,6 +17,9 @@ const testdata = join(root, "..", "testdata");
 const wasm = readFileSync(process.env["MICROMINT_CORE_WASM"] ?? join(root, "build", "tests", "core.wasm"));
 const { Core } = await load("core");
 const { Store, Overtaken } = await load("store");
+const { entriesOf, ENTRIES_MAX, listed } = await load("prices");
+const { problemIn, serviceOf } = await load("complain");
+const { csv } = await load("csv");
 
 /** 2026-12-10 12:00 UTC, within the period of the vectors. */
 const NOW = 1_796_904_000;
@@ -24,7 +27,7 @@ const NOW = 1_796_904_000;
 /** A module of the extension. */
 async function load(name) {
   const out = join(root, "build", "test", `${name}.mjs`);
-  await esbuild.build({ entryPoints: [join(root, "src", `${name}.ts`)], outfile: out, bundle: true, format: "esm" });
+  await esbuild.build({ entryPoints: [join(root, "src", `${name}.ts`)], outfile: out, bundle: true, format: "esm", define: { BROWSER: '"chromium"' } });
   return await import(pathToFileURL(out).href);
 }
 
@@ -182,9 +185,139 @@ test("every language has every text, and every text is used", () => {
   const sources = readdirSync(join(root, "src")).map((it) => readFileSync(join(root, "src", it), "utf8"));
   const source = [...sources, readFileSync(join(root, "manifest.template.json"), "utf8")].join("");
   // Families of texts whose names are put together.
-  const families = ["badge", "over", "page", "refuse", "outcome", "setting"];
+  const families = ["badge", "over", "page", "permission", "refuse", "outcome", "setting"];
   const unused = all.filter((it) => !source.includes(it) && !families.includes(it.split("_", 1)[0]));
   assert.deepEqual(unused, []);
+});
+
+test("the table of payments is read back cell by cell, and a spreadsheet computes nothing of it", () => {
+  const text = fc.string({ maxLength: 12 });
+  const row = fc.record({ at: fc.integer({ min: 0, max: 4e9 }), vendor: text, url: text, title: text, coins: fc.nat(500), price: text, outcome: text, reason: fc.option(text), reference: text });
+  fc.assert(fc.property(fc.array(row, { maxLength: 4 }), (rows) => {
+    const made = csv(rows);
+    const cells = [...made.matchAll(/"((?:[^"]|"")*)"(,|\r\n)/g)];
+    assert.equal(cells.map((it) => it[0]).join(""), made);
+    assert.equal(cells.length, 9 * (rows.length + 1));
+    for (const [i, it] of rows.entries()) {
+      const found = cells.slice(9 * (i + 1), 9 * (i + 2)).map((cell) => cell[1].replaceAll('""', '"'));
+      const plain = [it.vendor, it.url, it.title, String(it.coins), it.price, it.outcome, it.reason ?? "", it.reference];
+      assert.deepEqual(found.slice(1).map((cell, j) => (cell === `'${plain[j]}` ? plain[j] : cell)), plain);
+      assert.ok(found.every((cell) => !/^[=+\-@\t\r]/.test(cell)), JSON.stringify(found));
+    }
+  }));
+});
+
+test("no page of the extension is translated by the browser", () => {
+  const pages = readdirSync(join(root, "static")).filter((it) => it.endsWith(".html"));
+  assert.ok(pages.length >= 4);
+  for (const it of pages) assert.match(readFileSync(join(root, "static", it), "utf8"), /<html translate="no">/, it);
+});
+
+test("every permission is explained", () => {
+  const template = JSON.parse(readFileSync(join(root, "manifest.template.json"), "utf8"));
+  const texts = JSON.parse(readFileSync(join(root, "_locales", "en", "messages.json"), "utf8"));
+  const all = [...template.permissions, ...template.chromium.permissions, ...template.firefox.permissions];
+  assert.deepEqual(all.filter((it) => texts[`permission_${it}`] === undefined), []);
+});
+
+test("the most specific entry of a price list decides, in whatever order they stand", () => {
+  const prices = [
+    { path: "/2026/{id}/", coins: 2 },
+    { path: "/2026/about/", coins: 0 },
+    { path: "/{*rest}", coins: 3, suffix: [".pdf", ".epub"] },
+    { path: "/archive/{*rest}", coins: 4 },
+    { path: "/archive/x", coins: 5 },
+    { path: "/archive/x/", coins: 6 },
+    { path: "/a%20b/{id}", coins: 7 },
+    { path: "/100%25/{id}", coins: 8 },
+    { path: "/same/{id}", coins: 9 },
+    { path: "/same/{name}", coins: 10 },
+    { path: "/sub/{*rest}", coins: 11 },
+    { path: "/sub/{*rest}", coins: 12, suffix: [".gz"] },
+    { path: "/sub/{*rest}", coins: 1, suffix: ["tar.gz"] },
+  ];
+  const cases = [
+    ["/2026/7/", 2], ["/2026/7", 2], ["/2026/about", 0], ["/2026/7/x", undefined], ["/x/y.pdf", 3], ["/x/y.txt", undefined],
+    ["/archive", 4], ["/archive/", 4], ["/archive/a/b", 4], ["/archive/x", 5], ["/archive/x/", 6],
+    ["/a%20b/1", 7], ["/100%25/1", 8], ["/100/1", undefined], ["/same/1", 10], ["//2026//7/", 2], ["/%32026/7/", 2],
+    ["/2026%2F7/", undefined], ["/sub/a", 11], ["/sub/a.gz", 12], ["/sub/a.tar.gz", 1], ["/", undefined], ["/%ff", undefined],
+  ];
+  for (const list of [prices, prices.toReversed?.() ?? [...prices].reverse()]) {
+    const entries = entriesOf(JSON.stringify({ version: 1, prices: list }));
+    assert.equal(entries.length, prices.length);
+    for (const [path, coins] of cases) assert.equal(listed(entries, path), coins, path);
+  }
+});
+
+test("a price list that is none, or is too long, is no list", () => {
+  for (const text of ["", "[]", "null", "{}", '{"prices":{}}', '{"prices":[1,null,{"path":"x","coins":1},{"path":"/x","coins":-1},{"path":"/x","coins":1,"suffix":"a"}]}']) {
+    assert.deepEqual(entriesOf(text), [], text);
+  }
+  const list = (count) => entriesOf(JSON.stringify({ prices: Array.from({ length: count }, (_, i) => ({ path: `/${i}`, coins: 1 })) }));
+  assert.equal(list(ENTRIES_MAX).length, ENTRIES_MAX);
+  assert.equal(list(ENTRIES_MAX + 1).length, 0);
+  fc.assert(fc.property(fc.json(), fc.webPath(), (text, path) => void listed(entriesOf(text), path)));
+});
+
+test("a link says its price from a cent on, and that the page is paid for", async () => {
+  const made = await withCoins({ autopay: 10 });
+  const url = "https://news.example/1";
+  const hint = (said, at = url) => made.call({ do: "hint", url: at, said, now: NOW });
+  const before = hint({ request: request(2, url) });
+  assert.equal(before.isPaid, false);
+  const verdict = made.call({ do: "pay", url, request: request(2, url), visit, manifest: null, now: NOW });
+  made.call({ do: "answer", payment: verdict.payment, status: 200, word: "paid", reason: null, retryAfter: null, cookies: [], isBody: false, firstSent: NOW, isComplete: true, now: NOW });
+  assert.deepEqual(hint({ request: request(2, url) }), { ...before, isPaid: true });
+  assert.deepEqual(hint({ vendor: "news.example", coins: 3, value: "0.01 USD" }, "https://news.example/2#part"), {
+    price: "3 coins (0.03 USD)", isSmall: false, isPaid: false,
+  });
+  assert.equal(hint({ vendor: "news.example", coins: 3, value: "0.001 USD" }).isSmall, true);
+  for (const said of [{ request: request(2, "https://news.example/9") }, { request: "?" }, { vendor: "other.example", coins: 1, value: "1 USD" }, {}]) {
+    assert.equal(typeof made.fails({ do: "hint", url, said, now: NOW }), "string", JSON.stringify(said));
+  }
+});
+
+test("a complaint carries the payment, its words are bounded, and it moves no coin", async () => {
+  const made = await withCoins({ autopay: 10 });
+  const url = "https://news.example/1";
+  const { payment, header } = made.call({ do: "pay", url, request: request(2, url), visit, manifest: null, now: NOW });
+  const look = { do: "overview", now: NOW };
+  const [before, stored] = [made.call(look), made.stored()];
+  const [row] = made.call({ do: "payments", from: 0, count: 1 }).rows;
+  const answer = made.core.call({ do: "complaint", payment, text: "  paid, and no page came\n" });
+  assert.equal(answer.error, undefined);
+  assert.deepEqual(answer.value, { broker: row.broker, user: made.call(look).holdings[0].user, vendor: "news.example", reference: row.reference });
+  const complaint = JSON.parse(Buffer.from(answer.bytes).toString());
+  assert.deepEqual(complaint, {
+    id: row.reference, text: "paid, and no page came", payment: Buffer.from(header, "base64url").toString(),
+  });
+  assert.match(complaint.id, /^[\w.-]{1,64}$/, "the form that the broker accepts");
+  assert.deepEqual(Buffer.from(made.core.call({ do: "complaint", payment, text: "paid, and no page came" }).bytes), Buffer.from(answer.bytes));
+  assert.equal(made.core.call({ do: "complaint", payment, text: "x".repeat(4096) }).error, undefined);
+  for (const bad of [{ payment, text: "x".repeat(4097) }, { payment, text: " \n" }, { payment: 9, text: "x" }]) {
+    assert.equal(typeof made.fails({ do: "complaint", ...bad }), "string");
+  }
+  assert.deepEqual(made.call(look), before);
+  assert.deepEqual(made.stored(), stored);
+});
+
+test("complaints go to secure addresses only, and what a broker says is bounded", () => {
+  for (const [broker, expected] of [
+    ["https://broker.example", "https://broker.example/v1/complaints"],
+    ["https://broker.example/mm/", "https://broker.example/mm/v1/complaints"],
+    ["http://localhost:7/", "http://localhost:7/v1/complaints"],
+    ["http://127.0.0.1:7", "http://127.0.0.1:7/v1/complaints"],
+    ["http://broker.example/", undefined],
+    ["http://localhost.broker.example/", undefined],
+    ["ftp://localhost/", undefined],
+    ["javascript:alert(1)", undefined],
+    ["", undefined],
+  ]) {
+    assert.equal(serviceOf(broker)?.href, expected, broker);
+  }
+  assert.deepEqual(problemIn('{"title":"too-many","detail":"100 already"}'), { title: "too-many", detail: "100 already" });
+  assert.equal(problemIn(JSON.stringify({ detail: "x".repeat(1000) })).detail.length, 300);
+  for (const text of ["", "null", "[]", '{"title":7}']) assert.deepEqual(problemIn(text), { title: "", detail: "" }, text);
 });
 
 /** A journal (docs/reference/journal.md) of the kind wallet. */

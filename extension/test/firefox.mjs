@@ -97,6 +97,33 @@ export class Firefox {
     return undefined;
   }
 
+  async state(url) {
+    const back = await this.current();
+    await this.own.here();
+    const tab = await this.driver.executeAsyncScript(
+      "const done = arguments[1]; browser.tabs.query({}).then((all) => done(all.find((it) => it.url === arguments[0])?.id));",
+      url,
+    );
+    await this.driver.switchTo().window(back).catch(() => undefined);
+    return { tab, ...(await this.ask({ ask: "tab", tab })) };
+  }
+
+  async prompts() {
+    const back = await this.current();
+    let count = 0;
+    for (const handle of await this.driver.getAllWindowHandles()) {
+      await this.driver.switchTo().window(handle).catch(() => undefined);
+      if ((await this.driver.getCurrentUrl().catch(() => "")).includes("/prompt.html")) count += 1;
+    }
+    await this.driver.switchTo().window(back).catch(() => undefined);
+    return count;
+  }
+
+  /** Removes the cookies of the site whose page is driven. */
+  async clearCookies() {
+    await this.driver.manage().deleteAllCookies();
+  }
+
   async stop() {
     await this.driver.quit();
   }
@@ -117,6 +144,11 @@ class FirefoxPage {
   async click(selector) {
     await this.here();
     await this.driver.findElement(By.css(selector)).click();
+  }
+  async hover(selector) {
+    await this.here();
+    const link = await this.driver.findElement(By.css(selector));
+    await this.driver.actions().move({ origin: link }).perform();
   }
   async back() {
     await this.here();

@@ -33,9 +33,31 @@ export function tool(name, ...args) {
 const page = (title, body = "") =>
   `<!doctype html><html lang="en"><head><title>${title}</title></head><body><h1>${title}</h1>${body}</body></html>\n`;
 
+/** A silent sound of this length: 8000 samples of 8 bits a second. */
+function wav(seconds) {
+  const size = seconds * 8000;
+  const head = Buffer.alloc(44);
+  head.write("RIFF", 0);
+  head.writeUInt32LE(36 + size, 4);
+  head.write("WAVEfmt ", 8);
+  head.writeUInt32LE(16, 16);
+  head.writeUInt16LE(1, 20);
+  head.writeUInt16LE(1, 22);
+  head.writeUInt32LE(8000, 24);
+  head.writeUInt32LE(8000, 28);
+  head.writeUInt16LE(1, 32);
+  head.writeUInt16LE(8, 34);
+  head.write("data", 36);
+  head.writeUInt32LE(size, 40);
+  return Buffer.concat([head, Buffer.alloc(size, 128)]);
+}
+
 const PIXEL = Buffer.from("R0lGODlhAQABAIAAAP///wAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw==", "base64");
 
 export class World {
+  /** Servers of this process. */
+  others = [];
+
   static async start(server, receiptTime = 3600) {
     const world = new World();
     world.folder = mkdtempSync(join(tmpdir(), "micromint-browser-"));
@@ -66,8 +88,9 @@ export class World {
     this.config = join(vendor, "micromint.toml");
     writeFileSync(
       this.config,
-      `vendor-id = "localhost"\norigins = ["${this.origin}"]\nperiods = "periods"\ntill = "till"\nreceipt-time = ${receiptTime}\npage = "page.html"\n`,
+      `vendor-id = "localhost"\norigins = ["${this.origin}"]\nperiods = "periods"\ntill = "till"\nreceipt-time = ${receiptTime}\npage = "page.html"\nprices = "prices.toml"\n`,
     );
+    writeFileSync(join(vendor, "prices.toml"), `[[price]]\npath = "/listed/{id}"\ncoins = 3\n\n[[price]]\npath = "/listed/free.html"\ncoins = 0\n`);
     // Red, so that a frame of it is easily found.
     writeFileSync(join(vendor, "page.html"), '<!doctype html><html lang="en"><head><title>Pay</title></head><body style="background:#f00"><h1>Pay</h1></body></html>\n');
   }
@@ -83,7 +106,7 @@ export class World {
 
   writeSite() {
     const site = join(this.folder, "site");
-    for (const folder of ["one", "five", "many", "gallery", "parts"]) mkdirSync(join(site, folder), { recursive: true });
+    for (const folder of ["one", "five", "many", "gallery", "parts", "listed"]) mkdirSync(join(site, folder), { recursive: true });
     const links = [];
     for (let i = 1; i <= 60; i += 1) {
       writeFileSync(join(site, "one", `${i}.html`), page(`Story ${i}`));
@@ -92,7 +115,25 @@ export class World {
     for (let i = 1; i <= 9; i += 1) writeFileSync(join(site, "five", `${i}.html`), page(`Dear ${i}`));
     writeFileSync(join(site, "many", "1.html"), page("Many"));
     writeFileSync(join(site, "index.html"), page("Index", links.join("\n") +
-      `<a id="five1" href="/five/1.html">Dear</a> <a id="many1" href="/many/1.html">Many</a>`));
+      `<a id="five1" href="/five/1.html">Dear</a> <a id="many1" href="/many/1.html">Many</a>
+       <a id="listed1" href="/listed/1.html" title="Long">Listed</a> <a id="free1" href="/free.html">Free</a>
+       <a id="exception" href="/listed/free.html">Exception</a> <a id="file" href="/one/file.bin" download>File</a>`));
+    for (const name of ["1.html", "free.html"]) writeFileSync(join(site, "listed", name), page("Listed"));
+    writeFileSync(join(site, "one", "file.bin"), Buffer.alloc(5000, 7));
+    writeFileSync(join(site, "parts", "long.wav"), wav(120));
+    writeFileSync(join(site, "gallery", "sound.html"), page("Sound", `<audio id="sound" preload="metadata" src="/parts/long.wav"></audio>`));
+    writeFileSync(join(site, "parts", "data.html"), page("Data"));
+    writeFileSync(join(site, "gallery", "script.html"), page("Script", `<script>
+      window.statuses = [];
+      window.ask = async (url) => {
+        for (let i = 0; i < 20; i += 1) {
+          const { status } = await fetch(url, { cache: "no-store" });
+          window.statuses.push(status);
+          if (status !== 402) return status;
+          await new Promise((resolve) => setTimeout(resolve, 250));
+        }
+        return 402;
+      };</script>`));
     writeFileSync(join(site, "free.html"), page("Free"));
     for (const name of ["a.gif", "b.gif"]) writeFileSync(join(site, "parts", name), PIXEL);
     writeFileSync(join(site, "parts", "frame.html"), page("Frame"));
@@ -114,14 +155,22 @@ export class World {
     const origin = `http://localhost:${port}`;
     const period = new Date().toISOString().slice(0, 7);
     const [config, coinFile, message] = ["mint.toml", `${period}.coins`, "sale.mm"].map((it) => join(folder, it));
-    tool("coinmint", "init", "--profile", "test", "--weak", "--period", period, "--broker", `${origin}/`, "-o", config);
+    tool("coinmint", "init", "--profile", "test", "--weak", "--period", period, "--broker", `${origin}/`, "--coin-value", "0.01 USD", "-o", config);
     tool("coinmint", "mint", config);
     tool("mmbroker", "withdraw", "--coinfile", coinFile, "--user", "buyer", "--sets", "2", "--out", message);
     const bytes = readFileSync(message);
     const seen = [];
+    const broker = { origin, period, seen, complaints: [], takeComplaint: undefined };
     const server = createHttpServer((request, answer) => {
       seen.push(`${request.method} ${request.url}`);
-      if (request.url === "/bought") {
+      if (request.url === "/v1/complaints") {
+        const pieces = [];
+        request.on("data", (piece) => pieces.push(piece));
+        request.on("end", () => {
+          broker.complaints.push({ headers: request.headers, body: Buffer.concat(pieces).toString() });
+          broker.takeComplaint(answer);
+        });
+      } else if (request.url === "/bought") {
         answer.writeHead(200, { "Content-Type": "text/html", "MicroMint-Coins": "/v1/purchases/7" });
         answer.end(page("Bought"));
       } else if (request.url === "/v1/purchases/7") {
@@ -133,8 +182,32 @@ export class World {
       }
     });
     await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
-    this.broker = server;
-    return { origin, seen };
+    this.others.push(server);
+    return broker;
+  }
+
+  /** A vendor that asks for coins of this broker, and takes them without giving anything. */
+  async startThief(broker) {
+    const port = await freePort();
+    const origin = `http://localhost:${port}`;
+    const server = createHttpServer((request, answer) => {
+      const text = [
+        "MicroMint-1.0", "Request-Payment", `URL: ${origin}${request.url}`, "Price: 1", "Vendor-ID: localhost",
+        `Period: ${broker.period}`, `Broker: ${broker.origin}/`, "Coin-Value: 0.01 USD", "Description: Nothing",
+        "End-MicroMint", "",
+      ].join("\r\n");
+      if (request.url !== "/nothing") return answer.writeHead(404).end();
+      const isPaid = request.headers["micromint-payment"] !== undefined;
+      answer.writeHead(402, {
+        "Content-Type": "text/html", "Cache-Control": "no-store",
+        "MicroMint-Request": Buffer.from(text).toString("base64url"),
+        "MicroMint-Status": isPaid ? "spent" : "unpaid",
+      });
+      answer.end(page("Nothing"));
+    });
+    await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
+    this.others.push(server);
+    return origin;
   }
 
   async startNginx() {
@@ -147,7 +220,7 @@ pid ${folder}/nginx.pid;
 error_log ${folder}/error.log notice;
 events { worker_connections 256; }
 http {
-    types { text/html html; image/gif gif; video/webm webm; }
+    types { text/html html; image/gif gif; audio/wav wav; application/octet-stream bin; }
     log_format seen '$request_method $request_uri $status "$sent_http_micromint_status"';
     access_log ${folder}/access.log seen;
     client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy;
@@ -177,7 +250,7 @@ http {
       .map((name) => `LoadModule ${name}_module ${modules}/mod_${name}.so`)
       .filter((line) => existsSync(line.split(" ")[2]));
     const user = process.getuid() === 0 ? "User root\nGroup root\n" : "";
-    writeFileSync(join(folder, "mime.types"), "text/html html\nimage/gif gif\nvideo/webm webm\n");
+    writeFileSync(join(folder, "mime.types"), "text/html html\nimage/gif gif\naudio/wav wav\napplication/octet-stream bin\n");
     writeFileSync(join(folder, "httpd.conf"), `ServerRoot ${folder}
 Listen 127.0.0.1:${this.port}
 ServerName localhost
@@ -234,8 +307,10 @@ Redirect 302 /redirect /one/40.html
   }
 
   async stop() {
-    this.broker?.closeAllConnections();
-    this.broker?.close();
+    for (const server of this.others) {
+      server.closeAllConnections();
+      server.close();
+    }
     if (this.process !== undefined && this.process.exitCode === null) {
       const ended = new Promise((resolve) => this.process.once("exit", resolve));
       this.process.kill("SIGTERM");

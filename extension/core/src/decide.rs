@@ -5,6 +5,7 @@
 //! The invariant: without the owner's word, nothing is paid for a page that was paid for before,
 //! nor past a limit, nor for what nobody opened.
 
+use micromint::identity::VendorId;
 use micromint::money::coins_worth;
 use micromint::protocol::{RequestPayment, Url};
 use micromint::reply::Reply;
@@ -142,7 +143,7 @@ pub fn decide(
     if let Some((code, text)) = forbidden(wallet.state(), settings, request, visit) {
         return Ok(refusal(request, code, text));
     }
-    let earlier = paid_before(wallet.state(), request, url, now);
+    let earlier = paid_before(wallet.state(), &request.vendor, url, now);
     // The vendor answers the same message again without a charge while the receipt lives. If it
     // did not, do not ask it twice.
     let covers = |paid: &Earlier| paid.is_recent && !visit.tried.contains(&paid.number);
@@ -223,22 +224,21 @@ fn is_part_of_own_page(request: &RequestPayment, visit: &Visit) -> bool {
 }
 
 /// A completed payment for the same page.
-struct Earlier {
+pub(crate) struct Earlier {
     number: u32,
     /// Whether its receipt lives, or may live.
-    is_recent: bool,
+    pub(crate) is_recent: bool,
 }
 
-fn paid_before(
+/// The latest completed payment to this vendor for this page.
+pub(crate) fn paid_before(
     state: &WalletState,
-    request: &RequestPayment,
+    vendor: &VendorId,
     url: &Url,
     now: UnixTime,
 ) -> Option<Earlier> {
     let is_for_it = |payment: &PastPayment| {
-        payment.outcome == PaymentOutcome::Paid
-            && payment.vendor == request.vendor
-            && payment.url == *url
+        payment.outcome == PaymentOutcome::Paid && payment.vendor == *vendor && payment.url == *url
     };
     let (number, payment) =
         state.payments().iter().enumerate().rev().find(|(_, payment)| is_for_it(payment))?;

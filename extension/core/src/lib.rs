@@ -7,7 +7,9 @@
 //! The boundary of a wasm library, in one file ([`boundary`]): three exported functions and one
 //! imported one. `docs/reference/extension.md` describes them.
 
+pub mod complaint;
 pub mod decide;
+pub mod hint;
 pub mod memory;
 pub mod session;
 pub mod settings;

@@ -14,7 +14,9 @@ use micromint::wallet::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::complaint::complaint;
 use crate::decide::{Visit, decide};
+use crate::hint::{Said, hint};
 use crate::memory::{MemoryDirectory, Unsaved};
 use crate::settings::{Settings, SiteRule};
 use crate::view;
@@ -58,6 +60,10 @@ enum Command {
     Returns { now: i64 },
     /// Takes a broker's Funds-Credited (the bytes).
     Credited { now: i64 },
+    /// What the mark on a link says.
+    Hint { url: String, said: Said, now: i64 },
+    /// A complaint about a payment, in the bytes of the answer.
+    Complaint { payment: u32, text: String },
 }
 
 /// An answer to a payment. `is_complete`: the content has arrived as a whole.
@@ -187,6 +193,13 @@ impl Session {
                 let answer = FundsCredited::parse(bytes).map_err(text)?;
                 self.wallet.credit(&answer, UnixTime(now)).map_err(text)?;
                 only(json!({}))
+            }
+            Command::Hint { url, said, now } => {
+                let url: Url = without_fragment(&url).parse().map_err(text)?;
+                only(json!(hint(self.wallet.state(), &url, &said, UnixTime(now))?))
+            }
+            Command::Complaint { payment, text: words } => {
+                complaint(self.wallet.state(), payment, &words)
             }
         }
     }

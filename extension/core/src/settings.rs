@@ -38,6 +38,8 @@ pub struct Settings {
     pub warn_days: u32,
     /// Nothing is paid and nobody is asked.
     pub is_paused: bool,
+    /// Whether links say what they cost. Pages can notice that.
+    pub shows_prices: bool,
     /// The rules for single sites, by Vendor-ID.
     pub sites: BTreeMap<String, SiteRule>,
 }
@@ -68,6 +70,7 @@ impl Default for Settings {
             allow_http: false,
             warn_days: 3,
             is_paused: false,
+            shows_prices: false,
             sites: BTreeMap::new(),
         }
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use micromint::identity::VendorId;
-use micromint::money::{Money, coins_worth};
+use micromint::money::coins_worth;
 use micromint::protocol::Verdict;
 use micromint::time::UnixTime;
 use micromint::wallet::{CoinReturn, PastPayment, WalletState};
@@ -80,16 +80,12 @@ pub fn payments(state: &WalletState, from: usize, count: usize) -> Value {
     let all = state.payments();
     let count = count.min(PAYMENTS_PER_ANSWER_MAX);
     let found = all.iter().enumerate().rev().skip(from).take(count);
-    let rows: Vec<Value> =
-        found.map(|(number, payment)| row(number, payment, value_of(state, payment))).collect();
+    let rows: Vec<Value> = found.map(|(number, payment)| row(state, number, payment)).collect();
     json!({"total": all.len(), "rows": rows})
 }
 
-fn value_of(state: &WalletState, payment: &PastPayment) -> Money {
-    state.holdings()[payment.holding].params.coin_value()
-}
-
-fn row(number: usize, payment: &PastPayment, value: Money) -> Value {
+fn row(state: &WalletState, number: usize, payment: &PastPayment) -> Value {
+    let params = &state.holdings()[payment.holding].params;
     json!({
         "number": number,
         "at": payment.at.0,
@@ -98,7 +94,8 @@ fn row(number: usize, payment: &PastPayment, value: Money) -> Value {
         "description": payment.description,
         "coins": payment.coins,
         "fresh": payment.fresh,
-        "price": coins_worth(payment.coins.into(), value),
+        "price": coins_worth(payment.coins.into(), params.coin_value()),
+        "broker": params.raw().broker,
         "outcome": payment.outcome.word(),
         "reason": payment.outcome.reason(),
         "reference": payment.reference(),
