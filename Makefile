@@ -10,11 +10,11 @@ GECKODRIVER := geckodriver 0.37.1
 
 .DEFAULT_GOAL := help
 .PHONY: help build nginx-module apache-module demo install uninstall deb test-deb rpm book clean \
-	test test-core lint test-c test-servers test-vectors wasm fuzz-build test-bindings wheel \
+	test test-core lint test-c test-servers test-vectors wasm fuzz-build test-bindings test-agents wheel \
 	deny msrv check-page check-platforms extension test-browser attack test-slow test-load \
 	test-reload test-guide test-asan test-slurm \
-	test-kubernetes test-broker test-broker-cycle test-broker-faults test-broker-pages \
-	test-broker-sepa \
+	test-kubernetes test-broker test-broker-cycle test-broker-months test-broker-faults \
+	test-broker-pages test-broker-sepa \
 	bench bench-redemption bench-broker bench-memory bench-c bench-servers
 
 help: ## print this list
@@ -107,12 +107,17 @@ test-servers: nginx-module apache-module ## the modules in real servers
 	@scripts/setup.sh servers
 	@scripts/build-nginx-module.sh --for-tests
 	@scripts/build-apache-module.sh --for-tests
+	$(CARGO) build --quiet --package mmwallet
 	$(CARGO) test --workspace --exclude mmbrokerd --test nginx --test apache --test both
 	PROFILE=dev scripts/test-install.sh --modules
 
 test-bindings: ## Python, PHP, Go, Node.js and Ruby: MICROMINT_BINDINGS="go ruby" selects (5 minutes)
 	@scripts/setup.sh bindings
 	@scripts/test-bindings.sh
+
+test-agents: nginx-module apache-module ## mppx, pympp, mpp, @x402/fetch and an MCP client pay
+	@scripts/setup.sh servers agents
+	@scripts/test-agents.sh
 
 test-vectors: ## the second implementation agrees with testdata/
 	@scripts/setup.sh vectors
@@ -181,6 +186,11 @@ test-broker-cycle: nginx-module ## wallet, vendor and nginx with the broker's se
 	@scripts/setup.sh servers
 	$(CARGO) build -p coinmint -p mmbrokerd -p mmvendor -p mmwallet
 	@scripts/test-broker.sh
+
+test-broker-months: nginx-module ## two month ends with a moved clock, without a person (minutes)
+	@scripts/setup.sh servers broker months
+	$(CARGO) build -p coinmint -p mmbrokerd -p mmvendor -p mmwallet
+	@scripts/test-months.sh
 
 test-broker-faults: ## the broker's service killed again and again for two minutes: SECONDS=120
 	@scripts/setup.sh broker

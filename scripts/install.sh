@@ -67,6 +67,12 @@ written=$made/installed
 "$cargo" build --quiet --profile "$profile" \
     --package micromint-ffi --package coinmint --package mmbroker --package mmvendor \
     --package mmwallet
+# The broker's service is not part of `make build`: it takes minutes. Where it was built, it is
+# installed, with its auditor.
+if [ -x "$built/mmbrokerd" ]; then
+    tools="$tools mmbrokerd"
+    put 755 tools/mm-audit/mm-audit "$prefix/bin/mm-audit"
+fi
 scripts/link-c.sh "$built"
 
 # The C library.
@@ -108,7 +114,7 @@ for tool in $tools; do
     put 644 "$made/$tool/$tool.fish" "$prefix/share/fish/vendor_completions.d/$tool.fish"
 done
 
-# The documents, and the units that redeem coins every day. The links of README.md to docs/ are
+# The documents, and the units of broker and vendor. The links of README.md to docs/ are
 # changed, because the installed files are in its own folder.
 docs=$prefix/share/doc/micromint
 sed 's|](docs/|](|g' README.md > "$made/README.md"

@@ -16,6 +16,7 @@
 #   vectors  make test-vectors
 #   c        make test-c, with the Python package
 #   bindings make test-bindings
+#   agents   make test-agents, with servers
 #   servers  make test-servers
 #   test     everything that make test needs
 #   broker   make test-broker
@@ -70,9 +71,11 @@ packages() {
         vectors) echo "python3" ;;
         c) echo "$c" ;;
         bindings) echo "$bindings" ;;
+        agents) echo "$extension python3 python3-venv openssl" ;;
         servers) echo "$servers" ;;
         test) echo "make $lint $c $servers $forking" ;;
         broker) echo "$core postgresql" ;;
+        months) echo "faketime" ;;
         slurm) echo "$build slurm-wlm python3" ;;
         deb) echo "make git mmdebstrap libdpkg-perl curl" ;;
         rpm) echo "$nginx_module $apache_module git rpm" ;;

@@ -43,6 +43,8 @@ if is_selected python; then
     done
     env -u MICROMINT_LIBRARY PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=error \
         "$built/fresh/bin/python" -m unittest discover --quiet -s bindings/python/tests
+    PYTHONDONTWRITEBYTECODE=1 "$built/venv/bin/python" -m unittest discover --quiet \
+        -s bindings/python/tests -p test_django.py
     (cd bindings/python && "$built/venv/bin/mypy" --cache-dir "$built/mypy" src)
 fi
 if is_selected php; then

@@ -1,7 +1,8 @@
 #!/bin/bash
 # The whole cycle through the broker's service, with the real programs and a real nginx on loopback
 # ports: a period is minted, the service starts, an account is funded, the wallet buys and pays, the
-# vendor syncs and is credited, a double spender is refused.
+# vendor syncs and is credited, a revoked user is refused; a user who spends coins at two vendors is
+# found by the watch and refused at both.
 #   MICROMINT_BIN      the folder of the programs, default target/debug
 #   NGINX_MODULE       the module, default target/nginx/ngx_http_micromint_module.so
 set -euo pipefail
@@ -13,12 +14,14 @@ module=${NGINX_MODULE:-$root/target/nginx/ngx_http_micromint_module.so}
 work=$(mktemp -d)
 period=$(date -u +%Y-%m)
 broker=
+syncs=
 
 fail() { echo "test-broker: $*" >&2; tail -n 20 "$work"/*.log >&2; exit 1; }
 step() { echo "== $*"; }
 
 end() {
-    [ -z "$broker" ] || kill "$broker" 2>/dev/null || true
+    # shellcheck disable=SC2086
+    [ -z "$broker$syncs" ] || kill $broker $syncs 2>/dev/null || true
     [ ! -s "$work/nginx.pid" ] || kill "$(cat "$work/nginx.pid")" 2>/dev/null || true
     rm -rf "$work"
 }
@@ -26,7 +29,7 @@ trap end EXIT
 
 [ -f "$module" ] || { echo "test-broker: no $module: run 'make nginx-module' first" >&2; exit 1; }
 umask 077
-mkdir -p "$work"/{broker,site,vendor/periods,client}
+mkdir -p "$work"/{broker,site,vendor/periods,shop/periods,client}
 port() {
     python3 -c 'import socket
 server = socket.create_server(("127.0.0.1", 0))
@@ -34,6 +37,7 @@ print(server.getsockname()[1])'
 }
 web=$(port) service=$(port)
 site=http://localhost:$web
+shop=http://shop.localhost:$web
 url=http://127.0.0.1:$service
 
 step "a period is minted, and the service started"
@@ -44,6 +48,7 @@ cd "$work/broker"
 brokerd() { "$bin/mmbrokerd" --config "$work/broker/broker.toml" "$@"; }
 brokerd init --url "$url" --listen "127.0.0.1:$service"
 brokerd vendor --period "$period" localhost >"$work/vendor/vendor.key"
+brokerd vendor --period "$period" shop.localhost >"$work/shop/vendor.key"
 brokerd deposit alice "5 USD" --reference 1
 brokerd key alice >"$work/client/key" 2>/dev/null
 # Not by the function, whose process would be another one.
@@ -62,13 +67,16 @@ curl -fsS -H "Authorization: Bearer $(cat "$work/client/key")" "$url/v1/account"
 grep -q '"received"' "$work/account" || fail "the purchase was not acknowledged"
 
 step "the vendor syncs, and nginx starts"
-cat >"$work/vendor/micromint.toml" <<TOML
-vendor-id = "localhost"
-origins = ["$site"]
+for vendor in "vendor localhost $site" "shop shop.localhost $shop"; do
+    read -r folder id origin <<<"$vendor"
+    cat >"$work/$folder/micromint.toml" <<TOML
+vendor-id = "$id"
+origins = ["$origin"]
 periods = "periods"
 till = "till"
 owners = "required"
 TOML
+done
 echo '<h1>The long read</h1>' >"$work/site/long.html"
 cat >"$work/nginx.conf" <<NGINX
 load_module $module;
@@ -89,6 +97,14 @@ http {
         micromint on;
         location / { micromint_price 2; }
     }
+    server {
+        listen 127.0.0.1:$web;
+        server_name shop.localhost;
+        root $work/site;
+        micromint on;
+        micromint_config $work/shop/micromint.toml;
+        location / { micromint_price 2; }
+    }
 }
 NGINX
 [ "$(id -u)" != 0 ] || sed -i '1i user root;' "$work/nginx.conf"
@@ -97,6 +113,7 @@ sync() {
 }
 # There is no till yet, and the server does not start without parameters.
 sync
+"$bin/mmvendor" sync --once --config "$work/shop/micromint.toml" --broker "$url"
 [ -s "$work/vendor/periods/$period.params" ] || fail "sync wrote no parameters"
 [ -s "$work/vendor/periods/$period.owners" ] || fail "sync wrote no owners"
 /usr/sbin/nginx -c "$work/nginx.conf" -e "$work/nginx.log"
@@ -136,4 +153,42 @@ sleep 2
 if wallet get --autopay 2 "$site/long.html?again" >"$work/refused.log" 2>&1; then
     fail "a revoked user was served"
 fi
+
+step "a user who spends coins at two vendors is refused at both"
+brokerd deposit eve "5 USD" --reference 2
+brokerd key eve >"$work/client/eve.key" 2>/dev/null
+one() { "$bin/mmwallet" --wallet "$work/client/one.mmw" "$@"; }
+two() { "$bin/mmwallet" --wallet "$work/client/two.mmw" "$@"; }
+one login "$url" --user eve --key-file "$work/client/eve.key"
+one buy --sets 1
+cp "$work/client/one.mmw" "$work/client/two.mmw"
+one buy --sets 1
+for folder in vendor shop; do
+    "$bin/mmvendor" sync --config "$work/$folder/micromint.toml" --broker "$url" \
+        >"$work/$folder-sync.log" 2>&1 &
+    syncs="$syncs $!"
+done
+# Until the coins of the set are spent here and there. The services fetch the new owners.
+spend() {
+    local wallet=$1 page=$2 paid=0 number
+    for number in 1 2 3 4 5 6 7; do
+        "$wallet" get --autopay 2 "$page?$number" >"$work/spend.log" 2>&1 || break
+        paid=$((paid + 1))
+    done
+    [ $paid -gt 0 ] || { cat "$work/spend.log" >&2; fail "$wallet paid nothing at $page"; }
+}
+spend one "$site/long.html"
+spend two "$shop/long.html"
+start=$SECONDS
+for page in "$site" "$shop"; do
+    number=100
+    until ! one get --autopay 2 "$page/long.html?$number" >"$work/refused.log" 2>&1; do
+        number=$((number + 1))
+        [ $((SECONDS - start)) -lt 300 ] || fail "a double spender is still served at $page"
+        sleep 1
+    done
+    grep -q revoked "$work/refused.log" || { cat "$work/refused.log" >&2; fail "not revoked"; }
+done
+echo "refused at both after $((SECONDS - start)) seconds"
+"$root/tools/mm-audit/mm-audit" "sqlite:$work/broker/broker.db" "$work/broker"
 echo "test-broker: done"

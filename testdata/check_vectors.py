@@ -2,12 +2,13 @@
 python3 testdata/check_vectors.py
 
 A second implementation, in plain Python and its standard library, that shares no code with the
-project. It hashes, derives vectors, mints, checks coins, reads and prints messages, and makes
-authenticators. A third implementation can trust a vector on which these two agree. Exits with
+project. It hashes, derives vectors, mints, checks coins, reads and prints messages, makes
+authenticators, and checks the signatures of bots. A third implementation can trust a vector on which these two agree. Exits with
 status 1 if there is a difference.
 """
 
 import base64
+import datetime
 import hashlib
 import hmac
 import ipaddress
@@ -21,6 +22,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 import aes  # noqa: E402 (in this folder)
 import des  # noqa: E402
+import ed25519  # noqa: E402
 
 HERE = Path(__file__).parent
 INPUT_WIDTH = {"des": 56, "sha256": 60}
@@ -690,6 +692,10 @@ def canonical(value):
 def charge_request(headers):
     details = {"broker": headers["broker"], "coinValue": headers["coin-value"], "url": headers["url"],
                "periods": [name.strip() for name in headers["period"].split(",")]}
+    units = money(headers["coin-value"]) * int(headers["price"])
+    if units < 1 << 64:
+        amount = f"{units // 10**8}.{units % 10**8:08}".rstrip("0").rstrip(".")
+        details["money"] = {"amount": amount, "currency": headers["coin-value"][-3:]}
     request = {"amount": headers["price"], "currency": "coin", "recipient": headers["vendor-id"], "methodDetails": details}
     if "description" in headers:
         request["description"] = headers["description"]
@@ -728,6 +734,68 @@ def check_scheme(row):
     assert row["payment-receipt-without-challenge"] == base64url(canonical(receipt))
     assert row["payment-receipt"] == base64url(canonical(receipt | {"challengeId": challenge["id"]}))
     assert json.loads(from_base64url(row["payment-receipt"]))["reference"] == receipt["reference"]
+
+
+# Signatures of bots (docs/reference/agents.md), in cases/bots.toml
+
+BOT_NOW = int(datetime.datetime(2026, 12, 10, 12, tzinfo=datetime.timezone.utc).timestamp())
+BOT_ORIGINS = {"news.example": "news.example", "www.news.example:8443": "www.news.example:8443"}
+
+
+def bot_steps():
+    """The steps with a signature: the case, the step and the time."""
+    steps = []
+    for case in tomllib.loads((HERE / "cases/bots.toml").read_text())["case"]:
+        now = BOT_NOW
+        for step in case["step"]:
+            now += step.get("after", 0)
+            if any(name == "Signature-Agent" for name, _ in step.get("headers", [])):
+                steps.append({"case": case, "step": step, "now": now})
+    return steps
+
+
+def is_signed(case, step, now):
+    fields = dict(step["headers"])
+    settings = tomllib.loads(case["config"])
+    agents = settings["bots"] if isinstance(settings["bots"], list) else [settings["bots"]]
+    keys = {}
+    for agent in tomllib.loads(case.get("bot-keys", "")).get("agent", []):
+        for key in agent["keys"] if agent["url"] in agents else []:
+            jwk = '{"crv":"Ed25519","kty":"OKP","x":"%s"}' % key
+            keys[base64url(hashlib.sha256(jwk.encode()).digest())] = (key, agent["url"])
+    match = re.fullmatch(r'sig1=\(([^)]*)\)((?:;[a-z]+=[^;]*)*)', fields.get("Signature-Input", ""))
+    if not match:
+        return False
+    components = match[1].split(" ")
+    params = dict(part.split("=", 1) for part in match[2][1:].split(";"))
+    created, expires = int(params["created"]), int(params["expires"])
+    key, agent = keys.get(params["keyid"].strip('"'), (None, None))
+    target = step.get("target", "/story")
+    values = {
+        '"@authority"': BOT_ORIGINS.get(step.get("host", "news.example"), "news.example"),
+        '"@method"': step.get("method", "GET"),
+        '"@path"': target.split("?")[0],
+        '"signature-agent"': fields["Signature-Agent"],
+    }
+    base = "".join(f"{name}: {values[name]}\n" for name in components)
+    base += f'"@signature-params": ({match[1]}){match[2]}'
+    signature = base64.b64decode(fields["Signature"][len("sig1=:"):-1])
+    return (params["tag"] == '"web-bot-auth"' and '"@authority"' in components
+            and '"signature-agent"' in components and created <= now + 60 and now < expires
+            and expires - created <= 86400 and key is not None
+            and fields["Signature-Agent"] == f'"{agent}"'
+            and ed25519.verify(from_base64url(key), base.encode(), signature))
+
+
+def check_bot(row):
+    case, step = row["case"], row["step"]
+    prices = {entry["path"]: entry for entry in tomllib.loads(case["prices"])["price"]}
+    entry = prices.get(step.get("target", "/story"), prices.get("/{*rest}"))
+    kind = "verified-bots" if is_signed(case, step, row["now"]) else "unknown-bots"
+    price = entry.get(kind, entry["coins"])
+    expect = step["expect"]
+    assert (expect["status"] == 402) == (price > 0 and "payment" not in step), kind
+    assert price == 0 or f"price={price} " in expect["event"], kind
 
 
 PERIODS = periods()
@@ -780,13 +848,14 @@ CHECKS = {
     "coin-file.json": check_coin_file,
     "scheme.json": check_scheme,
     "wallet.json": check_wallet,
+    "cases/bots.toml": check_bot,
 }
 
 
 def main():
     failures = 0
     for name, check in CHECKS.items():
-        rows = vectors(name)
+        rows = bot_steps() if name == "cases/bots.toml" else vectors(name)
         for row in rows:
             try:
                 check(row)

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"strconv"
@@ -16,7 +18,7 @@ type Charge struct {
 	Paywall *Paywall
 	// Terms says what a page costs. An error is answered with 500.
 	Terms func(*http.Request) (Terms, error)
-	// OnEvent receives a log line for every request; it may be nil.
+	// OnEvent receives a log line for every request; it may be nil. If it panics, the request goes on.
 	OnEvent func(line string)
 }
 
@@ -138,6 +140,12 @@ func (c *Charge) report(decision *Decision, status int, isReversed bool) {
 	if c.OnEvent == nil {
 		return
 	}
+	// What is settled must be sent, whatever becomes of the line.
+	defer func() {
+		if fault := recover(); fault != nil {
+			log.Printf("micromint: OnEvent: %v", fault)
+		}
+	}()
 	if line, err := decision.Event(status, isReversed); err == nil {
 		c.OnEvent(line)
 	}
@@ -182,6 +190,10 @@ func (r *response) Header() http.Header { return r.inner.Header() }
 func (r *response) Unwrap() http.ResponseWriter { return r.inner }
 
 func (r *response) WriteHeader(status int) {
+	if status < 100 || status > 999 {
+		// As net/http does later, when the payment would be settled.
+		panic(fmt.Sprintf("invalid WriteHeader code %v", status))
+	}
 	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
 		r.inner.WriteHeader(status)
 		return

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use micromint_core::error::FileError;
@@ -183,18 +183,21 @@ pub(crate) unsafe fn file_at(
 ) -> Answer<(DiskDirectory, String)> {
     // SAFETY: the caller guarantees it.
     let path = unsafe { path_at(pointer, len, name) }?;
-    DiskDirectory::of_file(path)
-        .map_err(FileError::on("use", path))
+    DiskDirectory::of_file(&path)
+        .map_err(FileError::on("use", &path))
         .map_err(failed(MICROMINT_ERROR_FILE))
 }
 
-/// A path of `len` bytes, unchanged.
+/// A path of `len` bytes. A relative one starts at the working directory of now, because objects
+/// that were opened with it use it later too: a paywall opens its till again.
 ///
 /// # Safety
 /// As for [`slice`].
-pub(crate) unsafe fn path_at<'a>(pointer: *const u8, len: usize, name: &str) -> Answer<&'a Path> {
+pub(crate) unsafe fn path_at(pointer: *const u8, len: usize, name: &str) -> Answer<PathBuf> {
     // SAFETY: the caller guarantees it.
-    Ok(Path::new(OsStr::from_bytes(unsafe { slice(pointer, len, name) }?)))
+    let path = Path::new(OsStr::from_bytes(unsafe { slice(pointer, len, name) }?));
+    // An empty path is refused by what uses it.
+    Ok(std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()))
 }
 
 /// Parses a name, time or URL.

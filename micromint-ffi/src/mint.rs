@@ -107,7 +107,7 @@ pub unsafe extern "C" fn micromint_mint_open(
 ) -> micromint_status {
     guard(error_out, || {
         given!(path = path_at(config, config_len), place = output(mint_out));
-        place.write(hand_out(read(path)?));
+        place.write(hand_out(read(&path)?));
         Ok(())
     })
 }

@@ -63,7 +63,7 @@ pub unsafe extern "C" fn micromint_paywall_prepare(
 ) -> micromint_status {
     guard(error_out, || {
         given!(path = path_at(config, config_len), host = host_of(host));
-        let config = load(path)?;
+        let config = load(&path)?;
         let prepared = Paywall::prepare(&config, &host, &host).map_err(refused)?;
         for warning in &prepared.warnings {
             host.write_log(MICROMINT_LOG_WARNING, warning);
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn micromint_paywall_open(
         let entropy: Arc<dyn Entropy> = Arc::new(host);
         process::watch()?;
         let position = path.display().to_string();
-        let vendor = Vendor::read(path.to_path_buf(), position, clock, entropy);
+        let vendor = Vendor::read(path, position, clock, entropy);
         let vendor = vendor.map_err(failed(MICROMINT_ERROR_CONFIG))?;
         vendor.open().map_err(refused)?;
         place.write(hand_out(micromint_paywall { serving: ServingProcess::new(vendor), host }));

@@ -215,14 +215,14 @@ pub unsafe extern "C" fn micromint_mint_init(
         })?;
         let write = || {
             let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
             let written = file.write_all(drawn.to_toml().as_bytes()).and_then(|()| file.sync_all());
             written.inspect_err(|_| {
                 // Nothing is in it that anybody could miss.
-                let _ = std::fs::remove_file(path);
+                let _ = std::fs::remove_file(&path);
             })
         };
-        write().map_err(FileError::on("write", path)).map_err(failed(MICROMINT_ERROR_FILE))
+        write().map_err(FileError::on("write", &path)).map_err(failed(MICROMINT_ERROR_FILE))
     })
 }
 

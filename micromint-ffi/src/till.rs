@@ -69,7 +69,7 @@ pub unsafe extern "C" fn micromint_till_open(
 ) -> micromint_status {
     guard(error_out, || {
         given!(path = path_at(config, config_len), host = host_of(host), place = output(till_out));
-        let config = VendorConfig::load(path).map_err(failed(MICROMINT_ERROR_CONFIG))?;
+        let config = VendorConfig::load(&path).map_err(failed(MICROMINT_ERROR_CONFIG))?;
         let directory = DiskDirectory::new(config.till());
         let names = directory.names().map_err(FileError::on("read", config.till()));
         if !names.map_err(failed(MICROMINT_ERROR_FILE))?.iter().any(|name| name == "lock") {

@@ -204,6 +204,17 @@ impl Key {
         self.authenticator(&[b"micromint redemption", vendor, period, batch_id.as_bytes(), data])
     }
 
+    /// The beginning of [`Key::request_redemption`], to which the data is added.
+    pub(crate) fn start_redemption(
+        &self,
+        vendor: &VendorId,
+        period: &Period,
+        batch_id: &str,
+    ) -> Hmac<Sha256> {
+        let (vendor, period) = (vendor.as_str().as_bytes(), period.as_str().as_bytes());
+        self.start(&[b"micromint redemption", vendor, period, batch_id.as_bytes(), b""])
+    }
+
     /// The authenticator of a Redemption-Result. This key is K_V; `blocked` is the value of the
     /// header, empty if it is absent; `batch_digest` is SHA-256 of the decoded data of the
     /// Request-Redemption that it answers, and `period` the period of that batch; `data` is the
@@ -256,6 +267,11 @@ impl Key {
         mac.update(&from.to_be_bytes());
         mac.update(tags);
         Authenticator::of(mac)
+    }
+
+    /// The authenticator of a witness of the broker's state. This key is the broker's secret.
+    pub fn witness(&self, text: &str) -> Authenticator {
+        self.authenticator(&[b"micromint witness", text.as_bytes()])
     }
 
     /// The authenticator of a Request-Watch. This key is K_W; `data` is the decoded records.
@@ -332,7 +348,7 @@ impl FromStr for Key {
 }
 
 impl Authenticator {
-    fn of(mac: Hmac<Sha256>) -> Authenticator {
+    pub(crate) fn of(mac: Hmac<Sha256>) -> Authenticator {
         let mac = mac.finalize().into_bytes();
         Authenticator(std::array::from_fn(|i| mac[i]))
     }

@@ -97,7 +97,7 @@ use self::claims_file::ClaimsFile;
 pub use self::claims_file::{ClaimsError, Section};
 pub use self::compromise::CompromiseRefusal;
 pub use self::decide::{claimed_bins, decide, decide_return, returned_bins, set_too_late};
-pub use self::delivery::{delivered_coins, sold_set};
+pub use self::delivery::{delivered_coins, delivered_first_balls, sold_set};
 pub use self::disputes::{Dispute, RulingOutcome, RulingRefusal};
 pub use self::evidence::{Evidence, Findings, Offender, Suspect};
 pub use self::examine::{ExaminedCoin, ExaminedPayment, Examiner};

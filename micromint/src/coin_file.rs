@@ -345,6 +345,35 @@ impl CoinFile {
         self.write(&layout::encode_sold(purchase)[SALE_AT..], offset)
     }
 
+    /// Marks a set as sold, in a copy of a coin file that is made for tools.
+    ///
+    /// # Errors
+    /// There is no superbin of this index, or the operating system's.
+    #[cfg(any(feature = "broker", test))]
+    pub fn mark_set(&self, first: u32, purchase: &Purchase) -> Result<(), CoinFileError> {
+        self.mark_sold(first, purchase)
+    }
+
+    /// Adds status bits to balls, in a copy of a coin file that is made for tools. The bins are in
+    /// ascending order.
+    ///
+    /// # Errors
+    /// They are out of order, there is no such bin or no ball in it, or the operating system's.
+    #[cfg(any(feature = "broker", test))]
+    pub fn mark_balls(&self, marks: &[(Bin, Status)]) -> Result<(), CoinFileError> {
+        self.add_status(marks)
+    }
+
+    /// Sets the next superbin to sell, in a copy of a coin file that is made for tools.
+    ///
+    /// # Errors
+    /// The operating system's.
+    #[cfg(any(feature = "broker", test))]
+    pub fn mark_next_superbin(&self, next_superbin: u64) -> Result<(), CoinFileError> {
+        self.set_sale_state(&SaleState { next_superbin, journal_offset: 0 })?;
+        self.sync()
+    }
+
     /// Reads a bin.
     ///
     /// # Errors

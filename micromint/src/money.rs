@@ -7,6 +7,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::clip;
 use crate::protocol::parse_decimal;
 
@@ -106,6 +108,16 @@ impl Money {
         self.currency
     }
 
+    /// The amount in the currency's units, without the currency: `0.03`.
+    pub fn amount(self) -> String {
+        let (whole, fraction) = (self.units / UNITS_PER_ONE, self.units % UNITS_PER_ONE);
+        if fraction == 0 {
+            return whole.to_string();
+        }
+        let decimals = format!("{fraction:0width$}", width = MONEY_DECIMALS);
+        format!("{whole}.{}", decimals.trim_end_matches('0'))
+    }
+
     /// The amount times `count`, such as the value of `count` coins; `None` past 2^64 - 1 units.
     pub fn checked_mul(self, count: u64) -> Option<Money> {
         let units = self.units.checked_mul(count)?;
@@ -145,12 +157,21 @@ impl FromStr for Currency {
 impl fmt::Display for Money {
     /// Prints the amount without trailing zeros, such as `0.01 USD` or `1 EUR`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, fraction) = (self.units / UNITS_PER_ONE, self.units % UNITS_PER_ONE);
-        if fraction == 0 {
-            return write!(f, "{whole} {}", self.currency);
-        }
-        let decimals = format!("{fraction:0width$}", width = MONEY_DECIMALS);
-        write!(f, "{whole}.{} {}", decimals.trim_end_matches('0'), self.currency)
+        write!(f, "{} {}", self.amount(), self.currency)
+    }
+}
+
+/// An amount of money in JSON, for programs: `{"amount":"0.03","currency":"USD"}`. The amount is a
+/// decimal number of the currency's units, in its printed form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MoneyJson {
+    amount: String,
+    currency: String,
+}
+
+impl From<Money> for MoneyJson {
+    fn from(money: Money) -> MoneyJson {
+        MoneyJson { amount: money.amount(), currency: money.currency.to_string() }
     }
 }
 
@@ -206,6 +227,7 @@ mod tests {
         ] {
             let money = read(text).unwrap();
             assert_eq!((money.units(), money.to_string().as_str()), (units, printed));
+            assert_eq!(printed.split(' ').next(), Some(money.amount().as_str()));
         }
         assert_eq!(Money::NONE.to_string(), "0 XXX");
         let longest = Money::new(u64::MAX, Currency::TEST);

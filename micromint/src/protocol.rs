@@ -31,6 +31,7 @@ mod request_redemption;
 
 mod blocked;
 
+mod redemption_reader;
 mod redemption_result;
 
 mod owners_sold;
@@ -58,12 +59,14 @@ pub use funds_withdrawn::{
 pub use invalid_payment::InvalidPayment;
 pub(crate) use names::RECEIPT_COOKIE_PREFIX;
 pub use names::{
-    MANIFEST_PATH, MEDIA_TYPE, NOT_SOLD_HEADER, PAYMENT_HEADER, PERIOD_HEADER, PRICES_PATH,
-    PROBLEM_MEDIA_TYPE, REQUEST_HEADER, STATUS_HEADER,
+    CRAWLER_EXACT_HEADER, CRAWLER_MAX_HEADER, LLMS_PATH, MANIFEST_PATH, MEDIA_TYPE,
+    NOT_SOLD_HEADER, OPENAPI_PATH, PAYMENT_HEADER, PERIOD_HEADER, PRICES_PATH, PROBLEM_MEDIA_TYPE,
+    REQUEST_HEADER, STATUS_HEADER,
 };
 pub use owners_sold::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners};
 pub use payment::{COINS_PER_PAYMENT_MAX, OWNER_TOKENS_MAX, PAYMENT_SIZE_MAX, Payment};
 pub use payment_record::{PAYMENT_RECORD_SIZE_MAX, PaymentRecord};
+pub use redemption_reader::{ReadRedemption, RedemptionHead, RedemptionReader};
 pub use redemption_result::RedemptionResult;
 pub use refusal::{Refusal, UnknownRefusal};
 pub use request_credit::{CREDIT_COINS_MAX, RequestCredit};
@@ -74,7 +77,9 @@ pub use request_redemption::{
 };
 pub use request_watch::{RequestWatch, WATCH_DATA_SIZE_MAX, WATCH_PAYMENTS_MAX, WatchResult};
 pub use send_expired::SendExpired;
-pub use text::{ID_LEN_MAX, Id, IdError, TEXT_LEN_MAX, URL_LEN_MAX, Url, UrlError, parse_decimal};
+#[cfg(any(feature = "vendor", feature = "wallet"))]
+pub(crate) use text::is_printable;
 #[cfg(feature = "vendor")]
-pub(crate) use text::{is_printable, is_printable_char};
+pub(crate) use text::is_printable_char;
+pub use text::{ID_LEN_MAX, Id, IdError, TEXT_LEN_MAX, URL_LEN_MAX, Url, UrlError, parse_decimal};
 pub use verdict::Verdict;

@@ -34,7 +34,7 @@ pub const METHOD: &str = "micromint";
 /// The only intent of the method.
 pub const INTENT: &str = "charge";
 /// The currency: an amount is a number of coins of the listed periods.
-const CURRENCY: &str = "coin";
+pub(crate) const CURRENCY: &str = "coin";
 /// The answer header field that carries a challenge.
 pub const CHALLENGE_HEADER: &str = "WWW-Authenticate";
 /// The request header field for a credential (RFC 9110, 11.6.2).

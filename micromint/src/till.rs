@@ -54,7 +54,7 @@ pub(crate) use position::day_of_journal;
 pub(crate) use record::{RecordedPayment, TillRecord};
 pub(crate) use removed::{PaidFor, PaidSum, RemovedIncome};
 pub use spend::{Spend, fingerprint};
-pub(crate) use store::{LockedStore, days_on_disk, scan};
+pub(crate) use store::{LockedStore, days_on_disk, scan, scan_on};
 pub use syncing::SyncMode;
 
 /// How long a payment can be reversed after it was recorded, in seconds. Redemption skips payments

@@ -6,6 +6,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 /// Seconds in a UTC day (Unix time has no leap seconds).
 pub(crate) const DAY_SECONDS: i64 = 86_400;
 
@@ -43,10 +46,11 @@ impl UnixTime {
 impl fmt::Display for UnixTime {
     /// Prints RFC 3339 in UTC, such as `2026-12-01T00:00:00Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_second(self.0) {
-            Ok(timestamp) => write!(f, "{timestamp}"),
-            // After the year 9999, for which RFC 3339 has no form.
-            Err(_) => write!(f, "@{}", self.0),
+        let date = OffsetDateTime::from_unix_timestamp(self.0).ok();
+        match date.and_then(|date| date.format(&Rfc3339).ok()) {
+            Some(text) => f.write_str(&text),
+            // Before the year 0 or after 9999, for which RFC 3339 has no form.
+            None => write!(f, "@{}", self.0),
         }
     }
 }
@@ -64,8 +68,8 @@ impl FromStr for UnixTime {
 
     /// Parses RFC 3339 with any offset; a fraction of a second is dropped.
     fn from_str(text: &str) -> Result<Self, TimeError> {
-        text.parse::<jiff::Timestamp>()
-            .map(|timestamp| UnixTime(timestamp.as_second()))
+        OffsetDateTime::parse(text, &Rfc3339)
+            .map(|date| UnixTime(date.unix_timestamp()))
             .map_err(|error| TimeError { found: text.to_string(), why: error.to_string() })
     }
 }
@@ -80,6 +84,26 @@ mod tests {
         assert_eq!(time.to_string(), "2026-12-01T00:30:00Z");
         assert_eq!(time.day(), "2026-12-01");
         assert_eq!(time.to_string().parse::<UnixTime>().unwrap(), time);
-        assert!("2026-12-01".parse::<UnixTime>().is_err());
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("1969-12-31T23:59:59.9Z", -1),
+            ("0000-01-01T00:00:00Z", -62_167_219_200),
+            ("9999-12-31T23:59:59Z", 253_402_300_799),
+        ] {
+            assert_eq!(text.parse::<UnixTime>().unwrap(), UnixTime(seconds), "{text}");
+        }
+        for seconds in [i64::MIN, -62_167_219_201, 253_402_300_800, i64::MAX] {
+            assert_eq!(UnixTime(seconds).to_string(), format!("@{seconds}"));
+        }
+        for text in [
+            "",
+            "2026-12-01",
+            "2026-12-01T00:00:00",
+            "2026-13-01T00:00:00Z",
+            "2026-02-30T00:00:00Z",
+        ] {
+            let error = text.parse::<UnixTime>().unwrap_err().to_string();
+            assert!(error.starts_with("expected a time such as"), "{error}");
+        }
     }
 }

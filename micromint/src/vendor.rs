@@ -40,9 +40,13 @@ mod receipt;
 
 mod conditions;
 
+mod bots;
+
 mod prices;
 
 mod cors;
+
+mod crawler;
 
 // What answers consist of.
 mod accept;
@@ -90,6 +94,8 @@ mod till_view;
 
 pub mod redemption;
 
+pub mod watch;
+
 pub mod income;
 
 pub mod lookup;
@@ -100,6 +106,11 @@ pub mod inspection;
 
 pub use answer::{price_unreadable, unavailable};
 pub use blocked::{BLOCKED_FILE, BLOCKED_USERS_MAX};
+pub use bots::{
+    BOT_AGENTS_MAX, BOT_DIRECTORY_PATH, BOT_DIRECTORY_SIZE_MAX, BOT_KEYS_PER_AGENT_MAX,
+    BOT_KEYS_SIZE_MAX, BotKey, BotKeyError, BotKeys, SIGNATURE_FIELD_LEN_MAX,
+    SIGNATURE_SECONDS_MAX, read_bot_directory,
+};
 pub use carrier::{has_login, has_payment_or_receipt};
 pub use charge::Charge;
 pub use check::{Checker, Refused};
@@ -121,9 +132,9 @@ pub use price::{
     parse_price, read_price_file,
 };
 pub use prices::{
-    CAPTURE_NAME_LEN_MAX, CAPTURES_MAX, CONDITION_LEN_MAX, CONDITIONS_MAX, ListEntry, ListPrice,
-    PATTERN_LEN_MAX, PATTERN_PARTS_MAX, PRICE_LIST_ENTRIES_MAX, PRICE_LIST_SIZE_MAX, PriceList,
-    QUERY_PARAMETERS_MAX,
+    CAPTURE_NAME_LEN_MAX, CAPTURES_MAX, CONDITION_LEN_MAX, CONDITIONS_MAX, LLMS_PRICES_MAX,
+    ListEntry, ListPrice, PATTERN_LEN_MAX, PATTERN_PARTS_MAX, PRICE_LIST_ENTRIES_MAX,
+    PRICE_LIST_SIZE_MAX, PriceList, QUERY_PARAMETERS_MAX,
 };
 pub use receipt::{ReceiptPathError, parse_receipt_path};
 pub use request::{Content, Place, Request, RequestBuf};

@@ -22,6 +22,8 @@ mod state;
 // Decisions.
 mod plan;
 
+mod limits;
+
 mod standing;
 
 mod consent;
@@ -72,6 +74,7 @@ pub use consent::{MANIFEST_ORIGINS_MAX, MANIFEST_SIZE_MAX, NeededConsent, NoCons
 pub use credit::{NotCredited, NotInvited, Returnable};
 pub use form::PaymentForm;
 pub use genuine::NotGenuine;
+pub use limits::{ASKED_LEN_MAX, Exceeded, Limits, Purpose, PurposeError, Scope, TASK_LEN_MAX};
 pub use moving::Frozen;
 pub use order::{LOGIN_LEN_MAX, NewOrder, NotOrdered, Order, OrderClosed, OrderToSend};
 pub use outcome::PaymentOutcome;
@@ -263,7 +266,10 @@ impl Wallet {
                 let payment = file.state().payments.len() as u32;
                 let spend = file.state().spend(choice, request, fetch, now);
                 let message = spend.message.clone();
-                commit(file, &[WalletRecord::Spend(spend)])?;
+                let purpose = fetch.purpose.cloned().map(WalletRecord::Purpose);
+                let records: Vec<_> =
+                    purpose.into_iter().chain([WalletRecord::Spend(spend)]).collect();
+                commit(file, &records)?;
                 Ok(PaymentDecision::Send(Sending { payment, message, again: false }))
             }
         })

@@ -15,7 +15,8 @@ use micromint::testing::cases::{
 };
 use micromint::time::UnixTime;
 use micromint::vendor::{
-    Content, Decision, Look, Paywall, Place, PriceList, Request, RequestBuf, Serve, VendorConfig,
+    BotKeys, Content, Decision, Look, Paywall, Place, PriceList, Request, RequestBuf, Serve,
+    VendorConfig,
 };
 
 /// The entity tag of the file that is the content.
@@ -69,7 +70,11 @@ impl Stage {
         )
         .unwrap();
         let paywall = match &case.prices {
-            Some(text) => paywall.with_price_list(PriceList::parse(text, &origins).unwrap()),
+            Some(text) => {
+                let list = PriceList::parse(text, &origins).unwrap();
+                let keys = case.bot_keys.as_deref().unwrap_or_default();
+                paywall.with_price_list_and_bots(list, BotKeys::parse(keys).unwrap())
+            }
             None => paywall,
         };
         let paywall = Arc::new(paywall);

@@ -224,7 +224,8 @@ fn pass(request: Request<'_>, with_file: bool) -> Result<(), Code> {
     let is_exempt = place.has_exemptions() && is_exempt(request.path());
     let own = if is_exempt { 0 } else { price_of(request, with_file)? };
     let listed = question::list_price(request);
-    if own > 0 || listed.as_ref().is_some_and(|listed| listed.coins > 0) {
+    // What is free for the one who asks, and not for others, must stay out of caches.
+    if own > 0 || listed.as_ref().is_some_and(|listed| listed.coins > 0 || listed.is_private) {
         let passed = Passed {
             price: own,
             receipt_path: receipt_path(request),
@@ -232,6 +233,7 @@ fn pass(request: Request<'_>, with_file: bool) -> Result<(), Code> {
             is_dry_run: place.is_dry_run(),
             charges_redirects: place.charges_redirects(),
             preview: None,
+            is_private: false,
         };
         request.visit_or_new().gate.borrow_mut().pass(passed.with_list_price(listed));
     }

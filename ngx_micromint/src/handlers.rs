@@ -233,10 +233,12 @@ fn pass(request: &mut Request, with_file: bool) -> Result<(), Code> {
     let listed = question::list_price(request);
     let price = own.max(listed.as_ref().map_or(0, |listed: &ListPrice| listed.coins));
     let owed = request.visit().map_or(0, |visit| visit.gate.borrow().owed());
-    if price <= owed && !request.location().options.is_dry_run() {
+    // What is free for the one who asks, and not for others, must stay out of caches.
+    let is_private = listed.as_ref().is_some_and(|listed| listed.is_private);
+    if price <= owed && !request.location().options.is_dry_run() && !is_private {
         return Ok(());
     }
-    if price == 0 {
+    if price == 0 && !is_private {
         return Ok(());
     }
     let passed = question::passed(request, own).with_list_price(listed);

@@ -19,7 +19,8 @@
 //!
 //! The content reads the whole body of its request and answers `content`, with `X-Seen: METHOD
 //! SIZE NAME,NAME,…`: the method, the size of the body in bytes and the names of the header fields
-//! that it saw. Log lines of the paywall and the line of each event go to standard error.
+//! that it saw. Log lines of the paywall and the line of each event go to standard error; then the
+//! log of events throws if the page costs seven coins.
 
 use std::fs::File;
 use std::io::{Read, Write};

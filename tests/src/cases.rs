@@ -104,6 +104,9 @@ impl Stand {
         if let Some(prices) = &case.prices {
             site.write(&format!("{}/prices.toml", self.name), prices);
         }
+        if let Some(keys) = &case.bot_keys {
+            site.write(&format!("{}/bot-keys.toml", self.name), keys);
+        }
         for mint in accepted_mints() {
             let params = mint.params();
             site.write(

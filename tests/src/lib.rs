@@ -7,6 +7,7 @@
 // This crate serves tests, in which a wrong step should stop the test.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod agents;
 pub mod apache;
 pub mod application;
 pub mod bindings;

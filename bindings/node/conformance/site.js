@@ -8,6 +8,14 @@ const [kind, folder, listen] = process.argv.slice(2);
 const vendors = new Map();
 const log = (...words) => process.stderr.write(`${words.join(' ')}\n`);
 
+/** The log of requests, which fails for a page that costs seven coins. */
+function event(line) {
+  log(line);
+  if (line.includes(' price=7 ')) {
+    throw new Error('the log fails');
+  }
+}
+
 /** The listener of a vendor, which is made once. */
 async function vendor(name) {
   if (!vendors.has(name)) {
@@ -63,7 +71,7 @@ function expressSite(paywall) {
     Object.defineProperty(req, 'ip', { value: req.headers['x-case-client'] ?? req.socket.remoteAddress });
     next();
   };
-  app.use(proxied, micromint.express(paywall, (req) => terms(req.headers), { onEvent: log }));
+  app.use(proxied, micromint.express(paywall, (req) => terms(req.headers), { onEvent: event }));
   app.use(async (req, res) => {
     const { what, status, fields, hasBody } = await content(req);
     fields.forEach(([name, value]) => res.append(name, value));
@@ -106,7 +114,7 @@ async function fastifySite(paywall) {
     Object.defineProperty(request, 'protocol', { value: headers['x-case-https'] === '1' ? 'https' : 'http' });
     Object.defineProperty(request, 'ip', { value: headers['x-case-client'] ?? request.socket.remoteAddress });
   });
-  app.register(micromint.fastify, { paywall, price: (request) => terms(request.headers), onEvent: log });
+  app.register(micromint.fastify, { paywall, price: (request) => terms(request.headers), onEvent: event });
   const site = async (request, reply) => {
     const { what, status, fields, hasBody } = await content(request.raw);
     fields.forEach(([name, value]) => reply.header(name, value));

@@ -7,6 +7,8 @@
 const { STATUS_CODES } = require('node:http');
 const { Request } = require('./paywall');
 
+/** What node:http refuses in the phrase of a status. */
+const NOT_IN_PHRASE = /[^\t\x20-\x7e\x80-\xff]/;
 const MEDIA_TYPE = 'application/x-micromint';
 /** The method of a payment in a POST that Fastify routes as a GET. */
 const kMethod = Symbol('micromint.method');
@@ -94,10 +96,23 @@ function answer(decision, method, res, onEvent) {
   if (status !== 204 && status !== 304) {
     res.setHeader('Content-Length', body.length);
   }
-  onEvent?.(decision.event(status));
+  report(onEvent, decision, status, false);
   decision.close();
   res.writeHead(status);
   res.end(method === 'HEAD' ? undefined : body);
+}
+
+/** Gives a log line to its callback. What is settled must be sent, whatever becomes of the line. */
+function report(onEvent, decision, status, isReversed) {
+  try {
+    onEvent?.(decision.event(status, isReversed));
+  } catch (error) {
+    warn(error);
+  }
+}
+
+function warn(error) {
+  process.emitWarning(error instanceof Error ? error : String(error));
 }
 
 /** Makes the request that the content sees. */
@@ -130,15 +145,23 @@ function settleWithHead(paywall, decision, res, onEvent) {
       decision.close();
       throw error;
     }
-    paywall.finish(decision, status).catch((error) => process.emitWarning(error)).finally(() => decision.close());
-    onEvent?.(decision.event(status, isReversed));
+    paywall.finish(decision, status).catch(warn).finally(() => decision.close());
+    report(onEvent, decision, status, isReversed);
     return isReversed;
   };
-  res.writeHead = function (status, reason, headers) {
+  res.writeHead = function (code, reason, headers) {
     if (isSettled) {
       return writeHead.apply(this, arguments);
     }
+    // What node:http would refuse after the payment is settled.
+    const status = Number(code);
+    if (!Number.isInteger(status) || status < 100 || status > 999) {
+      throw new RangeError(`status: expected a number from 100 to 999, found ${code}`);
+    }
     const phrase = typeof reason === 'string' ? reason : (this.statusMessage || STATUS_CODES[status]);
+    if (phrase !== undefined && NOT_IN_PHRASE.test(phrase)) {
+      throw new TypeError(`statusMessage: expected no control characters, found ${JSON.stringify(phrase)}`);
+    }
     setAll(this, typeof reason === 'string' ? headers : reason ?? headers);
     const fields = fieldsOf(this);
     const isReversed = settle(status);
@@ -146,8 +169,13 @@ function settleWithHead(paywall, decision, res, onEvent) {
     return phrase === undefined ? writeHead.call(this, status) : writeHead.call(this, status, phrase);
   };
   res.once('close', () => {
-    if (!isSettled) {
+    if (isSettled) {
+      return;
+    }
+    try {
       settle(500);
+    } catch (error) {
+      warn(error);
     }
   });
 }
@@ -196,17 +224,27 @@ function express(paywall, price, { onEvent } = {}) {
   };
 }
 
-/** A listener for node:http around another one. `price` is a number, terms, or a function of the request. */
+/** A listener for node:http around another one. `price` is a number, terms, or a function of the request. If the inner
+ * one throws or rejects, the response is 500, and nothing is charged. */
 function listener(paywall, price, inner, options) {
   const middleware = express(paywall, price, options);
-  return (req, res) => middleware(req, res, (error) => {
-    if (error === undefined) {
-      inner(req, res);
+  const fail = (error, res) => {
+    warn(error);
+    if (res.headersSent) {
+      res.destroy();
       return;
     }
-    process.emitWarning(error);
+    res.getHeaderNames().forEach((name) => res.removeHeader(name));
+    res.statusMessage = undefined;
     res.writeHead(500, { 'Content-Type': 'text/plain' });
     res.end('Internal Server Error\n');
+  };
+  return (req, res) => middleware(req, res, (error) => {
+    if (error !== undefined) {
+      fail(error, res);
+      return;
+    }
+    Promise.resolve().then(() => inner(req, res)).catch((fault) => fail(fault, res));
   });
 }
 
@@ -215,7 +253,10 @@ function listener(paywall, price, inner, options) {
  * function of Fastify's request, replaces that of the routes. */
 function fastify(app, { paywall, price, onEvent }, done) {
   app.addHook('onRequest', async (request, reply) => {
-    const found = price === undefined ? request.routeOptions.config.price ?? 0 : await price(request);
+    const { config } = request.routeOptions;
+    // A route whose price is null or undefined is an error, not free.
+    const ofRoute = () => (config !== undefined && 'price' in config ? config.price : 0);
+    const found = price === undefined ? ofRoute() : await price(request);
     const serves = await charge(paywall, found, request.raw, reply.raw, {
       target: request.originalUrl,
       isHttps: request.protocol === 'https',

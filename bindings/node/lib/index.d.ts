@@ -15,7 +15,7 @@ declare class Handle {
 
 export interface Terms {
   /** In coins; 0 is free. */
-  price?: number;
+  price: number;
   /** How many pages a visitor sees per UTC day without paying. */
   freeViews?: number;
   /** A receipt opens everything with the same receipt path; without it, this page alone. */

@@ -13,10 +13,17 @@ const BODY_FIELDS = ['content-length', 'content-type', 'content-encoding', 'tran
 const NEEDS_BODY = 1;
 const { MAX_SAFE_INTEGER, MIN_SAFE_INTEGER } = Number;
 
-/** What a page costs: a price in coins, or an object with terms. */
+const TERMS = ['price', 'freeViews', 'receiptPath', 'isDryRun', 'chargesRedirects', 'file'];
+
+/** What a page costs: a price in coins, or an object with terms. A misspelt term must not make a page free. */
 function termsOf(price) {
   const terms = typeof price === 'object' && price !== null ? price : { price };
-  return { price: 0, freeViews: 0, isDryRun: false, chargesRedirects: false, ...terms };
+  const unknown = Object.keys(terms).find((name) => !TERMS.includes(name));
+  if (unknown !== undefined || !('price' in terms)) {
+    const found = unknown === undefined ? 'no price' : `${JSON.stringify(unknown)}`;
+    throw new TypeError(`terms: expected a price and any of ${TERMS.slice(1).join(', ')}, found ${found}`);
+  }
+  return { freeViews: 0, isDryRun: false, chargesRedirects: false, ...terms };
 }
 
 /** A request to a page, whose body was not read yet. */

@@ -1,11 +1,15 @@
 'use strict';
 
 const assert = require('node:assert');
+const { once } = require('node:events');
 const fs = require('node:fs');
+const http = require('node:http');
 const os = require('node:os');
 const path = require('node:path');
 const test = require('node:test');
-const { Challenge, Message, MicroMintError, Params, Paywall, Request, version } = require('../lib');
+const {
+  Challenge, Message, MicroMintError, Params, Paywall, Request, fastify, listener, version,
+} = require('../lib');
 
 const TOML = fs.readFileSync(path.join(__dirname, '../../../testdata/periods/2026-12.params'), 'utf8');
 const COIN = [0x892, 0x245, 0x1298, 0x78a];
@@ -44,15 +48,55 @@ test('numbers out of range are errors', () => {
   const ask = (price, rest) => new Request({ method: 'GET', target: '/', ...rest }, price);
   for (const name of ['price', 'freeViews']) {
     for (const value of [2 ** 32, -1, 2 ** 53 - 1]) {
-      assert.throws(() => ask({ [name]: value }), RangeError);
+      assert.throws(() => ask({ price: 1, [name]: value }), RangeError);
     }
     for (const value of [1.5, NaN, Infinity, 2 ** 64, true, '1', null, 1n]) {
-      assert.throws(() => ask({ [name]: value }), TypeError);
+      assert.throws(() => ask({ price: 1, [name]: value }), TypeError);
     }
   }
   assert.throws(() => ask('1'), TypeError);
   assert.throws(() => ask(1, { port: 65536 }), RangeError);
-  assert.throws(() => ask({ isDryRun: 'no' }), TypeError);
+  assert.throws(() => ask({ price: 1, isDryRun: 'no' }), TypeError);
+});
+
+test('terms without a price are errors and never free', () => {
+  for (const terms of [{}, [], [1], new Number(1), { freeViews: 1 }, { price: undefined }, { price: 1, reciptPath: '/' }]) {
+    assert.throws(() => new Request({ method: 'GET', target: '/' }, terms), TypeError);
+  }
+});
+
+test('a route of Fastify whose price is missing is an error', async (t) => {
+  const paywall = new Paywall(vendor(t));
+  const app = require('fastify')();
+  app.register(fastify, { paywall });
+  for (const [path, config] of [['/null', { price: null }], ['/undefined', { price: undefined }], ['/free', {}]]) {
+    app.get(path, { config }, async () => 'content');
+  }
+  const status = async (url) => (await app.inject({ url, headers: { host: 'news.example' } })).statusCode;
+  assert.equal(await status('/null'), 500);
+  assert.equal(await status('/undefined'), 500);
+  assert.equal(await status('/free'), 200);
+  await app.close();
+  paywall.close();
+});
+
+test('a listener that throws answers 500', async (t) => {
+  t.mock.method(process, 'emitWarning', () => {});
+  const paywall = new Paywall(vendor(t));
+  const inner = (req, res) => {
+    if (req.url === '/throws') {
+      throw new Error('the page fails');
+    }
+    return req.url === '/rejects' ? Promise.reject(new Error('the page fails')) : res.writeHead(1000).end();
+  };
+  const server = http.createServer(listener(paywall, 0, inner)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  for (const path of ['/throws', '/rejects', '/status']) {
+    const answer = await fetch(`http://127.0.0.1:${server.address().port}${path}`, { headers: { connection: 'close' } });
+    assert.equal(answer.status, 500);
+  }
+  server.close();
+  paywall.close();
 });
 
 test('a price and a challenge are read', async (t) => {

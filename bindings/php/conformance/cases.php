@@ -15,6 +15,15 @@ function line(string $line): void
     file_put_contents('php://stderr', "$line\n");
 }
 
+/** The log of requests, which fails for a page that costs seven coins. */
+function event(string $line): void
+{
+    line($line);
+    if (str_contains($line, ' price=7 ')) {
+        throw new RuntimeException('the log fails');
+    }
+}
+
 /** @param callable(string): ?string $field */
 function terms(callable $field): Terms
 {

@@ -11,7 +11,7 @@ $field = fn (string $name) => $_SERVER['HTTP_' . strtr(strtoupper($name), '-', '
 $_SERVER['HTTPS'] = $field('X-Case-Https') === '1' ? 'on' : '';
 $_SERVER['REMOTE_ADDR'] = $field('X-Case-Client') ?? $_SERVER['REMOTE_ADDR'];
 
-MicroMint\charge(terms($field), vendorConfig($field('X-Case-Vendor')), line(...), fn ($level, $line) => line($line));
+MicroMint\charge(terms($field), vendorConfig($field('X-Case-Vendor')), event(...), fn ($level, $line) => line($line));
 
 $size = 0;
 if ($_SERVER['REQUEST_METHOD'] !== 'GET') {

@@ -108,7 +108,7 @@ if ($field('X-Case-Client') !== null) {
 
 $psr = new Psr17Factory();
 $paywall = new Paywall(vendorConfig($field('X-Case-Vendor')), fn ($level, $line) => line($line));
-$middleware = new Middleware($paywall, $psr, $psr, fn ($request) => terms(fieldOf($request)), line(...));
+$middleware = new Middleware($paywall, $psr, $psr, fn ($request) => terms(fieldOf($request)), event(...));
 $response = $middleware->process($request, new Site());
 
 header_remove('X-Powered-By');
@@ -119,7 +119,11 @@ foreach ($response->getHeaders() as $name => $values) {
         header("$name: $value", false, $response->getStatusCode());
     }
 }
-for ($body = $response->getBody(); !$body->eof();) {
+$body = $response->getBody();
+if ($body->isSeekable()) {
+    $body->rewind();
+}
+while (!$body->eof()) {
     echo $body->read(8192);
     flush();
 }

@@ -15,8 +15,8 @@ use Psr\Http\Server\RequestHandlerInterface;
 final class Middleware implements MiddlewareInterface
 {
     /**
-     * @param array<string, int|Terms>|callable(ServerRequestInterface): (int|Terms) $prices by path, or a function.
-     *     A path without a price is free.
+     * @param array<string, int|Terms>|callable(ServerRequestInterface): (int|Terms) $prices by decoded path, or a
+     *     function. A path without a price is free.
      * @param ?callable(string): void $onEvent receives a log line for every request
      */
     public function __construct(
@@ -31,7 +31,7 @@ final class Middleware implements MiddlewareInterface
     public function process(ServerRequestInterface $request, RequestHandlerInterface $handler): ResponseInterface
     {
         $terms = Terms::of(
-            is_array($this->prices) ? $this->prices[$request->getUri()->getPath()] ?? 0 : ($this->prices)($request)
+            is_array($this->prices) ? $this->priceOf($request->getUri()->getPath()) : ($this->prices)($request)
         );
         $asked = $this->asked($request, $terms);
         try {
@@ -48,6 +48,18 @@ final class Middleware implements MiddlewareInterface
         } finally {
             $decision->close();
         }
+    }
+
+    /** Routers decode paths: /%73tory is /story. */
+    private function priceOf(string $path): mixed
+    {
+        foreach ([rawurldecode($path), $path] as $spelling) {
+            // Also null, which is no price and an error.
+            if (array_key_exists($spelling, $this->prices)) {
+                return $this->prices[$spelling];
+            }
+        }
+        return 0;
     }
 
     private function asked(ServerRequestInterface $request, Terms $terms): Request
@@ -115,6 +127,7 @@ final class Middleware implements MiddlewareInterface
         }
         try {
             $response = $handler->handle($request);
+            $status = Library::integer('status', $response->getStatusCode(), 100, 999);
         } catch (\Throwable $error) {
             $isReversed = $this->paywall->finish($decision, 500);
             $this->report($decision, 500, $isReversed);
@@ -127,7 +140,6 @@ final class Middleware implements MiddlewareInterface
                 ->withBody($this->streams->createStream("Internal Server Error\n"));
             return self::withHead($response, $decision->head(500, true, self::fields($response->getHeaders())));
         }
-        $status = $response->getStatusCode();
         $isReversed = $this->paywall->finish($decision, $status);
         $response = self::withHead(
             $response,
@@ -139,9 +151,7 @@ final class Middleware implements MiddlewareInterface
 
     private function report(Decision $decision, int $status, bool $isReversed): void
     {
-        if ($this->onEvent !== null) {
-            ($this->onEvent)($decision->event($status, $isReversed));
-        }
+        report($this->onEvent, $decision, $status, $isReversed);
     }
 
     /** @param array{list<string>, list<array{string, string}>} $head */

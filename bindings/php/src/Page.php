@@ -74,6 +74,8 @@ final class Page
     private function answer(): void
     {
         $status = $this->decision->status();
+        // PHP would add a type of its own to a response that has none, such as 304.
+        ini_set('default_mimetype', '');
         $this->changeHead($status, false);
         // The status last: a WWW-Authenticate header makes PHP send 401, and browsers ask for a password.
         http_response_code($status);
@@ -116,9 +118,14 @@ final class Page
         }
         $this->isSettled = true;
         $status = http_response_code() ?: 200;
-        // With display_errors PHP sends an uncaught exception as a success.
-        if (!headers_sent() && $status < 400 && ((error_get_last()['type'] ?? 0) & self::FATAL)) {
-            http_response_code($status = 500);
+        // With display_errors PHP sends an uncaught exception as a success, and when memory is exhausted
+        // even without calling this before.
+        $hasFailed = $status < 400 && ((error_get_last()['type'] ?? 0) & self::FATAL);
+        if ($hasFailed || $status < 100 || $status > 999) {
+            $status = 500;
+            if (!headers_sent()) {
+                http_response_code($status);
+            }
         }
         try {
             $isReversed = $this->paywall->finish($this->decision, $status);
@@ -144,9 +151,7 @@ final class Page
 
     private function end(int $status, bool $isReversed): void
     {
-        if ($this->onEvent !== null) {
-            ($this->onEvent)($this->decision->event($status, $isReversed));
-        }
+        report($this->onEvent, $this->decision, $status, $isReversed);
         $this->decision->close();
         $this->paywall->close();
     }

@@ -21,3 +21,21 @@ function charge(
 ): void {
     Page::charge(Terms::of($price), $config, $onEvent, $log);
 }
+
+/**
+ * Gives the log line of a request to its callback. What is settled must be sent, whatever becomes of the line.
+ *
+ * @internal
+ * @param ?callable(string): void $onEvent
+ */
+function report(?callable $onEvent, Decision $decision, int $status, bool $isReversed): void
+{
+    if ($onEvent === null) {
+        return;
+    }
+    try {
+        $onEvent($decision->event($status, $isReversed));
+    } catch (\Throwable $error) {
+        error_log((string) $error);
+    }
+}

@@ -4,15 +4,22 @@
 
 declare(strict_types=1);
 
+require 'Nyholm/Psr7/autoload.php';
 require __DIR__ . '/../autoload.php';
 
 use MicroMint\Challenge;
 use MicroMint\Message;
+use MicroMint\Middleware;
 use MicroMint\MicroMintError;
 use MicroMint\Params;
 use MicroMint\Paywall;
 use MicroMint\Request;
 use MicroMint\Terms;
+use Nyholm\Psr7\Factory\Psr17Factory;
+use Nyholm\Psr7\ServerRequest;
+use Psr\Http\Message\ResponseInterface;
+use Psr\Http\Message\ServerRequestInterface;
+use Psr\Http\Server\RequestHandlerInterface;
 
 $failures = 0;
 
@@ -92,6 +99,30 @@ check('request', $challenge->request()->print(), $wanted->print());
 check('not ended', $challenge->hasEnded(), false);
 check('ended', $challenge->hasEnded(1 << 40), true);
 throws('no payment', MicroMintError::class, fn () => $challenge->answer('nonsense'));
+
+// Routers decode paths, and so does the table of prices.
+$psr = new Psr17Factory();
+$page = new class ($psr) implements RequestHandlerInterface {
+    public function __construct(private readonly Psr17Factory $psr)
+    {
+    }
+
+    public function handle(ServerRequestInterface $request): ResponseInterface
+    {
+        return $this->psr->createResponse(200);
+    }
+};
+$prices = ['/story' => 1, '/café' => 1, '/100%' => 1, '/free' => 0, '/none' => null];
+$paywall = new Paywall("$folder/vendor.toml", $log);
+$middleware = new Middleware($paywall, $psr, $psr, $prices);
+$ask = fn (string $path) => $middleware->process(new ServerRequest('GET', "http://news.example$path"), $page);
+foreach (['/story', '/%73tory', '/stor%79', '/caf%C3%A9', '/caf%c3%a9', '/100%25'] as $path) {
+    check($path, $ask($path)->getStatusCode(), 402);
+}
+check('free', $ask('/fr%65e')->getStatusCode(), 200);
+check('no price', $ask('/other')->getStatusCode(), 200);
+throws('a price that is null', TypeError::class, fn () => $ask('/n%6fne'));
+$paywall->close();
 
 foreach (new RecursiveIteratorIterator(
     new RecursiveDirectoryIterator($folder, FilesystemIterator::SKIP_DOTS),

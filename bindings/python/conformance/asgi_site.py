@@ -35,7 +35,7 @@ def field_of(scope):
 
 
 def charged(paywall):
-    return Charge(site, paywall, lambda scope: cases.terms(field_of(scope)), on_event=cases.log)
+    return Charge(site, paywall, lambda scope: cases.terms(field_of(scope)), on_event=cases.event)
 
 
 def outer(make):

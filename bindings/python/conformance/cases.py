@@ -17,6 +17,13 @@ def log(*words):
     sys.stderr.flush()
 
 
+def event(line):
+    """The log of requests, which fails for a page that costs seven coins."""
+    log(line)
+    if " price=7 " in line:
+        raise RuntimeError("the log fails")
+
+
 def vendor(name, make):
     """The application of a vendor, which ``make`` makes of its paywall once."""
     with _lock:

@@ -66,14 +66,14 @@ def wsgi_charged(paywall):
     from django.core.wsgi import get_wsgi_application
 
     terms = lambda environ: cases.terms(wsgi_site.field_of(environ))
-    return Charge(get_wsgi_application(), paywall, terms, on_event=cases.log)
+    return Charge(get_wsgi_application(), paywall, terms, on_event=cases.event)
 
 
 def asgi_charged(paywall):
     from django.core.asgi import get_asgi_application
 
     terms = lambda scope: cases.terms(asgi_site.field_of(scope))
-    return AsgiCharge(get_asgi_application(), paywall, terms, on_event=cases.log)
+    return AsgiCharge(get_asgi_application(), paywall, terms, on_event=cases.event)
 
 
 application = wsgi_site.outer(wsgi_charged)

@@ -18,7 +18,7 @@ def site(environ, start_response):
     what, status, fields = cases.content(field_of(environ), environ["REQUEST_METHOD"], size, names)
     if what == "fail":
         raise RuntimeError("the page fails")
-    line = f"{status} {HTTPStatus(status).phrase}"
+    line = f"{status} {HTTPStatus(status).phrase if status in list(HTTPStatus) else 'Status'}"
     if what in ("fail-late", "slow"):
         return late(what, line, fields, start_response)
     start_response(line, fields)
@@ -39,7 +39,7 @@ def field_of(environ):
 
 
 def charged(paywall, inner=site):
-    return Charge(inner, paywall, lambda environ: cases.terms(field_of(environ)), on_event=cases.log)
+    return Charge(inner, paywall, lambda environ: cases.terms(field_of(environ)), on_event=cases.event)
 
 
 def outer(make):

@@ -52,6 +52,12 @@ site = lambda do |env|
   [status, headers, env["REQUEST_METHOD"] == "HEAD" || [204, 304].include?(status) ? [] : ["content"]]
 end
 
+# The log of requests, which fails for a page that costs seven coins.
+event = lambda do |line|
+  LOG[line]
+  raise "the log fails" if line.include?(" price=7 ")
+end
+
 vendors = {}
 mutex = Mutex.new
 vendor = lambda do |name|
@@ -59,7 +65,7 @@ vendor = lambda do |name|
     vendors[name] ||= begin
       config = "#{ENV.fetch("MICROMINT_CASES_FOLDER")}/#{name}/vendor.toml"
       paywall = MicroMint::Paywall.new(config, log: ->(_, line) { LOG[line] })
-      MicroMint::Charge.new(site, paywall: paywall, prices: terms, on_event: LOG)
+      MicroMint::Charge.new(site, paywall: paywall, prices: terms, on_event: event)
     end
   end
 end

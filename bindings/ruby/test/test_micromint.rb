@@ -77,6 +77,18 @@ Dir.mktmpdir do |folder|
   raises("no payment", MicroMint::Error) { challenge.answer("nonsense") }
   check("a warning", lines.any? { |level, _| level == 2 }, true)
 
+  # Routers decode paths, and so does the table of prices.
+  prices = { "/story" => 1, "/caf\u00e9" => 1, "/100%" => 1, "/free" => 0, "/none" => nil }
+  charge = MicroMint::Charge.new(->(_) { [200, {}, ["content"]] }, paywall: paywall, prices: prices)
+  status = lambda do |path|
+    env = { "REQUEST_METHOD" => "GET", "PATH_INFO" => path.b, "SCRIPT_NAME" => "", "rack.url_scheme" => "http" }
+    charge.call(env).first
+  end
+  %w[/story /%73tory /stor%79 /caf%C3%A9 /caf%c3%a9 /100%25].each { |path| check(path, status[path], 402) }
+  check("free", status["/fr%65e"], 200)
+  check("no price", status["/other"], 200)
+  raises("a price that is nil", TypeError) { status["/n%6fne"] }
+
   # A handle is freed when no thread uses it.
   threads = Array.new(4) do
     Thread.new do

@@ -90,6 +90,9 @@ impl Stage<'_> {
         if let Some(prices) = &case.prices {
             std::fs::write(folder.path().join("prices.toml"), prices).unwrap();
         }
+        if let Some(keys) = &case.bot_keys {
+            std::fs::write(folder.path().join("bot-keys.toml"), keys).unwrap();
+        }
         let now = first_request_at().0;
         let mut frames = Frames(Vec::new());
         frames.add("now", now.to_string());

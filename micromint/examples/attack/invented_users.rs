@@ -8,7 +8,7 @@ use micromint::protocol::{Payment, Refusal, RequestOutcome};
 use super::report::Report;
 use super::world::{Buyer, Mint, Owners, Shop, World, coins_of};
 
-/// The coins that are wanted.
+/// The coins that are wanted of one name, and of all names together.
 const COINS: usize = 1500;
 /// The names that are tried at most.
 const NAMES_MAX: u64 = 5000;
@@ -46,13 +46,15 @@ impl Scene {
     }
 }
 
-/// Payments under invented names, until there are enough coins. Returns the SHA-256 computed.
+/// Payments under invented names, until there are enough coins and enough names. One lucky name can
+/// have all the coins. Returns the SHA-256 computed.
 fn search(world: &mut World, thief: &Buyer, shop: &Shop) -> (Vec<Payment>, u64) {
-    let (mut payments, mut coins, mut hashes) = (Vec::new(), 0, 0);
+    let (mut payments, mut coins, mut names, mut hashes) = (Vec::new(), 0, 0, 0);
     for number in 0..NAMES_MAX {
         let user: UserId = format!("nobody{number}").parse().unwrap();
         let vector = UserVector::new(world.params(), &user).unwrap();
         hashes += (u64::from(vector.counter()) + 1) * (world.params().coin_size() as u64 - 1);
+        let coins_before = coins;
         for first in &thief.firsts {
             let ball = |bin| thief.balls.get(&bin).copied();
             let found = coins_of(&world.rules, &user, &shop.vendor, *first, ball);
@@ -64,8 +66,12 @@ fn search(world: &mut World, thief: &Buyer, shop: &Shop) -> (Vec<Payment>, u64) 
             let authenticator = world.random.authenticator();
             payments.push(Payment { user: user.clone(), authenticator, ..own });
             coins += found.len();
+            if coins - coins_before >= COINS {
+                break;
+            }
         }
-        if coins >= COINS {
+        names += usize::from(coins > coins_before);
+        if coins >= COINS && names >= LATER_BUYERS {
             break;
         }
     }

@@ -39,6 +39,19 @@ pub fn delivered_coins(
     Ok(coin_file.superbin_header(first)?.ball_count)
 }
 
+/// The first balls of the set that begins at superbin `first`, in the order of their bins, without
+/// those of bins that are withheld.
+///
+/// # Errors
+/// As for [`delivered_coins`].
+pub fn delivered_first_balls(
+    coin_file: &CoinFile,
+    sold: &dyn Sold,
+    first: u32,
+) -> Result<Vec<u64>, CoinFileError> {
+    delivered_balls(coin_file, sold, first, first)
+}
+
 /// The balls of a superbin in the set that begins at `first`: those of bins that were not declared
 /// compromised before the set was sold.
 fn delivered_balls(

@@ -173,7 +173,7 @@ impl Journal {
     ///
     /// # Errors
     /// The file cannot be inspected.
-    pub(super) fn size(&self) -> Result<u64, JournalError> {
+    pub(crate) fn size(&self) -> Result<u64, JournalError> {
         Ok(self.file.size().map_err(FileError::on("read the size of", &self.path))?)
     }
 

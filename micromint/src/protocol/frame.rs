@@ -29,15 +29,15 @@ pub const LINE_LEN_MAX: usize = URL_LEN_MAX + 256;
 /// The largest number of headers in a message, known or not, not counting `Data-Size`.
 pub const HEADER_COUNT_MAX: usize = 64;
 /// The longest line of Base64, in bytes.
-const DATA_LINE_LEN_MAX: usize = 76;
+pub(super) const DATA_LINE_LEN_MAX: usize = 76;
 /// The data in a full line of Base64, in bytes.
 const DATA_PER_LINE: usize = DATA_LINE_LEN_MAX / 4 * 3;
 /// Space for everything but the data in a message without a page's URL.
-const HEAD_SIZE_MAX: usize = 16 * 1024;
+pub(super) const HEAD_SIZE_MAX: usize = 16 * 1024;
 
 const FIRST_LINE: &str = "MicroMint-1.0";
-const LAST_LINE: &str = "End-MicroMint";
-const DATA_SIZE: &str = "Data-Size";
+pub(super) const LAST_LINE: &str = "End-MicroMint";
+pub(super) const DATA_SIZE: &str = "Data-Size";
 
 /// The largest text of a message with `data_size` bytes of data, in bytes. It allows for senders
 /// that break Base64 after 64 characters instead of 76.

@@ -21,10 +21,20 @@ pub const PERIOD_HEADER: &str = "MicroMint-Period";
 /// will not: the period, a space, and the number.
 pub const NOT_SOLD_HEADER: &str = "MicroMint-Not-Sold";
 
+/// The request header field with the only price at which a crawler pays (Cloudflare's pay per
+/// crawl): `USD 0.01`.
+pub const CRAWLER_EXACT_HEADER: &str = "Crawler-Exact-Price";
+/// The request header field with the highest price at which a crawler pays.
+pub const CRAWLER_MAX_HEADER: &str = "Crawler-Max-Price";
+
 /// The path of a vendor's manifest.
 pub const MANIFEST_PATH: &str = "/.well-known/micromint";
 /// The path of a vendor's public price list.
 pub const PRICES_PATH: &str = "/.well-known/micromint/prices";
+/// The path of the price list as an OpenAPI document.
+pub const OPENAPI_PATH: &str = "/openapi.json";
+/// The path of the price list for language models.
+pub const LLMS_PATH: &str = "/llms.txt";
 
 /// The beginning of a receipt cookie's name; 16 hexadecimal digits follow.
 pub(crate) const RECEIPT_COOKIE_PREFIX: &str = "micromint-";

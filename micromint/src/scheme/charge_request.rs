@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CURRENCY, SchemeError, from_base64_json, to_base64_json};
+use crate::money::MoneyJson;
 use crate::protocol::{COINS_PER_PAYMENT_MAX, RequestPayment, parse_decimal};
 
 /// The longest `request`, in bytes: the largest Request-Payment in base64url.
@@ -26,6 +27,9 @@ struct ToJson<'a> {
 struct DetailsToJson<'a> {
     broker: &'a str,
     coin_value: String,
+    /// What the amount is worth. Absent if that is more than money can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    money: Option<MoneyJson>,
     periods: Vec<&'a str>,
     url: &'a str,
 }
@@ -47,6 +51,7 @@ struct FromJson {
 struct DetailsFromJson {
     broker: String,
     coin_value: String,
+    money: Option<MoneyJson>,
     periods: Vec<String>,
     url: String,
 }
@@ -61,6 +66,7 @@ pub fn charge_request(offer: &RequestPayment) -> String {
         method_details: DetailsToJson {
             broker: &offer.broker,
             coin_value: offer.coin_value.to_string(),
+            money: worth(offer),
             periods: offer.periods.iter().map(|period| period.as_str()).collect(),
             url: offer.url.as_str(),
         },
@@ -68,11 +74,17 @@ pub fn charge_request(offer: &RequestPayment) -> String {
     })
 }
 
+/// What an offer asks, in money.
+fn worth(offer: &RequestPayment) -> Option<MoneyJson> {
+    offer.coin_value.checked_mul(offer.price.into()).map(MoneyJson::from)
+}
+
 /// Reads the value of `request`. The result obeys every rule of a Request-Payment.
 ///
 /// # Errors
 /// The value is too long or not base64url of JSON; a member is missing, repeated or of another
-/// type; the currency is another one; or a Request-Payment cannot have the content.
+/// type; the currency is another one; the money is not that of the coins; or a Request-Payment
+/// cannot have the content.
 pub fn read_charge_request(value: &str) -> Result<RequestPayment, SchemeError> {
     let expected = "an object with amount, currency, recipient and methodDetails";
     let json: FromJson = from_base64_json(WHAT, expected, value.as_bytes(), REQUEST_LEN_MAX)?;
@@ -101,6 +113,13 @@ pub fn read_charge_request(value: &str) -> Result<RequestPayment, SchemeError> {
             .map_err(|error| member(format!("coinValue: {error}")))?,
         description: json.description,
     };
+    // A client that compares the money with its limits must not pay more than that in coins.
+    if let Some(money) = details.money
+        && worth(&offer).as_ref() != Some(&money)
+    {
+        let why = format!("money: expected {:?}, found {money:.80?}", worth(&offer));
+        return Err(member(why));
+    }
     // Printing and parsing the message applies all its bounds and its rules for texts for people.
     RequestPayment::parse(&offer.to_bytes()).map_err(|error| member(error.to_string()))
 }
@@ -133,7 +152,7 @@ mod tests {
         let text = json(&offer());
         assert_eq!(
             text,
-            r#"{"amount":"3","currency":"coin","description":"News","methodDetails":{"broker":"https://broker.example/","coinValue":"0.01 USD","periods":["2026-12","2027-01"],"url":"https://news.example/story?a=\"b\""},"recipient":"news.example"}"#
+            r#"{"amount":"3","currency":"coin","description":"News","methodDetails":{"broker":"https://broker.example/","coinValue":"0.01 USD","money":{"amount":"0.03","currency":"USD"},"periods":["2026-12","2027-01"],"url":"https://news.example/story?a=\"b\""},"recipient":"news.example"}"#
         );
         // serde_json sorts the members of objects by name: the canonical form, computed in another
         // way.
@@ -150,6 +169,8 @@ mod tests {
         let good = json(&offer());
         let read = |text: &str| read_charge_request(&BASE64URL.encode(text));
         assert!(read(&good.replace("{\"amount\"", "{\"later\":[{}],\"amount\"")).is_ok());
+        let silent = good.replace("\"money\":{\"amount\":\"0.03\",\"currency\":\"USD\"},", "");
+        assert!(silent.len() < good.len() && read(&silent).is_ok(), "the money may be absent");
         let many = format!("[{}]", vec!["\"2026-12\""; 17].join(","));
         for (what, with, says) in [
             ("\"3\"", "3", "expected an object"),
@@ -161,6 +182,11 @@ mod tests {
             ("\"news.example\"", "\"News\"", "recipient"),
             ("https://news", "ftp://news", "url"),
             ("\"2026-12\"", "\"2026 12\"", "periods"),
+            ("0.03", "0.02", "money: expected"),
+            ("0.03", "0.030", "money: expected"),
+            ("USD\"}", "EUR\"}", "money: expected"),
+            ("\"3\"", "\"4\"", "money: expected"),
+            ("{\"amount\":\"0.03\",\"currency\":\"USD\"}", "0.03", "expected an object"),
             ("0.01 USD", "1 cent", "coinValue: expected an amount"),
             ("[\"2026-12\",\"2027-01\"]", "[]", "Period"),
             ("[\"2026-12\",\"2027-01\"]", &many, "at most 16"),

@@ -56,6 +56,8 @@ pub struct Case {
     /// The text of the vendor's price list, if there is one: the file `prices.toml` beside the
     /// configuration.
     pub prices: Option<String>,
+    /// The keys of bots, if the vendor has any: the file `bot-keys.toml` beside the configuration.
+    pub bot_keys: Option<String>,
     /// The requests.
     pub step: Vec<CaseStep>,
 }

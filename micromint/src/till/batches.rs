@@ -28,6 +28,8 @@ const BATCH: u8 = 1;
 const RESULT: u8 = 2;
 /// The first byte of a closed period's record.
 const CLOSED: u8 = 3;
+/// The first byte of the record that makes the results of a period void.
+const AGAIN: u8 = 4;
 
 /// A batch of payments for redemption, and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +91,11 @@ impl Replay for Batches {
         match BatchRecord::parse(record.payload) {
             Some(BatchRecord::Batch(batch)) => self.all.push(batch),
             Some(BatchRecord::Closed { period, .. }) => drop(self.closed.insert(period)),
+            Some(BatchRecord::Again { period, asked_at }) => {
+                let asked =
+                    |batch: &&mut Batch| batch.period == period && batch.redeem_until > asked_at;
+                self.all.iter_mut().filter(asked).for_each(|batch| batch.result = None);
+            }
             Some(BatchRecord::Result { id, counts, .. }) => {
                 let batch = self.all.iter_mut().find(|batch| batch.id == id);
                 let batch = batch.ok_or_else(|| {
@@ -96,7 +103,11 @@ impl Replay for Batches {
                 });
                 batch?.result = Some(counts);
             }
-            None => return Err(record.unreadable("expected a batch, a result or a closed period")),
+            None => {
+                return Err(record.unreadable(
+                    "expected a batch, a result, or a period that is closed or sent again",
+                ));
+            }
         }
         Ok(())
     }
@@ -154,6 +165,16 @@ impl Batches {
         append(store, &[BatchRecord::Result { id, read_at, counts }])
     }
 
+    /// Makes the results of a period void, durably: its batches are sent again, unless redeem-until
+    /// has passed.
+    pub(crate) fn send_again(
+        store: &LockedStore<'_>,
+        period: &Period,
+        asked_at: UnixTime,
+    ) -> Result<(), TillError> {
+        append(store, &[BatchRecord::Again { period: period.clone(), asked_at }])
+    }
+
     /// Closes these periods, durably.
     pub(crate) fn close(
         store: &LockedStore<'_>,
@@ -190,6 +211,7 @@ enum BatchRecord {
     Batch(Batch),
     Result { id: Id, read_at: UnixTime, counts: BTreeMap<Verdict, u32> },
     Closed { period: Period, closed_at: UnixTime },
+    Again { period: Period, asked_at: UnixTime },
 }
 
 impl BatchRecord {
@@ -214,8 +236,11 @@ impl BatchRecord {
                 }
                 out.bytes(id.as_str().as_bytes());
             }
-            BatchRecord::Closed { period, closed_at } => {
-                out.u8(CLOSED).u8(period.as_str().len() as u8).u8(0).u8(0).time(*closed_at);
+            BatchRecord::Closed { period, closed_at: at }
+            | BatchRecord::Again { period, asked_at: at } => {
+                let is_closed = matches!(self, BatchRecord::Closed { .. });
+                let kind = if is_closed { CLOSED } else { AGAIN };
+                out.u8(kind).u8(period.as_str().len() as u8).u8(0).u8(0).time(*at);
                 out.bytes(period.as_str().as_bytes());
             }
         }
@@ -227,7 +252,14 @@ impl BatchRecord {
         match input.u8()? {
             BATCH => parse_batch(input).map(BatchRecord::Batch),
             RESULT => parse_result(input),
-            CLOSED => parse_closed(input),
+            CLOSED => {
+                let (period, closed_at) = parse_period(input)?;
+                Some(BatchRecord::Closed { period, closed_at })
+            }
+            AGAIN => {
+                let (period, asked_at) = parse_period(input)?;
+                Some(BatchRecord::Again { period, asked_at })
+            }
             _ => None,
         }
     }
@@ -257,11 +289,12 @@ fn parse_result(mut input: Reader<'_>) -> Option<BatchRecord> {
     input.finish().map(|()| BatchRecord::Result { id, read_at, counts })
 }
 
-fn parse_closed(mut input: Reader<'_>) -> Option<BatchRecord> {
+/// A period and a time.
+fn parse_period(mut input: Reader<'_>) -> Option<(Period, UnixTime)> {
     let [period_len, _, _] = input.array()?;
-    let closed_at = input.time()?;
+    let at = input.time()?;
     let period = input.text(period_len.into())?.parse().ok()?;
-    input.finish().map(|()| BatchRecord::Closed { period, closed_at })
+    input.finish().map(|()| (period, at))
 }
 
 #[cfg(test)]

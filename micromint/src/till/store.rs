@@ -352,8 +352,8 @@ impl Store {
 
     /// Removes the journals of all days before `first_day`, which is not after the newest, and the
     /// indexes of all periods that are not in `periods`, which are those that still have a payment.
-    /// The periods of the spent coins in those journals must be closed ([`Batches::close`]). Returns
-    /// the names of the removed journals.
+    /// The periods of the spent coins in those journals must be closed ([`Batches::close`]).
+    /// Returns the names of the removed journals.
     pub(crate) fn remove_before(
         &mut self,
         first_day: u32,
@@ -537,6 +537,34 @@ pub(crate) fn scan(
         journal.replay(&mut Day { day, visit: &mut visit_part })?;
     }
     Ok(())
+}
+
+/// As [`scan`], without reading what lies before `from` if a record begins or the journal ends
+/// there.
+pub(crate) fn scan_on(
+    directory: &dyn Directory,
+    days: &[u32],
+    from: Position,
+    to: Position,
+    mut visit: impl FnMut(Position, TillRecord<'static>),
+) -> Result<(), TillError> {
+    if from >= to {
+        return Ok(());
+    }
+    if days.contains(&from.day) {
+        let mut journal = Journal::open_to_read(directory, &journal_name(from.day), JOURNAL_KIND)?;
+        if journal.size()? == from.offset || journal.read(from.offset).is_ok() {
+            journal.start_at(from.offset);
+        }
+        let mut visit_part = |at, record| {
+            if at >= from && at < to {
+                visit(at, record);
+            }
+            Ok(())
+        };
+        journal.replay(&mut Day { day: from.day, visit: &mut visit_part })?;
+    }
+    scan(directory, days, Position { day: from.day + 1, offset: 0 }, to, visit)
 }
 
 /// Replays a day's journal: passes each record and its position to `visit`.

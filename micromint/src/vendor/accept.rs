@@ -2,6 +2,7 @@
 
 use super::request::Request;
 use crate::protocol::{MEDIA_TYPE, PROBLEM_MEDIA_TYPE};
+use crate::scheme::{INTENT, METHOD};
 
 /// The forms of a 402 answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +35,10 @@ struct Match {
 /// The form that matches `Accept` best; the message if the field is absent or allows no form.
 ///
 /// `*/*` alone is what programs send that know nothing of MicroMint: link previews, crawlers,
-/// `curl`. They get the page, unless the client `is_payer`: it brought a payment, or says which
-/// payments it can make (Accept-Payment).
+/// `curl`. They get the page, unless the client `is_payer`: it brought a payment, or says that it
+/// can make payments of this method (Accept-Payment).
 pub(super) fn form_for(request: &Request<'_>, is_payer: bool) -> Form {
-    let is_payer = is_payer || request.header_values("accept-payment").next().is_some();
+    let is_payer = is_payer || accepts_payment(request);
     let mut best = (Form::Message, Match::default());
     for (form, names) in FORMS {
         let found = names.iter().map(|name| match_of(request, name)).max().unwrap_or_default();
@@ -47,6 +48,34 @@ pub(super) fn form_for(request: &Request<'_>, is_payer: bool) -> Form {
         }
     }
     best.0
+}
+
+/// Whether a client says that it can make payments of this method, by Accept-Payment: a list of
+/// ranges such as `micromint/charge;q=0.5`, of which the most specific one counts. A field that
+/// cannot be read says that the client makes payments.
+pub(super) fn accepts_payment(request: &Request<'_>) -> bool {
+    let mut best: Option<Match> = None;
+    let ranges =
+        request.header_values("accept-payment").flat_map(|value| value.split(|byte| *byte == b','));
+    for range in ranges.map(<[u8]>::trim_ascii) {
+        let mut parts = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        let token = parts.next().unwrap_or_default();
+        let at = token.iter().position(|byte| *byte == b'/');
+        let (Some(at), Some(weight)) = (at, weight_in(parts)) else { return true };
+        let (method, intent) = (&token[..at], &token[at + 1..]);
+        let specificity = match (method, intent) {
+            (b"*", b"*") => 0,
+            (b"*", intent) if intent == INTENT.as_bytes() => 1,
+            (method, b"*") if method == METHOD.as_bytes() => 2,
+            _ if method == METHOD.as_bytes() && intent == INTENT.as_bytes() => 3,
+            _ => continue,
+        };
+        let found = Match { weight, specificity };
+        if best.is_none_or(|best| found.specificity > best.specificity) {
+            best = Some(found);
+        }
+    }
+    best.is_some_and(|found| found.weight > 0)
 }
 
 /// How well a media type is accepted.
@@ -165,5 +194,39 @@ mod tests {
             assert_eq!(form_with(&[accept], &[], true), Form::Message, "a payment was refused");
         }
         assert_eq!(form_with(&["text/html"], &["Accept-Payment"], true), Form::Page);
+    }
+
+    #[test]
+    fn a_client_that_can_make_other_payments_only_is_like_any_other() {
+        let accepts = |values: &[&str]| {
+            let headers: Vec<(&[u8], &[u8])> = values
+                .iter()
+                .map(|value| (b"accept-payment".as_slice(), value.as_bytes()))
+                .collect();
+            accepts_payment(&Request { headers: &headers, ..Request::default() })
+        };
+        assert!(!accepts(&[]));
+        for (value, expected) in [
+            ("micromint/charge", true),
+            ("tempo/charge, micromint/charge;q=0.3", true),
+            ("micromint/*", true),
+            ("*/charge", true),
+            ("*/*", true),
+            ("tempo/charge", false),
+            ("micromint/session", false),
+            ("micromint/charge;q=0", false),
+            ("*/*, micromint/charge;q=0", false),
+            ("micromint/charge;q=0, */*", false),
+            ("micromint/*;q=0, micromint/charge", true),
+            ("Micromint/charge", false),
+            // It cannot be read.
+            ("micromint", true),
+            ("tempo/charge;q=2", true),
+            ("", true),
+        ] {
+            assert_eq!(accepts(&[value]), expected, "{value:?}");
+        }
+        assert!(accepts(&["tempo/charge", "micromint/charge"]));
+        assert!(!accepts(&["tempo/charge", "other/charge"]));
     }
 }

@@ -13,6 +13,7 @@ use super::carrier::{Carrier, InHeader};
 use super::conditions::has_current;
 use super::config::VendorConfig;
 use super::cors::{CorsPolicy, METHODS};
+use super::crawler::{self, CRAWLER_ERROR_HEADER, CRAWLER_PRICE_HEADER, CrawlerError};
 use super::decision::Answer;
 use super::merge::Merge;
 use super::page::Subject;
@@ -32,6 +33,8 @@ const REQUEST_HEADER_LEN_MAX: usize = 8000;
 const CHALLENGE_LEN_MAX: usize = 8000;
 /// The Link field of a 402: the URL of the vendor's manifest.
 const LINK: &str = "</.well-known/micromint>; rel=\"payment\"";
+/// What follows the place of the license in the Link field (RSL 1.0).
+const LICENSE_LINK: &str = "; rel=\"license\"; type=\"application/rsl+xml\"";
 /// The request fields that choose the form of a 402, and those that choose the page and its language.
 const VARY: &str = "Accept, Accept-Payment";
 const VARY_OF_PAGE: &str = "Accept, Accept-Payment, Accept-Language";
@@ -88,7 +91,16 @@ pub(super) fn payment_required(
     };
     headers.push(("Content-Type", media_type.into()));
     headers.push(("X-Content-Type-Options", "nosniff".into()));
-    headers.push(("Link", LINK.into()));
+    headers.push(match config.license() {
+        Some(place) => ("Link", format!("{LINK}, <{place}>{LICENSE_LINK}").into()),
+        None => ("Link", LINK.into()),
+    });
+    if config.has_crawler_prices() && can_be_paid {
+        let error = crawler::fault(request, offer, payment);
+        headers.extend(error.map(|error| (CRAWLER_ERROR_HEADER, error.word().into())));
+        let price = crawler::price(offer);
+        headers.extend(price.map(|price| (CRAWLER_PRICE_HEADER, price.into())));
+    }
     if let Some(seconds) = refusal.and_then(Refusal::retry_after) {
         headers.push(("Retry-After", seconds.to_string().into()));
     }
@@ -110,6 +122,13 @@ pub(super) fn bad_request(status: u16, sentence: &str) -> Answer {
     text_answer(RequestOutcome::BadRequest, status, sentence)
 }
 
+/// 400: the crawler's own header fields about the price cannot be read.
+pub(super) fn crawler_error(error: CrawlerError) -> Answer {
+    let mut answer = bad_request(400, error.sentence());
+    answer.headers.push((CRAWLER_ERROR_HEADER, error.word().into()));
+    answer
+}
+
 /// 400: a credential of the scheme "Payment" for another method or intent.
 pub(super) fn method_unsupported() -> Answer {
     let mut headers = status_headers(RequestOutcome::BadRequest);
@@ -125,7 +144,7 @@ pub(super) fn too_large() -> Answer {
 /// 503: the payment could not be recorded, and nothing was. `log` is the reason, for the server's
 /// log.
 pub fn unavailable(log: String) -> Answer {
-    let sentence = "The payment could not be recorded and was not taken. Please try again.";
+    let sentence = "No payment can be taken at the moment, and none was. Please try again.";
     let mut answer = text_answer(RequestOutcome::Unavailable, 503, sentence);
     answer.headers.push(("Retry-After", RETRY_AFTER_SECONDS.to_string().into()));
     answer.log = Some(log);
@@ -139,18 +158,19 @@ pub(super) fn options(cors: &CorsPolicy, request: &Request<'_>) -> Answer {
     Answer { headers, merge: cors.of_options(request), ..bare(RequestOutcome::Options, 204) }
 }
 
-/// 200, 204, 304 or 405: a document of the paywall in JSON, the same for everyone. A payment in the
-/// request was not recorded. `etag` is the entity tag with its quotes, if it has one.
+/// 200, 204, 304 or 405: a document of the paywall, the same for everyone. A payment in the request
+/// was not recorded. `etag` is the entity tag with its quotes, if it has one.
 pub(super) fn document(
     request: &Request<'_>,
     carrier: Carrier<'_>,
+    media_type: &'static str,
     text: impl FnOnce() -> String,
     etag: Option<&str>,
 ) -> Answer {
     let outcome =
         if carrier == Carrier::None { RequestOutcome::Free } else { RequestOutcome::Returned };
     // An answer to a credential is private, even for a free page.
-    let is_private = matches!(carrier, Carrier::Header(InHeader::Credential(_)));
+    let is_private = matches!(carrier, Carrier::Header(InHeader::Credential(..)));
     let who = if is_private { "private" } else { "public" };
     let mut answer = bare(outcome, 200);
     match request.method {
@@ -159,7 +179,7 @@ pub(super) fn document(
                 answer.status = 304;
             } else {
                 answer.body = text().into_bytes();
-                answer.headers.push(("Content-Type", "application/json".into()));
+                answer.headers.push(("Content-Type", media_type.into()));
                 answer.headers.push(("X-Content-Type-Options", "nosniff".into()));
             }
             answer

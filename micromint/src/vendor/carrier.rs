@@ -29,7 +29,26 @@ pub(super) enum InHeader<'a> {
     /// MicroMint-Payment: the message.
     Message(&'a [u8]),
     /// Authorization or Payment-Authorization: a credential of the scheme "Payment".
-    Credential(&'a [u8]),
+    Credential(&'a [u8], CredentialField),
+}
+
+/// The field of a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CredentialField {
+    /// Authorization.
+    Authorization,
+    /// Payment-Authorization.
+    PaymentAuthorization,
+}
+
+impl CredentialField {
+    /// The parameter `header` of a challenge that selects this field.
+    pub(super) fn selected_by(self) -> Option<&'static str> {
+        match self {
+            CredentialField::Authorization => None,
+            CredentialField::PaymentAuthorization => Some(CREDENTIAL_HEADER),
+        }
+    }
 }
 
 impl<'a> Carrier<'a> {
@@ -56,11 +75,13 @@ impl<'a> Carrier<'a> {
                     let is_joined = holds_another_payment(value);
                     authorizations += if is_joined { 2 } else { 1 };
                     in_authorization |= is_joined || token_of(value).is_some();
-                    token_of(value).map(InHeader::Credential)
+                    let field = CredentialField::Authorization;
+                    token_of(value).map(|token| InHeader::Credential(token, field))
                 }
                 PAYMENT_LEN if is(name, PAYMENT_HEADER) => Some(InHeader::Message(value)),
                 CREDENTIAL_LEN if is(name, CREDENTIAL_HEADER) => {
-                    token_of(value).map(InHeader::Credential)
+                    let field = CredentialField::PaymentAuthorization;
+                    token_of(value).map(|token| InHeader::Credential(token, field))
                 }
                 _ => None,
             };
@@ -137,8 +158,9 @@ mod tests {
                 Carrier::Header(InHeader::Message(value)) => {
                     String::from_utf8_lossy(value).into_owned()
                 }
-                Carrier::Header(InHeader::Credential(token)) => {
-                    format!("credential {}", String::from_utf8_lossy(token))
+                Carrier::Header(InHeader::Credential(token, field)) => {
+                    let beside = field.selected_by().map_or("", |_| " beside");
+                    format!("credential {}{beside}", String::from_utf8_lossy(token))
                 }
                 other => format!("{other:?}"),
             };
@@ -156,8 +178,8 @@ mod tests {
         let beside: (&[u8], &[u8]) = (b"payment-authorization", b"payment def");
         assert_eq!(carrier(b"GET", &[basic]), "None");
         assert_eq!(carrier(b"GET", &[scheme]), "credential abc");
-        assert_eq!(carrier(b"GET", &[basic, beside]), "credential def");
-        assert_eq!(carrier(b"GET", &[beside, basic]), "credential def");
+        assert_eq!(carrier(b"GET", &[basic, beside]), "credential def beside");
+        assert_eq!(carrier(b"GET", &[beside, basic]), "credential def beside");
         assert_eq!(carrier(b"GET", &[basic, payment]), "abc");
         assert_eq!(carrier(b"GET", &[(b"payment-authorization", b"Basic YTpi")]), "None");
         for several in [

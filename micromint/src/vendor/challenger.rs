@@ -59,7 +59,9 @@ impl Challenger {
         now: UnixTime,
         spares_authorization: bool,
     ) -> Challenge {
-        let expires = UnixTime((now.0.div_euclid(GRID_SECONDS) + GRID_STEPS) * GRID_SECONDS);
+        // A clock may return any number.
+        let step = now.0.div_euclid(GRID_SECONDS) + GRID_STEPS;
+        let expires = UnixTime(step.saturating_mul(GRID_SECONDS));
         let mut challenge = Challenge {
             realm: self.realm.clone(),
             method: METHOD.to_string(),
@@ -107,6 +109,13 @@ mod tests {
 
     fn challenger(byte: u8) -> Challenger {
         Challenger::new(&Key::from_bytes([byte; 32]), "news.example")
+    }
+
+    #[test]
+    fn a_clock_may_return_any_number() {
+        for now in [i64::MIN, i64::MAX] {
+            let _ = challenger(1).issue(&offer("https://news.example/"), UnixTime(now), false);
+        }
     }
 
     #[test]

@@ -11,9 +11,10 @@ mod file;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use super::bots::{BOT_AGENTS_MAX, BOT_NAME_LEN, BOT_NAMES_MAX, BotSettings};
 use super::config_error::{ConfigError, SettingError};
 use super::cors::CorsPolicy;
-use super::origin::{ORIGINS_MAX, PublicRoot};
+use super::origin::{ORIGINS_MAX, Origin, PublicRoot};
 use super::page::Page;
 use crate::error::clip;
 use crate::identity::VendorId;
@@ -72,6 +73,11 @@ pub struct VendorConfig {
     login: Option<String>,
     cors: CorsPolicy,
     prices: Option<PathBuf>,
+    has_openapi: bool,
+    has_llms: bool,
+    has_crawler_prices: bool,
+    license: Option<String>,
+    bots: BotSettings,
 }
 
 impl VendorConfig {
@@ -99,6 +105,11 @@ impl VendorConfig {
             login: None,
             cors: CorsPolicy::default(),
             prices: None,
+            has_openapi: true,
+            has_llms: true,
+            has_crawler_prices: true,
+            license: None,
+            bots: BotSettings::default(),
             till,
         }
     }
@@ -171,6 +182,48 @@ impl VendorConfig {
         VendorConfig { prices: Some(path.into()), ..self }
     }
 
+    /// Whether the price list is published as `/openapi.json`, if there is one. Default: yes.
+    #[must_use]
+    pub fn with_openapi(self, has_openapi: bool) -> VendorConfig {
+        VendorConfig { has_openapi, ..self }
+    }
+
+    /// Whether the price list is published as `/llms.txt`, if there is one. Default: yes.
+    #[must_use]
+    pub fn with_llms(self, has_llms: bool) -> VendorConfig {
+        VendorConfig { has_llms, ..self }
+    }
+
+    /// Whether prices are also stated and limited in the header fields of pay per crawl. Default:
+    /// yes.
+    #[must_use]
+    pub fn with_crawler_prices(self, has_crawler_prices: bool) -> VendorConfig {
+        VendorConfig { has_crawler_prices, ..self }
+    }
+
+    /// Where the license of the pages is (RSL): a URL, or a path as clients see it. Default:
+    /// nowhere.
+    #[must_use]
+    pub fn with_license(self, place: impl Into<String>) -> VendorConfig {
+        VendorConfig { license: Some(place.into()), ..self }
+    }
+
+    /// The bots that are known by their signatures (Web Bot Auth), as they name themselves: at most
+    /// [`BOT_AGENTS_MAX`]; and the file of their keys, which `mmvendor bots` writes. Default: none.
+    #[must_use]
+    pub fn with_bots(self, agents: Vec<Origin>, keys: impl Into<PathBuf>) -> VendorConfig {
+        let bots = BotSettings { agents, keys: Some(keys.into()), ..self.bots };
+        VendorConfig { bots, ..self }
+    }
+
+    /// The words in User-Agent that make a bot of a client, in any case: at most 256, each of 3 to
+    /// 64 bytes. Default: `bot`, `crawler` and `spider`.
+    #[must_use]
+    pub fn with_bot_names(self, names: Vec<String>) -> VendorConfig {
+        let names = names.into_iter().map(|name| name.to_ascii_lowercase()).collect();
+        VendorConfig { bots: BotSettings { names, ..self.bots }, ..self }
+    }
+
     /// Reads a configuration file. Relative paths in it are relative to its folder.
     ///
     /// # Errors
@@ -207,6 +260,8 @@ impl VendorConfig {
         in_range("receipt-time", self.receipt_seconds.into(), receipt_range)?;
         self.check_description()?;
         self.check_login()?;
+        self.check_license()?;
+        self.check_bots()?;
         if let CorsPolicy::Listed(origins) = &self.cors {
             check_count("cors-origins", origins)?;
         }
@@ -257,6 +312,40 @@ impl VendorConfig {
         let place =
             self.login.as_deref().map(|place| place.replace("{url}", "https%3A%2F%2Fa.b%2F"));
         check_place("login", place.as_deref())
+    }
+
+    fn check_license(&self) -> Result<(), SettingError> {
+        check_place("license", self.license())?;
+        match self.license() {
+            // It stands between angle brackets in a header field.
+            Some(place) if place.contains(['<', '>']) => {
+                let reason = format!("expected no < and >, found {:?}", clip(place));
+                Err(SettingError::new("license", reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_bots(&self) -> Result<(), SettingError> {
+        let found = self.bots.agents.len();
+        if found > BOT_AGENTS_MAX {
+            let reason = format!("expected at most {BOT_AGENTS_MAX} bots, found {found}");
+            return Err(SettingError::new("bots", reason));
+        }
+        let names = &self.bots.names;
+        if names.len() > BOT_NAMES_MAX {
+            let reason = format!("expected at most {BOT_NAMES_MAX} words, found {}", names.len());
+            return Err(SettingError::new("bot-names", reason));
+        }
+        match names.iter().position(|name| !BOT_NAME_LEN.contains(&name.len())) {
+            Some(index) => {
+                let (min, max) = BOT_NAME_LEN.into_inner();
+                let found = clip(&names[index]);
+                let reason = format!("expected a word of {min} to {max} bytes, found {found:?}");
+                Err(SettingError::new("bot-names", reason).at(index))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The vendor's identifier.
@@ -328,6 +417,41 @@ impl VendorConfig {
     pub fn prices(&self) -> Option<&Path> {
         self.prices.as_deref()
     }
+
+    /// Whether the price list is published as `/openapi.json`.
+    pub fn has_openapi(&self) -> bool {
+        self.has_openapi
+    }
+
+    /// Whether the price list is published as `/llms.txt`.
+    pub fn has_llms(&self) -> bool {
+        self.has_llms
+    }
+
+    /// Whether prices are also stated and limited in the header fields of pay per crawl.
+    pub(super) fn has_crawler_prices(&self) -> bool {
+        self.has_crawler_prices
+    }
+
+    /// The bots that are known by their signatures, as they name themselves.
+    pub fn bots(&self) -> &[Origin] {
+        &self.bots.agents
+    }
+
+    /// The file of the keys of bots, if there are such bots.
+    pub fn bot_keys(&self) -> Option<&Path> {
+        self.bots.keys.as_deref()
+    }
+
+    /// How bots are told from readers.
+    pub(super) fn bot_settings(&self) -> &BotSettings {
+        &self.bots
+    }
+
+    /// Where the license of the pages is.
+    pub(super) fn license(&self) -> Option<&str> {
+        self.license.as_deref()
+    }
 }
 
 /// Checks a place of the vendor: a URL, or a path that one of its pages could have.
@@ -389,6 +513,8 @@ mod tests {
         assert!(!config.requires_owners());
         assert_eq!((config.cors(), config.prices()), (&CorsPolicy::Site, None));
         assert_eq!(config.page(), &Page::default());
+        assert!(config.has_openapi() && config.has_llms() && config.has_crawler_prices());
+        assert_eq!(config.license(), None);
         assert_eq!(good().with_cap(0).cap(), None);
         assert_eq!(good().with_cap(1).cap(), Some(1));
     }
@@ -411,6 +537,10 @@ mod tests {
             good().with_sync(SyncMode::Interval(60_000)),
             good().with_receipt_seconds(RECEIPT_SECONDS_MIN),
             good().with_receipt_seconds(RECEIPT_SECONDS_MAX),
+            good().with_bots(vec!["https://b.example".parse().unwrap(); BOT_AGENTS_MAX], "k"),
+            good().with_bot_names(vec!["bot".to_string(); BOT_NAMES_MAX]),
+            good().with_bot_names(vec!["x".repeat(64)]),
+            good().with_bot_names(Vec::new()),
             good().with_description("x".repeat(TEXT_LEN_MAX)),
             good().with_description("\u{fc}".repeat(TEXT_LEN_MAX / 2)),
             good().with_login("/login?next={url}"),

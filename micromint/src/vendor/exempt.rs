@@ -3,7 +3,14 @@
 use super::normal_path::NormalPath;
 
 /// Folders and files that other programs fetch on behalf of the site. A folder ends with a slash.
-const EXEMPT: [&str; 3] = ["/.well-known/acme-challenge/", "/robots.txt", "/favicon.ico"];
+const EXEMPT: [&str; 6] = [
+    "/.well-known/acme-challenge/",
+    "/robots.txt",
+    "/favicon.ico",
+    "/openapi.json",
+    "/llms.txt",
+    "/license.xml",
+];
 /// The paths that begin so are the paywall's own.
 const OWN: &str = "/.well-known/micromint";
 
@@ -44,6 +51,9 @@ mod tests {
             "/.well-known/micromint/prices",
             "/robots.txt",
             "/favicon.ico",
+            "/openapi.json",
+            "/llms.txt",
+            "/license.xml",
             "//robots.txt",
             "/a/../robots.txt",
             "/./favicon.ico",
@@ -65,6 +75,9 @@ mod tests {
             "/ROBOTS.TXT",
             "/robots%2etxt",
             "/favicon.ico.gz",
+            "/a/openapi.json",
+            "/llms-full.txt",
+            "/license.xml/a",
             "/.well-known/acme-challenge/..;/..;/story",
             "/.well-known/acme-challenge/..\\..\\story",
             "/.well-known/acme-challenge/..%2f..%2Fstory",

@@ -10,6 +10,7 @@ mod disk;
 mod pages;
 mod periods;
 mod server_config;
+mod server_syntax;
 mod sites;
 mod till;
 
@@ -25,7 +26,7 @@ use crate::time::UnixTime;
 
 pub use access::Workers;
 pub use pages::price_finding;
-pub use server_config::{ServerConfig, Site};
+pub use server_config::{Listen, ServerConfig, Site};
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::carrier::Carrier;
 use super::decision::{Decision, Serve};
-use super::paywall::{Ask, Checked, Examined, May, Paywall, Route, WouldBlock};
+use super::paywall::{Ask, Checked, Examined, May, Paywall, Route, WouldBlock, free};
 use super::request::{Request, RequestBuf};
 use super::serving::{Vendor, VendorDecision};
 use crate::protocol::PAYMENT_SIZE_MAX;
@@ -171,7 +171,7 @@ impl Vendor {
     /// The paywall was never open: only free pages are served.
     fn look_while_closed<'a>(&'a self, request: &'a Request<'a>) -> Look<'a> {
         if request.price == 0 {
-            return Look::Decided((Decision::Serve(Serve::default()), None));
+            return Look::Decided((Decision::Serve(free(request)), None));
         }
         let work = Work::Everything;
         Look::Pending(Pending { vendor: Some(self), paywall: None, request, work })

@@ -7,6 +7,8 @@
 use serde::Serialize;
 
 use super::config::VendorConfig;
+use super::prices::Publication;
+use crate::money::MoneyJson;
 use crate::params::Params;
 use crate::protocol::MANIFEST_PATH;
 use crate::time::UnixTime;
@@ -33,6 +35,7 @@ struct Manifest<'a> {
 #[serde(rename_all = "kebab-case")]
 struct Period<'a> {
     broker: &'a str,
+    coin_money: MoneyJson,
     coin_size: u32,
     coin_value: String,
     expiration: String,
@@ -41,8 +44,38 @@ struct Period<'a> {
     start: String,
 }
 
+/// A document that the paywall answers itself, whatever its place costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OwnDocument {
+    /// The manifest.
+    Manifest,
+    /// A document about the price list.
+    Published(Publication),
+}
+
+impl OwnDocument {
+    /// The document of a vendor that a request target names. `has_prices` says whether there is a
+    /// price list; without one the paths of its documents are the site's own.
+    pub(super) fn of(
+        target: &[u8],
+        config: &VendorConfig,
+        has_prices: bool,
+    ) -> Option<OwnDocument> {
+        if is_manifest(target) {
+            return Some(OwnDocument::Manifest);
+        }
+        let which = has_prices.then(|| Publication::of(target)).flatten()?;
+        let is_on = match which {
+            Publication::Prices => true,
+            Publication::OpenApi => config.has_openapi(),
+            Publication::Llms => config.has_llms(),
+        };
+        is_on.then_some(OwnDocument::Published(which))
+    }
+}
+
 /// Whether a request target is that of the manifest.
-pub(super) fn is_manifest(target: &[u8]) -> bool {
+fn is_manifest(target: &[u8]) -> bool {
     target
         .strip_prefix(MANIFEST_PATH.as_bytes())
         .is_some_and(|rest| matches!(rest.first(), None | Some(b'?')))
@@ -60,6 +93,7 @@ pub(super) fn manifest<'a>(
     periods.sort_by_key(|params| params.raw().expiration);
     let period = |params: &&'a Params| Period {
         broker: &params.raw().broker,
+        coin_money: params.coin_value().into(),
         coin_size: params.coin_size() as u32,
         coin_value: params.coin_value().to_string(),
         expiration: params.raw().expiration.to_string(),

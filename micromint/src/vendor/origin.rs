@@ -83,6 +83,11 @@ impl Origin {
         self.root.is_https()
     }
 
+    /// The port; 443 (https) or 80 (http) if it has none.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Whether `name` is its host, in any case.
     fn has_host(&self, name: &[u8]) -> bool {
         name.eq_ignore_ascii_case(self.host().as_str().as_bytes())

@@ -31,15 +31,17 @@ use self::sync_wanted::SyncWanted;
 use super::accepted::{Accepted, KnownLists};
 use super::answer;
 use super::blocked::{BLOCKED_FILE, BlockedUsers};
+use super::bots::{BotKeys, Bots};
 use super::carrier::{self, Carrier, InHeader};
 use super::challenger::Challenger;
 use super::charge::{Charge, Taken};
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
 use super::cors::CorsPolicy;
+use super::crawler::CrawlerLimit;
 use super::decision::{Answer, Decision, Serve};
-use super::manifest::{is_manifest, manifest};
-use super::prices::{ListPrice, PriceList, Prices, is_published};
+use super::manifest::{OwnDocument, manifest};
+use super::prices::{ListPrice, PriceList, Prices, Publication, Seller};
 use super::request::{Place, Request};
 use super::views::FreeViews;
 use crate::authenticator::Key;
@@ -289,14 +291,23 @@ impl Paywall {
     /// The same paywall with this price list, which never changes.
     #[must_use]
     pub fn with_price_list(self, list: PriceList) -> Paywall {
-        Paywall { prices: Some(Arc::new(Prices::fixed(list))), ..self }
+        self.with_price_list_and_bots(list, BotKeys::default())
+    }
+
+    /// The same paywall with this price list and these keys of the bots in the configuration.
+    /// Neither ever changes.
+    #[must_use]
+    pub fn with_price_list_and_bots(self, list: PriceList, keys: BotKeys) -> Paywall {
+        let bots = Bots::fixed(self.config.bot_settings().clone(), keys);
+        Paywall { prices: Some(Arc::new(Prices::fixed(list, bots))), ..self }
     }
 
     /// What the price list says about the page that a request is for; `None` if there is no list, if
     /// no entry matches, or, with `has_exemptions`, if the path is exempt. Only target and host of
-    /// the request count, as the client sent them. Does not access the disk.
+    /// the request count, as the client sent them, and where an entry has prices for bots, the
+    /// method and the header fields. Does not access the disk.
     pub fn list_price(&self, request: &Request<'_>, has_exemptions: bool) -> Option<ListPrice> {
-        self.prices.as_ref()?.current().find(request, has_exemptions)
+        self.prices.as_ref()?.find(request, has_exemptions, self.clock.as_ref())
     }
 
     /// Calls `with` with the request at the price that it owes: the higher of its own and that of
@@ -432,7 +443,7 @@ impl Paywall {
         let (ask, checked) = match route {
             Route::Decided(decision) => return Examined::Decided(decision),
             Route::FreeBody => return Examined::Decided(Decision::Serve(free_post(request))),
-            Route::Free => return Examined::Decided(Decision::Serve(Serve::default())),
+            Route::Free => return Examined::Decided(Decision::Serve(free(request))),
             Route::Unpaid(ask) => return Examined::Free(ask),
             Route::Header(ask, InHeader::Message(value)) => {
                 let checked = match carrier::from_header(value) {
@@ -443,8 +454,8 @@ impl Paywall {
                 };
                 (ask, checked)
             }
-            Route::Header(ask, InHeader::Credential(token)) => {
-                let checked = self.check_credential(&ask, token);
+            Route::Header(ask, InHeader::Credential(token, field)) => {
+                let checked = self.check_credential(&ask, token, field);
                 (ask, checked)
             }
             Route::Body(ask) => {
@@ -576,9 +587,7 @@ impl Paywall {
         if request.price == 0 {
             return match carrier {
                 Carrier::None if self.waits_for_prices() => Route::Free,
-                Carrier::None | Carrier::Several => {
-                    Route::Decided(Decision::Serve(Serve::default()))
-                }
+                Carrier::None | Carrier::Several => Route::Decided(Decision::Serve(free(request))),
                 Carrier::Header(header) => {
                     Route::Decided(Decision::Serve(free_with(request, header)))
                 }
@@ -595,24 +604,44 @@ impl Paywall {
     pub(super) fn is_free(&self, request: &Request<'_>, carrier: Carrier<'_>) -> bool {
         request.price == 0
             && carrier == Carrier::None
+            && !request.place.is_private
             && !self.is_own(request.target)
             && !self.waits_for_prices()
     }
 
     /// Whether the paywall itself answers requests for this target, whatever price it has.
     pub(super) fn is_own(&self, target: &[u8]) -> bool {
-        is_manifest(target) || (self.prices.is_some() && is_published(target))
+        OwnDocument::of(target, &self.config, self.prices.is_some()).is_some()
     }
 
     /// The answer to a request for one of the paywall's own documents.
     fn own_answer(&self, request: &Request<'_>, carrier: Carrier<'_>) -> Option<Answer> {
-        if is_manifest(request.target) {
-            return Some(answer::document(request, carrier, || self.manifest(), None));
+        let own = OwnDocument::of(request.target, &self.config, self.prices.is_some())?;
+        let OwnDocument::Published(which) = own else {
+            let text = || self.manifest();
+            return Some(answer::document(request, carrier, "application/json", text, None));
+        };
+        let prices = self.prices.as_ref()?.current();
+        let published = prices.published(&self.seller(), request)?;
+        let media_type = match which {
+            Publication::Prices | Publication::OpenApi => "application/json",
+            Publication::Llms => "text/plain; charset=utf-8",
+        };
+        let document = published.document(which);
+        let text = || document.text.clone();
+        Some(answer::document(request, carrier, media_type, text, Some(&document.etag)))
+    }
+
+    /// What the documents about the price list say about the vendor.
+    fn seller(&self) -> Seller<'_> {
+        Seller {
+            vendor: self.config.vendor().as_str(),
+            description: self.config.description(),
+            // All accepted periods have one.
+            coin_value: self.accepted.current().periods().next().map(Params::coin_value),
+            has_openapi: self.config.has_openapi(),
+            has_llms: self.config.has_llms(),
         }
-        let prices = self.prices.as_ref().filter(|_| is_published(request.target))?.current();
-        let published = prices.published(self.config.vendor().as_str(), request)?;
-        let text = || published.text.clone();
-        Some(answer::document(request, carrier, text, Some(&published.etag)))
     }
 
     /// The decision as it applies at the place of the request: in a dry run the content is served.
@@ -627,6 +656,11 @@ impl Paywall {
         if ask.request.method == b"OPTIONS" {
             let options = |ask: &Ask<'_>| answer::options(self.config.cors(), ask.request).into();
             return Route::Decided(self.tell(ask, options));
+        }
+        if self.config.has_crawler_prices()
+            && let Err(error) = CrawlerLimit::of(ask.request)
+        {
+            return Route::Decided(self.tell(ask, |_| answer::crawler_error(error).into()));
         }
         if ask.is_view() && self.has_receipt(&ask) {
             let serve = |ask: &Ask<'_>| {
@@ -663,6 +697,7 @@ pub(super) fn at_list_price<R>(
         receipt_path: receipt_path.or(request.place.receipt_path),
         charges_redirects: listed.charges_redirects.unwrap_or(request.place.charges_redirects),
         preview: listed.preview.as_ref().or(request.place.preview),
+        is_private: listed.is_private || request.place.is_private,
         ..request.place
     };
     with(&Request { price: request.price.max(listed.coins), place, ..*request })
@@ -672,11 +707,16 @@ fn decided(answer: Answer) -> Route<'static> {
     Route::Decided(answer.into())
 }
 
+/// How free content is served. It stays out of caches if others pay for it.
+pub(super) fn free(request: &Request<'_>) -> Serve {
+    Serve { is_private: request.place.is_private, ..Serve::default() }
+}
+
 /// How free content is served to a client that sent a payment with it: the coins were not recorded.
 fn returned(request: &Request<'_>, is_body: bool) -> Serve {
     Serve {
         ignore_conditions: is_body,
-        is_private: false,
+        is_private: request.place.is_private,
         // Which scripts may see free content is for the site to decide; the paywall exposes only
         // its own fields.
         merge: CorsPolicy::Site.of_answer(request),
@@ -689,9 +729,9 @@ fn returned(request: &Request<'_>, is_body: bool) -> Serve {
 /// coins, which nothing behind the paywall may see.
 fn free_with(request: &Request<'_>, header: InHeader<'_>) -> Serve {
     match header {
-        InHeader::Credential(token) if is_of_others(token) => Serve::default(),
+        InHeader::Credential(token, _) if is_of_others(token) => Serve::default(),
         // Like every answer to a credential, this one is private to the client that sent it.
-        InHeader::Credential(_) => Serve { is_private: true, ..returned(request, false) },
+        InHeader::Credential(..) => Serve { is_private: true, ..returned(request, false) },
         InHeader::Message(_) => returned(request, false),
     }
 }

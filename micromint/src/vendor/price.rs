@@ -55,10 +55,23 @@ pub fn parse_price(text: &[u8]) -> Result<u32, PriceError> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let line = std::str::from_utf8(line).map_err(|_| error())?;
-    parse_decimal(line.trim_matches([' ', '\t']))
+    let number = line.trim_matches([' ', '\t']);
+    parse_decimal(number)
         .and_then(|price| u32::try_from(price).ok())
         .filter(|price| *price <= COINS_PER_PAYMENT_MAX)
-        .ok_or_else(error)
+        .ok_or_else(|| PriceError { found: format!("{}{}", shown(text), hint(number)) })
+}
+
+/// What is wrong with a text that is nearly a number.
+fn hint(text: &str) -> &'static str {
+    let digits = text.trim_start_matches(['+', '-']);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    match text.chars().next() {
+        _ if text.contains(['\n', '\r']) => ", which is more than one line",
+        Some('+' | '-') if is_number => ", which has a sign",
+        Some('0') if is_number => ", which begins with 0",
+        _ => "",
+    }
 }
 
 /// The content of a price file, or a little more than [`PRICE_FILE_SIZE_MAX`] bytes of it. `None` if
@@ -117,6 +130,22 @@ fn shown(text: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_nearly_a_price_gets_a_hint() {
+        for (text, found) in [
+            ("007", "\"007\", which begins with 0"),
+            ("+2\n", "\"+2\\n\", which has a sign"),
+            ("-1", "\"-1\", which has a sign"),
+            ("2\n\n", "\"2\\n\\n\", which is more than one line"),
+            ("2 coins", "\"2 coins\""),
+            ("501", "\"501\""),
+            ("", "\"\""),
+        ] {
+            let expected = format!("expected a price from 0 to 500 coins, found {found}");
+            assert_eq!(parse_price(text.as_bytes()).unwrap_err().to_string(), expected);
+        }
+    }
 
     #[test]
     fn a_price_is_one_line_with_one_number() {

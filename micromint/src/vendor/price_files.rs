@@ -11,6 +11,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::exempt::is_exempt;
@@ -59,9 +60,9 @@ pub enum PriceFact {
         /// The name that it should probably have.
         meant: PathBuf,
     },
-    /// A variant of a page costs less than the page, or a copy of it does.
+    /// A variant of a page costs less than the page, or a copy of it or a link to it does.
     Cheaper {
-        /// The variant or copy.
+        /// The variant, copy or link.
         page: PathBuf,
         /// What it costs.
         coins: u32,
@@ -189,12 +190,16 @@ pub fn survey(
     mut visit: impl FnMut(PriceFact),
 ) -> Result<u64, FileError> {
     let mut pages = 0;
+    let mut files = FileNames::default();
     let mut waiting = vec![root.to_path_buf()];
     while let Some(folder) = waiting.pop() {
         match FolderNames::read(&folder) {
             Ok(names) => {
                 pages += names.pages.len() as u64;
-                Folder::new(&folder, &names, listed).facts().into_iter().for_each(&mut visit);
+                Folder::new(&folder, &names, listed)
+                    .facts(&mut files)
+                    .into_iter()
+                    .for_each(&mut visit);
                 for link in &names.linked_folders {
                     let reason = "is a symbolic link to a folder".to_string();
                     visit(PriceFact::NotExamined { folder: at(&folder, link), reason });
@@ -205,7 +210,52 @@ pub fn survey(
             Err(error) => visit(PriceFact::NotExamined { folder, reason: error.to_string() }),
         }
     }
+    files.cheaper().into_iter().for_each(visit);
     Ok(pages)
+}
+
+/// The prices of the names of each file that has a price or may have several names.
+#[derive(Default)]
+struct FileNames {
+    names: BTreeMap<FileId, Vec<(PathBuf, u32)>>,
+    /// The free files of one name, to which a link may lead that costs something.
+    free: BTreeSet<FileId>,
+}
+
+/// Device and inode.
+type FileId = (u64, u64);
+
+impl FileNames {
+    /// Adds a page at its price. A page that was removed in the meantime is left out.
+    fn add(&mut self, page: PathBuf, coins: u32) {
+        let Ok(own) = fs::symlink_metadata(&page) else { return };
+        let Ok(file) = fs::metadata(&page) else { return };
+        let id = (file.dev(), file.ino());
+        if coins > 0 || own.is_symlink() || file.nlink() > 1 {
+            self.names.entry(id).or_default().push((page, coins));
+        } else {
+            self.free.insert(id);
+        }
+    }
+
+    /// The names that cost less than another name of the same file.
+    fn cheaper(self) -> Vec<PriceFact> {
+        let mut facts = Vec::new();
+        for (id, mut names) in self.names {
+            names.sort_by(|one, other| (other.1, &one.0).cmp(&(one.1, &other.0)));
+            let Some((than, than_coins)) = names.first().cloned() else { continue };
+            if self.free.contains(&id) {
+                // Only links have such a name beside them.
+                names.extend(fs::canonicalize(&than).ok().map(|page| (page, 0)));
+            }
+            let cheaper = names.into_iter().filter(|(_, coins)| *coins < than_coins);
+            facts.extend(cheaper.map(|(page, coins)| {
+                let than = than.clone();
+                PriceFact::Cheaper { page, coins, than, than_coins }
+            }));
+        }
+        facts
+    }
 }
 
 /// The names in one folder.
@@ -281,7 +331,9 @@ impl<'a> Folder<'a> {
         Folder { path, names, listed, prices: prices.collect() }
     }
 
-    fn facts(&self) -> Vec<PriceFact> {
+    /// The facts about this folder. Adds its pages to `files`, but for those that are reported here
+    /// as variants or copies.
+    fn facts(&self, files: &mut FileNames) -> Vec<PriceFact> {
         let mut facts = Vec::new();
         let mut used: BTreeMap<&[u8], Vec<&[u8]>> = BTreeMap::new();
         let mut priced: BTreeMap<&[u8], Option<u32>> = BTreeMap::new();
@@ -317,7 +369,15 @@ impl<'a> Folder<'a> {
                 Ok(_) => {}
             }
         }
-        facts.extend(self.cheaper(&priced));
+        let cheaper = self.cheaper(&priced);
+        for (page, coins) in priced {
+            let page = at(self.path, page);
+            let is_this = |fact: &PriceFact| matches!(fact, PriceFact::Cheaper { page: it, .. } if *it == page);
+            if let Some(coins) = coins.filter(|_| !cheaper.iter().any(is_this)) {
+                files.add(page, coins);
+            }
+        }
+        facts.extend(cheaper);
         facts
     }
 
@@ -636,6 +696,39 @@ mod tests {
             line("page.html", "page.html.gz", 2),
         ];
         assert_eq!(cheaper, expected.iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn links_that_cost_less_than_their_page_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = &fs::canonicalize(folder.path()).unwrap();
+        fs::create_dir(root.join("old")).unwrap();
+        for (name, text) in [("a.html", ""), ("a.html.mm", "3"), ("b.html", ""), ("c.html", "")] {
+            fs::write(root.join(name), text).unwrap();
+        }
+        std::os::unix::fs::symlink("../a.html", root.join("old/story.html")).unwrap();
+        fs::hard_link(root.join("a.html"), root.join("old/hard.html")).unwrap();
+        // These cost nothing under either name, and one link costs more than what it leads to.
+        fs::hard_link(root.join("b.html"), root.join("old/b.html")).unwrap();
+        std::os::unix::fs::symlink("../c.html", root.join("old/c.html")).unwrap();
+        fs::write(root.join("old/c.html.mm"), "1").unwrap();
+        std::os::unix::fs::symlink("nothing", root.join("old/dead.html")).unwrap();
+        let mut found = Vec::new();
+        survey(root, None, |fact| {
+            if let PriceFact::Cheaper { page, coins, than, than_coins } = fact {
+                let name = |path: &Path| path.strip_prefix(root).unwrap().display().to_string();
+                found.push((name(&page), coins, name(&than), than_coins));
+            }
+        })
+        .unwrap();
+        found.sort();
+        let line = |page: &str, than: &str, coins| (page.to_string(), 0, than.to_string(), coins);
+        let expected = [
+            line("c.html", "old/c.html", 1),
+            line("old/hard.html", "a.html", 3),
+            line("old/story.html", "a.html", 3),
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! The price list: prices for pages that are no files.
 //!
 //! Input: the file that `prices` in the vendor's configuration names, then requests. Output: what the
-//! list says about a page. The invariants: it depends on nothing but the list and the target and host
-//! that the client sent, so every server and the C library agree; a file that cannot be used changes
-//! nothing, so the prices read before stay in use.
+//! list says about a page. The invariants: it depends on nothing but the list, the target and host
+//! that the client sent, and where an entry has prices for bots, on who asks, so every server and the
+//! C library agree; a file that cannot be used changes nothing, so the prices read before stay in
+//! use.
 
 mod conditions;
 mod current;
 mod file;
 mod list;
+mod llms;
+mod openapi;
 mod pattern;
 mod published;
 
@@ -20,14 +23,17 @@ pub use self::conditions::{CONDITION_LEN_MAX, CONDITIONS_MAX, QUERY_PARAMETERS_M
 pub(super) use self::current::Prices;
 pub use self::file::{PRICE_LIST_ENTRIES_MAX, PRICE_LIST_SIZE_MAX};
 pub use self::list::{ListEntry, PriceList};
+pub use self::llms::LLMS_PRICES_MAX;
 pub use self::pattern::{CAPTURE_NAME_LEN_MAX, CAPTURES_MAX, PATTERN_LEN_MAX, PATTERN_PARTS_MAX};
-pub(super) use self::published::is_published;
+pub(super) use self::published::{Publication, Seller};
 
 /// What the price list says about a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListPrice {
     /// The price in coins; 0 for an exception inside the list.
     pub coins: u32,
+    /// Whether others pay more than who asks, so that no cache may give the page to them.
+    pub is_private: bool,
     /// What a receipt opens. `None`: the list does not say.
     pub receipt_path: Option<String>,
     /// Whether a redirect by the content is what is sold. `None`: the list does not say.

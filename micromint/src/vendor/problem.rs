@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::money::coins;
+use crate::money::{MoneyJson, coins};
 use crate::protocol::{Refusal, RequestOutcome, RequestPayment};
 use crate::scheme::{METHOD, PROBLEM_TYPES};
 
@@ -21,6 +21,8 @@ struct PaymentRequired<'a> {
     price: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     coin_value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    money: Option<MoneyJson>,
     vendor_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     broker: Option<&'a str>,
@@ -49,6 +51,7 @@ pub(super) fn payment_required(
     request: &str,
 ) -> Vec<u8> {
     let can_be_paid = !offer.periods.is_empty();
+    let worth = offer.coin_value.checked_mul(offer.price.into());
     let (kind, title, reason) = match refusal {
         None => {
             let title = if can_be_paid { "Payment Required" } else { NO_PERIOD };
@@ -65,6 +68,7 @@ pub(super) fn payment_required(
         reason,
         price: offer.price,
         coin_value: can_be_paid.then(|| offer.coin_value.to_string()),
+        money: worth.filter(|_| can_be_paid).map(MoneyJson::from),
         vendor_id: offer.vendor.as_str(),
         broker: can_be_paid.then_some(&*offer.broker),
         request: can_be_paid.then_some(request),

@@ -11,7 +11,7 @@
 //! the servers can keep selling meanwhile.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -237,8 +237,18 @@ pub fn read_result(
     }
 }
 
+/// Makes the results of a period void, so that its batches are sent again: the broker was restored
+/// from a backup, and may have lost them. Those whose redeem-until has passed keep their results.
+///
+/// # Errors
+/// The till failed.
+pub fn send_again(till: &Till, period: &Period) -> Result<(), RedemptionError> {
+    let now = till.now();
+    Ok(till.locked(|store| Batches::send_again(store, period, now))?)
+}
+
 /// Blocks users at this vendor.
-fn block_users(till: &Till, users: &[UserId]) -> Result<(), TillError> {
+pub(super) fn block_users(till: &Till, users: &[UserId]) -> Result<(), TillError> {
     let path = till.directory().path().join(BLOCKED_FILE);
     till.locked(|store| {
         block(store.directory(), users).map_err(FileError::on("write", &path)).map_err(Into::into)
@@ -300,9 +310,8 @@ pub fn unbatched(till: &Till) -> Result<BTreeMap<Period, Unbatched>, RedemptionE
 
 /// Removes the journals of the oldest days, as long as every payment in them was reversed, or is in
 /// a final batch and past its redeem-until; never the newest journal. The periods of their spent
-/// coins are closed first: the till accepts no coins of them again, whatever the clock says. What was
-/// paid for each page is kept.
-/// Returns the names of the removed journals.
+/// coins are closed first: the till accepts no coins of them again, whatever the clock says. What
+/// was paid for each page is kept. Returns the names of the removed journals.
 ///
 /// # Errors
 /// The till failed.

@@ -1,7 +1,8 @@
 //! A request as a web server received it, reduced to what the paywall needs.
 //!
 //! A server module builds a [`Request`] from its own type and has no rule about coins. The
-//! invariant: no header outside `HEADERS_READ` changes a decision.
+//! invariant: no header outside `HEADERS_READ` changes a decision. (Where the price list has prices
+//! for bots, others change the price, which is part of the request by then.)
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,13 +10,13 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::preview::Preview;
-use crate::protocol::PAYMENT_HEADER;
+use crate::protocol::{CRAWLER_EXACT_HEADER, CRAWLER_MAX_HEADER, PAYMENT_HEADER};
 use crate::scheme::{AUTHORIZATION_HEADER, CREDENTIAL_HEADER};
 use crate::time::UnixTime;
 
 /// The request header fields that the paywall reads; names match in any case. A server that copies
 /// a request needs no others.
-pub(super) const HEADERS_READ: [&str; 18] = [
+pub(super) const HEADERS_READ: [&str; 20] = [
     "Accept",
     "Accept-Language",
     "Accept-Payment",
@@ -24,6 +25,8 @@ pub(super) const HEADERS_READ: [&str; 18] = [
     AUTHORIZATION_HEADER,
     "Content-Type",
     "Cookie",
+    CRAWLER_EXACT_HEADER,
+    CRAWLER_MAX_HEADER,
     "Idempotency-Key",
     "If-Match",
     "If-Modified-Since",
@@ -100,6 +103,8 @@ pub struct Place<'a> {
     pub charges_redirects: bool,
     /// The title and teaser of the page, for the 402.
     pub preview: Option<&'a Arc<Preview>>,
+    /// Others pay more, so no cache may give the page to them.
+    pub is_private: bool,
 }
 
 /// What is known of a file before it is sent.
@@ -143,6 +148,7 @@ pub struct RequestBuf {
     free_views: u32,
     is_dry_run: bool,
     charges_redirects: bool,
+    is_private: bool,
     client: Option<IpAddr>,
     preview: Option<Arc<Preview>>,
     content: Option<(Option<UnixTime>, Option<u64>)>,
@@ -192,6 +198,7 @@ impl From<&Request<'_>> for RequestBuf {
             free_views: place.free_views,
             is_dry_run: place.is_dry_run,
             charges_redirects: place.charges_redirects,
+            is_private: place.is_private,
             preview: place.preview.cloned(),
             client: request.client,
             content: content.map(|content| (content.last_modified, content.size)),
@@ -221,6 +228,7 @@ impl RequestBuf {
                 is_dry_run: self.is_dry_run,
                 charges_redirects: self.charges_redirects,
                 preview: self.preview.as_ref(),
+                is_private: self.is_private,
             },
             client: self.client,
             content: self.content.map(|(last_modified, size)| Content {

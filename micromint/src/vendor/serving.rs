@@ -16,10 +16,10 @@ use super::answer::unavailable;
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
 use super::decision::Decision;
-use super::manifest::is_manifest;
+use super::manifest::OwnDocument;
 use super::metrics::Gauges;
 use super::paywall::{Paywall, PaywallError, Prepared, at_list_price, open_prices};
-use super::prices::{ListPrice, PriceList, Prices, is_published};
+use super::prices::{ListPrice, PriceList, Prices};
 use super::request::Request;
 use crate::error::FileError;
 use crate::host::{Clock, Entropy};
@@ -116,9 +116,10 @@ impl Vendor {
     /// Reads nothing, and takes no lock: a thread of the parent may have held it.
     #[must_use]
     pub fn forked(&self) -> Vendor {
-        let prices = self.config.prices().zip(self.listed.as_ref()).map(|(path, list)| {
-            let list = Arc::new(list.unpublished());
-            Arc::new(Prices::inherited(path, self.config.origins(), list))
+        let known = self.prices.as_ref().zip(self.listed.as_ref());
+        let prices = self.config.prices().zip(known).map(|(path, (prices, list))| {
+            let (list, bots) = (Arc::new(list.unpublished()), prices.bots().inherited());
+            Arc::new(Prices::inherited(path, self.config.origins(), list, bots))
         });
         let (paywall, has_failed, failed_at) = Default::default();
         Vendor {
@@ -182,7 +183,13 @@ impl Vendor {
 
     /// What the price list says about the page that a request is for; see [`Paywall::list_price`].
     pub fn list_price(&self, request: &Request<'_>, has_exemptions: bool) -> Option<ListPrice> {
-        self.prices.as_ref()?.current().find(request, has_exemptions)
+        self.prices.as_ref()?.find(request, has_exemptions, self.clock.as_ref())
+    }
+
+    /// Whether the price list looks at method and header fields of a request, because it has prices
+    /// for bots. If not, a server need not collect them.
+    pub fn list_reads_headers(&self) -> bool {
+        self.prices.as_ref().is_some_and(|prices| prices.has_bot_prices())
     }
 
     /// Calls `with` with the request at the price that it owes; see [`Paywall::with_list_price`].
@@ -197,13 +204,13 @@ impl Vendor {
     /// What the price list says about a part of another page's response, by the path that the server
     /// includes, decoded.
     pub fn list_price_of_part(&self, path: &[u8], request: &Request<'_>) -> Option<ListPrice> {
-        self.prices.as_ref()?.current().find_decoded(path, request)
+        self.prices.as_ref()?.find_decoded(path, request, self.clock.as_ref())
     }
 
     /// Whether the paywall itself answers requests for this target, whatever price it has: the
-    /// manifest, and the public price list if there is one.
+    /// manifest, and if there is a price list, the documents about it.
     pub fn is_own(&self, target: &[u8]) -> bool {
-        is_manifest(target) || (self.prices.is_some() && is_published(target))
+        OwnDocument::of(target, &self.config, self.prices.is_some()).is_some()
     }
 
     /// The paywall, if it was ever open: enough to answer with prices. Never waits for the disk.

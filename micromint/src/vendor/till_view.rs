@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::host::Directory;
-use crate::till::{Batches, Position, Till, TillError, TillRecord, days_on_disk, scan};
+use crate::till::{Batches, Position, Till, TillError, TillRecord, days_on_disk, scan, scan_on};
 use crate::time::{DAY_SECONDS, UnixTime};
 
 /// The till at one moment.
@@ -56,6 +56,20 @@ impl TillView {
         visit: impl FnMut(Position, TillRecord<'static>),
     ) -> Result<(), TillError> {
         scan(directory, &self.days, from, self.end, visit)
+    }
+
+    /// As [`TillView::scan`], without reading what lies before `from`, which should be where a
+    /// record begins.
+    ///
+    /// # Errors
+    /// A journal cannot be read.
+    pub(super) fn scan_on(
+        &self,
+        directory: &dyn Directory,
+        from: Position,
+        visit: impl FnMut(Position, TillRecord<'static>),
+    ) -> Result<(), TillError> {
+        scan_on(directory, &self.days, from, self.end, visit)
     }
 
     /// The positions of the payments that were reversed.

@@ -18,6 +18,7 @@ use crate::time::UnixTime;
 
 use super::consent::NeededConsent;
 use super::genuine::EMPTY;
+use super::limits::{Exceeded, Limits, Purpose};
 use super::moving::Frozen;
 use super::record::{CoinPlace, SpendRecord};
 use super::state::{CoinState, Holding, Moment, PastPayment, Set, WalletState};
@@ -31,23 +32,52 @@ pub(super) const METHOD_LEN_MAX: usize = 32;
 pub struct Policy {
     /// The highest price that is paid without asking, in coins (thesis 3.4.1, "autopay threshold").
     pub autopay: u32,
+    /// The same in money. A price within either threshold is paid without asking.
+    pub autopay_money: Option<Money>,
     /// The most coins that may be sent for the first time in one UTC day; `None` means no limit.
     pub daily_limit: Option<u32>,
     /// Whether to pay over http, where others can read the coins. Loopback hosts are always
     /// allowed.
     pub allow_http: bool,
+    /// What payments may cost in money.
+    pub limits: Limits,
 }
 
 impl Policy {
     /// A policy that pays up to `autopay` coins for a page without asking; 0 means to always ask.
     pub const fn new(autopay: u32) -> Policy {
-        Policy { autopay, daily_limit: None, allow_http: false }
+        let limits = Limits { day: None, site: None, task: None };
+        Policy { autopay, autopay_money: None, daily_limit: None, allow_http: false, limits }
     }
 
     /// Sets the highest price that is paid without asking.
     #[must_use]
     pub const fn with_autopay(self, autopay: u32) -> Policy {
         Policy { autopay, ..self }
+    }
+
+    /// Sets the highest price that is paid without asking in money. The default is `None`: the
+    /// number of coins alone counts.
+    #[must_use]
+    pub const fn with_autopay_money(self, autopay_money: Option<Money>) -> Policy {
+        Policy { autopay_money, ..self }
+    }
+
+    /// Sets what payments may cost in money. The default is no limit.
+    #[must_use]
+    pub const fn with_limits(self, limits: Limits) -> Policy {
+        Policy { limits, ..self }
+    }
+
+    /// Whether a price is paid without asking.
+    fn pays_at_once(&self, request: &RequestPayment) -> bool {
+        let price = request.coin_value.checked_mul(request.price.into());
+        let is_within = |limit: Money| {
+            price.is_some_and(|price| {
+                price.currency() == limit.currency() && price.units() <= limit.units()
+            })
+        };
+        request.price <= self.autopay || self.autopay_money.is_some_and(is_within)
     }
 
     /// Sets the most coins that may be sent for the first time in one UTC day. The default is
@@ -77,6 +107,8 @@ pub struct Fetch<'a> {
     pub body: &'a [u8],
     /// The moment before the request was sent without a payment; `None` if it is not known.
     pub since: Option<Moment>,
+    /// For what the payment is; `None` if the owner asked for the page.
+    pub purpose: Option<&'a Purpose>,
 }
 
 /// What to do about a Request-Payment.
@@ -188,6 +220,9 @@ pub enum Unpayable {
         /// Coins that the payment would send for the first time.
         needed: u32,
     },
+    /// The payment would exceed a limit in money.
+    #[error("{0}")]
+    OverLimit(Exceeded),
 }
 
 struct Names<'a>(&'a [Period]);
@@ -202,7 +237,7 @@ impl fmt::Display for Names<'_> {
 impl<'a> Fetch<'a> {
     /// A `GET` request for `url`, the URL after all redirects.
     pub const fn new(url: &'a Url) -> Fetch<'a> {
-        Fetch { url, method: "GET", body: b"", since: None }
+        Fetch { url, method: "GET", body: b"", since: None, purpose: None }
     }
 
     /// Sets the method, at most 32 bytes. The default is `GET`.
@@ -223,6 +258,13 @@ impl<'a> Fetch<'a> {
     #[must_use]
     pub const fn with_since(self, since: Moment) -> Fetch<'a> {
         Fetch { since: Some(since), ..self }
+    }
+
+    /// Sets for what the payment is. The wallet stores it with the payment, and the limit for a
+    /// task counts it. The default is none.
+    #[must_use]
+    pub const fn with_purpose(self, purpose: Option<&'a Purpose>) -> Fetch<'a> {
+        Fetch { purpose, ..self }
     }
 
     /// Whether this payment was completed after the request was sent.
@@ -265,10 +307,13 @@ impl WalletState {
                 needed: choice.fresh,
             });
         }
+        if let Some(over) = self.exceeded(request, &choice, fetch.purpose, policy.limits, now) {
+            return PaymentPlan::Refuse(Unpayable::OverLimit(over));
+        }
         if let Some(needed) = self.needed_consent(request, fetch.url, &choice) {
             return PaymentPlan::NeedsConsent(needed);
         }
-        if request.price <= policy.autopay {
+        if policy.pays_at_once(request) {
             PaymentPlan::Pay(choice)
         } else {
             PaymentPlan::Ask(choice)

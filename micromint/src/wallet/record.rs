@@ -10,6 +10,7 @@ use crate::time::UnixTime;
 
 use super::answer::Receipt;
 use super::consent::Consent;
+use super::limits::Purpose;
 use super::moving::{Move, MoveStep, TOKEN_SIZE};
 use super::order::{Order, OrderClosed};
 use super::outcome::PaymentOutcome;
@@ -38,6 +39,8 @@ pub(super) enum WalletRecord {
     Bins(SuperbinPiece),
     /// All sets since the last `Receive` are now in the wallet.
     Received { sets: u32, digest: [u8; 32] },
+    /// For what the spend is that follows.
+    Purpose(Purpose),
     /// Coins are sent to a vendor.
     Spend(SpendRecord),
     /// The outcome of the payment with this number, counted from 0.
@@ -112,6 +115,7 @@ const CONSENT: u8 = 12;
 const ORDER: u8 = 13;
 const ORDER_CLOSED: u8 = 14;
 const MOVED: u8 = 15;
+const PURPOSE: u8 = 16;
 
 /// The size of an x, in bytes.
 const X_SIZE: usize = 8;
@@ -126,6 +130,9 @@ impl WalletRecord {
             WalletRecord::Receive { at, head } => out.u8(RECEIVE).time(*at).bytes(head),
             WalletRecord::Bins(bins) => bins.write(&mut out),
             WalletRecord::Received { sets, digest } => out.u8(RECEIVED).u32(*sets).bytes(digest),
+            WalletRecord::Purpose(purpose) => {
+                out.u8(PURPOSE).text_u16(purpose.task()).bytes(purpose.asked().as_bytes())
+            }
             WalletRecord::Spend(spend) => spend.write(&mut out),
             WalletRecord::Outcome { at, payment, outcome } => {
                 out.u8(OUTCOME).time(*at).u32(*payment).u8(outcome.code());
@@ -177,6 +184,10 @@ impl WalletRecord {
             RECEIVED => {
                 let (sets, digest) = (input.u32()?, input.array()?);
                 input.finish().map(|()| WalletRecord::Received { sets, digest })?
+            }
+            PURPOSE => {
+                let task = input.text_u16()?.to_string();
+                WalletRecord::Purpose(Purpose::new(&task, &rest_as_text(input)?).ok()?)
             }
             SPEND => WalletRecord::Spend(SpendRecord::read(input)?),
             OUTCOME => {
@@ -342,6 +353,7 @@ mod tests {
                 x: vec![5, u64::MAX],
             }),
             WalletRecord::Received { sets: 2, digest },
+            WalletRecord::Purpose(Purpose::new("t-1", "fetch: a page").unwrap()),
             WalletRecord::Spend(spend),
             WalletRecord::Outcome {
                 at,
@@ -427,9 +439,9 @@ mod tests {
         assert_eq!(receipt.to_bytes(), parts.concat());
     }
 
-    /// The same for orders and moves.
+    /// The same for orders, moves and purposes.
     #[test]
-    fn the_bytes_of_orders_and_moves_are_those_of_the_document() {
+    fn the_bytes_of_orders_moves_and_purposes_are_those_of_the_document() {
         let parts: [&[u8]; 5] = [
             &[13, 1, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0],
             b"\x07\x002026-12",
@@ -445,13 +457,15 @@ mod tests {
         let moved = Move { at: UnixTime(1), step: MoveStep::Travels, token: [7; TOKEN_SIZE] };
         let head = [15, 1, 0, 0, 0, 0, 0, 0, 0, 2];
         assert_eq!(WalletRecord::Moved(moved).to_bytes(), [&head[..], &[7; 16]].concat());
+        let purpose = WalletRecord::Purpose(Purpose::new("t", "fetch").unwrap());
+        assert_eq!(purpose.to_bytes(), b"\x10\x01\0tfetch");
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_handled_and_a_parsed_record_has_the_same_bytes(
             bytes in proptest::collection::vec(any::<u8>(), 0..200),
-            tag in 0u8..17,
+            tag in 0u8..18,
         ) {
             let bytes = [vec![tag], bytes].concat();
             if let Some(record) = WalletRecord::parse(&bytes) {

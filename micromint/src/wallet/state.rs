@@ -18,6 +18,7 @@ use super::answer::Receipt;
 use super::consent::Consent;
 use super::credit;
 use super::genuine::EMPTY;
+use super::limits::Purpose;
 use super::moving::{Frozen, Move};
 use super::order::Order;
 use super::outcome::PaymentOutcome;
@@ -41,6 +42,8 @@ pub struct WalletState {
     /// The number of records so far.
     records: u64,
     incoming: Option<Incoming>,
+    /// For what the spend is that follows.
+    purpose: Option<Purpose>,
 }
 
 /// A moment in the life of a wallet file: how many records it had.
@@ -128,10 +131,14 @@ pub struct PastPayment {
     pub coins: u32,
     /// How many of the coins were never sent before.
     pub fresh: u32,
+    /// For what it was, if a program paid.
+    pub purpose: Option<Purpose>,
     /// The outcome.
     pub outcome: PaymentOutcome,
     /// When the outcome was recorded.
     pub outcome_at: Option<UnixTime>,
+    /// How many of its coins were not sent with a later payment.
+    pub(super) held: u32,
     pub(super) body_digest: [u8; 32],
     pub(super) message: Vec<u8>,
     pub(super) receipt: Option<Receipt>,
@@ -179,11 +186,13 @@ impl WalletState {
     ///
     /// # Errors
     /// The record is inconsistent with the state; the text says why.
-    fn take(&mut self, record: WalletRecord) -> Result<(), String> {
+    pub(super) fn take(&mut self, record: WalletRecord) -> Result<(), String> {
         if !matches!(record, WalletRecord::Bins(_) | WalletRecord::Received { .. }) {
             // Sets without their last record were cut off by a crash, before anyone relied on them.
             self.incoming = None;
         }
+        // A purpose without its spend was cut off in the same way.
+        let purpose = self.purpose.take();
         self.records += 1;
         let may_follow = match self.frozen {
             None => true,
@@ -201,7 +210,11 @@ impl WalletState {
             WalletRecord::Receive { at, head } => self.begin_receipt(at, &head),
             WalletRecord::Bins(bins) => self.take_bins(bins),
             WalletRecord::Received { sets, digest } => self.end_receipt(sets, digest),
-            WalletRecord::Spend(spend) => self.take_spend(spend),
+            WalletRecord::Purpose(purpose) => {
+                self.purpose = Some(purpose);
+                Ok(())
+            }
+            WalletRecord::Spend(spend) => self.take_spend(spend, purpose),
             WalletRecord::Outcome { at, payment, outcome } => {
                 self.take_outcome(at, payment, outcome)
             }
@@ -292,7 +305,7 @@ impl WalletState {
         others.filter(move |(i, held)| *i != holding && Some(name(held)) == own).map(|(i, _)| i)
     }
 
-    fn take_spend(&mut self, spend: SpendRecord) -> Result<(), String> {
+    fn take_spend(&mut self, spend: SpendRecord, purpose: Option<Purpose>) -> Result<(), String> {
         let payment =
             Payment::parse(&spend.message).map_err(|error| format!("a Payment: {error}"))?;
         let holding = self.check_spend(&spend, &payment)?;
@@ -300,8 +313,10 @@ impl WalletState {
         let mut fresh = 0;
         for place in &spend.coins {
             let coin = &mut self.sets[place.set as usize].coins[place.subbin as usize];
-            fresh += u32::from(*coin == CoinState::Unspent);
-            *coin = CoinState::Sent(number);
+            match std::mem::replace(coin, CoinState::Sent(number)) {
+                CoinState::Sent(earlier) => self.payments[earlier as usize].held -= 1,
+                _ => fresh += 1,
+            }
         }
         self.payments.push(PastPayment {
             at: spend.at,
@@ -312,6 +327,8 @@ impl WalletState {
             description: spend.description,
             coins: payment.coins,
             fresh,
+            held: payment.coins,
+            purpose,
             outcome: PaymentOutcome::Unknown,
             outcome_at: None,
             body_digest: spend.body_digest,

@@ -8,6 +8,8 @@ mod growth;
 
 mod holdings;
 
+mod limits;
+
 mod many_sets;
 
 mod model;

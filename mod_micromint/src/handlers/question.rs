@@ -88,23 +88,33 @@ pub(super) fn give_body_back(request: Request<'_>, visit: &Visit) {
 /// What the price list says about the page that the client asked for.
 pub(super) fn list_price(request: Request<'_>) -> Option<ListPrice> {
     let has_exemptions = request.place().has_exemptions();
-    request.server().vendor()?.list_price(&asked(request), has_exemptions)
+    let vendor = request.server().vendor()?;
+    with_asked(request, vendor, |asked| vendor.list_price(asked, has_exemptions))
 }
 
 /// What the price list says about the path of a subrequest.
 pub(super) fn list_price_of_part(request: Request<'_>) -> Option<ListPrice> {
-    request.server().vendor()?.list_price_of_part(request.path(), &asked(request))
+    let vendor = request.server().vendor()?;
+    with_asked(request, vendor, |asked| vendor.list_price_of_part(request.path(), asked))
 }
 
-/// What the client asked for.
-fn asked(request: Request<'_>) -> PaywallRequest<'_> {
-    PaywallRequest {
+/// Calls `with` with what the client asked for. The header fields are in it only if the price list
+/// reads them.
+fn with_asked<R>(
+    request: Request<'_>,
+    vendor: &Vendor,
+    with: impl FnOnce(&PaywallRequest<'_>) -> R,
+) -> R {
+    let headers = if vendor.list_reads_headers() { request.headers() } else { Default::default() };
+    with(&PaywallRequest {
+        method: request.method(),
+        headers: &headers,
         target: request.target(),
         is_https: request.is_https(),
         host: request.host(),
         port: request.port(),
         ..PaywallRequest::default()
-    }
+    })
 }
 
 /// Passes the request to the paywall. The gate adds price and place.

@@ -214,23 +214,32 @@ pub(super) fn has_login(request: &Request) -> bool {
 pub(super) fn list_price(request: &Request) -> Option<ListPrice> {
     let vendor = request.server().vendor()?;
     let has_exemptions = request.location().options.has_exemptions();
-    vendor.list_price(&asked(request), has_exemptions)
+    with_asked(request, vendor, |asked| vendor.list_price(asked, has_exemptions))
 }
 
 /// What the price list says about the path of a subrequest.
 pub(super) fn list_price_of_part(request: &Request) -> Option<ListPrice> {
-    request.server().vendor()?.list_price_of_part(request.path(), &asked(request))
+    let vendor = request.server().vendor()?;
+    with_asked(request, vendor, |asked| vendor.list_price_of_part(request.path(), asked))
 }
 
-/// What the client asked for.
-fn asked(request: &Request) -> PaywallRequest<'_> {
-    PaywallRequest {
+/// Calls `with` with what the client asked for. The header fields are in it only if the price list
+/// reads them.
+fn with_asked<R>(
+    request: &Request,
+    vendor: &Vendor,
+    with: impl FnOnce(&PaywallRequest<'_>) -> R,
+) -> R {
+    let headers = if vendor.list_reads_headers() { request.headers() } else { Default::default() };
+    with(&PaywallRequest {
+        method: request.method(),
+        headers: &headers,
         target: request.target(),
         is_https: request.is_https(),
         host: request.host(),
         port: request.port(),
         ..PaywallRequest::default()
-    }
+    })
 }
 
 /// This location as the gate sees it, at its own price for this request.
@@ -256,6 +265,7 @@ pub(super) fn passed(request: &mut Request, price: u32) -> Passed {
         is_dry_run: options.is_dry_run(),
         charges_redirects: options.charges_redirects(),
         preview: None,
+        is_private: false,
     }
 }
 

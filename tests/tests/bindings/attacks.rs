@@ -15,7 +15,7 @@ use micromint_servers::{free_port, payer, wait_until};
 
 /// A large upload, in bytes.
 const UPLOAD: usize = 48 << 20;
-/// The memory that an upload may add to a process, in KiB. Three quarters of one of the three.
+/// The memory that an upload may add to a process, in KiB: three quarters of one upload.
 const UPLOAD_MEMORY: u64 = 36 << 10;
 
 struct Shop {
@@ -131,6 +131,42 @@ fn a_page_that_fails_after_its_head_can_be_fetched_again() {
 }
 
 #[test]
+fn a_response_that_cannot_be_sent_is_not_charged() {
+    for application in selected() {
+        let shop = Shop::start(application);
+        let paid = get("/story").with_payment(&payment("/story"));
+        for status in ["99", "1000"] {
+            let failed = shop.ask(paid.clone().with("X-Case-Content", status));
+            shop.check(status, failed.short(), word(500, "reversed"));
+            shop.check(status, shop.coins(), 0);
+        }
+        // Some servers send the response without the field.
+        let fields = r#"[["X-Broken", "a\r\nX-Injected: b"]]"#;
+        let answer = shop.ask(paid.with("X-Case-Content-Headers", fields));
+        let (served, failed) = (word(200, "paid"), word(500, "reversed"));
+        shop.check("a field", [&served, &failed].contains(&&answer.short()), true);
+        shop.check("charged if served", shop.coins(), u64::from(answer.short() == served));
+        shop.check("injected", answer.header("X-Injected"), None);
+    }
+}
+
+#[test]
+fn a_log_that_fails_changes_nothing() {
+    for application in selected() {
+        let shop = Shop::start(application);
+        let unpaid = request("GET", "/story", "7");
+        shop.check("unpaid", shop.ask(unpaid.clone()).short(), word(402, "unpaid"));
+        let paid = unpaid.with_payment(&payer::payment("http://localhost/story", 7));
+        let failed = shop.ask(paid.clone().with("X-Case-Content", "fail"));
+        shop.check("fails", failed.short(), word(500, "reversed"));
+        let served = shop.ask(paid);
+        shop.check("paid", served.short(), word(200, "paid"));
+        shop.check("content", served.body, "content".to_string());
+        shop.check("recorded", shop.coins(), 7);
+    }
+}
+
+#[test]
 fn content_is_streamed() {
     for application in selected() {
         let shop = Shop::start(application);
@@ -210,8 +246,11 @@ fn a_large_upload_is_not_held_in_memory() {
         shop.check("unpaid", shop.ask(small.clone()).short(), word(402, "unpaid"));
         let paid = small.with_payment(&payment("/form"));
         shop.check("paid", shop.ask(paid).short(), word(200, "paid"));
-        let before = shop.running.memory_peak();
         let large = vec![b'a'; UPLOAD];
+        // What the server and the application themselves need for it is not the paywall's.
+        let free = shop.ask(with_body(request("POST", "/form", "0"), "text/plain", &large));
+        shop.check("free", free.seen().map(|(_, size, _)| size), Some(UPLOAD as u64));
+        let before = shop.running.memory_peak();
         let answer = shop.ask(with_body(request("POST", "/story", "1"), MEDIA_TYPE, &large));
         shop.check("not a payment", answer.short(), word(413, "bad-request"));
         let form = with_body(request("POST", "/form", "1"), "text/plain", &large);

@@ -146,6 +146,9 @@ fn build(site: &Site, name: &str, case: &Case) {
     if let Some(prices) = &case.prices {
         site.write(&format!("{name}/prices.toml"), prices);
     }
+    if let Some(keys) = &case.bot_keys {
+        site.write(&format!("{name}/bot-keys.toml"), keys);
+    }
     for mint in accepted_mints() {
         let params = mint.params();
         site.write(&format!("{name}/periods/{}.params", params.period()), &params.to_toml());

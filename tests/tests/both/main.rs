@@ -4,6 +4,7 @@
 //! Build both modules first: `scripts/build-nginx-module.sh` and `scripts/build-apache-module.sh`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod agents;
 mod apache_charges;
 mod apache_twins;
 mod reloads;

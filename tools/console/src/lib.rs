@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -125,6 +125,20 @@ pub fn read_input(path: &Path, size_max: usize) -> Result<Vec<u8>, ToolError> {
     Ok(bytes)
 }
 
+/// Reads the answer to a question from standard input: a line. Whether it is yes; anything else is no.
+///
+/// # Errors
+/// Standard input cannot be read.
+pub fn answers_yes() -> io::Result<bool> {
+    let mut line = Vec::new();
+    io::stdin().lock().read_until(b'\n', &mut line)?;
+    Ok(is_yes(&line))
+}
+
+fn is_yes(line: &[u8]) -> bool {
+    matches!(line.trim_ascii(), b"y" | b"Y" | b"yes" | b"Yes")
+}
+
 /// Reads a text that contains a secret, of at most `size_max` bytes. Reads a file that only its
 /// owner can read, or standard input for `-`.
 ///
@@ -153,6 +167,24 @@ mod tests {
         std::fs::write(&path, b"four").unwrap();
         assert_eq!(read_input(&path, 4).unwrap(), b"four");
         assert!(read_input(&path, 3).is_err());
+    }
+
+    #[test]
+    fn only_a_clear_yes_is_one() {
+        for (line, expected) in [
+            (&b"y\n"[..], true),
+            (b"Y\r\n", true),
+            (b" yes \n", true),
+            (b"Yes", true),
+            (b"", false),
+            (b"\n", false),
+            (b"no\n", false),
+            (b"yep\n", false),
+            (b"\xff\n", false),
+            (b"y\xff\n", false),
+        ] {
+            assert_eq!(is_yes(line), expected, "{line:?}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | none, or `-` | standard output |
 //! | a file that is this program's standard output, as `/dev/stdout` is | standard output |
-//! | a device, a FIFO, or a name in `/dev` or `/proc` | opened first, written in place |
+//! | a device, a FIFO, or a name that leads to `/proc`, as `/dev/fd/3` does | opened first, written in place |
 //! | a file, or nothing yet | a temporary file beside it, then renamed |
 //! | a folder | an error |
 
@@ -33,6 +33,8 @@ use crate::ToolError;
 
 pub use stream::Stream;
 
+/// The folder whose links lead to open files, whatever has become of their names.
+const PROC: &str = "/proc";
 /// How many links are followed from one name.
 const LINKS_MAX: u32 = 40;
 /// The mode of a file for its owner only.
@@ -84,7 +86,7 @@ impl<'a> Rules<'a> {
     /// Where `path` leads, if it may be written.
     fn place(&self, path: Option<&Path>) -> Result<Place, ToolError> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
-            return Ok(Place::Stdout);
+            return self.stdout();
         };
         let found = match fs::metadata(path) {
             Ok(found) => Some(found),
@@ -93,24 +95,52 @@ impl<'a> Rules<'a> {
         };
         if let Some(found) = &found {
             if is_stdout(found) {
-                return Ok(Place::Stdout);
+                return self.stdout();
             }
             if found.is_dir() {
                 let path = path.display();
                 return Err(format!("{path}: expected a file, found a folder").into());
             }
-            if !found.is_file() || path.starts_with("/dev") || path.starts_with("/proc") {
-                let opened = OpenOptions::new().append(true).open(path);
-                let file = opened.map_err(FileError::on("write", path))?;
-                return Ok(Place::Device(file, path.to_path_buf()));
+            if !found.is_file() {
+                return in_place(path);
             }
         }
         let target = followed(path).map_err(FileError::on("write", path))?;
-        self.check_unused(path, &target, found.as_ref())?;
-        if let Some(found) = &found {
-            self.check_replaceable(path, found)?;
+        self.check_unused(&path.display(), &target, found.as_ref())?;
+        match &found {
+            // What the file contains stays before the output, so only content may be there.
+            Some(found) if target.starts_with(PROC) => {
+                let existing = match self.existing {
+                    Existing::Foreign => &self.existing,
+                    _ => &Existing::Kept,
+                };
+                if found.len() > 0 {
+                    check_replaceable(existing, path, found)?;
+                }
+                return in_place(path);
+            }
+            Some(found) => check_replaceable(&self.existing, path, found)?,
+            None => {}
         }
         Ok(Place::File(target))
+    }
+
+    /// Standard output, unless it is a file that the command reads or keeps.
+    fn stdout(&self) -> Result<Place, ToolError> {
+        if let Some(found) = stdout_metadata().filter(Metadata::is_file) {
+            self.check_unused(&"standard output", Path::new("-"), Some(&found))?;
+        }
+        Ok(Place::Stdout)
+    }
+
+    /// Refuses `path` if it is a file that the command reads or keeps. For an output that the
+    /// command does not open by these rules.
+    ///
+    /// # Errors
+    /// It is such a file, or its folder does not exist.
+    pub fn refuse_used(&self, path: &Path) -> Result<(), ToolError> {
+        let target = followed(path).map_err(FileError::on("write", path))?;
+        self.check_unused(&path.display(), &target, fs::metadata(path).ok().as_ref())
     }
 
     /// Finds out where `path` leads, refuses what may not be written, and makes the place ready: a
@@ -132,7 +162,7 @@ impl<'a> Rules<'a> {
 
     fn check_unused(
         &self,
-        path: &Path,
+        name: &dyn fmt::Display,
         target: &Path,
         found: Option<&Metadata>,
     ) -> Result<(), ToolError> {
@@ -144,42 +174,52 @@ impl<'a> Rules<'a> {
             };
             if is_it {
                 return Err(format!(
-                    "{} is {what}, which this command uses, and is not overwritten; nothing was \
-                    done",
-                    path.display()
+                    "{name} is {what}, which this command uses, and is not overwritten; nothing \
+                    was done"
                 )
                 .into());
             }
         }
         Ok(())
     }
+}
 
-    fn check_replaceable(&self, path: &Path, found: &Metadata) -> Result<(), ToolError> {
-        let head = match found.len() {
-            0 => Vec::new(),
-            _ => head_of(path).map_err(FileError::on("read", path))?,
-        };
-        let kind = FileKind::of(&head);
-        let what = match &self.existing {
-            Existing::Kept => "",
-            _ if head.is_empty() => return Ok(()),
-            Existing::Foreign if kind.is_none() => return Ok(()),
-            Existing::OfKind(own) if kind.as_ref() == Some(own) => return Ok(()),
-            Existing::If(_, is_it) if is_it(path) => return Ok(()),
-            Existing::Foreign => "a file that is not of MicroMint",
-            Existing::OfKind(own) => &own.to_string(),
-            Existing::If(what, _) => what,
-        };
-        let path = path.display();
-        let is = kind.map_or("is another file".to_string(), |kind| format!("is {kind}"));
-        Err(match what {
-            "" => format!("{path} exists and is not overwritten; nothing was done").into(),
-            what => format!(
-                "{path} {is} and is not overwritten: only {what} is replaced; nothing was done"
-            )
-            .into(),
-        })
-    }
+/// Refuses a file that exists and may not be replaced.
+fn check_replaceable(
+    existing: &Existing<'_>,
+    path: &Path,
+    found: &Metadata,
+) -> Result<(), ToolError> {
+    let head = match found.len() {
+        0 => Vec::new(),
+        _ => head_of(path).map_err(FileError::on("read", path))?,
+    };
+    let kind = FileKind::of(&head);
+    let what = match existing {
+        Existing::Kept => "",
+        _ if head.is_empty() => return Ok(()),
+        Existing::Foreign if kind.is_none() => return Ok(()),
+        Existing::OfKind(own) if kind.as_ref() == Some(own) => return Ok(()),
+        Existing::If(_, is_it) if is_it(path) => return Ok(()),
+        Existing::Foreign => "a file that is not of MicroMint",
+        Existing::OfKind(own) => &own.to_string(),
+        Existing::If(what, _) => what,
+    };
+    let path = path.display();
+    let is = kind.map_or("is another file".to_string(), |kind| format!("is {kind}"));
+    Err(match what {
+        "" => format!("{path} exists and is not overwritten; nothing was done").into(),
+        what => {
+            format!("{path} {is} and is not overwritten: only {what} is replaced; nothing was done")
+                .into()
+        }
+    })
+}
+
+/// Opens what is written where it is, such as a device.
+fn in_place(path: &Path) -> Result<Place, ToolError> {
+    let opened = OpenOptions::new().append(true).open(path);
+    Ok(Place::Device(opened.map_err(FileError::on("write", path))?, path.to_path_buf()))
 }
 
 /// Where a name leads.
@@ -289,7 +329,8 @@ pub fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// The path without a link at its end. The file need not exist, its folder must.
+/// The path without a link at its end. The file need not exist, its folder must. A link in
+/// [`PROC`] is not followed: its text is not always the name of what it leads to.
 fn followed(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_path_buf();
     for _ in 0..LINKS_MAX {
@@ -297,6 +338,9 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
             .file_name()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "expected a file name"))?;
         let whole = fs::canonicalize(folder_of(&path))?.join(name);
+        if whole.starts_with(PROC) {
+            return Ok(whole);
+        }
         match fs::read_link(&whole) {
             Ok(target) => path = folder_of(&whole).join(target),
             // It is no link, or does not exist.
@@ -325,8 +369,12 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
 
 /// Whether this is the file, pipe or device that standard output is.
 fn is_stdout(found: &Metadata) -> bool {
+    stdout_metadata().is_some_and(|own| is_same(&own, found))
+}
+
+fn stdout_metadata() -> Option<Metadata> {
     let own = io::stdout().as_fd().try_clone_to_owned().map(File::from);
-    own.and_then(|own| own.metadata()).is_ok_and(|own| is_same(&own, found))
+    own.and_then(|own| own.metadata()).ok()
 }
 
 /// An empty file beside `target`, which is removed unless it is kept. If root makes it in the
@@ -508,6 +556,45 @@ mod tests {
         assert_eq!(names(folder.path()), ["null", "pipe"]);
         let error = write(&rules, Path::new("/dev/full"), b"x").unwrap_err();
         assert!(error.contains("/dev/full"), "{error}");
+    }
+
+    #[test]
+    fn a_plain_file_is_one_whatever_leads_to_it() {
+        // A disk of plain files, below /dev.
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, "0".repeat(64)).unwrap();
+        let around = Path::new("/proc/self/root").join(path.strip_prefix("/").unwrap());
+        let opened = OpenOptions::new().append(true).open(&path).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&opened);
+        let descriptors =
+            [format!("/dev/fd/{number}"), format!("/proc/self/fd/{number}")].map(PathBuf::from);
+        for name in [&path, &around].into_iter().chain(&descriptors) {
+            for existing in [Existing::Kept, Existing::OfKind(FileKind::Owners), Existing::Foreign]
+            {
+                let error = write(&Rules::new(existing), name, b"page").unwrap_err();
+                assert!(error.contains("is not overwritten"), "{}: {error}", name.display());
+            }
+            let rules = Rules::new(Existing::OfKind(FileKind::KeyFile)).uses(&path, "the key");
+            let error = write(&rules, name, b"page").unwrap_err();
+            assert!(error.contains("is the key, which this command uses"), "{error}");
+        }
+        assert_eq!(fs::read(&path).unwrap(), "0".repeat(64).as_bytes());
+        // Other content is replaced where it has a name, and kept before the output elsewhere.
+        fs::write(&path, b"old").unwrap();
+        write(&Rules::new(Existing::Foreign), &descriptors[0], b" and new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old and new");
+        let kept = write(&Rules::new(Existing::Kept), &descriptors[1], b"more").unwrap_err();
+        assert!(kept.contains("exists and is not overwritten"), "{kept}");
+        write(&Rules::new(Existing::Foreign), &around, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        // An empty file that the shell opened takes every output.
+        fs::write(&path, b"").unwrap();
+        let opened = OpenOptions::new().write(true).open(&path).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&opened);
+        let name = PathBuf::from(format!("/dev/fd/{number}"));
+        write(&Rules::new(Existing::Kept), &name, b"backup").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"backup");
     }
 
     #[test]

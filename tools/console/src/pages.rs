@@ -20,6 +20,7 @@ use crate::{EXIT_FAILURE, EXIT_OK, tell};
 const OPTION: &str = "--write-pages";
 
 /// Parses the command line. Like `clap`, it ends the program if the line is wrong or asks for help.
+/// Help that cannot be printed is a failure, unless the reader closed the pipe.
 pub fn command_line<C: Parser>() -> C {
     let arguments: Vec<_> = env::args_os().skip(1).take(2).collect();
     if let [option, folder] = arguments.as_slice()
@@ -34,7 +35,17 @@ pub fn command_line<C: Parser>() -> C {
         };
         process::exit(status.into());
     }
-    C::parse()
+    C::try_parse().unwrap_or_else(|error| {
+        let mut status = error.exit_code();
+        if let Err(failed) = error.print()
+            && !error.use_stderr()
+            && failed.kind() != io::ErrorKind::BrokenPipe
+        {
+            tell!("error: cannot write to standard output: {failed}");
+            status = EXIT_FAILURE.into();
+        }
+        process::exit(status)
+    })
 }
 
 /// Writes the pages of a tool into a folder that exists.

@@ -88,7 +88,7 @@ impl Bench {
         let store = Store::open(url).await.unwrap();
         let clock: Arc<dyn Clock> = Arc::new(FixedClock(DURING));
         let secret = Key::from_bytes([42; 32]);
-        let service = Service::open(store, secret, clock).await.unwrap();
+        let service = Service::open(store, secret, None, clock).await.unwrap();
         let directory = DiskDirectory::new(folder);
         let coin_file = CoinFile::open_read(&directory, "2026-12.coins").unwrap();
         service.add_period(coin_file, &folder.join("2026-12.coins")).await.unwrap();

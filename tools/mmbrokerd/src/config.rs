@@ -14,6 +14,8 @@ use crate::store::Dialect;
 
 /// The largest configuration file, in bytes.
 pub const CONFIG_SIZE_MAX: u64 = 64 * 1024;
+/// The default name of the witness.
+const WITNESS_NAME: &str = "broker.witness";
 /// The default of `sets-max`.
 const SETS_MAX_DEFAULT: u32 = 100;
 
@@ -31,6 +33,9 @@ pub struct Config {
     pub coins: PathBuf,
     /// The broker's secret; default `broker.secret` in the folder of the coin files.
     pub secret_file: Option<PathBuf>,
+    /// The witness, which is no part of backups; default `broker.witness` in the folder of the coin
+    /// files.
+    witness_file: Option<PathBuf>,
     /// The most sets in one order.
     #[serde(default = "sets_max_default")]
     pub sets_max: u32,
@@ -105,6 +110,7 @@ impl Config {
         config.check()?;
         config.coins = folder.join(&config.coins);
         config.secret_file = config.secret_file.map(|file| folder.join(file));
+        config.witness_file = config.witness_file.map(|file| folder.join(file));
         config.tls_certificate = config.tls_certificate.map(|file| folder.join(file));
         config.tls_key = config.tls_key.map(|file| folder.join(file));
         config.shop.hooks.values_mut().for_each(|file| *file = folder.join(&*file));
@@ -152,6 +158,12 @@ impl Config {
     pub fn tls(&self) -> Option<TlsFiles> {
         let (certificate, key) = (self.tls_certificate.clone()?, self.tls_key.clone()?);
         Some(TlsFiles { certificate, key })
+    }
+
+    /// The file of the witness.
+    pub fn witness_file(&self) -> PathBuf {
+        let beside = || self.coins.join(WITNESS_NAME);
+        self.witness_file.clone().unwrap_or_else(beside)
     }
 
     /// The file with the broker's secret.

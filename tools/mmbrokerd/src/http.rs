@@ -28,7 +28,7 @@ pub use self::api::document;
 pub use self::auth::create_key;
 pub use self::body::{
     COMPLAINT_SIZE_MAX, LARGE_MIB_MAX, ORDER_SIZE_MAX, OWNERS_SIZE_MAX, REDEMPTION_SIZE_MAX,
-    RETURN_SIZE_MAX, WATCH_SIZE_MAX,
+    RETURN_SIZE_MAX, UPLOADS_MAX, WATCH_SIZE_MAX,
 };
 pub use self::complaints::{COMPLAINT_TEXT_MAX, COMPLAINTS_PER_USER_MAX};
 pub use self::server::{Listening, ServerError, TlsFiles, listen};
@@ -46,6 +46,8 @@ pub struct App {
     judging: Semaphore,
     /// The pages for people.
     shop: Arc<Shop>,
+    /// How many large batches are received at a time.
+    uploads: Semaphore,
 }
 
 impl App {
@@ -58,6 +60,7 @@ impl App {
             sets_max,
             large: Semaphore::new(LARGE_MIB_MAX),
             judging: Semaphore::new(1),
+            uploads: Semaphore::new(UPLOADS_MAX),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The program `mmbrokerd`: starts the broker, and what its operator does to it.
 
+mod cgi;
 mod demo;
 mod operate;
 mod people;
@@ -21,7 +22,7 @@ use mmbrokerd::service::Service;
 use mmbrokerd::store::Store;
 
 /// The configuration file of the package.
-const CONFIG_DEFAULT: &str = "/etc/micromint/broker.toml";
+pub(crate) const CONFIG_DEFAULT: &str = "/etc/micromint/broker.toml";
 
 /// The broker of MicroMint as a service
 ///
@@ -67,13 +68,36 @@ enum Command {
     Revoke(operate::Revoke),
     /// Stop selling bins, and honouring doubtful payments with them
     Compromise(operate::Compromise),
-    /// Settle all periods whose redeem-until is over; the service does it by itself
+    /// Register vendors for new periods, and settle those whose redeem-until is over
+    ///
+    /// The service does it by itself each minute; this is for cron, where the broker is a CGI
+    /// program.
     Settle,
+    /// List the disputed coins of a period, by vendor and user
+    Disputes(operate::Disputes),
+    /// Decide about the disputed coins of a vendor
+    Rule(operate::Rule),
+    /// Copy a coin file, and mark in the copy what was sold, redeemed and returned
+    ///
+    /// The copy has the status bits of the thesis's figure 3-1, for tools that read them. The
+    /// service never writes its coin files, and refuses one that is marked.
+    Mark(operate::Mark),
+    /// Go on after the database was restored from a backup
+    ///
+    /// Begins a new generation and skips all sets that may have been sold since the backup. Let the
+    /// service run for some minutes before, so that vendors tell what they know, end it, run this,
+    /// and start it again. Payouts stay blocked until `release-payouts`.
+    Restored(operate::Restored),
+    /// Allow payouts again after a restore
+    ReleasePayouts(operate::ReleasePayouts),
     /// Print the OpenAPI document of the interface
     Openapi,
 }
 
 fn main() -> ExitCode {
+    if cgi::is_cgi() {
+        return finish("mmbrokerd", cgi::answer());
+    }
     finish("mmbrokerd", run(&command_line::<Arguments>()))
 }
 
@@ -125,6 +149,11 @@ impl Command {
             Command::Revoke(revoke) => revoke.run(service).await,
             Command::Compromise(compromise) => compromise.run(service).await,
             Command::Settle => operate::settle(service).await,
+            Command::Disputes(disputes) => disputes.run(service).await,
+            Command::Rule(rule) => rule.run(service).await,
+            Command::Mark(mark) => mark.run(service).await,
+            Command::Restored(restored) => restored.run(service).await,
+            Command::ReleasePayouts(release) => release.run(service).await,
         }
     }
 }
@@ -140,7 +169,7 @@ async fn open(config: &Config, as_of: Option<UnixTime>) -> Result<Arc<Service>, 
         None => Arc::new(SystemClock),
     };
     let store = Store::open(&config.database).await?;
-    let service = Service::open(store, secret, clock).await?;
+    let service = Service::open(store, secret, Some(&config.witness_file()), clock).await?;
     service.open_coin_files(&config.coins).await?;
     Ok(Arc::new(service))
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use micromint::broker::BinRange;
+use micromint::broker::{BinRange, Ruling};
 use micromint::error::FileError;
 use micromint::host::SystemEntropy;
 use micromint::identity::{UserId, VendorId};
@@ -16,7 +16,7 @@ use micromint::reply::Reply;
 use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, print_text, say, tell};
 use mmbrokerd::config::Config;
 use mmbrokerd::http::create_key;
-use mmbrokerd::service::{OpenPeriod, Service};
+use mmbrokerd::service::{Dispute, Marked, OpenPeriod, RestoredPeriod, RulingOutcome, Service};
 use mmbrokerd::store::{AccountKind, Store};
 
 #[derive(Args)]
@@ -87,6 +87,150 @@ pub(crate) struct Compromise {
     bins: Vec<BinRange>,
 }
 
+#[derive(Args)]
+pub(crate) struct Restored {
+    /// Skip at least this many sets of a period in all, for which no witness is left: PERIOD=SETS
+    #[arg(long, value_name = "PERIOD=SETS", value_parser = period_and_sets)]
+    skip_to: Vec<(Period, u64)>,
+    /// Revoke the users in this file too, such as a vendor's PERIOD.revoked; may be repeated
+    #[arg(long, value_name = "FILE")]
+    revoked: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct ReleasePayouts {
+    /// The number of the last payout run, by the bank; 0 if there was none
+    #[arg(long, value_name = "NUMBER")]
+    run: u64,
+    /// What the bank paid in that run, such as "120.50 USD"
+    #[arg(long, value_name = "AMOUNT")]
+    total: Money,
+}
+
+#[derive(Args)]
+pub(crate) struct Disputes {
+    /// The period
+    #[arg(long, value_name = "PERIOD")]
+    period: Period,
+}
+
+#[derive(Args)]
+pub(crate) struct Rule {
+    /// The period
+    #[arg(long, value_name = "PERIOD")]
+    period: Period,
+    /// Decide only about coins of this user
+    #[arg(long, value_name = "USER")]
+    user: Option<UserId>,
+    /// Whose disputed coins: the Vendor-ID
+    vendor: VendorId,
+    /// Whether the vendor's claims are paid
+    ruling: RulingWord,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum RulingWord {
+    Pay,
+    Refuse,
+}
+
+#[derive(Args)]
+pub(crate) struct Mark {
+    /// The period
+    #[arg(long, value_name = "PERIOD")]
+    period: Period,
+    /// The copy, which must not exist
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+impl Disputes {
+    pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
+        let disputes = service.disputes(&period(service, &self.period)?).await?;
+        for dispute in &disputes {
+            let Dispute { vendor, user, coins, returned, .. } = dispute;
+            say!("{vendor} and {user}: {coins} coins, {returned} of them returned");
+            say!("  users in disputes with {vendor}: {}", dispute.users_of_vendor);
+            say!("  vendors in disputes with {user}: {}", dispute.vendors_of_user);
+            if dispute.is_held {
+                say!("  more than one in a hundred claims of {vendor} may not be from the owners");
+            }
+        }
+        if disputes.is_empty() {
+            say!("no coins of {} are disputed", self.period);
+        }
+        Ok(EXIT_OK)
+    }
+}
+
+impl Rule {
+    pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
+        let ruling = match self.ruling {
+            RulingWord::Pay => Ruling::Pay,
+            RulingWord::Refuse => Ruling::Refuse,
+        };
+        let period = period(service, &self.period)?;
+        let outcome = service.rule(&period, &self.vendor, self.user.as_ref(), ruling).await?;
+        let Some(RulingOutcome { paid, credited, lapsed, disputed }) = outcome else {
+            return Err(format!("{} has no such disputed coins", self.vendor).into());
+        };
+        say!("{paid} coins paid, {credited} credited, {lapsed} lapsed, {disputed} still disputed");
+        Ok(EXIT_OK)
+    }
+}
+
+impl Mark {
+    pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
+        let marked = service.mark(&period(service, &self.period)?, &self.out).await?;
+        let Marked { sets, redeemed, returned } = marked;
+        say!("wrote {}: {sets} sets sold", self.out.display());
+        say!("  {redeemed} first balls redeemed, {returned} returned and not redeemed");
+        Ok(EXIT_OK)
+    }
+}
+
+fn period_and_sets(text: &str) -> Result<(Period, u64), String> {
+    let (period, sets) = text.split_once('=').ok_or("expected PERIOD=SETS")?;
+    let sets: u64 = sets.parse().map_err(|_| format!("expected a number of sets, found {sets}"))?;
+    Ok((period.parse().map_err(|error| format!("{error}"))?, sets))
+}
+
+impl Restored {
+    pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
+        let mut users = Vec::new();
+        for path in &self.revoked {
+            let text = std::fs::read_to_string(path).map_err(FileError::on("read", path))?;
+            for line in text.lines() {
+                users.push(line.parse::<UserId>()?);
+            }
+        }
+        let skip_to = self.skip_to.iter().cloned().collect();
+        let done = service.restored(&skip_to).await?;
+        for RestoredPeriod { period, sets, was_settled } in done {
+            say!("period {period}: {sets} sets skipped");
+            if was_settled {
+                say!("  its settlement had begun: nothing of it is sold or judged any more");
+            }
+        }
+        for user in users {
+            service.store().revoke(&user, service.now()).await?;
+            say!("revoked {user}");
+        }
+        say!("payouts are blocked: compare the last payout with the bank, then run");
+        say!("  mmbrokerd release-payouts --run NUMBER --total AMOUNT");
+        Ok(EXIT_OK)
+    }
+}
+
+impl ReleasePayouts {
+    pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
+        service.check_progress().await?;
+        service.release_payouts(self.run).await?;
+        say!("payouts go on after run {} of {}", self.run, self.total);
+        Ok(EXIT_OK)
+    }
+}
+
 impl Init {
     /// Writes the configuration and creates the database.
     pub(crate) fn run(&self, path: &Path) -> Result<u8, ToolError> {
@@ -128,7 +272,9 @@ impl Deposit {
     pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
         let Deposit { user, amount, reference } = self;
         let store = service.store();
+        service.check_progress().await?;
         let is_new = store.deposit(user.as_str(), *amount, reference, service.now()).await?;
+        service.note_progress().await?;
         if is_new {
             say!("added {amount} to the account of {user}");
         } else {
@@ -208,8 +354,16 @@ fn period(service: &Service, name: &Period) -> Result<Arc<OpenPeriod>, ToolError
     service.period(name).ok_or_else(|| format!("there is no coin file of period {name}").into())
 }
 
-/// Settles what is due.
+/// Does what the service does by itself each minute: registers vendors for new periods, judges what
+/// was cut off, and settles what is due.
 pub(crate) async fn settle(service: &Service) -> Result<u8, ToolError> {
+    for refusal in service.carry_all_vendors().await? {
+        tell!("mmbrokerd: {refusal}");
+    }
+    let judged = service.go_on().await?;
+    if judged > 0 {
+        say!("judged {judged} batches that were cut off");
+    }
     say!("settled {} periods", service.settle_due().await?);
     Ok(EXIT_OK)
 }
@@ -222,6 +376,9 @@ pub(crate) fn openapi() -> Result<u8, ToolError> {
 
 /// Prints the state of each period.
 pub(crate) async fn status(service: &Service) -> Result<u8, ToolError> {
+    if let Some(why) = service.halted() {
+        say!("halted: {why}");
+    }
     for period in service.periods() {
         let Some(row) = service.store().period(period.name()).await? else { continue };
         let value = period.params().coin_value();

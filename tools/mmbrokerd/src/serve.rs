@@ -8,6 +8,7 @@ use micromint_console::{EXIT_OK, ToolError, say, tell};
 use mmbrokerd::config::Config;
 use mmbrokerd::http::{App, listen};
 use mmbrokerd::service::Service;
+use mmbrokerd::store::StoreError;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How often the folder of the coin files and the dates are looked at.
@@ -27,6 +28,9 @@ pub(crate) async fn serve(service: Arc<Service>, config: &Config) -> Result<u8, 
         let folder = config.coins.display();
         tell!("mmbrokerd: warning: no complete coin file in {folder}; nothing can be sold yet");
     }
+    if let Some(why) = service.halted() {
+        tell!("mmbrokerd: error: {}", StoreError::Halted(why));
+    }
     say!("mmbrokerd: listening on {scheme}://{}", server.address());
     let turns = tokio::spawn(take_turns(Arc::clone(&service), config.clone()));
     tokio::select! {
@@ -40,7 +44,8 @@ pub(crate) async fn serve(service: Arc<Service>, config: &Config) -> Result<u8, 
     Ok(EXIT_OK)
 }
 
-/// What needs nobody: new coin files are opened, vendors are carried over, periods are settled.
+/// What needs nobody: batches go on that were cut off, new coin files are opened, vendors are
+/// carried over, periods are settled.
 async fn take_turns(service: Arc<Service>, config: Config) {
     loop {
         match service.open_coin_files(&config.coins).await {
@@ -53,6 +58,11 @@ async fn take_turns(service: Arc<Service>, config: Config) {
         }
         match service.carry_all_vendors().await {
             Ok(refused) => refused.iter().for_each(|why| tell!("mmbrokerd: {why}")),
+            Err(error) => tell!("mmbrokerd: error: {}", chain(&error)),
+        }
+        match service.go_on().await {
+            Ok(0) => {}
+            Ok(judged) => say!("mmbrokerd: judged {judged} batches that were cut off"),
             Err(error) => tell!("mmbrokerd: error: {}", chain(&error)),
         }
         match service.settle_due().await {

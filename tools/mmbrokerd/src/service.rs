@@ -3,20 +3,25 @@
 //! Input: messages whose sender is known. Output: answers. The invariant: an answer is given after
 //! its transaction is durable, and the same request again gets the same answer.
 
+mod disputes;
 mod give_back;
+mod guard;
+mod mark;
 mod owners;
 mod period;
+mod reading;
 mod redeem;
-mod ruling;
 mod sale;
 mod settle;
 mod shown;
 mod vendors;
+mod witness;
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, RwLock};
 
 use micromint::authenticator::Key;
 use micromint::coin_file::{CoinFile, CoinFileError};
@@ -28,13 +33,19 @@ use sha2::{Digest, Sha256};
 
 use crate::store::{Store, StoreError};
 
+use self::guard::Guard;
+use self::witness::Witness;
+
+pub use self::disputes::{Dispute, RulingOutcome};
 pub use self::give_back::ReturnAnswer;
+pub use self::guard::{BLOCK_SUPERBINS, PAYOUTS, RestoredPeriod};
+pub use self::mark::Marked;
 pub use self::owners::OwnersRefusal;
 pub use self::period::OpenPeriod;
-pub use self::redeem::{BatchAnswer, PART_COINS_MAX};
-pub use self::ruling::Dispute;
+pub use self::redeem::{BatchAnswer, PART_COINS_MAX, PART_TIME_MAX, PIECE_SIZE, Upload};
 pub use self::sale::{GROUP_SALES_MAX, SaleAnswer, SaleOrder};
 pub use self::shown::WatchReply;
+pub use self::witness::{Behind, PERIOD_WITNESS_LEN_MAX, Progress};
 
 /// The ending of the names of coin files.
 const COIN_FILE_ENDING: &str = ".coins";
@@ -43,13 +54,17 @@ const COIN_FILE_ENDING: &str = ".coins";
 pub struct Service {
     store: Store,
     secret: Key,
-    generation: u32,
+    guard: Guard,
     clock: Arc<dyn Clock>,
     periods: RwLock<BTreeMap<Period, Arc<OpenPeriod>>>,
     /// How many threads examine a batch.
     threads: usize,
     /// The most coins that one transaction judges.
     part_coins: usize,
+    /// How many coins one transaction judges now, so that it takes less than [`PART_TIME_MAX`].
+    pace: AtomicUsize,
+    /// The staged batches that requests of this process judge.
+    in_work: Mutex<BTreeSet<i64>>,
 }
 
 /// The broker cannot work, or could not answer.
@@ -98,13 +113,18 @@ pub enum ServiceError {
 }
 
 impl Service {
-    /// Opens the broker on a database with this secret.
+    /// Opens the broker on a database with this secret. `witness` is the file of the witness, which
+    /// is made with the database; without one, the service remembers only what it did itself. If
+    /// the database is older than its witness, the service opens, and changes nothing
+    /// ([`Service::halted`]).
     ///
     /// # Errors
-    /// The database cannot be used, or was made with another secret.
+    /// The database cannot be used, or was made with another secret, or the witness cannot be read
+    /// or written.
     pub async fn open(
         store: Store,
         secret: Key,
+        witness: Option<&Path>,
         clock: Arc<dyn Clock>,
     ) -> Result<Service, ServiceError> {
         let tag = secret_tag(&secret);
@@ -112,10 +132,24 @@ impl Service {
         if found != tag {
             return Err(ServiceError::OtherSecret);
         }
+        let progress = store.progress().await?;
+        let is_new = generation == 1 && progress.numbers.is_empty();
+        let witness = Witness::open(witness, &secret, &progress, is_new);
+        let guard = Guard::new(store.clone(), witness.map_err(StoreError::Witness)?, generation);
         let threads = std::thread::available_parallelism().map_or(1, Into::into);
         let periods = RwLock::default();
-        let part_coins = PART_COINS_MAX;
-        Ok(Service { store, secret, generation, clock, periods, threads, part_coins })
+        let (part_coins, pace) = (PART_COINS_MAX, AtomicUsize::new(PART_COINS_MAX));
+        Ok(Service {
+            store,
+            secret,
+            guard,
+            clock,
+            periods,
+            threads,
+            part_coins,
+            pace,
+            in_work: Mutex::default(),
+        })
     }
 
     /// Sets the most coins that one transaction judges, at least 1. The default is
@@ -185,7 +219,8 @@ impl Service {
         let (open, queue) = OpenPeriod::new(coin_file);
         let mut periods = self.periods.write().unwrap_or_else(|broken| broken.into_inner());
         if let Entry::Vacant(vacant) = periods.entry(period) {
-            sale::start_seller(self.store.clone(), Arc::clone(&open), queue);
+            let guard = self.guard.clone();
+            sale::start_seller(self.store.clone(), guard, Arc::clone(&open), queue);
             vacant.insert(open);
         }
         Ok(())

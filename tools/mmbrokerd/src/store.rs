@@ -10,7 +10,9 @@ mod evidence;
 mod ledger;
 mod owners;
 mod periods;
+mod progress;
 mod sales;
+mod staged;
 mod superbins;
 mod users;
 
@@ -28,7 +30,9 @@ pub use self::evidence::{NewOffender, Seen};
 pub use self::ledger::{Account, AccountKind, Entry, Posted};
 pub use self::owners::{CompromisedRow, SaleSpan};
 pub use self::periods::PeriodRow;
+pub use self::progress::Skipped;
 pub use self::sales::{RefusedSale, SaleRow};
+pub use self::staged::StagedRow;
 pub use self::superbins::{Bits, DoubtfulRow, SuperbinRow};
 pub use self::users::ApiKeyRow;
 
@@ -40,12 +44,24 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
 pub const TRIES_MAX: u32 = 8;
 
 /// The migrations, with the same numbers for both databases.
-const MIGRATIONS: [(i64, &str, &str, &str); 2] = [
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
     (
         1,
         "store",
         include_str!("../migrations/sqlite/1_store.sql"),
         include_str!("../migrations/postgres/1_store.sql"),
+    ),
+    (
+        2,
+        "restore",
+        include_str!("../migrations/sqlite/2_restore.sql"),
+        include_str!("../migrations/postgres/2_restore.sql"),
+    ),
+    (
+        3,
+        "staged",
+        include_str!("../migrations/sqlite/3_staged.sql"),
+        include_str!("../migrations/postgres/3_staged.sql"),
     ),
     (
         100,
@@ -121,11 +137,12 @@ impl Store {
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
-        let migrations = MIGRATIONS.map(|(number, name, sqlite, postgres)| {
-            let text = if self.dialect == Dialect::Sqlite { sqlite } else { postgres };
-            Migration::new(number, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+        let migrations = MIGRATIONS.iter().map(|(number, name, sqlite, postgres)| {
+            let text = if self.dialect == Dialect::Sqlite { *sqlite } else { *postgres };
+            let (name, text) = ((*name).into(), text.into_sql_str());
+            Migration::new(*number, name, MigrationType::Simple, text, false)
         });
-        Migrator::with_migrations(migrations.to_vec()).run(&self.pool).await?;
+        Migrator::with_migrations(migrations.collect()).run(&self.pool).await?;
         Ok(())
     }
 

@@ -1,9 +1,10 @@
-//! The program of a vendor: redeems coins (thesis 3.3.2), shows the income, finds payments, mistakes
-//! and prices.
+//! The program of a vendor: redeems coins (thesis 3.3.2), shows the income, finds payments,
+//! mistakes and prices.
 //!
 //! The web servers can keep selling meanwhile. `micromint::vendor` decides; this program reads the
 //! command line and prints.
 
+mod bots;
 mod check;
 mod find;
 mod place;
@@ -34,9 +35,9 @@ struct Arguments {
 enum Command {
     /// Write a batch of payments (a Request-Redemption message) for the broker
     ///
-    /// The batch contains payments that are at least ten minutes old, because younger ones may still
-    /// be reversed. Until you read the result of a batch, this writes the same batch again. Exit
-    /// status 3: there is nothing to redeem, and no file was written.
+    /// The batch contains payments that are at least ten minutes old, because younger ones may
+    /// still be reversed. Until you read the result of a batch, this writes the same batch again.
+    /// Exit status 3: there is nothing to redeem, and no file was written.
     Redeem(redeem::Redeem),
     /// Read the broker's answer to a batch (a Redemption-Result message)
     ///
@@ -54,11 +55,18 @@ enum Command {
     /// Stay up to date with the broker, and redeem
     ///
     /// Fetches the parameters of each period when it begins, new owners and revoked users each
-    /// minute and when the paywall meets an unknown set, and sends batches each hour. Running servers
-    /// pick up what it writes. Without the broker selling goes on.
+    /// minute and when the paywall meets an unknown set, shows payments to the broker's watch each
+    /// ten seconds, and sends batches each hour. Running servers pick up what it writes. Without
+    /// the broker selling goes on.
     ///
     /// Exit status with --once: 0 all was done; 1 something failed, standard error says what.
     Sync(sync::Sync),
+    /// Fetch the keys of the bots that the configuration names (Web Bot Auth)
+    ///
+    /// Writes the file of keys; running servers pick it up. Run it daily. A bot whose keys cannot be
+    /// fetched keeps those that it had. Exit status: 0 all were fetched; 1 some were not, standard
+    /// error says why.
+    Bots(bots::Bots),
     /// Show the income by day, page and period, the batches, what is in none, and blocked users
     ///
     /// Days are UTC days. All income since the till was made counts.
@@ -73,8 +81,8 @@ enum Command {
     /// Examines the configuration, periods, owners files, till, permissions, disk, clock, server
     /// names and price files. Changes nothing.
     ///
-    /// Exit status: 0 nothing was found, or only notes; 1 the worst finding is a warning; 2 it is an
-    /// error, or the command line is wrong.
+    /// Exit status: 0 nothing was found, or only notes; 1 the worst finding is a warning; 2 it is
+    /// an error, or the command line is wrong.
     Check(check::Check),
     /// Print what pages cost and why, and which price files have no effect
     ///
@@ -90,6 +98,7 @@ fn main() -> ExitCode {
         Command::Result(result) => result.run(),
         Command::Prune(prune) => prune.run(),
         Command::Sync(sync) => sync.run(),
+        Command::Bots(bots) => bots.run(),
         Command::Status(status) => status.run(),
         Command::Find(find) => find.run(),
         Command::Check(check) => check.run(),

@@ -79,7 +79,8 @@ impl Prices {
         let value = coin_value(&config);
         for entry in list.entries() {
             let title = if entry.title.is_empty() { "" } else { ": " };
-            say!("{}: {}{title}{}", entry.entry, worth(entry.coins, value), entry.title);
+            let price = worth(entry.coins, value) + &for_bots(&entry);
+            say!("{}: {price}{title}{}", entry.entry, entry.title);
         }
         Ok(EXIT_OK)
     }
@@ -179,7 +180,17 @@ fn worth(price: u32, value: Option<Money>) -> String {
 }
 
 fn coins_of(entry: &ListEntry) -> String {
-    coins(entry.coins.into())
+    coins(entry.coins.into()) + &for_bots(entry)
+}
+
+/// What bots pay, if that is another price.
+fn for_bots(entry: &ListEntry) -> String {
+    if (entry.verified_bots, entry.unknown_bots) == (entry.coins, entry.coins) {
+        return String::new();
+    }
+    let price = |number: u32| coins(number.into());
+    let (verified, unknown) = (price(entry.verified_bots), price(entry.unknown_bots));
+    format!(" (verified bots {verified}, other bots {unknown})")
 }
 
 fn print_page(page: &PricedPage) {
@@ -193,7 +204,10 @@ fn print_page(page: &PricedPage) {
 }
 
 fn entry_json(entry: &ListEntry) -> Value {
-    json!({ "entry": entry.entry, "coins": entry.coins, "title": entry.title })
+    json!({
+        "entry": entry.entry, "coins": entry.coins, "title": entry.title,
+        "verified-bots": entry.verified_bots, "unknown-bots": entry.unknown_bots,
+    })
 }
 
 fn page_json(page: &PricedPage) -> Value {

@@ -7,6 +7,7 @@ use micromint::authenticator::Key;
 use micromint::error::FileError;
 use micromint::host::DiskDirectory;
 use micromint::key_file::read_key;
+use micromint::money::coins;
 use micromint::period::Period;
 use micromint::protocol::{BATCH_PAYMENTS_MAX, RedemptionResult, Verdict};
 use micromint::till::{Batch, Till};
@@ -17,6 +18,7 @@ use micromint_console::output::{Existing, Rules};
 use micromint_console::{EXIT_OK, ToolError, read_input, say, tell};
 
 use crate::place::Place;
+use crate::status::payments;
 
 /// There is nothing to redeem, or nothing was found.
 pub(crate) const EXIT_NOTHING: u8 = 3;
@@ -93,13 +95,10 @@ impl Redeem {
         };
         output.write(&made.message.to_bytes())?;
         let OutgoingBatch { batch, is_again, .. } = made;
-        let Batch { id, period, payments, coins, redeem_until, made_at, .. } = &batch;
+        let Batch { id, redeem_until, made_at, .. } = &batch;
         let again =
             if is_again { format!("; the same batch as on {made_at}") } else { String::new() };
-        tell!(
-            "batch {id}: {payments} payments, {coins} coins of {period}, to be redeemed by \
-             {redeem_until}{again}"
-        );
+        tell!("batch {id}: {}, to be redeemed by {redeem_until}{again}", content(&batch));
         Ok(EXIT_OK)
     }
 }
@@ -124,9 +123,15 @@ impl Prune {
     }
 }
 
+/// What is in a batch.
+fn content(batch: &Batch) -> String {
+    let Batch { period, payments: count, coins: sum, .. } = batch;
+    format!("{}, {} of {period}", payments((*count).into()), coins((*sum).into()))
+}
+
 pub(crate) fn print_batch(batch: &Batch) {
-    let Batch { id, period, payments, coins, made_at, redeem_until, result, .. } = batch;
-    say!("batch {id} of {made_at}: {payments} payments, {coins} coins of {period}");
+    let Batch { id, made_at, redeem_until, result, .. } = batch;
+    say!("batch {id} of {made_at}: {}", content(batch));
     match result {
         None => say!(
             "  no result yet: send the batch to the broker and read its answer with `mmvendor result`"

@@ -72,9 +72,13 @@ fn values(place: &OpenPlace) -> CoinValues {
 }
 
 fn sum_text(sum: Sum) -> String {
-    let payments = if sum.payments == 1 { "payment" } else { "payments" };
     let money = sum.money.map(|money| format!(" ({money})")).unwrap_or_default();
-    format!("{} {payments}, {}{money}", sum.payments, coins(sum.coins))
+    format!("{}, {}{money}", payments(sum.payments), coins(sum.coins))
+}
+
+/// The number of payments, with its noun.
+pub(crate) fn payments(count: u64) -> String {
+    format!("{count} {}", if count == 1 { "payment" } else { "payments" })
 }
 
 fn print_income(income: &Income) {
@@ -117,11 +121,11 @@ fn print_redemption(place: &OpenPlace) -> Result<(), ToolError> {
     }
     for (period, left) in unbatched(&place.till)? {
         say!(
-            "not in a batch: {} payments, {} coins of {period}, and {} payments younger than ten \
-             minutes, to be redeemed by {}",
-            left.payments,
-            left.coins,
-            left.young,
+            "not in a batch: {} with {} of {period}, and {} younger than ten minutes, to be redeemed \
+             by {}",
+            payments(left.payments),
+            coins(left.coins),
+            payments(left.young),
             left.redeem_until
         );
     }

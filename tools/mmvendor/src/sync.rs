@@ -1,36 +1,46 @@
 //! `sync`: the vendor's link to its broker.
 //!
 //! Input: the broker's service. Output: parameters of periods that have begun, owners and lists of
-//! revoked users beside them, and batches with their results. The invariants: what is written is
-//! complete and from this broker, and running servers pick it up; a broker that does not answer stops
-//! nothing else, and selling goes on.
+//! revoked users beside them, payments shown to the watch, and batches with their results. The
+//! invariants: what is written is complete and from this broker, and running servers pick it up; a
+//! broker that does not answer stops nothing else, and selling goes on; a long batch delays neither
+//! the watch nor the lists.
 
 mod broker;
 mod lists;
 mod redemption;
+mod watch;
 
 use std::path::PathBuf;
+use std::thread::scope;
 use std::time::Duration;
 
 use clap::Args;
 use micromint::authenticator::Key;
 use micromint::error::{FileError, chain};
-use micromint::host::{Directory, DiskDirectory};
+use micromint::host::{Clock, Directory, DiskDirectory, SystemClock};
 use micromint::identity::VendorId;
 use micromint::key_file::read_key;
 use micromint::period::Period;
+use micromint::time::UnixTime;
 use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, say, tell};
 
 use self::broker::Broker;
+pub(crate) use self::broker::web_agent;
 use crate::place::Place;
 
 /// How often parameters, owners and lists are fetched.
-const LISTS_SECONDS: u64 = 60;
+const LISTS_SECONDS: i64 = 60;
+/// How often payments are shown to the watch. With [`LISTS_SECONDS`] and the seconds in which
+/// servers pick up a list, a double spender is refused everywhere within 90 seconds.
+const WATCH_SECONDS: i64 = 10;
 /// How often the sign of the paywall is looked for, which is also the shortest time between two
 /// requests for owners.
-const SIGN_SECONDS: u64 = 5;
+const SIGN: Duration = Duration::from_secs(5);
+/// How often it is looked whether something is due.
+const TICK: Duration = Duration::from_secs(1);
 /// How often batches are sent.
-const BATCHES_SECONDS: u64 = 3600;
+const BATCHES_SECONDS: i64 = 3600;
 /// The file in the till that the paywall writes when it meets an unknown set.
 const SIGN_FILE: &str = "sync-wanted";
 
@@ -69,7 +79,7 @@ impl Sync {
         let link = self.open()?;
         if self.once {
             let mut status = EXIT_OK;
-            for result in [link.lists(), link.batches()] {
+            for result in [link.lists(), link.watch(), link.batches()] {
                 if let Err(error) = result {
                     tell!("mmvendor: error: {}", chain(error.as_ref()));
                     status = EXIT_FAILURE;
@@ -95,27 +105,35 @@ impl Sync {
 }
 
 impl Link<'_> {
-    /// Serves until the program is ended.
+    /// Serves until the program is ended. What takes long has a thread of its own.
     fn serve(&self) -> Result<u8, ToolError> {
         say!("mmvendor: syncing {} with {}", self.vendor, self.broker.url());
-        let turns_of = |seconds: u64| seconds / SIGN_SECONDS;
-        let mut sign = self.sign();
-        for turn in 0u64.. {
-            if turn.is_multiple_of(turns_of(LISTS_SECONDS)) {
-                report(self.lists());
-            } else {
-                let now = self.sign();
-                if now != sign {
-                    report(self.owners());
-                }
-                sign = now;
-            }
-            if turn.is_multiple_of(turns_of(BATCHES_SECONDS)) {
-                report(self.batches());
-            }
-            std::thread::sleep(Duration::from_secs(SIGN_SECONDS));
-        }
+        scope(|threads| {
+            threads.spawn(|| each(BATCHES_SECONDS, || self.batches()));
+            threads.spawn(|| each(WATCH_SECONDS, || self.watch()));
+            self.keep_lists();
+        });
         Ok(EXIT_OK)
+    }
+
+    /// Fetches the lists each minute, and new owners when the paywall gives the sign.
+    fn keep_lists(&self) {
+        let (mut due, mut sign) = (Due::new(LISTS_SECONDS), self.sign());
+        loop {
+            let now = self.sign();
+            if due.is_now() {
+                report(self.lists());
+            } else if now != sign {
+                report(self.owners());
+            }
+            sign = now;
+            std::thread::sleep(SIGN);
+        }
+    }
+
+    /// Whether the server has made the till.
+    fn has_till(&self) -> bool {
+        self.till.join("lock").exists()
     }
 
     /// The content of the file by which the paywall asks for new owners. It is a time.
@@ -138,6 +156,41 @@ impl Link<'_> {
             names.iter().filter_map(|name| name.strip_suffix(".params")?.parse().ok()).collect();
         periods.sort();
         Ok(periods)
+    }
+}
+
+/// Does something again and again, each time at least `seconds` after it began the last time.
+fn each(seconds: i64, act: impl Fn() -> Result<(), ToolError>) {
+    let mut due = Due::new(seconds);
+    loop {
+        if due.is_now() {
+            report(act());
+        }
+        std::thread::sleep(TICK);
+    }
+}
+
+/// When something is due, by the clock of the system: it goes on while a machine sleeps.
+struct Due {
+    seconds: i64,
+    last: Option<UnixTime>,
+}
+
+impl Due {
+    fn new(seconds: i64) -> Due {
+        Due { seconds, last: None }
+    }
+
+    /// Whether it is due, which begins the next interval. So does a clock that was set back.
+    fn is_now(&mut self) -> bool {
+        let now = SystemClock.now();
+        let is_within =
+            |last: UnixTime| (last.0..last.0.saturating_add(self.seconds)).contains(&now.0);
+        let is_due = !self.last.is_some_and(is_within);
+        if is_due {
+            self.last = Some(now);
+        }
+        is_due
     }
 }
 

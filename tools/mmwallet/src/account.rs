@@ -34,12 +34,8 @@ struct Kept {
 }
 
 impl Kept {
-    fn path_of(file: &WalletFile) -> PathBuf {
-        file.path().with_extension("login")
-    }
-
     fn read(file: &WalletFile) -> Result<Kept, ToolError> {
-        let path = Kept::path_of(file);
+        let path = file.login_path();
         if !path.exists() {
             return Err(
                 "there is no login yet: mmwallet login URL --user NAME --key-file FILE".into()
@@ -90,7 +86,7 @@ pub fn login(
         return Err(format!("the key is that of {found}, not of {user}; nothing was kept").into());
     }
     file.make_directory()?;
-    keep(&Kept::path_of(file), &format!("{key}\n{url}\n{user}\n"))?;
+    keep(&file.login_path(), &format!("{key}\n{url}\n{user}\n"))?;
     let balances = account["balances"].as_array().cloned().unwrap_or_default();
     let balances: Vec<&str> = balances.iter().filter_map(Value::as_str).collect();
     let balances = if balances.is_empty() { "nothing".to_string() } else { balances.join(", ") };

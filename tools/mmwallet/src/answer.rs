@@ -15,19 +15,20 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use micromint::authenticator::Authenticator;
-use micromint::money::{coins, coins_worth};
+use micromint::money::{Money, coins, coins_worth};
 use micromint::protocol::{
     MEDIA_TYPE, PAYMENT_HEADER, Payment, REQUEST_HEADER, RequestPayment, Url,
 };
 use micromint::reply::Reply;
 use micromint::scheme::{AUTHORIZATION_HEADER, CREDENTIAL_HEADER, Challenge, Credential};
-use micromint::wallet::{Fetch, Policy, Sending, WalletState, payment_for_header};
+use micromint::wallet::{Fetch, Sending, WalletState, payment_for_header};
 use micromint_console::{EXIT_OK, FormatArgs, ToolError, read_input, tell};
 
 use crate::exit;
+use crate::limits::{LimitArgs, TaskArgs};
 use crate::net::Client;
 use crate::pay::{self, Carrier};
-use crate::settings::{DAILY_LIMIT_DEFAULT, Settings};
+use crate::settings::Settings;
 use crate::wallet_file::WalletFile;
 
 pub use settle::{SettleArgs, settle};
@@ -52,15 +53,10 @@ pub struct AnswerArgs {
     /// The body of that request; @FILE reads it from a file.
     #[arg(short, long, value_name = "DATA")]
     data: Option<String>,
-    /// Pay up to this price, in coins [default: from the settings, or 0]. Nobody is asked.
-    #[arg(long, value_name = "N")]
-    autopay: Option<u32>,
-    /// Send at most this many coins in one UTC day [default: from the settings, or 100].
-    #[arg(long, value_name = "N")]
-    daily_limit: Option<u32>,
-    /// Pay over plain http too. Others on the network can then steal the coins.
-    #[arg(long)]
-    allow_http: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    task: TaskArgs,
     #[command(flatten)]
     format: FormatArgs,
     /// Print no message about the payment on standard error.
@@ -88,9 +84,12 @@ pub fn answer(
         (None, None) => "GET",
     };
     let mut wallet = file.open()?;
-    let fetch = Fetch::new(&url).with_method(method).with_body(&body);
-    let (request, policy) = (asked.request(), args.policy(settings));
-    let ask = |request: &RequestPayment, _: &_, autopay| {
+    let purpose = args.task.purpose()?;
+    let fetch =
+        Fetch::new(&url).with_method(method).with_body(&body).with_purpose(purpose.as_ref());
+    let request = asked.request();
+    let policy = args.task.limited(args.limits.policy(settings), settings);
+    let ask = |request: &RequestPayment, _: &_, autopay: &str| {
         let price = coins_worth(request.price.into(), request.coin_value);
         Ok(Reply::Refused(format!(
             "its price is {price}, above the autopay threshold of {autopay}; --autopay {} allows \
@@ -106,10 +105,14 @@ pub fn answer(
             return Ok(exit::NOT_PAID);
         }
     };
-    let answer = Answer { asked: &asked, sending: &sending, state: wallet.state() };
+    let left = policy
+        .limits
+        .task
+        .and_then(|limit| Some(wallet.state().left_for_task(purpose.as_ref()?.task(), limit)));
+    let answer = Answer { asked: &asked, sending: &sending, state: wallet.state(), left };
     answer.print(args.format).map_err(|error| {
         format!(
-            "cannot print the payment: {error}; its {} are recorded as sent to {}: the same \
+            "cannot print the payment: {error}; the payment of {} is recorded as sent to {}: the same \
             command prints the same payment again",
             coins(request.price.into()),
             request.vendor
@@ -131,13 +134,6 @@ impl AnswerArgs {
             Some((_, Some(path))) => read_input(Path::new(path), BODY_SIZE_MAX),
             Some((data, None)) => Ok(data.as_bytes().to_vec()),
         }
-    }
-
-    fn policy(&self, settings: &Settings) -> Policy {
-        let limit = self.daily_limit.or(settings.daily_limit).unwrap_or(DAILY_LIMIT_DEFAULT);
-        Policy::new(self.autopay.or(settings.autopay).unwrap_or(0))
-            .with_daily_limit(Some(limit))
-            .with_http(self.allow_http || settings.allow_http.unwrap_or(false))
     }
 }
 
@@ -164,6 +160,8 @@ struct Answer<'a> {
     asked: &'a Asked,
     sending: &'a Sending,
     state: &'a WalletState,
+    /// What is left of the limit for the task.
+    left: Option<Money>,
 }
 
 impl Answer<'_> {
@@ -206,6 +204,7 @@ impl Answer<'_> {
             "period": params.period().as_str(), "coins": payment.coins,
             "money": params.coin_value().checked_mul(payment.coins.into()).map(|it| it.to_string()),
             "remaining": self.state.balance(payment.holding).unspent,
+            "task-left": self.left.map(|left| left.to_string()),
             "header": header, "content-type": body.as_ref().map(|_| MEDIA_TYPE), "body": body,
             "idempotency-key": idempotency_key(&self.sending.message),
         })

@@ -6,15 +6,16 @@ use url::Url as AnyUrl;
 
 use micromint::error::chain;
 use micromint::host::{Clock, SystemClock, SystemEntropy};
-use micromint::money::coins_worth;
+use micromint::money::{coins, coins_worth};
 use micromint::protocol::{
     FUNDS_WITHDRAWN_SIZE_MAX, FundsCredited, FundsWithdrawn, Id, MEDIA_TYPE, RequestCredit,
     SendExpired, Url, Verdict,
 };
 use micromint::wallet::{Received, Wallet};
-use micromint_console::output::{Existing, Output, Rules};
+use micromint_console::output::{Existing, Output};
 use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, read_input, say, tell};
 
+use crate::buy::counted_sets;
 use crate::exit;
 use crate::login::{Login, LoginOptions, secure_url};
 use crate::net::Client;
@@ -47,7 +48,8 @@ pub(crate) fn take_in(file: &WalletFile, page: Option<&Url>, text: &[u8]) -> Res
         Received::New { sets, coins, holding } => {
             let value = coins_worth(coins.into(), funds.params.coin_value());
             say!(
-                "received {sets} sets: {value}, period {} of {}",
+                "received {}: {value}, period {} of {}",
+                counted_sets(sets),
                 funds.period(),
                 funds.params.raw().broker
             );
@@ -150,7 +152,7 @@ pub fn give_back(
 
 /// Where the messages go if they are not sent.
 fn return_output(file: &WalletFile, options: &ReturnOptions<'_>) -> Result<Output, ToolError> {
-    let mut rules = Rules::new(Existing::Kept).uses(file.path(), "the wallet");
+    let mut rules = file.rules(Existing::Kept);
     for (used, what) in
         [(options.invitation, "the invitation"), (options.login.password_file, "the password file")]
     {
@@ -280,8 +282,8 @@ fn take_answer(wallet: &mut Wallet, text: &[u8]) -> Result<Id, ToolError> {
     let count =
         |is: fn(&Verdict) -> bool| answer.verdicts.iter().filter(|verdict| is(verdict)).count();
     say!(
-        "return {request} of {} coins: {} credited, {} waiting, {} refused",
-        answer.verdicts.len(),
+        "return {request} of {}: {} credited, {} waiting, {} refused",
+        coins(answer.verdicts.len() as u64),
         count(|verdict| *verdict == Verdict::Accepted),
         count(|verdict| *verdict == Verdict::Waiting),
         count(|verdict| verdict.is_rejection()),

@@ -89,9 +89,9 @@ pub fn buy(file: &WalletFile, client: &Client, options: &BuyOptions<'_>) -> Resu
     if is_other && options.sets.is_some() && status == EXIT_OK {
         say!(
             "that was the order of {}; nothing else was bought: run the same command again to buy \
-            {} sets",
+            {}",
             sending.order.at,
-            asked.sets
+            counted_sets(asked.sets)
         );
     }
     Ok(status)
@@ -226,7 +226,10 @@ impl<'a> Page<'a> {
             let taken = take_in(file, Some(url), &text);
             match taken {
                 Ok(EXIT_OK) => self.acknowledge(number),
-                Ok(EXIT_FAILURE) => tell!("mmwallet: {still_open}"),
+                Ok(EXIT_FAILURE) => {
+                    tell!("mmwallet: {still_open}");
+                    return Ok(exit::NO_ANSWER);
+                }
                 _ => {}
             }
             return taken.map_err(|error| format!("{error}; {still_open}").into());

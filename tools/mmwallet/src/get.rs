@@ -32,7 +32,7 @@ use url::Url as AnyUrl;
 use micromint::error::chain;
 use micromint::money::coins_worth;
 use micromint::reply::Reply;
-use micromint::wallet::Policy;
+use micromint::wallet::{Policy, Purpose};
 use micromint_console::{EXIT_OK, ToolError, print_text, tell};
 
 use crate::exit;
@@ -52,6 +52,14 @@ use write_out::{Fetched, written};
 
 /// The largest Request-Payment or Invalid-Payment that is read from a body, in bytes.
 const MESSAGE_SIZE_MAX: usize = 64 * 1024;
+
+/// A URL in the form in which it is fetched.
+///
+/// # Errors
+/// It is no http or https URL, or has a user name.
+pub(crate) fn checked_url(text: &str) -> Result<String, ToolError> {
+    parse_url(text).map(String::from)
+}
 
 /// What to fetch and how to show it.
 #[derive(Clone, Debug)]
@@ -78,6 +86,8 @@ pub struct GetOptions<'a> {
     pub waits: bool,
     /// What the owner allows.
     pub policy: Policy,
+    /// For what the payment is, if a program asked for the page.
+    pub purpose: Option<&'a Purpose>,
     /// The rest, in the words of curl.
     pub manners: Manners<'a>,
 }

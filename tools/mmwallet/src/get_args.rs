@@ -10,10 +10,10 @@ use clap::error::Error as ClapError;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
 use micromint::text_file::decode;
-use micromint::wallet::Policy;
 use micromint_console::{EXIT_OK, ToolError, read_input, tell};
 use mmwallet::get::{self, Cookie, GetOptions, Manners, RemoteName, Resume, Retry};
-use mmwallet::settings::{DAILY_LIMIT_DEFAULT, Settings};
+use mmwallet::limits::{LimitArgs, TaskArgs};
+use mmwallet::settings::Settings;
 use mmwallet::wallet_file::WalletFile;
 
 use crate::NetArgs;
@@ -30,16 +30,10 @@ pub(crate) struct GetArgs {
     /// The URLs of the pages, fetched one after the other.
     #[arg(required = true, value_name = "URL")]
     urls: Vec<String>,
-    /// Pay up to this price for a page without asking, in coins [default: from the settings, or 0].
-    #[arg(long, value_name = "N")]
-    autopay: Option<u32>,
-    /// Send at most this many coins in one UTC day [default: from the settings, or 100].
-    #[arg(long, value_name = "N")]
-    daily_limit: Option<u32>,
-    /// Pay over plain http too. Others on the network can then steal the coins. http to this
-    /// machine (localhost, 127.0.0.0/8, ::1) is always allowed.
-    #[arg(long)]
-    allow_http: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    task: TaskArgs,
     /// Send the payment in a header instead of the body of a POST.
     #[arg(long)]
     pay_in_header: bool,
@@ -116,6 +110,9 @@ pub(crate) struct GetArgs {
     /// Fetch only these bytes, such as 0-499 or 500-.
     #[arg(short, long, value_name = "RANGE", conflicts_with = "continue_at")]
     range: Option<String>,
+    /// Accept at most this many bytes of content.
+    #[arg(long, value_name = "BYTES")]
+    max_filesize: Option<u64>,
     /// Ask for compressed content (gzip or deflate), and decompress it.
     #[arg(long)]
     compressed: bool,
@@ -278,6 +275,7 @@ impl GetArgs {
             (None, false, Some(_)) => "POST",
             (None, false, None) => "GET",
         };
+        let purpose = self.task.purpose()?;
         let options = GetOptions {
             url,
             method,
@@ -289,7 +287,8 @@ impl GetArgs {
             redirects_max: self.max_redirs,
             pay_in_header: self.pay_in_header,
             waits: !self.no_wait,
-            policy: self.policy(settings),
+            policy: self.task.limited(self.limits.policy(settings), settings),
+            purpose: purpose.as_ref(),
             manners: Manners {
                 follow: self.location,
                 fail: self.fail,
@@ -299,6 +298,7 @@ impl GetArgs {
                 resume: self.continue_at,
                 remote_name,
                 write_out: read.write_out.as_deref(),
+                size_max: self.max_filesize,
                 retry: Retry {
                     count: self.retry,
                     delay: self.retry_delay,
@@ -310,13 +310,6 @@ impl GetArgs {
             },
         };
         get::get(&options, client, wallet, settings)
-    }
-
-    fn policy(&self, settings: &Settings) -> Policy {
-        let daily = self.daily_limit.or(settings.daily_limit).unwrap_or(DAILY_LIMIT_DEFAULT);
-        Policy::new(self.autopay.or(settings.autopay).unwrap_or(0))
-            .with_daily_limit(Some(daily))
-            .with_http(self.allow_http || settings.allow_http.unwrap_or(false))
     }
 
     /// Reads the files that options name, and makes headers of those that are headers.

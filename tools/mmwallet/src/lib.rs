@@ -5,6 +5,8 @@ pub mod exit;
 
 pub mod wallet_file;
 
+pub mod limits;
+
 pub mod settings;
 
 pub mod show;
@@ -26,6 +28,8 @@ pub mod buy;
 pub mod account;
 
 pub mod answer;
+
+pub mod mcp;
 
 pub mod transfer;
 

@@ -1,8 +1,9 @@
 //! The command line of the wallet (thesis 3.4): `mmwallet receive | login | buy | complain | balance |
-//! history | get | price | answer | settle | return | credited | backup | restore | move`.
+//! history | get | price | answer | settle | mcp | return | credited | backup | restore | move`.
 
 mod get_args;
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ use mmwallet::buy::{self, BuyOptions};
 use mmwallet::exit;
 use mmwallet::get::{self, GetOptions, Manners};
 use mmwallet::login::LoginOptions;
+use mmwallet::mcp::{self, McpArgs};
 use mmwallet::net::{Client, NetOptions};
 use mmwallet::settings::Settings;
 use mmwallet::show;
@@ -142,6 +144,14 @@ enum Command {
         #[command(flatten)]
         net: NetArgs,
     },
+    /// Serve an agent, over the Model Context Protocol on standard input and output: it fetches
+    /// pages, and pays for them within your limits. The history shows what it paid for.
+    Mcp {
+        #[command(flatten)]
+        args: McpArgs,
+        #[command(flatten)]
+        net: NetArgs,
+    },
     /// Record what became of a payment that `answer` printed.
     Settle(SettleArgs),
     /// Create a wallet from a backup. Its coins can only be returned to the broker, because some
@@ -179,9 +189,32 @@ struct NetArgs {
     /// Show requests and responses on standard error, without coins, keys and passwords.
     #[arg(short, long)]
     verbose: bool,
+    /// Connect to public addresses only: neither to this machine nor to private networks, also if a
+    /// redirect leads there.
+    #[arg(long)]
+    public_only: bool,
 }
 
+/// The time limit of a page for an agent by default, in seconds.
+const AGENT_SECONDS_MAX: f64 = 120.0;
+
 impl NetArgs {
+    /// The same options for another process, with a time limit in any case.
+    fn options(&self) -> Vec<OsString> {
+        let named = |name: &str, value: &OsStr| {
+            [OsStr::new("--"), OsStr::new(name), OsStr::new("="), value].into_iter().collect()
+        };
+        let seconds = |time: Duration| OsString::from(time.as_secs_f64().to_string());
+        let time = self.max_time.unwrap_or(Duration::from_secs_f64(AGENT_SECONDS_MAX));
+        let mut options: Vec<OsString> = vec![named("max-time", &seconds(time))];
+        options.extend(self.proxy.as_deref().map(|proxy| named("proxy", proxy.as_ref())));
+        options.extend(self.cacert.as_deref().map(|path| named("cacert", path.as_ref())));
+        options.extend(self.connect_timeout.map(|time| named("connect-timeout", &seconds(time))));
+        let flags = [("--insecure", self.insecure), ("--verbose", self.verbose)];
+        options.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name.into()));
+        options
+    }
+
     fn client(&self, settings: &Settings) -> Result<Client, ToolError> {
         Client::new(&NetOptions {
             proxy: self.proxy.as_deref().or(settings.proxy.as_deref()),
@@ -191,6 +224,7 @@ impl NetArgs {
             connect_time_max: self.connect_timeout.filter(|time| !time.is_zero()),
             trusts_loopback: self.insecure,
             verbose: self.verbose,
+            public_only: self.public_only,
         })
     }
 }
@@ -261,11 +295,17 @@ struct ReturnArgs {
 
 fn main() -> ExitCode {
     let cli = command_line::<Cli>();
-    if cli.command.is_none() && !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+    if cli.command.is_none() && !can_show() {
         let why = "expected a command, or a terminal to show the wallet on; see --help";
         Cli::command().error(ErrorKind::MissingSubcommand, why).exit();
     }
     finish("mmwallet", run(&cli))
+}
+
+/// Whether standard input and output are a terminal on which the cursor can be moved.
+fn can_show() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_some_and(|name| name == "dumb");
+    !is_dumb && io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
 fn run(cli: &Cli) -> Result<u8, ToolError> {
@@ -300,6 +340,7 @@ fn run(cli: &Cli) -> Result<u8, ToolError> {
         Command::Answer { args, net } => {
             answer::answer(args, &net.client(&settings)?, &wallet, &settings)
         }
+        Command::Mcp { args, net } => mcp::serve(args, &wallet, &settings, net.options()),
         Command::Settle(args) => answer::settle(args, &wallet),
         Command::Get(args) => get_args::run(args, &wallet, &settings),
         Command::Price { url, format, net } => {
@@ -356,6 +397,7 @@ fn unpaid<'a>() -> GetOptions<'a> {
         pay_in_header: false,
         waits: false,
         policy: Policy::new(0).with_daily_limit(Some(0)),
+        purpose: None,
         manners: Manners { follow: true, ..Manners::default() },
     }
 }

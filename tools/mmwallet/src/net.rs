@@ -11,6 +11,8 @@ mod connect;
 
 mod proxy;
 
+mod public;
+
 mod shown;
 
 use std::cell::RefCell;
@@ -54,6 +56,8 @@ pub struct NetOptions<'a> {
     pub trusts_loopback: bool,
     /// Show requests and responses on standard error.
     pub verbose: bool,
+    /// Connect to public addresses only: neither to this machine nor to private networks.
+    pub public_only: bool,
 }
 
 /// Sends requests.
@@ -65,6 +69,7 @@ pub struct Client {
     /// The TLS configuration for this machine, if it differs.
     loopback_tls: Option<TlsConfig>,
     verbose: bool,
+    public_only: bool,
     transfer: RefCell<Transfer>,
 }
 
@@ -169,11 +174,12 @@ impl Client {
             .trusts_loopback
             .then(|| TlsConfig::builder().disable_verification(true).build());
         Ok(Client {
-            agent: connect::agent(config),
+            agent: connect::agent(config, options.public_only),
             time_max: options.time_max,
             proxies,
             loopback_tls,
             verbose: options.verbose,
+            public_only: options.public_only,
             transfer: RefCell::default(),
         })
     }
@@ -232,6 +238,9 @@ impl Client {
             }
         }
         self.begin(method.as_str(), url, headers, if has_body { body.len() } else { 0 });
+        if self.public_only {
+            connect::check_literal(url)?;
+        }
         let answer = if has_body {
             self.agent.run(self.configured(request.body(body)?, url, no_agent, no_accept))
         } else {
@@ -320,6 +329,9 @@ impl Client {
         if self.verbose {
             shown::request("GET", url, None, &[], USER_AGENT, 0);
         }
+        if self.public_only {
+            connect::check_literal(url)?;
+        }
         let request = self.configured(Request::get(url).body(())?, url, false, false);
         let request = self.agent.configure_request(request).timeout_global(Some(time_max)).build();
         let (parts, body) = self.agent.run(request)?.into_parts();
@@ -342,7 +354,9 @@ impl Response {
 
     /// Where a redirect leads: the header Location. Servers send it in UTF-8 or, of old, in Latin-1.
     pub fn location(&self) -> Option<String> {
-        let bytes = self.headers.get("location")?.as_bytes();
+        // As for curl, an empty one leads nowhere.
+        let bytes =
+            self.headers.get("location").map(|to| to.as_bytes()).filter(|to| !to.is_empty())?;
         Some(match std::str::from_utf8(bytes) {
             Ok(text) => text.to_string(),
             Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),

@@ -8,17 +8,23 @@ use micromint::host::{Clock, SystemClock};
 use micromint::money::coins_worth;
 use micromint::protocol::RequestPayment;
 use micromint::reply::Reply;
-use micromint::scheme::Challenge;
-use micromint::wallet::{Choice, Fetch, PaymentDecision, Policy, Sending, Wallet, has_ended};
+use micromint::scheme::{Challenge, Credential};
+use micromint::wallet::{
+    Choice, Fetch, PaymentDecision, Policy, Sending, Wallet, WalletState, has_ended,
+};
 use micromint_console::ToolError;
 
 use crate::consent::ask_vendor;
+use crate::limits::threshold;
 use crate::net::Client;
 
 /// The most coins of a payment in a header: 60 coins of 8 balls make 7 KB, and servers accept 8 KB.
 pub(crate) const HEADER_COINS_MAX: u32 = 60;
-/// The same for a credential of the scheme "Payment", which encodes the message in base64url twice.
-pub(crate) const CREDENTIAL_COINS_MAX: u32 = 40;
+/// The longest credential of the scheme "Payment", in bytes: servers accept 8 KB with the name.
+const CREDENTIAL_SIZE_MAX: u64 = 8000;
+/// The longest Payment message without URL, owner tokens and coins, in bytes: the names of the
+/// fields, a User-ID, a Vendor-ID, a period, an Authenticator.
+const MESSAGE_SIZE_BASE: u64 = 400;
 /// How many times the wallet decides at most: it can need the consent of the vendor and of the
 /// user, and the first again if coins of another period are chosen meanwhile.
 const QUESTIONS_MAX: u32 = 4;
@@ -35,8 +41,10 @@ pub(crate) enum Carrier<'a> {
 }
 
 impl Carrier<'_> {
-    /// Why it cannot carry a payment of this price now, if it cannot.
-    fn check(self, price: u32) -> Result<(), String> {
+    /// Why it cannot carry a payment for this request now, if it cannot. A coin has `coin_size`
+    /// balls.
+    fn check(self, request: &RequestPayment, coin_size: usize) -> Result<(), String> {
+        let price = request.price;
         let coins_max = match self {
             Carrier::Body => return Ok(()),
             Carrier::Header => HEADER_COINS_MAX,
@@ -44,7 +52,9 @@ impl Carrier<'_> {
                 return Err("the server's challenge has expired; check the clock of this machine"
                     .to_string());
             }
-            Carrier::Credential(_) => CREDENTIAL_COINS_MAX,
+            Carrier::Credential(challenge) => {
+                coins_in_credential(challenge, request.url.as_str().len(), coin_size)
+            }
         };
         match price > coins_max {
             true => Err(format!(
@@ -56,9 +66,28 @@ impl Carrier<'_> {
     }
 }
 
+/// How many coins a credential surely holds, even if each of them is from another set. The message
+/// is in base64url in the credential, which is in base64url itself, and the balls are in base64 in
+/// the message.
+fn coins_in_credential(challenge: &Challenge, url_len: usize, coin_size: usize) -> u32 {
+    let fixed = Credential::new(challenge.clone(), b"").to_header().len() as u64;
+    let left = CREDENTIAL_SIZE_MAX.saturating_sub(fixed) * 9 / 16;
+    let left = left.saturating_sub(MESSAGE_SIZE_BASE + url_len as u64);
+    // An owner token has 16 digits and a separator, a ball 8 bytes.
+    let coin = 17 + (coin_size as u64 * 8 * 4).div_ceil(3);
+    u32::try_from(left / coin).unwrap_or(u32::MAX)
+}
+
+/// The size of the largest coins that this wallet could pay with, in balls.
+fn coin_size(state: &WalletState, request: &RequestPayment) -> usize {
+    let params = state.holdings().iter().map(|held| &held.params);
+    let meant = params.filter(|params| request.periods.contains(params.period()));
+    meant.map(|params| params.coin_size()).max().unwrap_or_default()
+}
+
 /// What the user is asked before the wallet pays more than the autopay threshold.
 pub(crate) type AskUser<'a> =
-    &'a dyn Fn(&RequestPayment, &Choice, u32) -> Result<Reply<(), String>, ToolError>;
+    &'a dyn Fn(&RequestPayment, &Choice, &str) -> Result<Reply<(), String>, ToolError>;
 
 /// The payment to send, or why there is none.
 pub(crate) fn payment(
@@ -76,7 +105,7 @@ pub(crate) fn payment(
             "its price is {price}; a HEAD request is never charged"
         )));
     }
-    if let Err(why) = carrier.check(request.price) {
+    if let Err(why) = carrier.check(request, coin_size(wallet.state(), request)) {
         return Ok(Reply::Refused(why));
     }
     for _ in 0..QUESTIONS_MAX {
@@ -85,7 +114,7 @@ pub(crate) fn payment(
             PaymentDecision::Refuse(unpayable) => Reply::Refused(unpayable.to_string()),
             PaymentDecision::NeedsConsent(needed) => ask_vendor(wallet, client, &needed)?,
             PaymentDecision::Ask(choice) => {
-                let reply = ask_user(request, &choice, policy.autopay)?;
+                let reply = ask_user(request, &choice, &threshold(&policy))?;
                 policy = policy.with_autopay(request.price);
                 reply
             }
@@ -95,4 +124,43 @@ pub(crate) fn payment(
         }
     }
     Ok(Reply::Refused("the coins in the wallet changed meanwhile".to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use micromint::scheme::charge_request;
+
+    #[test]
+    fn a_credential_holds_sixty_coins_of_four_balls_and_fewer_larger_ones() {
+        let request = RequestPayment {
+            url: "https://news.example/story".parse().unwrap(),
+            price: 60,
+            vendor: "news.example".parse().unwrap(),
+            periods: vec!["2026-12".parse().unwrap()],
+            broker: "https://broker.example/".into(),
+            coin_value: "0.01 USD".parse().unwrap(),
+            description: String::new(),
+        };
+        let challenge = Challenge {
+            id: "i".repeat(43),
+            realm: "news.example".into(),
+            method: "micromint".into(),
+            intent: "charge".into(),
+            request: charge_request(&request),
+            ..Challenge::default()
+        };
+        let found = [4, 6, 8].map(|k| coins_in_credential(&challenge, 26, k));
+        assert!(found[0] >= 60 && found[0] > found[1] && found[1] > found[2], "{found:?}");
+        let carrier = Carrier::Credential(&challenge);
+        assert_eq!(carrier.check(&request, 4), Ok(()));
+        assert!(carrier.check(&request, 8).unwrap_err().contains("holds at most"));
+        // At the limit, the credential of coins that are all from other sets is short enough.
+        for (k, count) in [4, 6, 8].into_iter().zip(found) {
+            let (count, coin) = (count as usize, 17 + (k * 8 * 4_usize).div_ceil(3));
+            let message = vec![b'x'; MESSAGE_SIZE_BASE as usize + 26 + count * coin];
+            let len = Credential::new(challenge.clone(), &message).to_header().len();
+            assert!(len <= CREDENTIAL_SIZE_MAX as usize, "{len} bytes for {count} coins");
+        }
+    }
 }

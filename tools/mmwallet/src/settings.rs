@@ -8,8 +8,11 @@ use std::path::Path;
 use serde::Deserialize;
 
 use micromint::error::FileError;
+use micromint::money::Money;
 use micromint::toml_file::{TomlText, load_path, number};
 use micromint_console::ToolError;
+
+use crate::limits::{Amount, money};
 
 /// The default daily limit, in coins.
 pub const DAILY_LIMIT_DEFAULT: u32 = 100;
@@ -20,12 +23,16 @@ pub const WARN_DAYS_DEFAULT: u32 = 3;
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// The highest price to pay without asking, in coins. Default: 0.
-    #[serde(default, deserialize_with = "number")]
-    pub autopay: Option<u32>,
-    /// How many coins may be sent in a UTC day. Default: [`DAILY_LIMIT_DEFAULT`].
-    #[serde(default, deserialize_with = "number")]
-    pub daily_limit: Option<u32>,
+    /// The highest price to pay without asking. Default: 0.
+    pub autopay: Option<Amount>,
+    /// How much may be sent in a UTC day. Default: [`DAILY_LIMIT_DEFAULT`] coins.
+    pub daily_limit: Option<Amount>,
+    /// How much money may be sent to one vendor in a UTC day. Default: no limit.
+    #[serde(default, deserialize_with = "money")]
+    pub site_limit: Option<Money>,
+    /// How much money may be paid for one task of a program. Default: no limit.
+    #[serde(default, deserialize_with = "money")]
+    pub task_limit: Option<Money>,
     /// Whether to pay over plain http too. Default: false.
     pub allow_http: Option<bool>,
     /// How many days before an expiration warnings begin. Default: [`WARN_DAYS_DEFAULT`].
@@ -71,12 +78,20 @@ mod tests {
         assert_eq!(Settings::read(&path).unwrap(), Settings::default());
         std::fs::write(&path, "autopay = 5\ndaily-limit = 20\nallow-http = true\n").unwrap();
         let settings = Settings::read(&path).unwrap();
-        let expected = (Some(5), Some(20), Some(true));
+        let expected = (Some(Amount::Coins(5)), Some(Amount::Coins(20)), Some(true));
         assert_eq!((settings.autopay, settings.daily_limit, settings.allow_http), expected);
+        let text = "autopay = \"0.05 USD\"\nsite-limit = \"1 USD\"\ntask-limit = \"2 USD\"\n";
+        std::fs::write(&path, text).unwrap();
+        let settings = Settings::read(&path).unwrap();
+        let found = [settings.site_limit, settings.task_limit].map(|it| it.unwrap().to_string());
+        assert_eq!(settings.autopay, Some(Amount::Money("0.05 USD".parse().unwrap())));
+        assert_eq!(found, ["1 USD", "2 USD"]);
         for (bad, says) in [
             ("autopy = 5", "wallet.toml:1:1: unknown key `autopy`, expected one of `autopay`"),
             ("\nautopay = -1", "wallet.toml:2:11: autopay: expected a number from 0 to"),
-            ("autopay = \"5\"", "wallet.toml:1:11: autopay: invalid type: string \"5\", expected"),
+            ("autopay = \"5\"", "wallet.toml:1:11: autopay: expected a number from 0 to"),
+            ("autopay = 5.5", "wallet.toml:1:11: autopay: invalid type: floating point"),
+            ("site-limit = \"5\"", "wallet.toml:1:14: site-limit: expected an amount"),
             ("autopay", "wallet.toml:1:"),
         ] {
             std::fs::write(&path, bad).unwrap();

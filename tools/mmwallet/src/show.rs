@@ -9,11 +9,13 @@ mod orders;
 use serde_json::{Value, json};
 
 use micromint::identity::VendorId;
-use micromint::money::coins_worth;
+use micromint::money::{coins, coins_worth};
 use micromint::protocol::{RequestPayment, Verdict};
 use micromint::time::UnixTime;
 use micromint::wallet::{Holding, PastPayment, WalletState};
 use micromint_console::{ToolError, print_text, tell};
+
+use crate::buy::counted_sets;
 
 pub use details::details;
 pub(crate) use details::rows_of;
@@ -95,13 +97,13 @@ fn holding_text(
 ) -> String {
     let (raw, balance) = (held.params.raw(), state.balance(i));
     let mut text = format!(
-        "{}  {}, {}\n  user {}, broker {}, {} sets\n",
+        "{}  {}, {}\n  user {}, broker {}, {}\n",
         raw.period,
         coins_worth(balance.unspent.into(), raw.coin_value),
         validity(held, now),
         held.user,
         raw.broker,
-        balance.sets
+        counted_sets(balance.sets)
     );
     let mut line = |count: u32, what: &str| {
         if count > 0 {
@@ -204,8 +206,9 @@ pub(crate) fn events(state: &WalletState) -> Vec<Event<'_>> {
                 (
                     sale.at,
                     format!(
-                        "received {} sets of period {period} (sale {})",
-                        sale.sets, sale.transaction
+                        "received {} of period {period} (sale {})",
+                        counted_sets(sale.sets),
+                        sale.transaction
                     ),
                     json!({
                         "at": sale.at.to_string(), "event": "received", "period": period.as_str(),
@@ -219,36 +222,45 @@ pub(crate) fn events(state: &WalletState) -> Vec<Event<'_>> {
     events.extend(state.payments().iter().map(|payment| {
         let held = &state.holdings()[payment.holding];
         let of = coins_worth(payment.coins.into(), held.params.coin_value());
+        let task = payment.purpose.as_ref().map(|it| format!(", task {}", it.task()));
         let text = format!(
-            "{} {of} to {} for {} (reference {})",
+            "{} {of} to {} for {} (reference {}{})",
             payment.outcome,
             payment.vendor,
             payment.url,
-            payment.reference()
+            payment.reference(),
+            task.unwrap_or_default()
         );
         let value = details::payment_json(state, payment);
         Event { at: payment.at, text, value, payment: Some(payment) }
     }));
-    events.extend(state.returns().iter().map(|back| {
-        let held = &state.holdings()[back.holding];
-        let (total, period) = (back.verdicts.len(), held.params.period());
-        let credited = back.count(Some(Verdict::Accepted));
-        let waiting = back.count(None) + back.count(Some(Verdict::Waiting));
-        (
-            back.at,
-            format!(
-                "returned {total} coins of period {period}: {credited} credited, {waiting} waiting \
+    events.extend(
+        state
+            .returns()
+            .iter()
+            .map(|back| {
+                let held = &state.holdings()[back.holding];
+                let (total, period) = (back.verdicts.len(), held.params.period());
+                let credited = back.count(Some(Verdict::Accepted));
+                let waiting = back.count(None) + back.count(Some(Verdict::Waiting));
+                (
+                    back.at,
+                    format!(
+                        "returned {} of period {period}: {credited} credited, {waiting} waiting \
                 (return {})",
-                back.request
-            ),
-            json!({
-                "at": back.at.to_string(), "event": "return", "period": period.as_str(),
-                "request": back.request.as_str(), "coins": total,
-                "credited": credited, "waiting": waiting,
-                "transaction": back.transaction.map(|number| number.to_string()),
-            }),
-        )
-    }).map(other));
+                        coins(total as u64),
+                        back.request
+                    ),
+                    json!({
+                        "at": back.at.to_string(), "event": "return", "period": period.as_str(),
+                        "request": back.request.as_str(), "coins": total,
+                        "credited": credited, "waiting": waiting,
+                        "transaction": back.transaction.map(|number| number.to_string()),
+                    }),
+                )
+            })
+            .map(other),
+    );
     events.sort_by_key(|event| event.at);
     events
 }
@@ -286,17 +298,17 @@ pub fn wallet(state: &WalletState, now: UnixTime, json: bool) -> Result<(), Tool
 pub fn warn_of_expiry(state: &WalletState, now: UnixTime, seconds: i64) {
     for holding in state.expiring(now, seconds) {
         let (raw, balance) = (state.holdings()[holding].params.raw(), state.balance(holding));
-        let count = balance.unspent + balance.in_doubt;
+        let count = coins((balance.unspent + balance.in_doubt).into());
         if now < raw.expiration {
             tell!(
-                "mmwallet: warning: {count} coins of period {} expire at {}; \
+                "mmwallet: warning: {count} of period {} expire at {}; \
                 spend them before, or return them to the broker afterwards",
                 raw.period,
                 raw.expiration
             );
         } else {
             tell!(
-                "mmwallet: warning: {count} coins of period {} have expired; return them before {} \
+                "mmwallet: warning: {count} of period {} have expired; return them before {} \
                 with `mmwallet return --send`, or they are lost",
                 raw.period,
                 raw.redeem_until

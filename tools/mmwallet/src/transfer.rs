@@ -1,6 +1,7 @@
 //! `mmwallet backup`, `restore` and `move`: copies of the wallet file that cannot be spent from by
 //! mistake.
 
+use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
@@ -10,8 +11,8 @@ use micromint::error::FileError;
 use micromint::host::{Clock, Directory, DiskDirectory, SystemClock, SystemEntropy};
 use micromint::money::coins;
 use micromint::wallet::{Frozen, Wallet, WalletState};
-use micromint_console::output::{Existing, Rules};
-use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, say, tell, tell_waits};
+use micromint_console::output::Existing;
+use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, answers_yes, say, tell, tell_waits};
 
 use crate::wallet_file::WalletFile;
 
@@ -32,8 +33,7 @@ pub struct MoveArgs {
 /// # Errors
 /// The file exists or cannot be written, or the wallet cannot be used.
 pub fn backup(wallet: &WalletFile, path: &Path) -> Result<u8, ToolError> {
-    let rules = Rules::new(Existing::Kept).uses(wallet.path(), "the wallet");
-    let output = rules.open(Some(path))?;
+    let output = wallet.rules(Existing::Kept).open(Some(path))?;
     let mut wallet = wallet.open()?;
     output.write_with(|folder, name| {
         Ok(wallet.backup(&DiskDirectory::new(folder), name, SystemClock.now())?)
@@ -56,6 +56,7 @@ pub fn restore(wallet: &WalletFile, path: &Path, spendable: bool) -> Result<u8, 
         let path = wallet.path().display();
         return Err(format!("{path}: exists already; a restored wallet replaces nothing").into());
     }
+    must_exist(path)?;
     let backup = Wallet::open_to_read(&from, &from_name)?;
     let made = match backup.state().frozen() {
         Some(Frozen::Backup(at)) => format!("is a backup made at {at}"),
@@ -116,6 +117,7 @@ fn move_out(wallet: &WalletFile, path: &Path) -> Result<u8, ToolError> {
         return Err("a wallet cannot be moved to standard output: --out needs a file".into());
     }
     let (directory, name) = parts(path)?;
+    wallet.rules(Existing::Kept).refuse_used(path)?;
     let mut open = wallet.open()?;
     let moved = open.move_out(&directory, &name, &SystemEntropy, SystemClock.now());
     if let Err(error) = moved {
@@ -141,6 +143,7 @@ fn move_out(wallet: &WalletFile, path: &Path) -> Result<u8, ToolError> {
 
 fn move_in(wallet: &WalletFile, path: &Path) -> Result<u8, ToolError> {
     let (from, from_name) = parts(path)?;
+    must_exist(path)?;
     wallet.make_directory()?;
     let (directory, name) = wallet.parts();
     let now = SystemClock.now();
@@ -155,6 +158,10 @@ fn move_in(wallet: &WalletFile, path: &Path) -> Result<u8, ToolError> {
         tell!("mmwallet: warning: {error}; nothing can be spent from it, remove it yourself");
     }
     Ok(EXIT_OK)
+}
+
+fn must_exist(path: &Path) -> Result<(), ToolError> {
+    Ok(fs::metadata(path).map(|_| ()).map_err(FileError::on("read", path))?)
 }
 
 fn parts(path: &Path) -> Result<(DiskDirectory, String), ToolError> {
@@ -176,7 +183,5 @@ fn agrees(question: &str) -> Result<bool, ToolError> {
     let mut terminal = io::stderr();
     write!(terminal, "{question} [y/N] ")?;
     terminal.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
+    Ok(answers_yes()?)
 }

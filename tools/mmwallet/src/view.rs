@@ -14,12 +14,15 @@ mod model;
 mod tests;
 
 use std::io;
+use std::process;
 
+use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::execute;
 
 use micromint::error::FileError;
 use micromint::host::{Clock, SystemClock};
-use micromint_console::{EXIT_OK, ToolError};
+use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError};
 
 use crate::settings::Settings;
 use crate::wallet_file::WalletFile;
@@ -34,6 +37,13 @@ use model::{Key, Model, Step};
 pub fn view(wallet: &WalletFile) -> Result<u8, ToolError> {
     let mut model = Model::new(read(wallet)?);
     let mut terminal = ratatui::try_init().map_err(on_terminal)?;
+    // SIGINT, SIGTERM and SIGHUP end the view from a thread of their own: this one waits for a key.
+    ctrlc::set_handler(|| {
+        // If the terminal is gone, nothing is left to restore.
+        let _ = ratatui::try_restore();
+        let _ = execute!(io::stdout(), Show);
+        process::exit(EXIT_FAILURE.into());
+    })?;
     let result = (|| -> Result<(), ToolError> {
         loop {
             terminal.draw(|frame| draw::draw(&model, frame)).map_err(on_terminal)?;

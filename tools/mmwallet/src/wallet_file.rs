@@ -9,6 +9,7 @@ use micromint::error::FileError;
 use micromint::host::{Directory, DiskDirectory, SystemEntropy};
 use micromint::key_file::check_private;
 use micromint::wallet::Wallet;
+use micromint_console::output::{Existing, Rules};
 use micromint_console::{ToolError, tell, tell_waits};
 
 /// The location of the wallet file, which may not exist yet.
@@ -32,13 +33,17 @@ impl WalletFile {
         let (directory, name) =
             DiskDirectory::of_file(&path).map_err(FileError::on("use", &path))?;
         let file = WalletFile { directory: tell_waits(directory), name, path };
-        if is_same(&file.path, &file.settings_path()) {
-            return Err(format!(
-                "{}: a wallet cannot be its own settings file; give it a name that does not end \
-                in .toml",
-                file.path.display()
-            )
-            .into());
+        for (own, what, ending) in
+            [(file.settings_path(), "settings", ".toml"), (file.login_path(), "login", ".login")]
+        {
+            if is_same(&file.path, &own) {
+                return Err(format!(
+                    "{}: a wallet cannot be its own {what} file; give it a name that does not end \
+                    in {ending}",
+                    file.path.display()
+                )
+                .into());
+            }
         }
         Ok(file)
     }
@@ -51,6 +56,19 @@ impl WalletFile {
     /// The path of the settings file: in the same folder, with `.toml` instead of `.mmw`.
     pub fn settings_path(&self) -> PathBuf {
         self.path.with_extension("toml")
+    }
+
+    /// The path of the file with the key of an account at a broker's service.
+    pub fn login_path(&self) -> PathBuf {
+        self.path.with_extension("login")
+    }
+
+    /// The rules for an output: never over the wallet and the files beside it.
+    pub fn rules<'a>(&self, existing: Existing<'a>) -> Rules<'a> {
+        Rules::new(existing)
+            .uses(&self.path, "the wallet")
+            .uses(&self.settings_path(), "the settings file")
+            .uses(&self.login_path(), "the login file")
     }
 
     /// Whether the file exists.

@@ -6,6 +6,8 @@ with 500 if there is none.
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Callable, Optional, Union
@@ -18,6 +20,10 @@ Prices = Union[Mapping[str, Price], Callable[[Any], Price]]
 OnEvent = Optional[Callable[[str], None]]
 
 FAILED = b"Internal Server Error\n"
+
+_LOGGER = logging.getLogger("micromint")
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NOT_IN_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 
 def terms_of(prices: Prices, request: Any, path: str) -> Terms:
@@ -32,6 +38,18 @@ def status_line(status: int) -> str:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         return f"{status} Status"
+
+
+def check_head(status: Any, fields: list[tuple[str, str]]) -> None:
+    """Raises ValueError or TypeError for a head that no server can send. Call it before the payment
+    is settled: such a page fails, so it is not charged."""
+    if not isinstance(status, int) or not 100 <= status <= 999:
+        raise ValueError(f"status: expected a number from 100 to 999, found {status!r}")
+    for name, value in fields:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"expected the name of a header field, found {name!r}")
+        if _NOT_IN_VALUE.search(value):
+            raise ValueError(f"{name}: expected a value without control characters in Latin-1, found {value!r}")
 
 
 class Visit:
@@ -52,7 +70,9 @@ class Visit:
 
     def settle(self, status: int, fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """Reports the status of the content's response; returns the fields to send. May wait for
-        the disk."""
+        the disk. If the response cannot be sent, raises an error and settles nothing: call
+        :meth:`fail`."""
+        check_head(status, fields)
         self.is_settled = True
         try:
             is_reversed = self.paywall.finish(self.decision, status)
@@ -81,5 +101,9 @@ class Visit:
 
     def _end(self, status: int, is_reversed: bool) -> None:
         if self.on_event is not None:
-            self.on_event(self.decision.event(status, is_reversed))
+            # What is decided and settled must be sent, whatever becomes of the log line.
+            try:
+                self.on_event(self.decision.event(status, is_reversed))
+            except Exception:
+                _LOGGER.exception("on_event failed")
         self.decision.close()

@@ -12,7 +12,7 @@ import asyncio
 import urllib.parse
 from typing import Any, Awaitable, Callable, MutableMapping, Optional, TypeVar
 
-from ._charging import FAILED, OnEvent, Prices, Visit, terms_of
+from ._charging import FAILED, OnEvent, Prices, Visit, check_head, terms_of
 from .paywall import Decision, Paywall, Request, Terms
 
 Scope = MutableMapping[str, Any]
@@ -111,6 +111,7 @@ class _Body:
         self._read: list[Message] = []
         self.start = b""
         self.is_whole = False
+        self._is_dropped = False
 
     async def read(self, most: int) -> bool:
         """Reads a body of at most `most` bytes; False if it is longer."""
@@ -129,12 +130,18 @@ class _Body:
         return self.is_whole
 
     def drop(self) -> None:
-        """The content sees no body."""
+        """The content sees no body, whether or not it was read."""
+        self._is_dropped = True
         self._read = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive(self) -> Message:
         """What the application calls as ``receive``."""
-        return self._read.pop(0) if self._read else await self._receive()
+        if self._read:
+            return self._read.pop(0)
+        message = await self._receive()
+        while self._is_dropped and message["type"] == "http.request":
+            message = await self._receive()
+        return message
 
 
 def _hide(scope: Scope, decision: Decision, body: _Body) -> None:
@@ -152,8 +159,10 @@ async def _serve(application: Application, scope: Scope, body: _Body, send: Send
     async def send_head() -> None:
         nonlocal head
         if head is not None and not visit.is_settled:
+            fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.get("headers", ())]
+            # Before the payment is settled: a response that cannot be sent is not charged.
+            check_head(head["status"], fields)
             held, head = head, None
-            fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in held.get("headers", ())]
             visit.is_settled = True
             fields = await _in_thread(lambda: visit.settle(held["status"], fields))
             await send({**held, "headers": _encoded(fields)})
@@ -167,6 +176,8 @@ async def _serve(application: Application, scope: Scope, body: _Body, send: Send
         if message["type"].startswith("http.response.") and (
             message["type"] != "http.response.body" or message.get("body") or not message.get("more_body", False)
         ):
+            if not isinstance(message.get("body", b""), (bytes, bytearray, memoryview)):
+                raise TypeError(f"expected a body of bytes, found {type(message['body']).__name__}")
             await send_head()
         await send(message)
 

@@ -29,6 +29,7 @@ import django
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import Resolver404, resolve
+from django.utils.translation import get_language_from_path, override
 
 from . import asgi, wsgi
 from ._charging import Price
@@ -112,8 +113,11 @@ def _path_within(scope: Any) -> str:
 
 
 def _terms(path: str) -> Terms:
+    # Which paths i18n_patterns() knows depends on the language, which Django's middleware chooses
+    # later, and the thread may still have that of another request.
     try:
-        view = resolve(path).func
+        with override(get_language_from_path(path) or settings.LANGUAGE_CODE):
+            view = resolve(path).func
     except Resolver404:
         return Terms()
     terms = getattr(view, "micromint_terms", None)

@@ -11,7 +11,7 @@ import io
 import urllib.parse
 from typing import Any, Callable, Iterable, Iterator, Optional
 
-from ._charging import FAILED, OnEvent, Prices, Visit, status_line, terms_of
+from ._charging import FAILED, OnEvent, Prices, Visit, check_head, status_line, terms_of
 from .paywall import Decision, Paywall, Request
 
 Environ = dict[str, Any]
@@ -154,14 +154,15 @@ def _serve(application: Application, environ: Environ, start_response: StartResp
     head = _Head(start_response, visit)
     try:
         content = application(environ, head.hold)
+        wrapper = environ.get("wsgi.file_wrapper")
+        is_file = isinstance(wrapper, type) and isinstance(content, wrapper)
+        is_whole = isinstance(content, (list, tuple)) and all(isinstance(piece, bytes) for piece in content)
+        if head.held and (is_file or is_whole):
+            # Nothing can fail any more. The server may send a file itself.
+            head.send()
+            return content
     except BaseException:
         return _failed(head)
-    wrapper = environ.get("wsgi.file_wrapper")
-    is_file = isinstance(wrapper, type) and isinstance(content, wrapper)
-    if head.held and (is_file or isinstance(content, (list, tuple))):
-        # Nothing can fail any more. The server may send a file itself.
-        head.send()
-        return content
     return _Content(content, head)
 
 
@@ -211,7 +212,9 @@ class _Head:
             if self.held is None:
                 raise AssertionError("the application did not call start_response")
             status, fields = self.held
-            fields = self.visit.settle(int(status.split(" ")[0]), fields)
+            number, _, phrase = status.partition(" ")
+            check_head(int(number), [("phrase", phrase)])
+            fields = self.visit.settle(int(number), fields)
             self.write = self.start_response(status, fields)
         return self.write
 
@@ -226,6 +229,8 @@ class _Content:
     def _pieces_of(self) -> Iterator[bytes]:
         try:
             for piece in self._content:
+                if not isinstance(piece, bytes):
+                    raise TypeError(f"expected a body of bytes, found {type(piece).__name__}")
                 if piece:
                     self._head.send()
                     yield piece

@@ -8,9 +8,10 @@ module MicroMint
   class Charge
     FAILED = "Internal Server Error\n"
 
-    # `prices` maps paths (SCRIPT_NAME and PATH_INFO) to prices in coins or Terms, or is called with env. If the
+    # `prices` maps decoded paths (SCRIPT_NAME and PATH_INFO) to prices in coins or Terms, or is called with env. If the
     # application serves a page under several paths, use a function: a path without a price is free. `on_event` is
-    # called with a log line for every request, `on_error` with an exception whose response this class makes.
+    # called with a log line for every request, `on_error` with an exception that this class answers, or that on_event
+    # raises.
     def initialize(app, paywall:, prices:, on_event: nil, on_error: nil)
       @app = app
       @paywall = paywall
@@ -34,7 +35,13 @@ module MicroMint
     def price_of(env)
       return @prices.call(env) if @prices.respond_to?(:call)
 
-      @prices.fetch("#{env["SCRIPT_NAME"]}#{env["PATH_INFO"]}", 0)
+      path = "#{env["SCRIPT_NAME"]}#{env["PATH_INFO"]}"
+      @prices.fetch(decoded(path)) { @prices.fetch(path, 0) }
+    end
+
+    # Routers decode paths: /%73tory is /story.
+    def decoded(path)
+      path.b.gsub(/%\h\h/n) { |code| code[1, 2].hex.chr }.force_encoding(Encoding::UTF_8)
     end
 
     def request_of(env, terms)
@@ -88,11 +95,11 @@ module MicroMint
       hide(env, decision)
       begin
         status, headers, body = @app.call(env)
+        number = number_of(status, headers, env)
+        body_of(body)
       rescue Exception => e # rubocop:disable Lint/RescueException -- the payment is settled whatever happens
         return failed(env, decision, e)
       end
-      # A server may know other numbers for a connection that the application took over; that is charged.
-      number = status.to_i.between?(100, 999) ? status.to_i : 200
       begin
         is_reversed = @paywall.finish(decision, number)
         headers = changed(headers, decision.head(number, is_reversed, pairs_of(headers)))
@@ -104,6 +111,22 @@ module MicroMint
       [status, headers, body]
     end
 
+    # The status to report. A server may know other numbers for a connection that the application took over; that is
+    # charged. Any other one cannot be sent.
+    def number_of(status, headers, env)
+      number = status.to_s.match?(/\A\d{3}\z/) ? status.to_i : 0
+      return number if number >= 100
+      return 200 if status == -1 || env["rack.hijack_io"] || headers.to_h["rack.hijack"]
+
+      raise ArgumentError, "status: expected a number from 100 to 999, found #{status.inspect}"
+    end
+
+    def body_of(body)
+      return if %i[each call to_path].any? { |name| body.respond_to?(name) }
+
+      raise TypeError, "expected a body that responds to each or call, found #{body.class}"
+    end
+
     # The application failed. If a payment is reversed, the client must be told; otherwise whoever handles errors may
     # answer.
     def failed(env, decision, error)
@@ -111,7 +134,7 @@ module MicroMint
       report(decision, 500, is_reversed)
       raise error if !is_reversed || !error.is_a?(StandardError)
 
-      @on_error ? @on_error.call(error) : env["rack.errors"]&.puts(error.full_message(highlight: false))
+      show(error, env["rack.errors"])
       headers = { name_of("Content-Type") => "text/plain", name_of("Content-Length") => FAILED.bytesize.to_s }
       [500, changed(headers, decision.head(500, true, pairs_of(headers))), [FAILED]]
     end
@@ -129,8 +152,15 @@ module MicroMint
       env["rack.input"] = StringIO.new(+"".b)
     end
 
+    # What is settled must be sent, whatever becomes of the line.
     def report(decision, status, is_reversed)
       @on_event&.call(decision.event(status, is_reversed))
+    rescue StandardError => e
+      show(e, $stderr)
+    end
+
+    def show(error, stream)
+      @on_error ? @on_error.call(error) : stream&.puts(error.full_message(highlight: false))
     end
 
     # The fields of a response as pairs. Rack 3 repeats a field with an Array, Rack 2 with lines.

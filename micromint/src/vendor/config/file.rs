@@ -13,7 +13,7 @@ use crate::identity::VendorId;
 use crate::till::SyncMode;
 use crate::toml_file::{Number, OneOrMany, Parsed, TomlError, TomlText};
 use crate::vendor::cors::CorsPolicy;
-use crate::vendor::origin::PublicRoot;
+use crate::vendor::origin::{Origin, PublicRoot};
 use crate::vendor::page::{LANGUAGE_DEFAULT, Page};
 
 /// The keys, in the order of the reference.
@@ -36,7 +36,17 @@ struct VendorFile {
     login: Option<String>,
     cors_origins: Option<OneOrMany<String>>,
     prices: Option<Parsed<FilePath>>,
+    openapi: Option<bool>,
+    llms: Option<bool>,
+    crawler_prices: Option<bool>,
+    license: Option<String>,
+    bots: Option<OneOrMany<Parsed<Origin>>>,
+    bot_keys: Option<Parsed<FilePath>>,
+    bot_names: Option<OneOrMany<String>>,
 }
+
+/// The file of the keys of bots, beside the configuration, if `bot-keys` names no other.
+const BOT_KEYS_FILE: &str = "bot-keys.toml";
 
 /// A path that is not empty.
 struct FilePath(PathBuf);
@@ -139,6 +149,20 @@ fn read_text(text: &str, folder: &Path) -> Result<(VendorConfig, Option<OwnPage>
     if let Some(place) = file.login {
         config = config.with_login(place);
     }
+    config = config
+        .with_openapi(file.openapi.unwrap_or(true))
+        .with_llms(file.llms.unwrap_or(true))
+        .with_crawler_prices(file.crawler_prices.unwrap_or(true));
+    if let Some(place) = file.license {
+        config = config.with_license(place);
+    }
+    let keys = file.bot_keys.map_or_else(|| folder.join(BOT_KEYS_FILE), at);
+    if let Some(OneOrMany(agents)) = file.bots {
+        config = config.with_bots(agents.into_iter().map(|agent| agent.0).collect(), keys);
+    }
+    if let Some(OneOrMany(names)) = file.bot_names {
+        config = config.with_bot_names(names);
+    }
     config.check().map_err(|error| text.fault_in(error.key, error.index, error.reason))?;
     if let Some(path) = file.page.map(at) {
         let language = file.language.unwrap_or_else(|| LANGUAGE_DEFAULT.to_string());
@@ -237,6 +261,20 @@ till = \"/var/till\"
         assert_eq!(parse(GOOD).unwrap().cors(), &CorsPolicy::Site);
         assert_eq!(parse(&format!("{GOOD}cap = 0")).unwrap().cap(), None);
         assert_eq!(parse(&format!("{GOOD}sync = \"os\"")).unwrap().sync(), SyncMode::Os);
+        let on = parse(GOOD).unwrap();
+        assert!(on.has_openapi() && on.has_llms() && on.has_crawler_prices());
+        let off = "openapi = false\nllms = false\ncrawler-prices = false\nlicense = \"/rsl.xml\"";
+        let off = parse(&format!("{GOOD}{off}")).unwrap();
+        assert!(!off.has_openapi() && !off.has_llms() && !off.has_crawler_prices());
+        assert_eq!((on.license(), off.license()), (None, Some("/rsl.xml")));
+        assert_eq!((on.bots(), on.bot_keys()), (&[][..], None));
+        let bots =
+            parse(&format!("{GOOD}bots = \"https://bot.example\"\nbot-names = []\n")).unwrap();
+        assert_eq!(bots.bots()[0].as_str(), "https://bot.example");
+        assert_eq!(bots.bot_keys(), Some(Path::new("/etc/micromint/bot-keys.toml")));
+        assert!(bots.bot_settings().names.is_empty());
+        let text = format!("{GOOD}bots = [\"https://a.example\"]\nbot-keys = \"/var/keys\"\n");
+        assert_eq!(parse(&text).unwrap().bot_keys(), Some(Path::new("/var/keys")));
         for (word, expected) in [("required", true), ("optional", false)] {
             let config = parse(&format!("{GOOD}owners = \"{word}\"")).unwrap();
             assert_eq!(config.requires_owners(), expected, "{word}");
@@ -325,6 +363,14 @@ till = \"/var/till\"
                 "cors-origins: invalid type: integer `1`, expected a string or an array",
             ),
             (with("prices = \"\""), "vendor.toml:5:10: prices: expected a path, found \"\""),
+            (with("openapi = \"no\""), "vendor.toml:5:11: openapi: invalid type: string"),
+            (with("bots = \"bot.example\""), "vendor.toml:5:8: bots: expected"),
+            (
+                with("bot-names = [\"robot\", \"ai\"]"),
+                "vendor.toml:5:23: bot-names: expected a word of 3 to 64 bytes, found \"ai\"",
+            ),
+            (with("license = \"rsl.xml\""), "vendor.toml:5:11: license: expected a path or a URL"),
+            (with("license = \"/a>b\""), "vendor.toml:5:11: license: expected no < and >"),
             (with("price-list = \"/prices\""), "vendor.toml:5:1: unknown key `price-list`"),
             (
                 GOOD.replace("news.example\"\norigins", "News.example\"\norigins"),

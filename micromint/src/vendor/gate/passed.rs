@@ -21,6 +21,8 @@ pub struct Passed {
     pub charges_redirects: bool,
     /// See [`Place::preview`].
     pub preview: Option<Arc<Preview>>,
+    /// See [`Place::is_private`].
+    pub is_private: bool,
 }
 
 /// How much a place asks. A price that is only rehearsed is less than any real one.
@@ -53,6 +55,7 @@ impl Passed {
             receipt_path: listed.receipt_path.map(String::into_bytes).or(self.receipt_path),
             charges_redirects: listed.charges_redirects.unwrap_or(self.charges_redirects),
             preview: listed.preview.or(self.preview),
+            is_private: listed.is_private || self.is_private,
             ..self
         }
     }
@@ -65,6 +68,7 @@ impl Passed {
             is_dry_run: self.is_dry_run,
             charges_redirects: self.charges_redirects,
             preview: self.preview.as_ref(),
+            is_private: self.is_private,
         }
     }
 }

@@ -172,6 +172,7 @@ fn the_price_list_makes_a_place_dearer_and_says_what_it_sells() {
         receipt_path: Some("/b".to_string()),
         charges_redirects: Some(false),
         preview: preview.clone(),
+        ..ListPrice::default()
     };
     assert_eq!(
         place.clone().with_list_price(Some(listed)),
@@ -207,6 +208,24 @@ fn a_free_page_without_a_payment_is_not_remembered() {
     assert!(matches!(site.ask(&mut visit, None, Thread::Event), Asked::Free));
     assert!(!visit.is_decided() && close(&mut visit, 200).is_none());
     assert_eq!(word(&visit), "free");
+}
+
+#[test]
+fn what_is_free_for_one_and_not_for_others_stays_out_of_caches() {
+    let site = site("prices = \"prices.toml\"\n");
+    for thread in [Thread::Event, Thread::Blocking] {
+        let mut visit = Visit::default();
+        let listed = ListPrice { is_private: true, ..ListPrice::default() };
+        visit.pass(priced(0).with_list_price(Some(listed)));
+        assert!(!visit.is_unpaid() && visit.owed() == 0);
+        site.decide(&mut visit, None, thread);
+        assert!(matches!(visit.carry_out(), Action::Serve { .. }));
+        let changes = close(&mut visit, 200).unwrap().changes;
+        assert_eq!(changes.add, [("Cache-Control", "private".into())]);
+        assert_eq!(word(&visit), "free");
+        // The next one waits for a new list first, and is as private.
+        site.clock.pass(60);
+    }
 }
 
 #[test]

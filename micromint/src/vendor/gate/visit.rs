@@ -190,9 +190,11 @@ pub struct Visit {
 
 impl Visit {
     /// The request passed a place. Of several places the one with the highest price counts, of equal
-    /// ones the first: that is the one whose address the reader sees.
+    /// ones the first: that is the one whose address the reader sees. A place that is free for the
+    /// one who asks, and not for others, counts too.
     pub fn pass(&mut self, passed: Passed) {
-        if passed.price > 0 && self.owed.as_ref().is_none_or(|owed| passed.rank() > owed.rank()) {
+        let counts = passed.price > 0 || passed.is_private;
+        if counts && self.owed.as_ref().is_none_or(|owed| passed.rank() > owed.rank()) {
             self.owed = Some(passed);
         }
     }

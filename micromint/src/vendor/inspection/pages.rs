@@ -103,8 +103,8 @@ pub fn price_finding(fact: &PriceFact) -> Option<Finding> {
             ),
             "visitors who ask for this name pay less for what is probably the same text"
                 .to_string(),
-            "remove a copy; price a variant like its page, by a price file for the plain name or by \
-             an entry of the list"
+            "remove a copy; price a variant or a link like its page, by a price file for the plain \
+             name or by an entry of the list"
                 .to_string(),
         ),
         PriceFact::IndexDiffers { page, coins: price, folder_coins } => (

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Findings, Inspection, Severity, Site, is_same, shown};
+use super::{Findings, Inspection, Listen, Severity, Site, is_same, shown};
 use crate::vendor::config::VendorConfig;
 use crate::vendor::price_files::{PriceFact, survey};
 
@@ -17,6 +17,7 @@ pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: 
         for name in &site.names {
             inspect_name(&site.place, name, config, findings);
         }
+        inspect_listens(site, config, findings);
     }
     for site in &inspection.sites_without {
         inspect_site_without(site, inspection, config, findings);
@@ -185,6 +186,30 @@ fn inspect_name(place: &str, name: &str, config: &VendorConfig, findings: &mut F
         "wallets refuse to pay there: the 402 of a page names the first origin instead".to_string();
     let advice = format!("add an origin with the host {name}, or redirect this name to an origin");
     findings.add(Severity::Warning, "unknown-server-name", place, [found, means, advice]);
+}
+
+/// Whether a site accepts connections where an origin says that it does.
+fn inspect_listens(site: &Site, config: &VendorConfig, findings: &mut Findings) {
+    let is_origin = |listen: &Listen| {
+        let origins = config.origins().iter().map(|root| root.origin());
+        origins.into_iter().any(|it| (it.port(), it.is_https()) == (listen.port, listen.is_tls))
+    };
+    if site.listens.is_empty() || site.listens.iter().any(is_origin) {
+        return;
+    }
+    let shown = |listen: &Listen| {
+        format!("{} ({})", listen.port, if listen.is_tls { "TLS" } else { "without TLS" })
+    };
+    let listens: Vec<String> = site.listens.iter().map(shown).collect();
+    let found = format!("accepts connections at port {}, which no origin has", listens.join(", "));
+    let means =
+        "right if a proxy in front of this server serves the origins; otherwise wallets refuse \
+                 to pay, because a 402 names an address that they did not ask"
+            .to_string();
+    let advice = "add TLS or the port to the site, or write the origin that visitors see into \
+                  `origins`"
+        .to_string();
+    findings.add(Severity::Note, "origin-port", &site.place, [found, means, advice]);
 }
 
 /// Origins without TLS.

@@ -55,6 +55,13 @@ pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: 
             return findings.add(Severity::Note, "no-till", config.till(), texts);
         }
         Err(error) => return not_examined(config.till(), &error, findings),
+        Ok(metadata) if !metadata.is_dir() => {
+            let found = "is not a folder".to_string();
+            let means = "the server does not start".to_string();
+            let advice = "name another folder as `till`, or move this file away".to_string();
+            let texts = [found, means, advice];
+            return findings.add(Severity::Error, "till-damaged", config.till(), texts);
+        }
         Ok(_) => {}
     }
     match TillView::peek(&till) {

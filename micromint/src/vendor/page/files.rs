@@ -53,6 +53,13 @@ pub(super) fn load(path: &Path, language: &str) -> Result<Page, ConfigError> {
                 path.display()
             ));
         }
+        if !page.shows_price() {
+            warnings.push(format!(
+                "{}: expected {{{{ price }}}}, {{{{ coins }}}} or {{{{ money }}}}, found none: people do not \
+                 see what a page costs",
+                path.display()
+            ));
+        }
         pages.push((page, Origin::Own));
     }
     if !files.iter().any(|file| file.is_default) {
@@ -147,7 +154,8 @@ mod tests {
     #[test]
     fn a_file_in_a_language_joins_the_shipped_pages() {
         let page =
-            load_from(&[("page.fr.html", "Bonjour"), ("page.de.html", "Hallo")], "en").unwrap();
+            load_from(&[("page.fr.html", "{{ coins }}"), ("page.de.html", "{{price}}")], "en")
+                .unwrap();
         let found = answers(&page, &["fr-CA", "de", "ar", "en", "it"]);
         assert_eq!(found, ["own fr", "own de", "shipped ar", "shipped en", "shipped en"]);
         // German words are shipped.
@@ -162,9 +170,18 @@ mod tests {
         let files = [("page.html", "Hi"), ("page.pt-BR.html", "Oi"), ("page.css", "{{"), ("x", "")];
         let page = load_from(&files, "en").unwrap();
         assert_eq!(answers(&page, &["de", "pt-br", "pt"]), ["own en", "own pt-BR", "own en"]);
-        let page = load_from(&[("page.html", "Hallo")], "de-AT").unwrap();
+        let page = load_from(&[("page.html", "{{ money }}")], "de-AT").unwrap();
         assert_eq!(answers(&page, &["en"]), ["own de-AT"]);
         assert!(page.warnings().is_empty(), "{:?}", page.warnings());
+    }
+
+    #[test]
+    fn a_page_without_a_price_is_a_warning() {
+        for text in ["Pay!", "{{ url }}", "{{#price}}Pay!{{/price}}"] {
+            let page = load_from(&[("page.html", text)], "en").unwrap();
+            let [warning] = page.warnings() else { panic!("{text}: {:?}", page.warnings()) };
+            assert!(warning.contains("page.html: expected {{ price }}"), "{warning}");
+        }
     }
 
     #[test]

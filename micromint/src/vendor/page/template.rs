@@ -37,7 +37,8 @@ enum Context {
     /// In text or in a quoted attribute.
     Text,
     Style,
-    /// Where a value cannot be escaped: in a script, in a comment, unquoted in a tag.
+    /// Where a value cannot be escaped: in a script, in a comment, unquoted in a tag, in an
+    /// attribute that is a script or a style.
     Other,
 }
 
@@ -96,6 +97,11 @@ impl Template {
         }
         let text_len = text.len();
         Ok(Template { pieces: reader.pieces, text_len })
+    }
+
+    /// Whether the value of this number appears in the text.
+    pub(super) fn shows(&self, number: usize) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Value(it) if *it == number))
     }
 
     /// The text with `values` filled in, which are in the order of the names.
@@ -194,7 +200,8 @@ impl<'a> Reader<'a> {
             (Some(opened), closed) => closed.is_none_or(|closed| closed < opened),
             (None, _) => false,
         };
-        if is_in_tag && !is_quoted(last("<").and_then(|at| before.get(at..)).unwrap_or_default()) {
+        let tag = last("<").and_then(|at| before.get(at..)).unwrap_or_default();
+        if is_in_tag && quoted_attribute(tag).is_none_or(is_code) {
             return Context::Other;
         }
         match is_within("<style", "</style") {
@@ -214,17 +221,23 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether a quoted value is open at the end of this beginning of a tag.
-fn is_quoted(tag: &str) -> bool {
-    let mut open = None;
-    for c in tag.chars().filter(|c| matches!(c, '"' | '\'')) {
+/// The name of the attribute whose quoted value is open at the end of this beginning of a tag.
+fn quoted_attribute(tag: &str) -> Option<&str> {
+    let mut open: Option<(usize, char)> = None;
+    for (at, c) in tag.char_indices().filter(|(_, c)| matches!(c, '"' | '\'')) {
         match open {
-            None => open = Some(c),
-            Some(quote) if quote == c => open = None,
+            None => open = Some((at, c)),
+            Some((_, quote)) if quote == c => open = None,
             Some(_) => {}
         }
     }
-    open.is_some()
+    let before = tag.get(..open?.0)?.trim_end().strip_suffix('=')?.trim_end();
+    before.rsplit(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'')).next()
+}
+
+/// Whether the values of an attribute, in lower case, are scripts, styles or documents.
+fn is_code(attribute: &str) -> bool {
+    attribute.starts_with("on") || matches!(attribute, "style" | "srcdoc")
 }
 
 fn push_escaped(filled: &mut String, text: &str) {
@@ -292,6 +305,10 @@ mod tests {
             ("<!-- <style>{{style}} -->", (1, 13), "in a <style> element only"),
             ("<a href={{a}}>", (1, 9), "cannot be escaped"),
             ("<a href=\"x\" {{a}}>", (1, 13), "cannot be escaped"),
+            ("<a title=\"{{a}}\" OnClick = '{{a}}'>", (1, 29), "cannot be escaped"),
+            ("<a style=\"color: {{a}}\">", (1, 18), "cannot be escaped"),
+            ("<iframe srcdoc='{{a}}'>", (1, 17), "cannot be escaped"),
+            ("<a \"{{a}}\">", (1, 5), "cannot be escaped"),
             ("{{style}}", (1, 1), "expected {{ style }} in a <style> element only"),
             ("<a style=\"{{style}}\">", (1, 11), "in a <style> element only"),
             ("<style {{style}}></style>", (1, 8), "in a <style> element only"),

@@ -111,6 +111,12 @@ impl Translation {
         &self.language
     }
 
+    /// Whether people see what a page costs.
+    pub(super) fn shows_price(&self) -> bool {
+        let is_price = |name: &str| matches!(name, "price" | "coins" | "money");
+        NAMES.iter().enumerate().any(|(at, name)| is_price(name) && self.template.shows(at))
+    }
+
     /// The words.
     pub(super) fn words(&self) -> &Words {
         &self.words

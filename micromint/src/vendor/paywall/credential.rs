@@ -10,6 +10,7 @@ use crate::coin::Bins;
 use crate::protocol::Refusal;
 use crate::scheme::{Credential, INTENT, METHOD};
 use crate::vendor::answer;
+use crate::vendor::carrier::CredentialField;
 use crate::vendor::check::Refused;
 use crate::vendor::decision::Decision;
 
@@ -21,6 +22,7 @@ impl Paywall {
         &self,
         ask: &Ask<'_>,
         token: &[u8],
+        field: CredentialField,
     ) -> Result<Checked, Decision> {
         let credential = match Credential::parse(token) {
             Ok(credential) => credential,
@@ -30,7 +32,7 @@ impl Paywall {
             return Err(answer::method_unsupported().into());
         }
         match credential.message() {
-            Ok(message) => self.check(ask, message, Some(&credential.challenge)),
+            Ok(message) => self.check(ask, message, Some((&credential.challenge, field))),
             Err(error) => Err(self.malformed(ask, error.to_string())),
         }
     }

@@ -11,6 +11,7 @@ use crate::host::DiskDirectory;
 use crate::period::Period;
 use crate::time::UnixTime;
 use crate::vendor::accepted::{Accepted, KnownLists};
+use crate::vendor::bots::Bots;
 use crate::vendor::config::VendorConfig;
 use crate::vendor::config_error::ConfigError;
 use crate::vendor::lists::file_name;
@@ -26,7 +27,17 @@ pub(super) fn warnings(config: &VendorConfig, now: UnixTime) -> Result<Vec<Strin
     let periods = checker.without_owners(now);
     warnings.extend(periods.iter().map(|period| without_owners(config, period)));
     warnings.extend_from_slice(config.page().warnings());
+    warnings.extend(without_keys(config));
     Ok(warnings)
+}
+
+/// A line if bots are named and nobody has fetched their keys.
+fn without_keys(config: &VendorConfig) -> Option<String> {
+    let path = config.bot_keys().filter(|path| !config.bots().is_empty() && !path.exists())?;
+    Some(format!(
+        "{}: there is no file of keys, so no bot can be verified; `mmvendor bots` writes it",
+        path.display()
+    ))
 }
 
 fn without_owners(config: &VendorConfig, period: &Period) -> String {
@@ -40,13 +51,14 @@ fn without_owners(config: &VendorConfig, period: &Period) -> String {
     )
 }
 
-/// Reads the price list, if the configuration names one.
+/// Reads the price list, and the keys of bots, if the configuration names a list.
 pub(in crate::vendor) fn open_prices(
     config: &VendorConfig,
     now: UnixTime,
 ) -> Result<Option<Arc<Prices>>, ConfigError> {
     let Some(path) = config.prices() else { return Ok(None) };
-    Ok(Some(Arc::new(Prices::open_on_disk(path, config.origins(), now)?)))
+    let bots = Bots::open_on_disk(config.bot_settings().clone())?;
+    Ok(Some(Arc::new(Prices::open_on_disk(path, config.origins(), bots, now)?)))
 }
 
 /// Creates the directory of the till with mode 0700, and its missing parents with mode 0755, so that

@@ -14,16 +14,18 @@ use super::credential::too_late;
 use super::sync_wanted::SYNC_WANTED_FILE;
 use crate::bin::Bin;
 use crate::coin::Bins;
+use crate::params::Params;
 use crate::protocol::{Payment, Refusal, RequestOutcome, STATUS_HEADER};
 use crate::scheme::{Challenge, PaymentReceipt, RECEIPT_HEADER};
 use crate::till::{Spend, Spent, TillError, fingerprint};
 use crate::time::UnixTime;
 use crate::vendor::answer::{self, RefusedPayment};
-use crate::vendor::carrier::is_authorized_otherwise;
+use crate::vendor::carrier::{CredentialField, is_authorized_otherwise};
 use crate::vendor::challenger::Echo;
 use crate::vendor::charge::Taken;
 use crate::vendor::check::{Checker, Refused};
 use crate::vendor::conditions::Withheld;
+use crate::vendor::crawler::{self, CRAWLER_CHARGED_HEADER, CrawlerLimit};
 use crate::vendor::decision::{Answer, Decision, Serve};
 use crate::vendor::request::Request;
 use crate::vendor::stripped::stripped_headers;
@@ -70,14 +72,19 @@ impl Paywall {
         &self,
         ask: &Ask<'_>,
         message: Vec<u8>,
-        challenge: Option<&Challenge>,
+        challenge: Option<(&Challenge, CredentialField)>,
     ) -> Result<Checked, Decision> {
         let payment = match Payment::parse(&message) {
             Ok(payment) => payment,
             Err(error) => return Err(self.malformed(ask, error.to_string())),
         };
+        let challenge_and_field = challenge;
+        let challenge = challenge.map(|(challenge, _)| challenge);
         let echo = challenge.map(|challenge| self.challenger.check(challenge, &ask.url, ask.now));
-        if echo == Some(Echo::Foreign) {
+        // A credential counts only in the field that its challenge selects.
+        let is_misplaced = challenge_and_field
+            .is_some_and(|(challenge, field)| challenge.header.as_deref() != field.selected_by());
+        if echo == Some(Echo::Foreign) || is_misplaced {
             return Err(self.refused(ask, Refusal::InvalidChallenge, Some(payment), None));
         }
         let mut result = ask.checker.check(&payment, &ask.url, ask.price, ask.now);
@@ -90,6 +97,14 @@ impl Paywall {
         {
             let may_be_recorded = first_bins.first().copied();
             result = Err(Refused { refusal: Refusal::Blocked, may_be_recorded });
+        }
+        if let Ok(first_bins) = &result
+            && self.config.has_crawler_prices()
+            && CrawlerLimit::of(ask.request) != Ok(None)
+            && crawler::fault(ask.request, &self.offer(ask), Some(&payment)).is_some()
+        {
+            let may_be_recorded = first_bins.first().copied();
+            result = Err(Refused { refusal: Refusal::WrongAmount, may_be_recorded });
         }
         let challenge_id = challenge.map(|challenge| challenge.id.as_str().to_string());
         let (checker, now) = (Arc::clone(&ask.checker), ask.now);
@@ -325,6 +340,13 @@ impl Paywall {
         let receipt =
             PaymentReceipt::new(&checked.payment, recorded_at, checked.challenge_id.clone());
         serve.headers.push((RECEIPT_HEADER, receipt.to_header().into()));
+        if outcome == RequestOutcome::Paid && self.config.has_crawler_prices() {
+            let value = ask.checker.params(&checked.payment.period).map(Params::coin_value);
+            let charged = value.and_then(|value| {
+                crawler::charged(ask.request, value.checked_mul(checked.payment.coins.into())?)
+            });
+            serve.headers.extend(charged.map(|money| (CRAWLER_CHARGED_HEADER, money.into())));
+        }
         if ask.is_view() {
             let seconds = self.config.receipt_seconds();
             serve.headers.extend(self.receipts(ask, checked.payment.coins, seconds));

@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Paywall;
 use crate::bytes::Writer;
-use crate::protocol::RequestOutcome;
+use crate::protocol::{CRAWLER_EXACT_HEADER, CRAWLER_MAX_HEADER, RequestOutcome};
 use crate::time::UnixTime;
+use crate::vendor::accept::accepts_payment;
 use crate::vendor::carrier::{Carrier, brings_receipt};
 use crate::vendor::challenger::next_challenge;
 use crate::vendor::check::Checker;
@@ -141,11 +142,14 @@ fn plain_question(request: &Request<'_>, carrier: Carrier<'_>) -> Option<Vec<u8>
     let preview = request.place.preview;
     push(0, preview.map_or("", |preview| preview.title()).as_bytes());
     push(0, preview.map_or("", |preview| preview.teaser()).as_bytes());
+    push(3, &[u8::from(accepts_payment(request))]);
     for (name, value) in request.headers {
         match name.len() {
             6 if name.eq_ignore_ascii_case(b"accept") => push(1, value),
             15 if name.eq_ignore_ascii_case(b"accept-language") => push(2, value),
-            14 if name.eq_ignore_ascii_case(b"accept-payment") => push(3, b""),
+            // Limits of crawlers differ from request to request.
+            17 if name.eq_ignore_ascii_case(CRAWLER_MAX_HEADER.as_bytes()) => return None,
+            19 if name.eq_ignore_ascii_case(CRAWLER_EXACT_HEADER.as_bytes()) => return None,
             // Scripts of other sites, and users whom the site itself authenticates.
             6 if name.eq_ignore_ascii_case(b"origin") => return None,
             13 if name.eq_ignore_ascii_case(b"authorization") => return None,
@@ -275,11 +279,11 @@ mod tests {
         fn field()(
             name in prop::sample::select(vec![
                 "Accept", "accept", "Accept-Language", "Accept-Payment", "Cookie", "Origin",
-                "Authorization", "X-Any",
+                "Authorization", "X-Any", "Crawler-Max-Price",
             ]),
             value in prop::sample::select(vec![
                 "text/html", "*/*", "application/json", "https://news.example", "a=b", "", "de",
-                "ar-EG",
+                "ar-EG", "tempo/charge", "USD 0.01",
             ]),
         ) -> Field {
             (name.as_bytes(), value.as_bytes())

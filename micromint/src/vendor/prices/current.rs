@@ -9,11 +9,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use super::ListPrice;
 use super::list::PriceList;
-use crate::host::{Directory, DiskDirectory, Stamp};
+use crate::host::{Clock, Directory, DiskDirectory, Stamp};
 use crate::time::UnixTime;
 use crate::toml_file::TomlError;
+use crate::vendor::bots::Bots;
 use crate::vendor::origin::PublicRoot;
+use crate::vendor::request::Request;
 
 /// How often the file is examined, in seconds.
 pub(in crate::vendor) const LOOK_SECONDS: i64 = 5;
@@ -25,6 +28,9 @@ pub(in crate::vendor) struct Prices {
     current: RwLock<Arc<PriceList>>,
     /// `None` if the list was passed in and never changes.
     file: Option<ListFile>,
+    bots: Bots,
+    /// Whether the list in use has prices for bots.
+    has_bot_prices: AtomicBool,
     looked_at: AtomicI64,
     /// When a request that needs no disk was last made to wait for an examination.
     delayed_at: AtomicI64,
@@ -54,8 +60,8 @@ struct Failed {
 
 impl Prices {
     /// This list, which never changes.
-    pub(in crate::vendor) fn fixed(list: PriceList) -> Prices {
-        Prices::with(Arc::new(list), None, UnixTime(0), None)
+    pub(in crate::vendor) fn fixed(list: PriceList, bots: Bots) -> Prices {
+        Prices::with(Arc::new(list), None, bots, UnixTime(0), None)
     }
 
     /// The list at `path` of a vendor whose pages are at `roots`.
@@ -65,24 +71,27 @@ impl Prices {
     pub(in crate::vendor) fn open_on_disk(
         path: &Path,
         roots: &[PublicRoot],
+        bots: Bots,
         now: UnixTime,
     ) -> Result<Prices, TomlError> {
         let (directory, name) = DiskDirectory::of_file(path)
             .map_err(|error| TomlError::unreadable(&error).in_file(path))?;
-        Prices::open(Box::new(directory), name, roots, now).map_err(|error| error.in_file(path))
+        Prices::open(Box::new(directory), name, roots, bots, now)
+            .map_err(|error| error.in_file(path))
     }
 
     fn open(
         directory: Box<dyn Directory>,
         name: String,
         roots: &[PublicRoot],
+        bots: Bots,
         now: UnixTime,
     ) -> Result<Prices, TomlError> {
         // Before the reading, so that a change made meanwhile is found the next time.
         let stamp = directory.stamp(&name).ok();
         let list = PriceList::load_in(directory.as_ref(), &name, roots)?;
         let file = ListFile { directory, name, roots: roots.to_vec() };
-        Ok(Prices::with(Arc::new(list), Some(file), now, stamp))
+        Ok(Prices::with(Arc::new(list), Some(file), bots, now, stamp))
     }
 
     /// The list at `path` for a process that was forked after `list` was read from there. Reads
@@ -91,24 +100,28 @@ impl Prices {
         path: &Path,
         roots: &[PublicRoot],
         list: Arc<PriceList>,
+        bots: Bots,
     ) -> Prices {
         let file = DiskDirectory::of_file(path).ok().map(|(directory, name)| ListFile {
             directory: Box::new(directory),
             name,
             roots: roots.to_vec(),
         });
-        Prices::with(list, file, UnixTime(0), None)
+        Prices::with(list, file, bots, UnixTime(0), None)
     }
 
     fn with(
         list: Arc<PriceList>,
         file: Option<ListFile>,
+        bots: Bots,
         now: UnixTime,
         stamp: Option<Stamp>,
     ) -> Prices {
         Prices {
+            has_bot_prices: AtomicBool::new(list.has_bot_prices()),
             current: RwLock::new(list),
             file,
+            bots,
             looked_at: AtomicI64::new(now.0),
             delayed_at: AtomicI64::new(now.0),
             is_stale: AtomicBool::new(false),
@@ -119,6 +132,41 @@ impl Prices {
     /// The list in use.
     pub(in crate::vendor) fn current(&self) -> Arc<PriceList> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How bots are told from readers, for a process that is forked later.
+    pub(in crate::vendor) fn bots(&self) -> &Bots {
+        &self.bots
+    }
+
+    /// Whether prices depend on who asks, so that the fields of a request matter.
+    pub(in crate::vendor) fn has_bot_prices(&self) -> bool {
+        self.has_bot_prices.load(Ordering::Relaxed)
+    }
+
+    /// What the list says to who asks about the page that a request is for; see
+    /// [`PriceList::find`].
+    pub(in crate::vendor) fn find(
+        &self,
+        request: &Request<'_>,
+        has_exemptions: bool,
+        clock: &dyn Clock,
+    ) -> Option<ListPrice> {
+        let list = self.current();
+        let asker = || self.bots.asker(request, list.root(request), clock);
+        list.find_for(request, has_exemptions, asker)
+    }
+
+    /// The same about a path that a server decoded, without a query.
+    pub(in crate::vendor) fn find_decoded(
+        &self,
+        path: &[u8],
+        request: &Request<'_>,
+        clock: &dyn Clock,
+    ) -> Option<ListPrice> {
+        let list = self.current();
+        let asker = || self.bots.asker(request, list.root(request), clock);
+        list.find_decoded(path, request, asker)
     }
 
     /// Whether the file is due to be examined; also true after the clock was set back.
@@ -149,6 +197,12 @@ impl Prices {
         // Another thread is refreshing.
         let mut read = self.read.try_lock().ok()?;
         self.looked_at.store(now.0, Ordering::Relaxed);
+        let errors = [self.refresh_list(file, &mut read, now), self.bots.refresh()];
+        let errors: Vec<String> = errors.into_iter().flatten().collect();
+        (!errors.is_empty()).then(|| errors.join("; "))
+    }
+
+    fn refresh_list(&self, file: &ListFile, read: &mut Read, now: UnixTime) -> Option<String> {
         let stamp = file.directory.stamp(&file.name).ok();
         let is_known = |failed: &Failed| {
             failed.stamp == stamp
@@ -164,6 +218,7 @@ impl Prices {
         }
         match PriceList::load_in(file.directory.as_ref(), &file.name, &file.roots) {
             Ok(list) => {
+                self.has_bot_prices.store(list.has_bot_prices(), Ordering::Relaxed);
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(list);
                 *read = Read { stamp, failed: None };
                 self.is_stale.store(false, Ordering::Relaxed);
@@ -190,6 +245,7 @@ fn is_past(at: &AtomicI64, now: UnixTime) -> bool {
 mod tests {
     use super::*;
     use crate::host::SimulatedDirectory;
+    use crate::vendor::bots::{BotKeys, BotSettings};
     use crate::vendor::request::Request;
 
     const NOW: UnixTime = UnixTime(1_000_000);
@@ -200,7 +256,12 @@ mod tests {
 
     fn open(directory: &SimulatedDirectory) -> Prices {
         let roots = ["https://news.example".parse().unwrap()];
-        Prices::open(Box::new(directory.clone()), "prices.toml".to_string(), &roots, NOW).unwrap()
+        let (directory, name) = (Box::new(directory.clone()), "prices.toml".to_string());
+        Prices::open(directory, name, &roots, no_bots(), NOW).unwrap()
+    }
+
+    fn no_bots() -> Bots {
+        Bots::fixed(BotSettings::default(), BotKeys::default())
     }
 
     fn coins(prices: &Prices) -> u32 {
@@ -257,7 +318,7 @@ mod tests {
     #[test]
     fn a_list_that_was_passed_in_never_changes() {
         let roots = ["https://news.example".parse().unwrap()];
-        let prices = Prices::fixed(PriceList::parse(&list(1), &roots).unwrap());
+        let prices = Prices::fixed(PriceList::parse(&list(1), &roots).unwrap(), no_bots());
         assert!(!prices.is_due(UnixTime(i64::MAX)) && prices.refresh(UnixTime(0)).is_none());
     }
 }

@@ -35,13 +35,15 @@ struct PriceFile {
 
 /// The keys of an entry, in the order of the reference.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct PriceEntry {
     path: Parsed<Pattern>,
     hosts: Option<OneOrMany<String>>,
     query: Option<OneOrMany<Parsed<Parameter>>>,
     suffix: Option<OneOrMany<Parsed<Suffix>>>,
     coins: Coins,
+    verified_bots: Option<Coins>,
+    unknown_bots: Option<Coins>,
     receipt: Option<Parsed<Pattern>>,
     title: Option<String>,
     teaser: Option<String>,
@@ -159,6 +161,9 @@ impl PriceList {
 impl PriceEntry {
     fn read(self, roots: &[PublicRoot]) -> Result<Entry, Fault> {
         let Coins(coins) = self.coins;
+        let or_coins = |price: Option<Coins>| price.map_or(coins, |Coins(price)| price);
+        let (verified_bots, unknown_bots) =
+            (or_coins(self.verified_bots), or_coins(self.unknown_bots));
         let path = self.path.0;
         let receipt = self.receipt.map(|receipt| receipt.0);
         if let Some(receipt) = &receipt
@@ -193,7 +198,16 @@ impl PriceEntry {
             );
             return Err(("suffix", reason));
         }
-        Ok(Entry { path, conditions, coins, receipt, charges_redirects, preview })
+        Ok(Entry {
+            path,
+            conditions,
+            coins,
+            verified_bots,
+            unknown_bots,
+            receipt,
+            charges_redirects,
+            preview,
+        })
     }
 }
 
@@ -276,6 +290,12 @@ mod tests {
             ("coins = 1", "missing key `path`"),
             ("path = '/b'\ncoins = 501", "prices.toml:8:9: coins: expected a price from 0 to 500"),
             ("path = '/b'\ncoins = -1", "prices.toml:8:9: coins: expected a price from 0 to 500"),
+            (
+                "path = '/b'\ncoins = 1\nverified-bots = 501",
+                "prices.toml:9:17: verified-bots: expected a price from 0 to 500 coins, found 501",
+            ),
+            ("path = '/b'\ncoins = 1\nunknown-bots = -1", "unknown-bots: expected a price from 0"),
+            ("path = '/b'\nunknown-bots = 1", "missing key `coins`"),
             ("path = '/b'\ncoins = '1'", "prices.toml:8:9: coins: invalid type"),
             ("path = '/b'\ncoins = 1.5", "1.5`, expected a price from 0 to 500 coins, such as 2"),
             (

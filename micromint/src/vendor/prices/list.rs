@@ -8,7 +8,7 @@
 //! different shapes of paths in the list, not on the number of entries.
 
 use std::cell::OnceCell;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -16,7 +16,8 @@ use smallvec::SmallVec;
 use super::ListPrice;
 use super::conditions::{Conditions, Holds, Query};
 use super::pattern::{Kind, Part, Pattern, SplitPath};
-use super::published::Published;
+use super::published::{Published, Seller};
+use crate::vendor::bots::Asker;
 use crate::vendor::exempt::is_exempt_path;
 use crate::vendor::normal_path::{NormalPath, Readings, path_and_query};
 use crate::vendor::origin::{AskedHost, PublicRoot};
@@ -28,7 +29,10 @@ use crate::vendor::request::Request;
 pub(super) struct Entry {
     pub(super) path: Pattern,
     pub(super) conditions: Conditions,
+    /// What a reader pays.
     pub(super) coins: u32,
+    pub(super) verified_bots: u32,
+    pub(super) unknown_bots: u32,
     pub(super) receipt: Option<Pattern>,
     pub(super) charges_redirects: Option<bool>,
     pub(super) preview: Option<Arc<Preview>>,
@@ -42,6 +46,10 @@ pub struct ListEntry {
     pub entry: String,
     /// Its price.
     pub coins: u32,
+    /// Its price for bots whose signature is right.
+    pub verified_bots: u32,
+    /// Its price for other bots.
+    pub unknown_bots: u32,
     /// Its title; empty if it has none.
     pub title: String,
 }
@@ -54,8 +62,9 @@ pub struct PriceList {
     /// The most specific first.
     shapes: Vec<Shape>,
     has_hosts: bool,
+    has_bot_prices: bool,
     /// What is published at each root, once it was asked for.
-    published: Vec<OnceLock<Published>>,
+    published: Vec<Mutex<Option<Arc<Published>>>>,
 }
 
 /// All paths whose parts are of the same kinds. Of these at most one matches a path, apart from the
@@ -118,8 +127,10 @@ impl PriceList {
             node.rank(&entries);
         }
         let has_hosts = entries.iter().any(|entry| !entry.conditions.hosts.is_empty());
-        let published = roots.iter().map(|_| OnceLock::new()).collect();
-        Ok(PriceList { roots: roots.to_vec(), entries, shapes, has_hosts, published })
+        let published = roots.iter().map(|_| Mutex::default()).collect();
+        let has_bot_prices = entries.iter().any(Entry::has_bot_prices);
+        let roots = roots.to_vec();
+        Ok(PriceList { roots, entries, shapes, has_hosts, has_bot_prices, published })
     }
 
     /// The same list as when it was read: nothing was published yet, so no other thread is doing so.
@@ -129,19 +140,37 @@ impl PriceList {
             entries: self.entries.clone(),
             shapes: self.shapes.clone(),
             has_hosts: self.has_hosts,
-            published: self.roots.iter().map(|_| OnceLock::new()).collect(),
+            has_bot_prices: self.has_bot_prices,
+            published: self.roots.iter().map(|_| Mutex::default()).collect(),
         }
     }
 
-    /// What the list says about the page that a request is for, by the path that the client sent.
-    /// `None` if no entry matches, or, with `has_exemptions`, if the path is exempt.
+    /// What the list says to a reader about the page that a request is for, by the path that the
+    /// client sent. `None` if no entry matches, or, with `has_exemptions`, if the path is exempt.
     pub fn find(&self, request: &Request<'_>, has_exemptions: bool) -> Option<ListPrice> {
-        self.find_sent(request, has_exemptions, Entry::price)
+        self.find_for(request, has_exemptions, || Asker::Reader)
+    }
+
+    /// What the list says to `asker`, who is asked for only if an entry has prices for bots.
+    pub(in crate::vendor) fn find_for(
+        &self,
+        request: &Request<'_>,
+        has_exemptions: bool,
+        asker: impl Fn() -> Asker,
+    ) -> Option<ListPrice> {
+        let asker = LazyAsker::new(&asker);
+        self.find_sent(request, has_exemptions, &asker, |entry, path| entry.price(path, &asker))
+    }
+
+    /// Whether an entry has prices for bots.
+    pub(in crate::vendor) fn has_bot_prices(&self) -> bool {
+        self.has_bot_prices
     }
 
     /// The entry that decides about the page that a request is for, as [`PriceList::find`] finds it.
     pub fn deciding(&self, request: &Request<'_>, has_exemptions: bool) -> Option<ListEntry> {
-        self.find_sent(request, has_exemptions, |entry, _| entry.shown())
+        let asker = LazyAsker::new(&|| Asker::Reader);
+        self.find_sent(request, has_exemptions, &asker, |entry, _| entry.shown())
     }
 
     /// The entry that decides about a path that a server decoded, at the host of a request and
@@ -152,7 +181,8 @@ impl PriceList {
         request: &Request<'_>,
     ) -> Option<ListEntry> {
         let readings = NormalPath::readings_of_decoded(path);
-        self.find_path(readings, self.host_of(request), b"", |entry, _| entry.shown())
+        let asker = LazyAsker::new(&|| Asker::Reader);
+        self.find_path(readings, self.host_of(request), b"", &asker, |entry, _| entry.shown())
     }
 
     /// All entries, in the order of the file.
@@ -164,6 +194,7 @@ impl PriceList {
         &self,
         request: &Request<'_>,
         has_exemptions: bool,
+        asker: &LazyAsker<'_>,
         make: impl Fn(&Entry, &SplitPath<'_>) -> T,
     ) -> Option<T> {
         let (path, query) = path_and_query(request.target)?;
@@ -172,17 +203,21 @@ impl PriceList {
             return None;
         }
         let host = if self.has_hosts { self.host_of(request) } else { "" };
-        self.find_path(readings, host, query, make)
+        self.find_path(readings, host, query, asker, make)
     }
 
-    /// What the list says about a path that a server decoded, at whatever host and without a query.
+    /// What the list says to `asker` about a path that a server decoded, at whatever host and
+    /// without a query.
     pub(in crate::vendor) fn find_decoded(
         &self,
         path: &[u8],
         request: &Request<'_>,
+        asker: impl Fn() -> Asker,
     ) -> Option<ListPrice> {
         let readings = NormalPath::readings_of_decoded(path);
-        self.find_path(readings, self.host_of(request), b"", Entry::price)
+        let asker = LazyAsker::new(&asker);
+        let make = |entry: &Entry, path: &SplitPath<'_>| entry.price(path, &asker);
+        self.find_path(readings, self.host_of(request), b"", &asker, make)
     }
 
     /// Of the readings of a path the highest price counts: which one holds depends on the content.
@@ -191,28 +226,38 @@ impl PriceList {
         readings: Readings<'_>,
         host: &str,
         query: &[u8],
+        asker: &LazyAsker<'_>,
         make: impl Fn(&Entry, &SplitPath<'_>) -> T,
     ) -> Option<T> {
         let query = AskedQuery { text: query, parsed: OnceCell::new() };
         let mut found: Option<(u32, T)> = None;
         for path in &readings {
             let split = SplitPath::new(path);
-            let Some(entry) = self.decisive(&split, host, &query) else { continue };
-            if found.as_ref().is_none_or(|(coins, _)| entry.coins > *coins) {
-                found = Some((entry.coins, make(entry, &split)));
+            let Some(entry) = self.decisive(&split, host, &query, asker) else { continue };
+            let coins = entry.coins_for(asker);
+            if found.as_ref().is_none_or(|(highest, _)| coins > *highest) {
+                found = Some((coins, make(entry, &split)));
             }
         }
         found.map(|(_, made)| made)
     }
 
-    fn decisive(&self, path: &SplitPath<'_>, host: &str, query: &AskedQuery<'_>) -> Option<&Entry> {
+    fn decisive(
+        &self,
+        path: &SplitPath<'_>,
+        host: &str,
+        query: &AskedQuery<'_>,
+        asker: &LazyAsker<'_>,
+    ) -> Option<&Entry> {
+        let is_higher =
+            |entry: &Entry, found: &Entry| entry.coins_for(asker) > found.coins_for(asker);
         let mut found: Option<&Entry> = None;
         let nodes = self.shapes.iter().filter_map(|shape| Some((shape, shape.node(path)?)));
         'walk: for (shape, node) in nodes {
             for number in node.candidates(query, |entry| self.is_other_form(shape, entry, path)) {
                 let entry = &self.entries[number];
                 let holds = entry.conditions.hold(host, path.without_slash(), || query.parsed());
-                if holds != Holds::No && found.is_none_or(|found| entry.coins > found.coins) {
+                if holds != Holds::No && found.is_none_or(|found| is_higher(entry, found)) {
                     found = Some(entry);
                 }
                 if holds == Holds::Yes {
@@ -226,6 +271,11 @@ impl PriceList {
     /// Whether an entry was written for the same path with or without the slash at its end.
     fn is_other_form(&self, shape: &Shape, entry: usize, path: &SplitPath<'_>) -> bool {
         !shape.has_rest() && self.entries[entry].path.has_slash != path.has_slash
+    }
+
+    /// The root that a request is for.
+    pub(in crate::vendor) fn root(&self, request: &Request<'_>) -> Option<&PublicRoot> {
+        self.root_of(request).map(|(_, root)| root)
     }
 
     fn host_of(&self, request: &Request<'_>) -> &str {
@@ -249,15 +299,19 @@ impl PriceList {
         self.entries.is_empty()
     }
 
-    /// What is published at the origin of a request; `vendor` is the vendor's identifier.
+    /// What `seller` publishes at the origin of a request. Made once, and again if the value of a
+    /// coin changes.
     pub(in crate::vendor) fn published(
         &self,
-        vendor: &str,
+        seller: &Seller<'_>,
         request: &Request<'_>,
-    ) -> Option<&Published> {
+    ) -> Option<Arc<Published>> {
         let (number, root) = self.root_of(request)?;
-        let place = self.published.get(number)?;
-        Some(place.get_or_init(|| Published::new(&self.entries, vendor, root)))
+        let mut place = self.published.get(number)?.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = place.take().filter(|known| known.coin_value == seller.coin_value);
+        let known = known.unwrap_or_else(|| Arc::new(Published::new(&self.entries, seller, root)));
+        *place = Some(Arc::clone(&known));
+        Some(known)
     }
 }
 
@@ -273,7 +327,45 @@ impl<'a> AskedQuery<'a> {
     }
 }
 
+/// Who asks, found out once and only if it matters.
+pub(super) struct LazyAsker<'a> {
+    ask: &'a dyn Fn() -> Asker,
+    asker: OnceCell<Asker>,
+}
+
+impl<'a> LazyAsker<'a> {
+    fn new(ask: &'a dyn Fn() -> Asker) -> LazyAsker<'a> {
+        LazyAsker { ask, asker: OnceCell::new() }
+    }
+
+    fn get(&self) -> Asker {
+        *self.asker.get_or_init(self.ask)
+    }
+
+    /// Whether a bot asks, as far as that was found out.
+    fn is_bot(&self) -> bool {
+        self.asker.get().is_some_and(|asker| *asker != Asker::Reader)
+    }
+}
+
 impl Entry {
+    /// Whether a bot pays another price than a reader.
+    fn has_bot_prices(&self) -> bool {
+        (self.verified_bots, self.unknown_bots) != (self.coins, self.coins)
+    }
+
+    /// The price for who asks.
+    fn coins_for(&self, asker: &LazyAsker<'_>) -> u32 {
+        if !self.has_bot_prices() {
+            return self.coins;
+        }
+        match asker.get() {
+            Asker::Reader => self.coins,
+            Asker::VerifiedBot => self.verified_bots,
+            Asker::UnknownBot => self.unknown_bots,
+        }
+    }
+
     /// Whether it has the path and conditions of another one, so that neither is more specific.
     fn is_same_place(&self, other: &Entry) -> bool {
         let has_rest = matches!(self.path.parts.last(), Some(Part::Rest(_)));
@@ -285,13 +377,19 @@ impl Entry {
         ListEntry {
             entry: format!("{}{}", self.path.as_str(), self.conditions),
             coins: self.coins,
+            verified_bots: self.verified_bots,
+            unknown_bots: self.unknown_bots,
             title: self.preview.as_ref().map(|it| it.title().to_string()).unwrap_or_default(),
         }
     }
 
-    fn price(&self, path: &SplitPath<'_>) -> ListPrice {
+    fn price(&self, path: &SplitPath<'_>, asker: &LazyAsker<'_>) -> ListPrice {
+        let coins = self.coins_for(asker);
         ListPrice {
-            coins: self.coins,
+            coins,
+            // Readers may get a copy from a cache that bots do not pay for; their own price is the
+            // measure.
+            is_private: asker.is_bot() && coins < self.coins,
             receipt_path: self.receipt.as_ref().map(|receipt| receipt.filled(path)),
             charges_redirects: self.charges_redirects,
             preview: self.preview.clone(),

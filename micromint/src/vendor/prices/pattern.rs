@@ -153,7 +153,8 @@ impl Pattern {
         &self.text
     }
 
-    fn captures(&self) -> impl Iterator<Item = &str> {
+    /// The names of its captures.
+    pub(super) fn captures(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
             Part::Text(_) => None,
             Part::Capture(name) | Part::Rest(name) => Some(name.as_str()),

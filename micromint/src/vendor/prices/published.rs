@@ -1,20 +1,60 @@
-//! The public price list, for wallets: what pages are called and what they cost before one asks.
+//! What is published about the price list: what pages are called and what they cost before one asks.
 //!
-//! Input: the entries, and an origin. Output: JSON (`docs/reference/http.md` lists the members). The
-//! invariant: it tells no condition on the query and no entry that has one, since those may name
-//! what is not meant for everyone.
+//! Input: the entries, an origin, and what the vendor says about itself. Output: three documents: the
+//! public price list for wallets, and in files of their own [`openapi`](super::openapi) and
+//! [`llms`](super::llms) (`docs/reference/http.md` describes them). The invariant: none tells a
+//! condition on the query or an entry that has one, since those may name what is not meant for
+//! everyone.
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::list::Entry;
 use super::pattern::Pattern;
-use crate::protocol::PRICES_PATH;
+use super::{llms, openapi};
+use crate::money::{Money, MoneyJson, coins, coins_worth};
+use crate::protocol::{LLMS_PATH, OPENAPI_PATH, PRICES_PATH};
 use crate::vendor::origin::PublicRoot;
 
-/// The list as it is published at one origin.
+/// A document about the price list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::vendor) enum Publication {
+    /// The public price list.
+    Prices,
+    /// `/openapi.json`.
+    OpenApi,
+    /// `/llms.txt`.
+    Llms,
+}
+
+/// What a vendor says about itself in these documents.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::vendor) struct Seller<'a> {
+    /// The vendor's identifier.
+    pub(in crate::vendor) vendor: &'a str,
+    /// What is sold; may be empty.
+    pub(in crate::vendor) description: &'a str,
+    /// The value of a coin, if a period is accepted.
+    pub(in crate::vendor) coin_value: Option<Money>,
+    /// Whether `/openapi.json` is published.
+    pub(in crate::vendor) has_openapi: bool,
+    /// Whether `/llms.txt` is published.
+    pub(in crate::vendor) has_llms: bool,
+}
+
+/// The documents as they are published at one origin.
 #[derive(Debug)]
 pub(in crate::vendor) struct Published {
+    /// The value of a coin in them.
+    pub(super) coin_value: Option<Money>,
+    prices: Document,
+    openapi: Document,
+    llms: Document,
+}
+
+/// The text of a document.
+#[derive(Debug)]
+pub(in crate::vendor) struct Document {
     pub(in crate::vendor) text: String,
     /// With its quotes.
     pub(in crate::vendor) etag: String,
@@ -31,8 +71,11 @@ struct List<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct Price<'a> {
     coins: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    money: Option<MoneyJson>,
     path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<String>,
@@ -42,70 +85,156 @@ struct Price<'a> {
     teaser: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     title: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown_bots: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_bots: Option<u32>,
 }
 
-/// Whether a request target is that of the public price list.
-pub(in crate::vendor) fn is_published(target: &[u8]) -> bool {
-    target
-        .strip_prefix(PRICES_PATH.as_bytes())
-        .is_some_and(|rest| matches!(rest.first(), None | Some(b'?')))
-}
-
-impl Published {
-    /// The list of `vendor` at `root`: the entries that count there, in the order of the file, with
-    /// paths as clients see them.
-    pub(super) fn new(entries: &[Entry], vendor: &str, root: &PublicRoot) -> Published {
-        let origin = root.origin();
-        let is_here = |entry: &&Entry| {
-            let hosts = &entry.conditions.hosts;
-            entry.conditions.query.is_empty()
-                && (hosts.is_empty() || hosts.iter().any(|host| host == origin.host().as_str()))
+impl Publication {
+    /// The document that a request target names.
+    pub(in crate::vendor) fn of(target: &[u8]) -> Option<Publication> {
+        let all = [
+            (PRICES_PATH, Publication::Prices),
+            (OPENAPI_PATH, Publication::OpenApi),
+            (LLMS_PATH, Publication::Llms),
+        ];
+        let is_named = |path: &str| {
+            target
+                .strip_prefix(path.as_bytes())
+                .is_some_and(|rest| matches!(rest.first(), None | Some(b'?')))
         };
-        let list = List {
-            origin: origin.as_str(),
-            prices: entries.iter().filter(is_here).map(|entry| Price::of(entry, root)).collect(),
-            vendor_id: vendor,
-            version: 1,
-        };
-        // Serialization fails only for maps with keys other than strings, which these structs do
-        // not have.
-        let text = serde_json::to_string_pretty(&list).unwrap_or_default() + "\n";
-        let digest = Sha256::digest(&text);
-        let number: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        Published { text, etag: format!("\"{number}\"") }
+        all.into_iter().find(|(path, _)| is_named(path)).map(|(_, which)| which)
     }
 }
 
+impl Seller<'_> {
+    /// What an entry costs programs that do not sign, in words, and what it costs those that do if
+    /// that is another price.
+    pub(super) fn price_for_programs(&self, entry: &Entry) -> String {
+        let price = |number: u32| match self.coin_value {
+            Some(value) => coins_worth(number.into(), value),
+            None => coins(number.into()),
+        };
+        let price_of_all = price(entry.unknown_bots);
+        if entry.verified_bots == entry.unknown_bots {
+            return price_of_all;
+        }
+        format!("{price_of_all}, for verified bots {}", price(entry.verified_bots))
+    }
+
+    /// What this many coins are worth.
+    pub(super) fn worth(&self, coins: u32) -> Option<Money> {
+        self.coin_value?.checked_mul(coins.into())
+    }
+}
+
+impl Published {
+    /// The documents of `seller` at `root`, about the entries that count there.
+    pub(super) fn new(entries: &[Entry], seller: &Seller<'_>, root: &PublicRoot) -> Published {
+        let host = root.origin().host().as_str();
+        let is_here = |entry: &&Entry| {
+            let hosts = &entry.conditions.hosts;
+            entry.conditions.query.is_empty()
+                && (hosts.is_empty() || hosts.iter().any(|other| other == host))
+        };
+        let entries: Vec<&Entry> = entries.iter().filter(is_here).collect();
+        Published {
+            coin_value: seller.coin_value,
+            prices: Document::new(list(&entries, seller, root)),
+            openapi: Document::new(openapi::text(&entries, seller, root)),
+            llms: Document::new(llms::text(&entries, seller, root)),
+        }
+    }
+
+    /// One of the documents.
+    pub(in crate::vendor) fn document(&self, which: Publication) -> &Document {
+        match which {
+            Publication::Prices => &self.prices,
+            Publication::OpenApi => &self.openapi,
+            Publication::Llms => &self.llms,
+        }
+    }
+}
+
+impl Document {
+    fn new(text: String) -> Document {
+        let digest = Sha256::digest(&text);
+        let number: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        Document { text, etag: format!("\"{number}\"") }
+    }
+}
+
+/// The public price list: the entries in the order of the file, with paths as clients see them.
+fn list(entries: &[&Entry], seller: &Seller<'_>, root: &PublicRoot) -> String {
+    let list = List {
+        origin: root.origin().as_str(),
+        prices: entries.iter().map(|entry| Price::of(entry, seller, root)).collect(),
+        vendor_id: seller.vendor,
+        version: 1,
+    };
+    print(&list)
+}
+
+/// JSON with a line feed at its end.
+pub(super) fn print(value: &impl Serialize) -> String {
+    // Serialization fails only for maps with keys other than strings, which these documents do not
+    // have.
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+}
+
 impl<'a> Price<'a> {
-    fn of(entry: &'a Entry, root: &PublicRoot) -> Price<'a> {
+    fn of(entry: &'a Entry, seller: &Seller<'_>, root: &PublicRoot) -> Price<'a> {
         let public = |path: &Pattern| root.public_path(path.as_str()).into_owned();
         Price {
             coins: entry.coins,
+            money: seller.worth(entry.coins).map(MoneyJson::from),
             path: public(&entry.path),
             receipt: entry.receipt.as_ref().map(public),
             suffix: entry.conditions.suffixes.iter().map(|suffix| &*suffix.0).collect(),
             teaser: entry.preview.as_ref().map_or("", |preview| preview.teaser()),
             title: entry.preview.as_ref().map_or("", |preview| preview.title()),
+            unknown_bots: Some(entry.unknown_bots).filter(|price| *price != entry.coins),
+            verified_bots: Some(entry.verified_bots).filter(|price| *price != entry.coins),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::vendor::prices::PriceList;
     use crate::vendor::request::Request;
 
     #[test]
-    fn one_path_is_the_public_list() {
-        for (target, is_it) in [
-            ("/.well-known/micromint/prices", true),
-            ("/.well-known/micromint/prices?a", true),
-            ("/.well-known/micromint/prices/", false),
-            ("/.well-known/micromint", false),
-            ("//.well-known/micromint/prices", false),
+    fn each_document_has_one_path() {
+        for (target, expected) in [
+            ("/.well-known/micromint/prices", Some(Publication::Prices)),
+            ("/.well-known/micromint/prices?a", Some(Publication::Prices)),
+            ("/.well-known/micromint/prices/", None),
+            ("/.well-known/micromint", None),
+            ("//.well-known/micromint/prices", None),
+            ("/openapi.json", Some(Publication::OpenApi)),
+            ("/openapi.json?v=1", Some(Publication::OpenApi)),
+            ("/openapi.json/", None),
+            ("/a/openapi.json", None),
+            ("/OpenAPI.json", None),
+            ("/llms.txt", Some(Publication::Llms)),
+            ("/llms-full.txt", None),
         ] {
-            assert_eq!(is_published(target.as_bytes()), is_it, "{target}");
+            assert_eq!(Publication::of(target.as_bytes()), expected, "{target}");
+        }
+    }
+
+    fn seller(coin_value: Option<&str>) -> Seller<'static> {
+        Seller {
+            vendor: "news.example",
+            description: "",
+            coin_value: coin_value.map(|value| value.parse().unwrap()),
+            has_openapi: true,
+            has_llms: true,
         }
     }
 
@@ -136,31 +265,55 @@ mod tests {
         let list = PriceList::parse(text, &roots).unwrap();
         let at = |host: &'static str| {
             let request = Request { host: Some(host.as_bytes()), ..Request::default() };
-            list.published("news.example", &request).unwrap()
+            list.published(&seller(Some("0.01 USD")), &request).unwrap()
         };
-        let main: serde_json::Value = serde_json::from_str(&at("news.example").text).unwrap();
+        let text = |published: &Published| published.document(Publication::Prices).text.clone();
+        let etag = |published: &Published| published.document(Publication::Prices).etag.clone();
+        let main: serde_json::Value = serde_json::from_str(&text(&at("news.example"))).unwrap();
         let expected = serde_json::json!({
             "origin": "https://news.example",
             "prices": [
                 {
                     "coins": 2,
+                    "money": { "amount": "0.02", "currency": "USD" },
                     "path": "/2026/{id}/",
                     "receipt": "/2026/{id}/",
                     "teaser": "In drei Teilen",
                     "title": "\u{dc}ber \"Nacht\"",
                 },
-                { "coins": 0, "path": "/about" },
+                {
+                    "coins": 0,
+                    "money": { "amount": "0", "currency": "USD" },
+                    "path": "/about",
+                },
             ],
             "vendor-id": "news.example",
             "version": 1,
         });
         assert_eq!(main, expected);
         let shop = at("shop.news.example:443");
-        assert!(shop.text.contains("\"path\": \"/s/{*rest}\""), "{}", shop.text);
-        assert!(shop.text.contains("\".epub\",\n        \".pdf\""), "{}", shop.text);
-        assert!(!shop.text.contains("secret"));
-        assert_ne!(shop.etag, at("news.example").etag);
-        assert_eq!(shop.etag.len(), 18);
-        assert_eq!(at("unknown.example").etag, at("news.example").etag);
+        assert!(text(&shop).contains("\"path\": \"/s/{*rest}\""), "{}", text(&shop));
+        assert!(text(&shop).contains("\".epub\",\n        \".pdf\""), "{}", text(&shop));
+        for which in [Publication::Prices, Publication::OpenApi, Publication::Llms] {
+            for published in [&shop, &at("news.example")] {
+                assert!(!published.document(which).text.contains("secret"), "{which:?}");
+            }
+        }
+        assert_ne!(etag(&shop), etag(&at("news.example")));
+        assert_eq!(etag(&shop).len(), 18);
+        assert!(Arc::ptr_eq(&at("unknown.example"), &at("news.example")), "made once");
+    }
+
+    #[test]
+    fn another_coin_value_makes_other_documents() {
+        let roots = ["https://news.example".parse().unwrap()];
+        let list = PriceList::parse("price = [{ path = '/a', coins = 3 }]", &roots).unwrap();
+        let prices = |value: Option<&str>| {
+            let published = list.published(&seller(value), &Request::default()).unwrap();
+            published.document(Publication::Prices).text.clone()
+        };
+        assert!(prices(Some("0.01 USD")).contains("\"amount\": \"0.03\""));
+        assert!(prices(Some("0.5 EUR")).contains("\"amount\": \"1.5\""));
+        assert!(!prices(None).contains("money"));
     }
 }

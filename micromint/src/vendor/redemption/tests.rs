@@ -11,13 +11,13 @@ use crate::till::tests::HandClock;
 use crate::till::{PaymentId, Reversal, Spend, Spent, SyncMode};
 use crate::vendor::income::{CoinValues, Days, Income, income};
 
-fn open(directory: &SimulatedDirectory, clock: &HandClock) -> Till {
+pub(in crate::vendor) fn open(directory: &SimulatedDirectory, clock: &HandClock) -> Till {
     let (clock, entropy) = (Arc::new(clock.clone()), Arc::new(SystemEntropy));
     Till::open(Box::new(directory.clone()), SyncMode::Always, clock, entropy).unwrap()
 }
 
 /// The page that is paid with the coins from this superbin on.
-fn page(period: &str, superbin: u32) -> String {
+pub(in crate::vendor) fn page(period: &str, superbin: u32) -> String {
     format!("https://news.example/{period}/{superbin}")
 }
 
@@ -36,7 +36,11 @@ fn message(url: &str, coins: usize) -> Vec<u8> {
     .to_bytes()
 }
 
-fn spend(till: &Till, period: &str, coins: std::ops::Range<u32>) -> PaymentId {
+pub(in crate::vendor) fn spend(
+    till: &Till,
+    period: &str,
+    coins: std::ops::Range<u32>,
+) -> PaymentId {
     let first_bins: Vec<Bin> = coins.map(|coin| Bin { superbin: coin * 2, subbin: 0 }).collect();
     let message = message(&page(period, first_bins[0].superbin), first_bins.len());
     let (period, user) = (period.parse().unwrap(), "alice".parse().unwrap());
@@ -56,7 +60,7 @@ fn all_income(till: &Till) -> Income {
     income(till, &CoinValues::new(), Days::ALL).unwrap()
 }
 
-fn vendor() -> VendorId {
+pub(in crate::vendor) fn vendor() -> VendorId {
     "news.example".parse().unwrap()
 }
 
@@ -85,7 +89,7 @@ fn records(made: &OutgoingBatch) -> Vec<UrlDigest> {
     made.message.records().iter().map(url).collect()
 }
 
-fn digest(period: &str, superbin: u32) -> UrlDigest {
+pub(in crate::vendor) fn digest(period: &str, superbin: u32) -> UrlDigest {
     UrlDigest::of(&page(period, superbin))
 }
 
@@ -447,4 +451,29 @@ fn what_is_being_redeemed_is_not_reversed() {
     make(&till).unwrap();
     clock.pass(-601);
     assert_eq!(till.reverse(id).unwrap(), Reversal::Void);
+}
+
+#[test]
+fn a_restored_broker_gets_the_same_batches_again() {
+    let (directory, clock) = (SimulatedDirectory::new(), HandClock::at("2026-12-01T12:00:00Z"));
+    let till = open(&directory, &clock);
+    spend(&till, "2026-12", 0..2);
+    clock.pass(601);
+    let first = make(&till).unwrap();
+    let accepted = result(&first.batch, &[Verdict::Accepted; 2]);
+    read_result(&till, &vendor(), &key(), &accepted).unwrap();
+    assert!(make(&till).is_none());
+    send_again(&till, &"2027-01".parse().unwrap()).unwrap();
+    assert!(make(&till).is_none());
+    send_again(&till, &"2026-12".parse().unwrap()).unwrap();
+    let again = make(&open(&directory, &clock)).unwrap();
+    assert_eq!((again.message.to_bytes(), again.is_again), (first.message.to_bytes(), true));
+    // It may be judged in another way this time.
+    let other = result(&first.batch, &[Verdict::Accepted, Verdict::AlreadyPaid]);
+    read_result(&till, &vendor(), &key(), &other).unwrap();
+    assert!(make(&till).is_none());
+    // After redeem-until a result stays.
+    clock.pass(86_400 * 60);
+    send_again(&till, &"2026-12".parse().unwrap()).unwrap();
+    assert!(make(&till).is_none());
 }

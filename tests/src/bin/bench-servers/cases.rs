@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use micromint::scheme::{AUTHORIZATION_HEADER, CHALLENGE_HEADER, Credential, challenges_in};
 use micromint_servers::client::RequestText;
 use rustix::process::Pid;
 
@@ -60,6 +61,8 @@ pub(crate) enum Paying {
     Ten,
     /// One coin, in the body of a POST.
     Post,
+    /// One coin, in a credential of the scheme "Payment", with a GET.
+    Credential,
 }
 
 /// What is requested, and over which transport.
@@ -264,11 +267,13 @@ pub(crate) fn all(kind: Kind, plan: &Plan, has_before: bool) -> Vec<Case> {
                 );
             }
         }
-        add(
-            "paid by POST, 1 coin, sync interval",
-            What::Paid(Paying::Post, Sync::Interval),
-            Page::Small,
-        );
+        for (paying, name) in [(Paying::Post, "POST"), (Paying::Credential, "credential")] {
+            add(
+                &format!("paid by {name}, 1 coin, sync interval"),
+                What::Paid(paying, Sync::Interval),
+                Page::Small,
+            );
+        }
         for &page in kind.other_pages().iter().filter(|_| cache == Cache::None) {
             add("no module", What::Absent, page);
             add("module on, free page", What::Free, page);
@@ -303,7 +308,14 @@ pub(crate) fn measure(case: &Case, server: &Server, supply: &Supply, round: usiz
     let free = RequestText::get("/free/page.html").to_bytes();
     load.ask(std::iter::repeat_n(free.as_slice(), case.connections), " 200 ");
     let request = case.request();
+    let credentials;
     let requests: Vec<&[u8]> = match case.what {
+        What::Paid(Paying::Credential, sync) => {
+            let port = server.host(case.side, sync, case.cache).port;
+            let messages = supply.round(Paying::Credential, case.page, round);
+            credentials = with_credentials(messages, port, &request);
+            credentials.iter().map(Vec::as_slice).collect()
+        }
         What::Paid(paying, _) => {
             supply.round(paying, case.page, round).iter().map(Vec::as_slice).collect()
         }
@@ -315,6 +327,26 @@ pub(crate) fn measure(case: &Case, server: &Server, supply: &Supply, round: usiz
     let took = start.elapsed().as_secs_f64();
     let cpu = cpu_time(&processes) - cpu;
     Sample { cpu: cpu * 1e6 / case.count as f64, rate: case.count as f64 / took }
+}
+
+/// Requests that carry these Payment messages as answers to a challenge of the server, which lives
+/// for ten minutes.
+fn with_credentials(messages: &[Vec<u8>], port: u16, request: &[u8]) -> Vec<Vec<u8>> {
+    let mut load = Load::open(port, 1);
+    let head = load.head(request);
+    let value = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case(CHALLENGE_HEADER).then(|| value.trim().to_string())
+    });
+    let value = value.expect("a challenge");
+    let challenge = challenges_in(&value).into_iter().next().expect("a challenge");
+    let line_end = request.len() - b"\r\n".len();
+    let carry = |message: &Vec<u8>| {
+        let value = Credential::new(challenge.clone(), message).to_header();
+        let field = format!("{AUTHORIZATION_HEADER}: {value}\r\n");
+        [&request[..line_end], field.as_bytes(), b"\r\n"].concat()
+    };
+    messages.iter().map(carry).collect()
 }
 
 /// Processor time of all threads of the processes, in seconds, by the scheduler's clock.

@@ -63,6 +63,15 @@ impl Load {
             }
         }
     }
+
+    /// Sends one request, and returns the head of the answer.
+    pub(crate) fn head(&mut self, request: &[u8]) -> String {
+        let wire = &mut self.connections[0];
+        wire.send(request);
+        wire.receive();
+        let text = wire.text();
+        text.split_once("\r\n\r\n").map_or(text.clone(), |(head, _)| head.to_string())
+    }
 }
 
 fn connect(port: u16) -> TcpStream {

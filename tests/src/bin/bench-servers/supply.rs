@@ -54,6 +54,8 @@ impl Supply {
                 format!("{}{target}", ORIGINS[usize::from(page == Page::Secure)]).parse().unwrap();
             let payment = mint.payment(&user, &key, &vendor, &url, &coins).to_bytes();
             let request = match paying {
+                // The challenge that it answers comes from the server, in each round.
+                Paying::Credential => return payment,
                 Paying::Post => RequestText::post_bytes(&target, &payment),
                 _ => RequestText::get(&target).with(PAYMENT_HEADER, &base64url(&payment)),
             };
@@ -64,7 +66,8 @@ impl Supply {
             let requests = (0..plan.rounds * count).map(|_| pay(paying, page)).collect();
             Batch { paying, page, count, requests }
         };
-        let ways = [Paying::Ten, Paying::Post].map(|paying| (paying, Page::Small));
+        let ways =
+            [Paying::Ten, Paying::Post, Paying::Credential].map(|paying| (paying, Page::Small));
         let batches = Page::ALL
             .map(|page| (Paying::One, page))
             .into_iter()
@@ -81,7 +84,7 @@ impl Supply {
         &self.params
     }
 
-    /// The requests of one round.
+    /// The requests of one round; for credentials, the messages.
     pub(crate) fn round(&self, paying: Paying, page: Page, round: usize) -> &[Vec<u8>] {
         let batch = self.batches.iter().find(|batch| (batch.paying, batch.page) == (paying, page));
         let batch = batch.expect("payments are made for every case");

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use micromint::error::FileError;
 use tempfile::NamedTempFile;
 
-use super::{Place, Rules};
+use super::{Place, Rules, followed, is_same};
 use crate::ToolError;
 
 /// How many names are tried for a file whose name is taken.
@@ -27,8 +27,14 @@ pub struct Stream(Sink);
 enum Sink {
     Stdout,
     Device(File),
-    File { file: File, path: PathBuf, is_new: bool, has_begun: bool },
-    Unnamed(Option<NamedTempFile>),
+    File {
+        file: File,
+        path: PathBuf,
+        is_new: bool,
+        has_begun: bool,
+    },
+    /// Its file, and the paths that it must not get.
+    Unnamed(Option<NamedTempFile>, Vec<PathBuf>),
 }
 
 impl Rules<'_> {
@@ -43,29 +49,31 @@ impl Rules<'_> {
             Place::Device(file, _) => Sink::Device(file),
             Place::File(path) => {
                 let is_new = !path.exists();
-                let options = OpenOptions::new().write(true).create(true).truncate(false).clone();
-                let file = options.open(&path).map_err(FileError::on("write", &path))?;
+                let file = open(&path).map_err(FileError::on("write", &path))?;
                 Sink::File { file, path, is_new, has_begun: false }
             }
         }))
     }
-}
 
-impl Stream {
-    /// An output in this folder that gets its name at the end, by [`Stream::name`].
+    /// An output in this folder that gets its name at the end, by [`Stream::name`]. It never gets
+    /// that of a file that the command reads or keeps, even if there is no such file.
     ///
     /// # Errors
     /// The folder cannot be written.
-    pub fn unnamed(folder: &Path) -> Result<Stream, ToolError> {
+    pub fn unnamed(&self, folder: &Path) -> Result<Stream, ToolError> {
         let made = tempfile::Builder::new().prefix(".micromint-").tempfile_in(folder);
-        Ok(Stream(Sink::Unnamed(Some(made.map_err(FileError::on("write", folder))?))))
+        let made = made.map_err(FileError::on("write", folder))?;
+        let used = self.used.iter().filter_map(|(path, _)| followed(path).ok());
+        Ok(Stream(Sink::Unnamed(Some(made), used.collect())))
     }
+}
 
+impl Stream {
     /// The size of the file that exists; 0 for anything else.
     pub fn size(&self) -> u64 {
         match &self.0 {
             Sink::File { file, .. } => file.metadata().map_or(0, |found| found.len()),
-            Sink::Stdout | Sink::Device(_) | Sink::Unnamed(_) => 0,
+            Sink::Stdout | Sink::Device(_) | Sink::Unnamed(..) => 0,
         }
     }
 
@@ -80,12 +88,16 @@ impl Stream {
     /// The file cannot be cut.
     pub fn begin(&mut self, kept: u64) -> io::Result<()> {
         match &mut self.0 {
-            Sink::File { file, has_begun, .. } => {
+            Sink::File { file, path, has_begun, .. } => {
                 *has_begun = true;
+                // Another process may have removed it since, as one does whose content never came.
+                if !is_at(file, path) {
+                    *file = open(path)?;
+                }
                 file.set_len(kept)?;
                 io::Seek::seek(file, io::SeekFrom::Start(kept)).map(|_| ())
             }
-            Sink::Stdout | Sink::Device(_) | Sink::Unnamed(_) => Ok(()),
+            Sink::Stdout | Sink::Device(_) | Sink::Unnamed(..) => Ok(()),
         }
     }
 
@@ -95,7 +107,7 @@ impl Stream {
     /// # Errors
     /// The file cannot be renamed.
     pub fn name(&mut self, folder: &Path, name: &OsStr) -> io::Result<Option<PathBuf>> {
-        let Sink::Unnamed(made) = &mut self.0 else { return Ok(None) };
+        let Sink::Unnamed(made, used) = &mut self.0 else { return Ok(None) };
         let Some(mut made) = made.take() else { return Ok(None) };
         // The mode that the umask gives to a new file is not known without making one.
         made.as_file().set_permissions(Permissions::from_mode(0o644))?;
@@ -105,6 +117,9 @@ impl Stream {
                 tried.push(format!(".{number}"));
             }
             let path = folder.join(tried);
+            if followed(&path).is_ok_and(|path| used.contains(&path)) {
+                continue;
+            }
             match made.persist_noclobber(&path) {
                 Ok(_) => return Ok(Some(path)),
                 Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
@@ -122,8 +137,8 @@ impl Write for Stream {
         match &mut self.0 {
             Sink::Stdout => io::stdout().lock().write(bytes),
             Sink::Device(file) | Sink::File { file, .. } => file.write(bytes),
-            Sink::Unnamed(Some(made)) => made.write(bytes),
-            Sink::Unnamed(None) => Err(io::Error::other("the output has its name already")),
+            Sink::Unnamed(Some(made), _) => made.write(bytes),
+            Sink::Unnamed(None, _) => Err(io::Error::other("the output has its name already")),
         }
     }
 
@@ -131,18 +146,34 @@ impl Write for Stream {
         match &mut self.0 {
             Sink::Stdout => io::stdout().lock().flush(),
             Sink::Device(file) | Sink::File { file, .. } => file.flush(),
-            Sink::Unnamed(_) => Ok(()),
+            Sink::Unnamed(..) => Ok(()),
         }
     }
 }
 
 impl Drop for Stream {
-    /// Removes a file that was made for content that never came.
+    /// Removes a file that was made for content that never came, unless another process has written
+    /// to it meanwhile.
     fn drop(&mut self) {
-        if let Sink::File { path, is_new: true, has_begun: false, .. } = &self.0 {
+        if let Sink::File { file, path, is_new: true, has_begun: false } = &self.0
+            && file.metadata().is_ok_and(|found| found.len() == 0)
+            && is_at(file, path)
+        {
             // An empty file that remains does no harm.
             let _ = fs::remove_file(path);
         }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).open(path)
+}
+
+/// Whether `path` is still the name of this file.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(own), Ok(found)) => is_same(&own, &found),
+        _ => false,
     }
 }
 
@@ -174,11 +205,44 @@ mod tests {
     }
 
     #[test]
+    fn two_outputs_into_one_file_lose_no_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("page");
+        let open = || Rules::new(Existing::Foreign).stream(Some(&path)).unwrap();
+        // The first made the file, the second wrote it.
+        let (first, mut second) = (open(), open());
+        second.begin(0).unwrap();
+        second.write_all(b"content").unwrap();
+        drop((first, second));
+        assert_eq!(fs::read(&path).unwrap(), b"content");
+        // The first made the file and removed it before the second wrote.
+        fs::remove_file(&path).unwrap();
+        let (first, mut second) = (open(), open());
+        drop(first);
+        second.begin(0).unwrap();
+        second.write_all(b"content").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"content");
+    }
+
+    #[test]
+    fn a_server_cannot_name_a_file_that_the_command_keeps() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = folder.path().join("w.toml");
+        let rules = Rules::new(Existing::Foreign).uses(&settings, "the settings file");
+        let mut stream = rules.unnamed(folder.path()).unwrap();
+        stream.begin(0).unwrap();
+        let path = stream.name(folder.path(), OsStr::new("w.toml")).unwrap().unwrap();
+        assert_eq!(path, folder.path().join("w.toml.1"));
+        assert!(!settings.exists());
+    }
+
+    #[test]
     fn a_name_that_is_taken_gets_a_number() {
         let folder = tempfile::tempdir().unwrap();
-        drop(Stream::unnamed(folder.path()).unwrap());
+        let rules = Rules::new(Existing::Foreign);
+        drop(rules.unnamed(folder.path()).unwrap());
         for expected in ["a", "a.1", "a.2"] {
-            let mut stream = Stream::unnamed(folder.path()).unwrap();
+            let mut stream = rules.unnamed(folder.path()).unwrap();
             stream.begin(0).unwrap();
             stream.write_all(expected.as_bytes()).unwrap();
             let path = stream.name(folder.path(), OsStr::new("a")).unwrap().unwrap();
@@ -186,6 +250,6 @@ mod tests {
             assert_eq!(fs::read(path).unwrap(), expected.as_bytes());
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
-        assert!(Stream::unnamed(&folder.path().join("none")).is_err());
+        assert!(rules.unnamed(&folder.path().join("none")).is_err());
     }
 }

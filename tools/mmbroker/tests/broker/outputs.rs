@@ -131,7 +131,9 @@ fn every_command_writes_every_kind_of_output() {
             [COINS, "broker.secret", "letter", "batch"].map(|name| (name, before(name))).into();
         let status = place.text("mmbroker status");
         let rejected = format!("{COINS}.rejected");
-        for name in [COINS, "broker.secret", &rejected, "soft", "hard", "letter", "batch", "sub"] {
+        let around = format!("/proc/self/cwd/{COINS}");
+        let known = [COINS, "broker.secret", &rejected, "soft", "hard", "letter", "batch", "sub"];
+        for name in known.into_iter().chain([around.as_str(), "/proc/self/cwd/letter"]) {
             let error =
                 match (line.starts_with("mmredeem") || line.contains("watch ")) && name == "sub" {
                     // A folder is where these put their results.

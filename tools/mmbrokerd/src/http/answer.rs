@@ -14,6 +14,7 @@ use micromint::protocol::{MEDIA_TYPE, PROBLEM_MEDIA_TYPE};
 use serde::Serialize;
 
 use crate::service::ServiceError;
+use crate::store::StoreError;
 
 /// A refusal or an error.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -93,14 +94,20 @@ impl From<ServiceError> for Problem {
     /// An error of the broker itself. Its reason is for the log, not for the client.
     fn from(error: ServiceError) -> Problem {
         micromint_console::tell!("mmbrokerd: error: {}", micromint::error::chain(&error));
+        if matches!(error, ServiceError::Store(StoreError::Halted(_))) {
+            let why =
+                "the broker is being restored from a backup; send the same request again later";
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "being-restored", why);
+            return Problem { retry_after: Some(60), ..problem };
+        }
         let why = "the broker cannot answer now; send the same request again later";
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", why);
         Problem { retry_after: Some(5), ..problem }
     }
 }
 
-impl From<crate::store::StoreError> for Problem {
-    fn from(error: crate::store::StoreError) -> Problem {
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Problem {
         ServiceError::from(error).into()
     }
 }

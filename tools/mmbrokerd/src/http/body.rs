@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::App;
 use super::answer::Problem;
+use crate::service::PIECE_SIZE;
 
 /// The largest Request-Redemption, in bytes: 64 MiB of payments as Base64, and its head.
 pub const REDEMPTION_SIZE_MAX: usize = 92 * 1024 * 1024;
@@ -29,8 +30,13 @@ pub const ORDER_SIZE_MAX: usize = 4 * 1024;
 /// The largest complaint, in bytes: a payment and the words about it, in JSON.
 pub const COMPLAINT_SIZE_MAX: usize = 128 * 1024;
 
-/// The memory for large bodies that are read at the same time, in MiB: two of the largest.
-pub const LARGE_MIB_MAX: usize = 192;
+/// The memory for large bodies that are read at the same time, in MiB: eight of the largest that
+/// are not staged.
+pub const LARGE_MIB_MAX: usize = 96;
+/// The memory that a Request-Redemption takes while it is read, in bytes: a piece, twice.
+pub(super) const REDEMPTION_MEMORY: usize = 2 * PIECE_SIZE;
+/// How many large Request-Redemptions are received at a time.
+pub const UPLOADS_MAX: usize = 8;
 /// From this size on a body is large, in bytes.
 const LARGE_SIZE: usize = 256 * 1024;
 const MIB: usize = 1024 * 1024;
@@ -48,26 +54,62 @@ pub(super) async fn read(
     body: Body,
     size_max: usize,
 ) -> Result<Vec<u8>, Problem> {
-    let stated = stated_size(headers)?;
-    if stated.is_some_and(|size| size > size_max) {
-        return Err(too_large(size_max));
+    let mut pieces = Pieces::new(app, headers, body, size_max, size_max)?;
+    let mut bytes = Vec::with_capacity(pieces.stated.unwrap_or(0));
+    while let Some(piece) = pieces.next().await? {
+        bytes.extend_from_slice(&piece);
     }
-    let _place = place_for(app, stated.unwrap_or(size_max))?;
-    let mut bytes = Vec::with_capacity(stated.unwrap_or(0));
-    let mut body = body;
-    let start = Instant::now();
-    loop {
-        let allowed = TIME_MIN + Duration::from_secs(bytes.len() as u64 / RATE_MIN);
-        let left = allowed.saturating_sub(start.elapsed()).min(PAUSE_MAX);
-        let frame = timeout(left, body.frame()).await.map_err(|_| too_slow())?;
-        let Some(frame) = frame else { return Ok(bytes) };
-        let frame = frame.map_err(|_| Problem::bad_request("the body ended early"))?;
-        if let Ok(data) = frame.into_data() {
-            if bytes.len() + data.len() > size_max {
-                return Err(too_large(size_max));
-            }
-            bytes.extend_from_slice(&data);
+    Ok(bytes)
+}
+
+/// A body that is read in pieces.
+pub(super) struct Pieces<'a> {
+    body: Body,
+    stated: Option<usize>,
+    size_max: usize,
+    size: usize,
+    start: Instant,
+    _place: Option<SemaphorePermit<'a>>,
+}
+
+impl<'a> Pieces<'a> {
+    /// A body of at most `size_max` bytes, which takes at most `memory_max` bytes of memory.
+    pub(super) fn new(
+        app: &'a App,
+        headers: &HeaderMap,
+        body: Body,
+        size_max: usize,
+        memory_max: usize,
+    ) -> Result<Pieces<'a>, Problem> {
+        let stated = stated_size(headers)?;
+        if stated.is_some_and(|size| size > size_max) {
+            return Err(too_large(size_max));
         }
+        let place = place_for(app, stated.unwrap_or(size_max).min(memory_max))?;
+        Ok(Pieces { body, stated, size_max, size: 0, start: Instant::now(), _place: place })
+    }
+
+    /// The next piece; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        loop {
+            let allowed = TIME_MIN + Duration::from_secs(self.size as u64 / RATE_MIN);
+            let left = allowed.saturating_sub(self.start.elapsed()).min(PAUSE_MAX);
+            let frame = timeout(left, self.body.frame()).await.map_err(|_| too_slow())?;
+            let Some(frame) = frame else { return Ok(None) };
+            let frame = frame.map_err(|_| Problem::bad_request("the body ended early"))?;
+            if let Ok(data) = frame.into_data() {
+                self.size += data.len();
+                if self.size > self.size_max {
+                    return Err(too_large(self.size_max));
+                }
+                return Ok(Some(data));
+            }
+        }
+    }
+
+    /// What the broker does with a piece takes none of the client's time.
+    pub(super) fn add_time(&mut self, took: Duration) {
+        self.start += took;
     }
 }
 

@@ -2,25 +2,34 @@
 //!
 //! Input: a message, which authenticates itself. Output: its answer. The invariants: a message is
 //! identified by its Request-ID, Batch-ID or Watch-ID, so the same message again is answered alike;
-//! large ones are judged one after the other, which bounds the memory.
+//! batches are judged one after the other, and large ones are staged in the database while they
+//! arrive, which bounds the memory.
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use micromint::broker::{BatchRefusal, ReturnRefusal};
 use micromint::host::{Entropy, SystemEntropy};
+use micromint::identity::VendorId;
 use micromint::protocol::{
-    MessageError, RequestCredit, RequestOwners, RequestRedemption, RequestWatch,
+    MessageError, ReadRedemption, RedemptionReader, RequestCredit, RequestOwners, RequestWatch,
 };
 use micromint::reply::Reply;
+use tokio::time::Instant;
 
 use super::App;
 use super::answer::{Answer, Problem, message};
-use super::body::{OWNERS_SIZE_MAX, REDEMPTION_SIZE_MAX, RETURN_SIZE_MAX, WATCH_SIZE_MAX, read};
-use crate::service::{OwnersRefusal, blocking};
+use super::body::{
+    OWNERS_SIZE_MAX, Pieces, REDEMPTION_MEMORY, REDEMPTION_SIZE_MAX, RETURN_SIZE_MAX,
+    WATCH_SIZE_MAX, read,
+};
+use crate::service::{OwnersRefusal, PERIOD_WITNESS_LEN_MAX, PIECE_SIZE, Upload, blocking};
+
+/// How far the broker was, which a vendor keeps and sends back with its next request for owners.
+const WITNESS_HEADER: &str = "micromint-witness";
 
 /// Reads a message. Parsing takes long for a large one.
 async fn parsed<T: Send + 'static>(
@@ -90,13 +99,53 @@ fn return_problem(refusal: &ReturnRefusal) -> Problem {
         (status = 503, body = Problem)))]
 pub(super) async fn redeem(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Answer {
     let answer = async {
-        let bytes = read(&app, &headers, body, REDEMPTION_SIZE_MAX).await?;
+        let mut upload = Upload::default();
+        let mut pieces = Pieces::new(&app, &headers, body, REDEMPTION_SIZE_MAX, REDEMPTION_MEMORY)?;
+        let received = receive(&app, &mut pieces, &mut upload).await;
+        let (read, rest) = match received {
+            Ok(received) => received,
+            Err(problem) => {
+                app.service.give_up(upload).await?;
+                // A client that is still sending would not read the answer.
+                while let Ok(Some(_)) = pieces.next().await {}
+                return Err(problem);
+            }
+        };
         let _turn = app.judging.acquire().await.map_err(Problem::busy)?;
-        let batch = blocking(move || RequestRedemption::parse(&bytes)).await?;
-        let batch = batch.map_err(Problem::bad_request)?;
-        answered(app.service.redeem(batch, app.service.now()).await?, |result| result.to_bytes())
+        let judged = app.service.redeem_read(read, upload, rest, app.service.now()).await?;
+        answered(judged, |result| result.to_bytes())
     };
     answer.await.map_err(|no: Problem| no.for_client(&headers))
+}
+
+/// Receives a Request-Redemption. Returns the end of its data, behind the pieces in `upload`.
+async fn receive(
+    app: &App,
+    pieces: &mut Pieces<'_>,
+    upload: &mut Upload,
+) -> Result<(ReadRedemption, Vec<u8>), Problem> {
+    let secret = app.service.secret().clone();
+    let mut reader = RedemptionReader::new(move |vendor: &VendorId| secret.vendor_key(vendor));
+    let mut place = None;
+    while let Some(bytes) = pieces.next().await? {
+        reader.push(&bytes).map_err(Problem::bad_request)?;
+        if reader.taken_size() < PIECE_SIZE {
+            continue;
+        }
+        if place.is_none() {
+            let busy = |_| Problem::busy("the broker receives other large batches");
+            place = Some(app.uploads.try_acquire().map_err(busy)?);
+        }
+        let (start, piece) = (Instant::now(), reader.take());
+        let Some(head) = reader.head() else { continue };
+        let now = app.service.now();
+        if let Reply::Refused(refusal) = app.service.take_piece(head, upload, &piece, now).await? {
+            return Err(batch_problem(refusal));
+        }
+        pieces.add_time(start.elapsed());
+    }
+    let rest = reader.take();
+    Ok((reader.finish().map_err(Problem::bad_request)?, rest))
 }
 
 /// Show payments that were just taken: a Request-Watch. Nothing is credited.
@@ -122,21 +171,24 @@ fn answered<T>(
 ) -> Result<Response, Problem> {
     match reply {
         Reply::Granted(result) => Ok(message(print(result))),
-        Reply::Refused(refusal) => Err(match refusal {
-            BatchRefusal::WrongAuthenticator { .. } => {
-                Problem::forbidden("wrong-authenticator", refusal)
-            }
-            BatchRefusal::UnknownVendor { ref vendor } => {
-                let why = format!("{vendor} is not registered for this period");
-                Problem::forbidden("unknown-vendor", why)
-            }
-            BatchRefusal::TooManyShown { .. } => {
-                let problem =
-                    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-shown", refusal);
-                problem.retry_after(600)
-            }
-            _ => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "other-content", refusal),
-        }),
+        Reply::Refused(refusal) => Err(batch_problem(refusal)),
+    }
+}
+
+fn batch_problem(refusal: BatchRefusal) -> Problem {
+    match refusal {
+        BatchRefusal::WrongAuthenticator { .. } => {
+            Problem::forbidden("wrong-authenticator", refusal)
+        }
+        BatchRefusal::UnknownVendor { ref vendor } => {
+            let why = format!("{vendor} is not registered for this period");
+            Problem::forbidden("unknown-vendor", why)
+        }
+        BatchRefusal::TooManyShown { .. } => {
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-shown", refusal);
+            problem.retry_after(600)
+        }
+        _ => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "other-content", refusal),
     }
 }
 
@@ -163,8 +215,17 @@ pub(super) async fn owners(
             let why = format!("the path is of period {period}, the message of {found}");
             return Err(Problem::bad_request(why));
         }
-        match app.service.owners(request).await? {
-            Reply::Granted(answer) => Ok(message(answer.to_bytes())),
+        let witness = headers.get(WITNESS_HEADER).and_then(|value| value.to_str().ok());
+        let witness = witness.filter(|witness| witness.len() <= PERIOD_WITNESS_LEN_MAX);
+        match app.service.owners(request, witness).await? {
+            Reply::Granted((answer, witness)) => {
+                let mut response = message(answer.to_bytes());
+                let witness = witness.and_then(|witness| HeaderValue::try_from(witness).ok());
+                if let Some(witness) = witness {
+                    response.headers_mut().insert(WITNESS_HEADER, witness);
+                }
+                Ok(response)
+            }
             Reply::Refused(refusal) => Err(match refusal {
                 OwnersRefusal::NoPeriod(_) => Problem::not_found(refusal),
                 OwnersRefusal::UnknownVendor(_) => Problem::forbidden("unknown-vendor", refusal),

@@ -4,15 +4,17 @@
 //! return a ball; a ball is credited once, whatever the number of returns; the same return again is
 //! the same return.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use micromint::bin::Bin;
 use micromint::broker::{
-    Alarm, Claim, ExaminedBall, ReturnFacts, ReturnRefusal, Sold, decide_return, examine_return,
-    return_refusal, returned_bins,
+    Alarm, Claim, ExaminedBall, ReturnFacts, ReturnRefusal, Sold, decide_return,
+    delivered_first_balls, examine_return, return_refusal, returned_bins,
 };
+use micromint::host::{Entropy, SystemEntropy};
+use micromint::identity::UserId;
 use micromint::protocol::{FundsCredited, RequestCredit, Verdict};
 use micromint::reply::Reply;
 use micromint::time::UnixTime;
@@ -20,7 +22,9 @@ use sha2::{Digest, Sha256};
 
 use super::period::OpenPeriod;
 use super::{Service, ServiceError, blocking};
-use crate::store::{ReturnRow, StoreError, Transaction, retried};
+use crate::store::{
+    Account, AccountKind, Posted, ReturnRow, SaleRow, StoreError, Transaction, retried,
+};
 
 /// The answer to a return.
 pub type ReturnAnswer = Reply<FundsCredited, ReturnRefusal>;
@@ -47,20 +51,41 @@ impl Service {
         if let Some(known) = self.known_return(period, &request, &sha256).await? {
             return Ok(known);
         }
-        let row = self.store.period(period.name()).await?;
-        let facts = ReturnFacts {
-            sets: self.store.sets_of(period.name(), &user).await?,
-            returns: self.store.returns_of(period.name(), &user).await?,
-            is_settled: row.is_some_and(|row| row.is_settled()),
+        let refusal = self.return_refusal(period, &request, now).await?;
+        let refusal = match refusal {
+            // Sets that a restore skipped may be the user's.
+            None | Some(ReturnRefusal::TooManyBalls { .. }) => {
+                self.check_progress().await?;
+                self.book_again(period, &request, now).await?;
+                self.return_refusal(period, &request, now).await?
+            }
+            refusal => refusal,
         };
-        if let Some(refusal) = return_refusal(period.params(), &request, facts, now) {
+        if let Some(refusal) = refusal {
             return Ok(Reply::Refused(refusal));
         }
         self.record_return(period, &request, (sha256.clone(), transaction), now).await?;
+        self.note_progress().await?;
         // Another process may have recorded it, or the settlement may have begun.
         let closed = period.params().raw().redeem_until;
         let known = self.known_return(period, &request, &sha256).await?;
         Ok(known.unwrap_or(Reply::Refused(ReturnRefusal::TooLate { closed })))
+    }
+
+    async fn return_refusal(
+        &self,
+        period: &OpenPeriod,
+        request: &RequestCredit,
+        now: UnixTime,
+    ) -> Result<Option<ReturnRefusal>, ServiceError> {
+        let (name, user) = (period.name(), &request.user);
+        let row = self.store.period(name).await?;
+        let facts = ReturnFacts {
+            sets: self.store.sets_of(name, user).await?,
+            returns: self.store.returns_of(name, user).await?,
+            is_settled: row.is_some_and(|row| row.is_settled()),
+        };
+        Ok(return_refusal(period.params(), request, facts, now))
     }
 
     /// The answer to a return that was made before.
@@ -118,6 +143,67 @@ impl Service {
         Ok(claims.iter().map(verdict).collect())
     }
 
+    /// Books the sales of skipped sets again whose owner shows that they are: by three quarters of
+    /// the first balls of a set, under the user's own key. A set that the account cannot pay stays
+    /// nobody's.
+    async fn book_again(
+        &self,
+        period: &Arc<OpenPeriod>,
+        request: &RequestCredit,
+        now: UnixTime,
+    ) -> Result<(), ServiceError> {
+        period.catch_up(&self.store).await?;
+        let (open, x) = (Arc::clone(period), request.x.clone());
+        let shown = blocking(move || shown_sets(&open, &x)).await??;
+        for (first, coins) in shown {
+            self.book_set(period, &request.user, (first, coins), now).await?;
+        }
+        Ok(())
+    }
+
+    async fn book_set(
+        &self,
+        period: &OpenPeriod,
+        user: &UserId,
+        (first, coins): (u32, u32),
+        now: UnixTime,
+    ) -> Result<(), ServiceError> {
+        let value = period.params().coin_value();
+        let account = |kind, owner: &str| Account::new(kind, owner, value.currency());
+        let payer = self.store.account(&account(AccountKind::Client, user.as_str())).await?;
+        let sold = self.store.account(&account(AccountKind::Coins, period.name().as_str())).await?;
+        let price = i64::try_from(value.units()).ok().and_then(|v| v.checked_mul(coins.into()));
+        let price = price.ok_or(StoreError::TooLarge("sale"))?;
+        let transaction =
+            SystemEntropy.number().map_err(|_| ServiceError::GivenUp("no randomness"))?;
+        let sale = SaleRow {
+            period: period.name().clone(),
+            first,
+            sets: 1,
+            coins,
+            user: user.clone(),
+            transaction,
+            at: now,
+            received_at: Some(now),
+        };
+        retried!(async {
+            let mut tx = self.store.begin().await?;
+            let row = tx.lock_period(period.name()).await?;
+            if row.is_settled() || tx.is_sold(period.name(), first).await? {
+                return Ok(());
+            }
+            let entries = [(payer, -price), (sold, price)];
+            let reference = format!("sale {transaction}");
+            if let Posted::Made(_) = tx.post("sale", &reference, &entries, now).await? {
+                tx.add_sale(&sale).await?;
+                tx.add_rebooked(period.name()).await?;
+                tx.commit().await?;
+            }
+            Ok::<(), StoreError>(())
+        })?;
+        Ok(())
+    }
+
     async fn record_return(
         &self,
         period: &Arc<OpenPeriod>,
@@ -150,6 +236,29 @@ impl Service {
         })?;
         Ok(())
     }
+}
+
+/// The skipped sets of which three quarters of the first balls are among these inputs, each with
+/// the number of its first balls.
+fn shown_sets(period: &OpenPeriod, x: &[u64]) -> Result<Vec<(u32, u32)>, ServiceError> {
+    let index = period.index();
+    let mut shown: BTreeMap<u32, BTreeSet<u64>> = BTreeMap::new();
+    for x in x {
+        if let Some(bin) = period.rules().bin(*x)
+            && index.is_nobodys(bin.superbin)
+        {
+            shown.entry(bin.superbin).or_default().insert(*x);
+        }
+    }
+    let mut sets = Vec::new();
+    for (first, shown) in shown {
+        let minted = delivered_first_balls(period.coin_file(), &*index, first)?;
+        let right = minted.iter().filter(|ball| shown.contains(ball)).count();
+        if !minted.is_empty() && 4 * right >= 3 * minted.len() {
+            sets.push((first, minted.len() as u32));
+        }
+    }
+    Ok(sets)
 }
 
 /// Replaces the number of the payment in the claim of a return: an earlier one claims the same bin.

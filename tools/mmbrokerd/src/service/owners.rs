@@ -9,6 +9,7 @@ use std::sync::Arc;
 use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator, Key};
 use micromint::identity::{UserId, VendorId};
 use micromint::owner::{OwnerTag, owner_tag};
+use micromint::period::Period;
 use micromint::protocol::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners};
 use micromint::reply::Reply;
 
@@ -38,14 +39,16 @@ pub enum OwnersRefusal {
 }
 
 impl Service {
-    /// The tags that follow those that a vendor holds.
+    /// The tags that follow those that a vendor holds, and the witness for this vendor. `witness`
+    /// is the one that it got before.
     ///
     /// # Errors
     /// The database failed.
     pub async fn owners(
         &self,
         request: RequestOwners,
-    ) -> Result<Reply<OwnersSold, OwnersRefusal>, ServiceError> {
+        witness: Option<&str>,
+    ) -> Result<Reply<(OwnersSold, Option<String>), OwnersRefusal>, ServiceError> {
         let vendor = request.vendor.clone();
         let Some(period) = self.period(&request.period) else {
             return Ok(Reply::Refused(OwnersRefusal::NoPeriod(request.period.to_string())));
@@ -57,11 +60,16 @@ impl Service {
         if !self.store.is_vendor(period.name(), &vendor).await? {
             return Ok(Reply::Refused(OwnersRefusal::UnknownVendor(vendor)));
         }
+        if let Some(witness) = witness {
+            self.compare(period.name(), witness).await?;
+        }
+        let witness = self.period_witness(period.name()).await?;
         period.catch_up(&self.store).await?;
         let sold = period.index().end() / 2;
-        let is_current = request.generation == self.generation;
+        let generation = self.generation();
+        let is_current = request.generation == generation;
         let is_ahead =
-            request.generation > self.generation || is_current && u64::from(request.held) > sold;
+            request.generation > generation || is_current && u64::from(request.held) > sold;
         if is_ahead {
             let (generation, held) = (request.generation, request.held);
             return Ok(Reply::Refused(OwnersRefusal::Ahead { generation, held }));
@@ -70,9 +78,8 @@ impl Service {
         let tags = self.tags(&period, &vendor, from).await?;
         let RequestOwners { period, nonce, .. } = request;
         let authenticator = Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]);
-        let generation = self.generation;
         let answer = OwnersSold { vendor, period, generation, from, nonce, authenticator, tags };
-        Ok(Reply::Granted(answer.authenticated(&key)))
+        Ok(Reply::Granted((answer.authenticated(&key), witness)))
     }
 
     async fn tags(
@@ -86,7 +93,9 @@ impl Service {
             let index = open.index();
             let mut keys: HashMap<&UserId, Key> = HashMap::new();
             let sets = index.sets_from(from).take(OWNERS_PER_ANSWER_MAX as usize);
-            let tag = |(first, user): (u32, _)| {
+            let tag = |(first, user): (u32, Option<_>)| {
+                // A set that was skipped belongs to nobody, and its tag is random.
+                let Some(user) = user else { return nobodys_tag(&secret, open.name(), first) };
                 let key = keys.entry(user).or_insert_with(|| secret.user_key(open.name(), user));
                 owner_tag(open.name(), first, user, &key.owner_token(&vendor, first))
             };
@@ -94,4 +103,13 @@ impl Service {
         })
         .await
     }
+}
+
+/// A tag that no token has.
+fn nobodys_tag(secret: &Key, period: &Period, first: u32) -> OwnerTag {
+    let random = secret.witness(&format!("nobody {period} {first}"));
+    let mut tag = OwnerTag::default();
+    let size = tag.len();
+    tag.copy_from_slice(&random.as_bytes()[..size]);
+    tag
 }

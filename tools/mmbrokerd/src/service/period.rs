@@ -18,7 +18,7 @@ use micromint::time::UnixTime;
 use tokio::sync::mpsc;
 
 use super::sale::{Queued, SALE_QUEUE_MAX};
-use crate::store::{CompromisedRow, SaleSpan, Store, StoreError};
+use crate::store::{CompromisedRow, SaleSpan, Skipped, Store, StoreError};
 
 /// How many sales are read at a time.
 const SALES_AT_A_TIME: i64 = 20_000;
@@ -37,6 +37,10 @@ pub struct OpenPeriod {
 #[derive(Debug, Default)]
 pub(super) struct SoldIndex {
     spans: Vec<Span>,
+    /// What restores skipped. There are sales in it, once owners have shown their sets.
+    skipped: Vec<Skipped>,
+    /// How many there were when the index was made.
+    rebooked: i64,
     /// The users in the order of their first sales, each with the superbin at which that began.
     users: Vec<(UserId, u32)>,
     numbers: HashMap<UserId, u32>,
@@ -48,9 +52,12 @@ pub(super) struct SoldIndex {
 struct Span {
     first: u32,
     sets: u32,
-    /// The buyer in `users`.
+    /// The buyer in `users`; [`NOBODY`] for sets that were skipped.
     user: u32,
 }
+
+/// No buyer.
+const NOBODY: u32 = u32::MAX;
 
 /// The compromised bins, by superbin.
 #[derive(Debug, Default)]
@@ -108,16 +115,29 @@ impl OpenPeriod {
     pub(super) async fn catch_up(&self, store: &Store) -> Result<(), StoreError> {
         let _turn = self.reading.lock().await;
         let compromised = Compromised::new(store.compromised(self.name()).await?);
-        self.change(|index| index.compromised = compromised);
+        let (rebooked, skipped) =
+            (store.rebooked(self.name()).await?, store.skipped(self.name()).await?);
+        self.change(|index| {
+            if index.rebooked != rebooked || index.skipped != skipped {
+                *index = SoldIndex::default();
+            }
+            (index.compromised, index.rebooked, index.skipped) = (compromised, rebooked, skipped);
+        });
         loop {
             let from = self.index().end();
             let spans = store.sales_from(self.name(), from, SALES_AT_A_TIME).await?;
             let is_last = (spans.len() as i64) < SALES_AT_A_TIME;
             self.change(|index| spans.into_iter().for_each(|span| index.add(span)));
             if is_last {
+                self.change(SoldIndex::end_with_skipped);
                 return Ok(());
             }
         }
+    }
+
+    /// Forgets the index, which is made again when it is next needed.
+    pub(super) fn forget(&self) {
+        self.change(|index| *index = SoldIndex::default());
     }
 
     fn change(&self, change: impl FnOnce(&mut SoldIndex)) {
@@ -126,13 +146,38 @@ impl OpenPeriod {
 }
 
 impl SoldIndex {
+    /// Adds a sale. Sets before it that were not sold were skipped.
     fn add(&mut self, span: SaleSpan) {
+        self.skip_to(span.first.into());
         let next = self.users.len() as u32;
         let number = *self.numbers.entry(span.user.clone()).or_insert(next);
         if number == next {
             self.users.push((span.user, span.first));
         }
         self.spans.push(Span { first: span.first, sets: span.sets, user: number });
+    }
+
+    fn skip_to(&mut self, past: u64) {
+        let first = self.end();
+        if past > first {
+            let sets = ((past - first) / 2) as u32;
+            self.spans.push(Span { first: first as u32, sets, user: NOBODY });
+        }
+    }
+
+    /// What was skipped behind the last sale.
+    fn end_with_skipped(&mut self) {
+        let past = self.skipped.iter().map(|skipped| skipped.past).max();
+        self.skip_to(past.unwrap_or(0));
+    }
+
+    /// Whether the set was skipped by a restore, and has no owner.
+    pub(super) fn is_nobodys(&self, first_superbin: u32) -> bool {
+        let at = self.spans.partition_point(|span| span.first <= first_superbin);
+        first_superbin.is_multiple_of(2)
+            && at > 0
+            && self.spans[at - 1].user == NOBODY
+            && u64::from(first_superbin) < self.spans[at - 1].end()
     }
 
     /// The superbin at which the next sale begins.
@@ -146,12 +191,13 @@ impl SoldIndex {
         self.users.get(self.spans[at].user as usize).map(|(user, _)| user)
     }
 
-    /// The sets from number `from` on, each with its first superbin and buyer, in order.
-    pub(super) fn sets_from(&self, from: u32) -> impl Iterator<Item = (u32, &UserId)> + '_ {
+    /// The sets from number `from` on, each with its first superbin and buyer, in order. A set that
+    /// was skipped has none.
+    pub(super) fn sets_from(&self, from: u32) -> impl Iterator<Item = (u32, Option<&UserId>)> + '_ {
         let start = u64::from(from) * 2;
         let at = self.spans.partition_point(|span| span.end() <= start);
         self.spans[at..].iter().flat_map(move |span| {
-            let (user, _) = &self.users[span.user as usize];
+            let user = self.users.get(span.user as usize).map(|(user, _)| user);
             let firsts = (0..span.sets).map(|set| span.first + 2 * set);
             let firsts = firsts.filter(move |first| u64::from(*first) >= start);
             firsts.map(move |first| (first, user))
@@ -208,7 +254,7 @@ impl Sold for SoldIndex {
         let after = self.spans.partition_point(|span| span.first <= first_superbin);
         let span = self.spans.get(after.checked_sub(1)?)?;
         let is_first = first_superbin.is_multiple_of(2) && u64::from(first_superbin) < span.end();
-        is_first.then(|| &self.users[span.user as usize].0)
+        self.users.get(span.user as usize).map(|(user, _)| user).filter(|_| is_first)
     }
 
     fn buyer(&self, user: &UserId) -> Option<Buyer> {

@@ -2,12 +2,14 @@
 //!
 //! Input: a message whose authenticator is right. Output: a verdict for each coin. The invariants:
 //! a batch is judged in parts of at most [`PART_COINS_MAX`] coins, each one transaction with its
-//! credit, and goes on where it stopped; a coin gets one verdict, and the same batch again gets the
-//! same verdicts, but for claims that waited and have been decided since.
+//! credit, and goes on where it stopped; a batch larger than [`PIECE_SIZE`] is in the database
+//! until it is judged, so its size takes no memory; a coin gets one verdict, and the same batch
+//! again gets the same verdicts, but for claims that waited and have been decided since.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use micromint::bin::Bin;
@@ -18,22 +20,36 @@ use micromint::broker::{
 use micromint::identity::{UserId, VendorId};
 use micromint::period::Period;
 use micromint::protocol::{
-    Blocked, Id, PaymentRecord, RedemptionResult, RequestRedemption, Verdict,
+    Blocked, Id, ReadRedemption, RedemptionHead, RedemptionResult, RequestRedemption, Verdict,
 };
 use micromint::reply::Reply;
 use micromint::time::UnixTime;
 use sha2::{Digest, Sha256};
 
 use super::period::OpenPeriod;
+use super::reading::{Data, Part, Reading};
 use super::shown::Findings;
 use super::{Service, ServiceError};
 use crate::store::{
-    Account, AccountKind, BatchKind, BatchRow, NewPart, Posted, StoreError, SuperbinRow,
+    Account, AccountKind, BatchKind, BatchRow, NewPart, Posted, StagedRow, StoreError, SuperbinRow,
     Transaction, retried,
 };
 
 /// The most coins that one transaction judges. A payment is never split.
 pub const PART_COINS_MAX: usize = 20_000;
+
+/// How long one transaction may take: sales wait for it.
+pub const PART_TIME_MAX: Duration = Duration::from_millis(100);
+/// The fewest coins that one transaction judges, however slow the database is.
+const PART_COINS_MIN: usize = 500;
+/// The size of a piece of a staged batch, in bytes. A smaller batch is judged from the memory.
+pub const PIECE_SIZE: usize = 1024 * 1024;
+/// After how long a batch that did not arrive completely is removed, in seconds.
+const ABANDONED_SECONDS: i64 = 3600;
+
+/// After how long a complete batch is judged without its vendor's request, which may be judging it
+/// in another process, in seconds.
+const CUT_OFF_SECONDS: i64 = 120;
 
 /// A message of a vendor, with its payments.
 pub(super) struct Sent {
@@ -42,9 +58,23 @@ pub(super) struct Sent {
     pub(super) kind: BatchKind,
     pub(super) name: Id,
     pub(super) sha256: [u8; 32],
-    pub(super) data: Vec<u8>,
-    /// The payment records in the data.
-    pub(super) records: Vec<Range<usize>>,
+    pub(super) payments: u32,
+    pub(super) data: Data,
+}
+
+/// A batch that is being received.
+#[derive(Debug, Default)]
+pub struct Upload {
+    /// Its number in the database, once it is too large for the memory.
+    staged: Option<i64>,
+    pieces: i64,
+}
+
+impl Upload {
+    /// Its number in the database, if it is there.
+    pub fn number(&self) -> Option<i64> {
+        self.staged
+    }
 }
 
 /// The verdicts on a batch.
@@ -79,55 +109,8 @@ struct Accounts {
     value: i64,
 }
 
-impl Sent {
-    pub(super) fn new(
-        period: Arc<OpenPeriod>,
-        (vendor, kind, name): (VendorId, BatchKind, Id),
-        sha256: [u8; 32],
-        data: Vec<u8>,
-    ) -> Sent {
-        let records = records_in(&data);
-        Sent { vendor, period, kind, name, sha256, data, records }
-    }
-
-    /// The number of its coins. A record that cannot be read counts as one.
-    pub(super) fn coins(&self) -> u64 {
-        let coins = |record: &Range<usize>| {
-            let parsed = PaymentRecord::parse(&self.data[record.clone()]);
-            parsed.map_or(1, |payment| u64::from(payment.coins))
-        };
-        self.records.iter().map(coins).sum()
-    }
-
-    /// The end of the part that begins with this payment.
-    fn part_end(&self, first: usize, coins_max: usize) -> usize {
-        let (mut end, mut coins) = (first, 0);
-        while let Some(record) = self.records.get(end) {
-            let parsed = PaymentRecord::parse(&self.data[record.clone()]);
-            coins += parsed.map_or(1, |payment| payment.coins as usize);
-            if coins > coins_max && end > first {
-                break;
-            }
-            end += 1;
-        }
-        end
-    }
-}
-
-/// The places of the payment records in the data of a message, which was checked when it was read.
-fn records_in(data: &[u8]) -> Vec<Range<usize>> {
-    let mut records = Vec::new();
-    let mut at = 0;
-    while let Some(size) = data.get(at..at + 4) {
-        let start = at + 4;
-        at = start + size.iter().fold(0, |size, byte| size << 8 | usize::from(*byte));
-        records.push(start..at);
-    }
-    records
-}
-
 impl Service {
-    /// Judges every coin of a batch and pays what is good.
+    /// Judges every coin of a batch that is in the memory, and pays what is good.
     ///
     /// # Errors
     /// The database or the coin file failed. The parts that were judged stay judged; the same batch
@@ -137,26 +120,139 @@ impl Service {
         batch: RequestRedemption,
         now: UnixTime,
     ) -> Result<Reply<RedemptionResult, BatchRefusal>, ServiceError> {
-        let vendor = batch.vendor;
-        let Some(period) = self.period(&batch.period) else {
+        let is_authentic = batch.is_authentic(&self.secret().vendor_key(&batch.vendor));
+        let RequestRedemption { vendor, batch: name, period, payments, authenticator, data } =
+            batch;
+        let sha256 = Sha256::digest(&data).into();
+        let head = RedemptionHead { vendor, batch: name, period, payments, authenticator };
+        let read = ReadRedemption { head, sha256, is_authentic };
+        self.redeem_read(read, Upload::default(), data, now).await
+    }
+
+    /// Takes a piece of a batch that is being received: keeps it in the database. A batch of a
+    /// vendor who is not registered is refused.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn take_piece(
+        &self,
+        head: &RedemptionHead,
+        upload: &mut Upload,
+        piece: &[u8],
+        now: UnixTime,
+    ) -> Result<Reply<(), BatchRefusal>, ServiceError> {
+        let id = match upload.staged {
+            Some(id) => id,
+            None => {
+                let (period, vendor) = (&head.period, &head.vendor);
+                if !self.store.is_vendor(period, vendor).await? {
+                    let vendor = vendor.clone();
+                    return Ok(Reply::Refused(BatchRefusal::UnknownVendor { vendor }));
+                }
+                let batch = (period, vendor, &head.batch);
+                *upload.staged.insert(self.store.stage(batch, head.payments, now).await?)
+            }
+        };
+        self.store.add_piece(id, upload.pieces, piece).await?;
+        upload.pieces += 1;
+        Ok(Reply::Granted(()))
+    }
+
+    /// Gives a batch up that did not arrive completely.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn give_up(&self, upload: Upload) -> Result<(), ServiceError> {
+        if let Some(id) = upload.staged {
+            self.store.remove_staged(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Judges every coin of a batch that arrived completely, and pays what is good. `rest` is the
+    /// data behind the pieces.
+    ///
+    /// # Errors
+    /// As for [`Service::redeem`].
+    pub async fn redeem_read(
+        &self,
+        read: ReadRedemption,
+        mut upload: Upload,
+        rest: Vec<u8>,
+        now: UnixTime,
+    ) -> Result<Reply<RedemptionResult, BatchRefusal>, ServiceError> {
+        let ReadRedemption { head, sha256, is_authentic } = read;
+        let vendor = head.vendor.clone();
+        let Some(period) = self.period(&head.period) else {
+            self.give_up(upload).await?;
             return Ok(Reply::Refused(BatchRefusal::UnknownVendor { vendor }));
         };
-        let key = self.secret().vendor_key(&vendor);
-        let batch = RequestRedemption { vendor, ..batch };
-        if !batch.is_authentic(&key) {
-            return Ok(Reply::Refused(BatchRefusal::WrongAuthenticator { vendor: batch.vendor }));
+        if !is_authentic {
+            self.give_up(upload).await?;
+            return Ok(Reply::Refused(BatchRefusal::WrongAuthenticator { vendor }));
         }
-        let RequestRedemption { vendor, batch: id, period: name, data, .. } = batch;
-        let sha256: [u8; 32] = Sha256::digest(&data).into();
-        let sent =
-            Sent::new(period, (vendor.clone(), BatchKind::Redemption, id.clone()), sha256, data);
-        let judged = self.judge(sent, now).await?;
+        let data = if upload.staged.is_some() {
+            let taken = self.take_piece(&head, &mut upload, &rest, now).await?;
+            if let Reply::Refused(refusal) = taken {
+                return Ok(Reply::Refused(refusal));
+            }
+            let id = upload.staged.unwrap_or_default();
+            self.in_work().insert(id);
+            self.store.complete_staged(id, &sha256).await?;
+            Data::Staged(id)
+        } else {
+            Data::Memory(Arc::new(rest))
+        };
+        let RedemptionHead { batch: name, payments, .. } = head;
+        let kind = BatchKind::Redemption;
+        let sent = Sent { vendor, period, kind, name, sha256, payments, data };
+        let (vendor, name) = (sent.vendor.clone(), sent.name.clone());
+        let judged = self.judge(sent, now).await;
+        if let Some(id) = upload.staged {
+            self.in_work().remove(&id);
+        }
+        let judged = judged?;
+        self.give_up(upload).await?;
+        let key = self.secret().vendor_key(&vendor);
         Ok(judged.map(|BatchAnswer { verdicts, blocked, .. }| {
             let authenticator = Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]);
             let blocked = Blocked::new(blocked);
-            RedemptionResult { vendor, batch: id, blocked, authenticator, verdicts }
-                .authenticated(&key, &name, &sha256)
+            RedemptionResult { vendor, batch: name, blocked, authenticator, verdicts }
+                .authenticated(&key, &head.period, &sha256)
         }))
+    }
+
+    /// The staged batches that requests of this process judge.
+    fn in_work(&self) -> MutexGuard<'_, BTreeSet<i64>> {
+        self.in_work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Judges what is left of staged batches whose judgement was cut off, and removes those that
+    /// did not arrive. Returns the number of batches that were judged.
+    ///
+    /// # Errors
+    /// The database or a coin file failed. The next call goes on.
+    pub async fn go_on(&self) -> Result<u32, ServiceError> {
+        for id in self.store.abandoned(self.now().plus_seconds(-ABANDONED_SECONDS)).await? {
+            self.store.remove_staged(id).await?;
+        }
+        let mut judged = 0;
+        let before = self.now().plus_seconds(-CUT_OFF_SECONDS);
+        for row in self.store.staged(before).await? {
+            let StagedRow { id, period, vendor, name, payments, sha256 } = row;
+            if self.in_work().contains(&id) {
+                continue;
+            }
+            let Some(period) = self.period(&period) else { continue };
+            let Ok(sha256) = sha256.try_into() else { continue };
+            let (kind, data) = (BatchKind::Redemption, Data::Staged(id));
+            let sent = Sent { vendor, period, kind, name, sha256, payments, data };
+            // Its vendor asks for the answer.
+            let _ = self.judge(sent, self.now()).await?;
+            self.store.remove_staged(id).await?;
+            judged += 1;
+        }
+        Ok(judged)
     }
 
     /// Judges a batch or a watch whose authenticator is right, as far as it is not judged yet.
@@ -176,9 +272,10 @@ impl Service {
             return Ok(Reply::Refused(BatchRefusal::OtherContent { vendor, id }));
         }
         let judged = known.as_ref().map_or(0, |known| known.judged as usize);
-        let is_repeated = known.is_some() && judged == sent.records.len();
+        let is_repeated = known.is_some() && judged == sent.payments as usize;
         let mut too_late = Vec::new();
         if !is_repeated {
+            self.check_progress().await?;
             sent.period.catch_up(&self.store).await?;
             match self.judge_parts(&sent, judged, now).await? {
                 Reply::Granted(late) => too_late = late,
@@ -186,6 +283,7 @@ impl Service {
                     return Ok(Reply::Refused(BatchRefusal::OtherContent { vendor, id }));
                 }
             }
+            self.note_progress().await?;
         }
         let known = self.store.batch(period, &vendor, sent.kind, &sent.name).await?;
         let answer = self.answer_of(&sent, known.as_ref(), too_late).await?;
@@ -201,46 +299,71 @@ impl Service {
         now: UnixTime,
     ) -> Result<Reply<Vec<Claim>, ()>, ServiceError> {
         let accounts = self.accounts_of(sent).await?;
+        let mut reading = self.read_from(sent, next).await?;
         // The next part is examined while this one is being written.
-        let mut examining = self.examine(sent, next);
-        while next < sent.records.len() || sent.records.is_empty() {
+        let mut examining = self.examine(sent, reading.part(self.part_coins()).await?);
+        loop {
             let examined = examining.await?;
+            if examined.is_empty() && next < sent.payments as usize {
+                return Err(ServiceError::GivenUp("the staged batch was removed meanwhile"));
+            }
             let end = next + examined.len();
-            examining = self.examine(sent, end);
+            examining = self.examine(sent, reading.part(self.part_coins()).await?);
+            let start = Instant::now();
             match self.judge_part(sent, &examined, next, accounts, now).await? {
                 Judged::Now => next = end,
                 Judged::Elsewhere(judged) => {
                     next = judged as usize;
-                    examining = self.examine(sent, next);
+                    reading = self.read_from(sent, next).await?;
+                    examining = self.examine(sent, reading.part(self.part_coins()).await?);
                 }
                 Judged::OtherContent => return Ok(Reply::Refused(())),
                 Judged::TooLate => return self.too_late(sent, next).await.map(Reply::Granted),
             }
-            if sent.records.is_empty() {
-                break;
+            self.set_pace(start.elapsed());
+            if next >= sent.payments as usize {
+                return Ok(Reply::Granted(Vec::new()));
             }
         }
-        Ok(Reply::Granted(Vec::new()))
     }
 
-    /// Examines the part that begins with this payment, on another thread.
+    async fn read_from(&self, sent: &Sent, payment: usize) -> Result<Reading, StoreError> {
+        let mut reading = Reading::new(&self.store, &sent.data);
+        reading.skip(payment as u32).await?;
+        Ok(reading)
+    }
+
+    /// How many coins the next transaction judges.
+    fn part_coins(&self) -> usize {
+        self.pace.load(Ordering::Relaxed).min(self.part_coins)
+    }
+
+    /// Adapts the size of a part to the time that the last one took.
+    fn set_pace(&self, took: Duration) {
+        let pace = self.pace.load(Ordering::Relaxed);
+        let next = if took > PART_TIME_MAX * 3 / 4 {
+            pace / 2
+        } else if took < PART_TIME_MAX / 3 {
+            pace + pace / 2
+        } else {
+            pace
+        };
+        self.pace.store(next.clamp(PART_COINS_MIN, PART_COINS_MAX), Ordering::Relaxed);
+    }
+
+    /// Examines a part, on another thread.
     fn examine(
         &self,
         sent: &Arc<Sent>,
-        first: usize,
+        part: Part,
     ) -> impl Future<Output = Result<Vec<ExaminedPayment>, ServiceError>> + use<> {
         let (sent, secret, threads) = (Arc::clone(sent), self.secret().clone(), self.threads);
-        let part_coins = self.part_coins;
         let task = tokio::task::spawn_blocking(move || {
-            let records: Vec<&[u8]> = sent.records[first..sent.part_end(first, part_coins)]
-                .iter()
-                .map(|record| &sent.data[record.clone()])
-                .collect();
             let period = &sent.period;
             let index = period.index();
             let examiner =
                 Examiner::new(period.rules(), period.coin_file(), &secret, &*index, &sent.vendor);
-            Ok(examiner.examine(&records, threads)?)
+            Ok(examiner.examine(&part.payments(), threads)?)
         });
         async { task.await.map_err(|_| ServiceError::GivenUp("a thread failed"))? }
     }
@@ -306,8 +429,12 @@ impl Service {
         mut next: usize,
     ) -> Result<Vec<Claim>, ServiceError> {
         let mut claims = Vec::new();
-        while next < sent.records.len() {
-            let examined = self.examine(sent, next).await?;
+        let mut reading = self.read_from(sent, next).await?;
+        loop {
+            let examined = self.examine(sent, reading.part(self.part_coins()).await?).await?;
+            if examined.is_empty() {
+                break;
+            }
             let count = claimed_bins(&examined).len();
             let mut late = decide(&examined, next as u32, vec![false; count]);
             set_too_late(&mut late);
@@ -390,7 +517,7 @@ async fn open_batch(
     sent: &Sent,
     now: UnixTime,
 ) -> Result<BatchRow, StoreError> {
-    let content = (sent.sha256.as_slice(), sent.records.len() as u32);
+    let content = (sent.sha256.as_slice(), sent.payments);
     tx.open_batch(sent.period.name(), &sent.vendor, (sent.kind, &sent.name), content, now).await
 }
 

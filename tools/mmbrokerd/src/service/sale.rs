@@ -12,11 +12,12 @@ use micromint::protocol::FundsWithdrawn;
 use micromint::time::UnixTime;
 use tokio::sync::{mpsc, oneshot};
 
+use super::guard::Guard;
 use super::period::{Compromised, OpenPeriod};
 use super::{Service, ServiceError, blocking};
 use crate::store::{
-    Account, AccountKind, PeriodRow, Posted, RefusedSale, SaleRow, Store, StoreError, Transaction,
-    retried,
+    Account, AccountKind, PeriodRow, Posted, RefusedSale, SaleRow, Store, StoreError, TRIES_MAX,
+    Transaction, retried,
 };
 
 /// How many orders share a commit at most.
@@ -117,6 +118,7 @@ impl Service {
 /// Starts the task that makes the sales of a period. It ends with the period.
 pub(super) fn start_seller(
     store: Store,
+    guard: Guard,
     period: Arc<OpenPeriod>,
     mut queue: mpsc::Receiver<Queued>,
 ) {
@@ -127,19 +129,19 @@ pub(super) fn start_seller(
             let Some(period) = period.upgrade() else { return };
             let (orders, answers): (Vec<_>, Vec<_>) =
                 group.drain(..).map(|queued| (queued.order, queued.answer)).unzip();
-            sell_group(&store, &period, orders, answers).await;
+            sell_group((&store, &guard), &period, orders, answers).await;
         }
     });
 }
 
 /// Makes the sales of a group in one transaction, and answers them.
 async fn sell_group(
-    store: &Store,
+    from: (&Store, &Guard),
     period: &Arc<OpenPeriod>,
     orders: Vec<SaleOrder>,
     answers: Vec<oneshot::Sender<Result<SaleAnswer, StoreError>>>,
 ) {
-    match sell(store, period, &orders).await {
+    match sell(from, period, &orders).await {
         Ok(sold) => {
             for (answer, sold) in answers.into_iter().zip(sold) {
                 // A buyer who went away asks again.
@@ -149,7 +151,7 @@ async fn sell_group(
         // One order may have spoiled the group: each gets a transaction of its own.
         Err(_) if orders.len() > 1 => {
             for (order, answer) in orders.into_iter().zip(answers) {
-                let sold = sell(store, period, &[order]).await;
+                let sold = sell(from, period, &[order]).await;
                 let _ = answer.send(sold.map(|mut sold| sold.remove(0)));
             }
         }
@@ -163,7 +165,7 @@ async fn sell_group(
 
 /// Makes sales in one transaction. Returns an answer for each order.
 async fn sell(
-    store: &Store,
+    (store, guard): (&Store, &Guard),
     period: &Arc<OpenPeriod>,
     orders: &[SaleOrder],
 ) -> Result<Vec<SaleAnswer>, StoreError> {
@@ -175,7 +177,17 @@ async fn sell(
         let account = Account::new(AccountKind::Client, order.user.as_str(), currency);
         payers.push(Payer { order: order.clone(), account: store.account(&account).await? });
     }
-    retried!(sell_once(store, period, &payers, coins))
+    let superbins = orders.iter().map(|order| 2 * u64::from(order.sets)).sum();
+    let mut tries = 1;
+    let sold = loop {
+        let reserved = guard.reserve(period.params(), superbins).await?;
+        match retried!(sell_once(store, period, &payers, coins, reserved)) {
+            Err(StoreError::Unreserved) if tries < TRIES_MAX => tries += 1,
+            sold => break sold?,
+        }
+    };
+    guard.note().await?;
+    Ok(sold)
 }
 
 async fn sell_once(
@@ -183,9 +195,14 @@ async fn sell_once(
     period: &Arc<OpenPeriod>,
     payers: &[Payer],
     coins: i64,
+    reserved: u64,
 ) -> Result<Vec<SaleAnswer>, StoreError> {
     let mut tx = store.begin().await?;
     let row = tx.lock_period(period.name()).await?;
+    let superbins: u64 = payers.iter().map(|payer| 2 * u64::from(payer.order.sets)).sum();
+    if (row.next_superbin + superbins).min(period.params().superbin_count()) > reserved {
+        return Err(StoreError::Unreserved);
+    }
     let transactions: Vec<u64> = payers.iter().map(|payer| payer.order.transaction).collect();
     let compromised = Arc::new(Compromised::new(tx.compromised(period.name()).await?));
     let mut seller = Seller {

@@ -58,9 +58,12 @@ impl Service {
         if row.is_none_or(|row| row.settled_at.is_some()) {
             return Ok(false);
         }
+        self.check_progress().await?;
         self.close(period).await?;
+        self.guard.note_durably().await?;
         period.catch_up(&self.store).await?;
         while self.settle_some(period).await? {}
+        self.note_progress().await?;
         Ok(true)
     }
 
@@ -114,7 +117,10 @@ impl Service {
         let compromised = Compromised::new(self.store.compromised(period.name()).await?);
         let open = Arc::clone(period);
         blocking(move || {
+            // Sets that were skipped were not sold.
+            let index = open.index();
             let firsts = (from..to).step_by(2).map(|first| first as u32);
+            let firsts = firsts.filter(|first| !index.is_nobodys(*first));
             let count = |first| {
                 let coins = delivered_coins(open.coin_file(), &compromised, first)?;
                 Ok((first, u64::from(coins)))
@@ -125,7 +131,10 @@ impl Service {
     }
 
     /// The vendors whose claims of rank 2 a person must decide.
-    async fn held_vendors(&self, period: &OpenPeriod) -> Result<BTreeSet<String>, ServiceError> {
+    pub(super) async fn held_vendors(
+        &self,
+        period: &OpenPeriod,
+    ) -> Result<BTreeSet<String>, ServiceError> {
         let counts = self.store.vendor_counts(period.name()).await?;
         let held = counts.into_iter().filter(|(_, certain, doubtful)| is_held(*certain, *doubtful));
         Ok(held.map(|(vendor, ..)| vendor).collect())
@@ -151,7 +160,7 @@ impl Service {
             let index = period.index();
             let sets = index.sets_from((from / 2) as u32);
             for (_, user) in sets.take_while(|(first, _)| u64::from(*first) < to) {
-                wanted.insert((AccountKind::Client, user.to_string()));
+                wanted.extend(user.map(|user| (AccountKind::Client, user.to_string())));
             }
         }
         let mut accounts = BTreeMap::new();

@@ -6,6 +6,7 @@
 //! right Authenticators alone, which only the owner of K_U can make.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use micromint::broker::{
@@ -19,6 +20,7 @@ use micromint::time::UnixTime;
 use sha2::{Digest, Sha256};
 
 use super::period::OpenPeriod;
+use super::reading::{Data, coins_in_data};
 use super::redeem::{BatchAnswer, Sent};
 use super::{Service, ServiceError};
 use crate::store::{BatchKind, NewOffender, StoreError, Transaction};
@@ -53,11 +55,20 @@ impl Service {
             return Ok(Reply::Refused(BatchRefusal::WrongAuthenticator { vendor }));
         }
         let sha256: [u8; 32] = Sha256::digest(&request.data).into();
-        let sent = Sent::new(open, (vendor.clone(), BatchKind::Watch, watch), sha256, request.data);
+        let coins = coins_in_data(&request.data);
+        let sent = Sent {
+            vendor: vendor.clone(),
+            period: open,
+            kind: BatchKind::Watch,
+            name: watch,
+            sha256,
+            payments: request.payments,
+            data: Data::Memory(Arc::new(request.data)),
+        };
         let known = self.store.batch(&period, &vendor, sent.kind, &sent.name).await?;
         if known.is_none() {
             let hour = UnixTime(hour_of(now) * HOUR_SECONDS);
-            let (shown, coins) = (self.store.coins_shown(&vendor, hour).await?, sent.coins());
+            let shown = self.store.coins_shown(&vendor, hour).await?;
             if shown + coins > WATCH_COINS_PER_HOUR_MAX {
                 return Ok(Reply::Refused(BatchRefusal::TooManyShown { vendor, shown, coins }));
             }

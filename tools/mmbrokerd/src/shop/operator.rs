@@ -351,7 +351,7 @@ pub(super) async fn complaints_page(
     show(&shop, &visitor, &page)
 }
 
-/// The disputed coins of settled periods, by vendor.
+/// The disputed coins of settled periods, by vendor and user.
 pub(super) async fn disputes(
     State(shop): State<Arc<Shop>>,
     LoggedIn { visitor, person, .. }: LoggedIn,
@@ -366,13 +366,14 @@ pub(super) async fn disputes(
                 Form::new("/operator/disputes", words.get(button))
                     .hidden("period", period.name().to_string())
                     .hidden("vendor", dispute.vendor.to_string())
+                    .hidden("user", dispute.user.to_string())
                     .hidden("ruling", ruling)
             };
             rows.push(vec![
                 Cell::text(period.name()),
                 Cell::text(&dispute.vendor),
+                Cell::text(&dispute.user),
                 Cell::number(dispute.coins),
-                Cell::number(dispute.users),
                 Cell::Button(form("pay", "ruling-pay")),
                 Cell::Button(form("refuse", "ruling-refuse").danger()),
             ]);
@@ -381,8 +382,8 @@ pub(super) async fn disputes(
     let head = [
         "period-label",
         "column-vendor",
-        "column-coins",
         "column-users",
+        "column-coins",
         "ruling-pay",
         "ruling-refuse",
     ];
@@ -399,12 +400,13 @@ pub(super) async fn disputes(
     show(&shop, &visitor, &page)
 }
 
-/// Decides the disputed coins of a vendor.
+/// Decides the disputed coins of a user at a vendor.
 pub(super) async fn rule(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
     let Posted { person, fields, .. } = &posted;
     person.needs(Role::Money)?;
     let period: Period = fields.text("period").parse().map_err(|_| refuse("error-form"))?;
     let vendor: VendorId = fields.text("vendor").parse().map_err(|_| refuse("error-form"))?;
+    let user: UserId = fields.text("user").parse().map_err(|_| refuse("error-form"))?;
     let ruling = match fields.text("ruling") {
         "pay" => Ruling::Pay,
         "refuse" => Ruling::Refuse,
@@ -414,14 +416,13 @@ pub(super) async fn rule(State(shop): State<Arc<Shop>>, posted: Posted) -> Answe
     let open = open.ok_or_else(|| refuse("error-form"))?;
     let (store, now) = (shop.service.store(), shop.service.now());
     // The decision stands in the log before its effect, which can be made again.
-    let detail = format!("{period} {vendor} {}", fields.text("ruling"));
+    let detail = format!("{period} {vendor} {user} {}", fields.text("ruling"));
     retried!(async {
         let mut tx = store.begin().await?;
         tx.audit(person.user.as_str(), "ruling", &detail, now).await?;
         tx.commit().await
     })?;
-    let reference = format!("ruling {detail} {}", random::token()?);
-    shop.service.rule(&open, &vendor, ruling, (&reference, now)).await?;
+    shop.service.rule(&open, &vendor, Some(&user), ruling).await?;
     Ok(to(&shop, "/operator/disputes?note=done-ruling"))
 }
 

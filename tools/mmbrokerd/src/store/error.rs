@@ -36,6 +36,18 @@ pub enum StoreError {
     /// A background thread failed, or the service ends.
     #[error("the request was given up: {0}")]
     GivenUp(&'static str),
+    /// The database is older than what was done with it, so nothing may change.
+    #[error(
+        "nothing is sold, judged or paid: {0}. If the database was restored from a backup, run \
+         `mmbrokerd restored`"
+    )]
+    Halted(String),
+    /// The witness cannot be written.
+    #[error("the witness: {0}")]
+    Witness(std::io::Error),
+    /// Another process sold what this one had reserved.
+    #[error("other processes sell faster than this one can reserve sets")]
+    Unreserved,
     /// An amount does not fit.
     #[error("{0}: the amount is too large")]
     TooLarge(&'static str),

@@ -22,6 +22,8 @@ pub struct PeriodRow {
     pub coin_file: String,
     /// The first superbin that is not sold.
     pub next_superbin: u64,
+    /// Superbins below are reserved for sale, and may have been sold.
+    pub reserved: u64,
     /// Superbins below are settled.
     pub settled_to: u64,
     /// When the settlement was complete.
@@ -46,6 +48,7 @@ impl PeriodRow {
             params,
             coin_file: row.try_get("coin_file")?,
             next_superbin: fitting("next superbin", row.try_get("next_superbin")?)?,
+            reserved: fitting("reserved", row.try_get("reserved")?)?,
             settled_to: fitting("settled_to", row.try_get("settled_to")?)?,
             settled_at: settled_at.map(UnixTime),
         })
@@ -127,7 +130,7 @@ impl Store {
     /// The database failed.
     pub async fn periods(&self) -> Result<Vec<PeriodRow>, StoreError> {
         let rows = sqlx::query(
-            "SELECT params, coin_file, next_superbin, settled_to, settled_at FROM period \
+            "SELECT params, coin_file, next_superbin, reserved, settled_to, settled_at FROM period \
              ORDER BY name",
         )
         .fetch_all(self.pool())
@@ -141,7 +144,7 @@ impl Store {
     /// The database failed.
     pub async fn period(&self, period: &Period) -> Result<Option<PeriodRow>, StoreError> {
         let row = sqlx::query(
-            "SELECT params, coin_file, next_superbin, settled_to, settled_at FROM period \
+            "SELECT params, coin_file, next_superbin, reserved, settled_to, settled_at FROM period \
              WHERE name = $1",
         )
         .bind(period.to_string())
@@ -211,7 +214,7 @@ impl Transaction {
     ) -> Result<PeriodRow, StoreError> {
         let lock = if self.dialect == super::Dialect::Sqlite { "" } else { lock };
         let select = format!(
-            "SELECT params, coin_file, next_superbin, settled_to, settled_at FROM period \
+            "SELECT params, coin_file, next_superbin, reserved, settled_to, settled_at FROM period \
              WHERE name = $1{lock}"
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(select))

@@ -106,6 +106,29 @@ impl Store {
         row.as_ref().map(SaleRow::read).transpose()
     }
 
+    /// The sales of a period whose first set begins from superbin `first` to below `past`, in
+    /// order.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sales_between(
+        &self,
+        period: &Period,
+        first: u64,
+        past: u64,
+    ) -> Result<Vec<SaleRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT period, first, sets, coins, user_id, transaction_id, at, received_at \
+             FROM sale WHERE period = $1 AND first >= $2 AND first < $3 ORDER BY first",
+        )
+        .bind(period.to_string())
+        .bind(first as i64)
+        .bind(past as i64)
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter().map(SaleRow::read).collect()
+    }
+
     /// The sales of a user, in the order in which they were made.
     ///
     /// # Errors
@@ -200,8 +223,8 @@ impl Transaction {
     /// The database failed, or the Transaction-ID or the superbin is taken.
     pub async fn add_sale(&mut self, sale: &SaleRow) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO sale (period, first, sets, coins, user_id, transaction_id, at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO sale (period, first, sets, coins, user_id, transaction_id, at, received_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(sale.period.to_string())
         .bind(i64::from(sale.first))
@@ -210,9 +233,25 @@ impl Transaction {
         .bind(sale.user.to_string())
         .bind(sale.transaction as i64)
         .bind(sale.at.0)
+        .bind(sale.received_at.map(|at| at.0))
         .execute(self.connection())
         .await?;
         Ok(())
+    }
+
+    /// Whether the set that begins at this superbin is sold.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn is_sold(&mut self, period: &Period, first: u32) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "SELECT first FROM sale WHERE period = $1 AND first <= $2 AND first + 2 * sets > $2",
+        )
+        .bind(period.to_string())
+        .bind(i64::from(first))
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(row.is_some())
     }
 
     /// Records a refusal, unless the Transaction-ID has one.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use micromint::bin::Bin;
 use micromint::identity::VendorId;
 use micromint::period::Period;
+use micromint::protocol::Verdict;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -113,6 +114,22 @@ impl SuperbinRow {
     }
 }
 
+impl DoubtfulRow {
+    fn read(row: &AnyRow) -> Result<DoubtfulRow, StoreError> {
+        let vendor: String = row.try_get(4)?;
+        Ok(DoubtfulRow {
+            bin: Bin {
+                superbin: fitting("doubtful.superbin", row.try_get(0)?)?,
+                subbin: fitting("doubtful.subbin", row.try_get(1)?)?,
+            },
+            part: row.try_get(2)?,
+            position: fitting("doubtful.position", row.try_get(3)?)?,
+            vendor: parsed("doubtful.vendor", "a Vendor-ID", &vendor)?,
+            verdict: fitting("doubtful.verdict", row.try_get(5)?)?,
+        })
+    }
+}
+
 /// `[[8,"80","","",""]]`.
 fn superbins_json<'a>(rows: impl Iterator<Item = (u32, &'a SuperbinRow)>) -> String {
     let mut text = String::from("[");
@@ -172,6 +189,22 @@ impl Store {
         .fetch_all(self.pool())
         .await?;
         rows.iter().map(SuperbinRow::read).collect()
+    }
+
+    /// The claims of a period that are disputed, by bin and in order of time.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn disputed(&self, period: &Period) -> Result<Vec<DoubtfulRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT superbin, subbin, part, position, vendor, verdict FROM doubtful \
+             WHERE period = $1 AND verdict = $2 ORDER BY superbin, subbin, part, position",
+        )
+        .bind(period.to_string())
+        .bind(i64::from(Verdict::Disputed.code()))
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter().map(DoubtfulRow::read).collect()
     }
 
     /// The verdicts on the claims of rank 2 in a part, by position.
@@ -301,21 +334,7 @@ impl Transaction {
         .bind(to as i64)
         .fetch_all(self.connection())
         .await?;
-        rows.iter()
-            .map(|row| {
-                let vendor: String = row.try_get(4)?;
-                Ok(DoubtfulRow {
-                    bin: Bin {
-                        superbin: fitting("doubtful.superbin", row.try_get(0)?)?,
-                        subbin: fitting("doubtful.subbin", row.try_get(1)?)?,
-                    },
-                    part: row.try_get(2)?,
-                    position: fitting("doubtful.position", row.try_get(3)?)?,
-                    vendor: parsed("doubtful.vendor", "a Vendor-ID", &vendor)?,
-                    verdict: fitting("doubtful.verdict", row.try_get(5)?)?,
-                })
-            })
-            .collect()
+        rows.iter().map(DoubtfulRow::read).collect()
     }
 
     /// Sets the verdict on a claim of rank 2.

@@ -3,8 +3,11 @@
 
 #[macro_use]
 mod databases;
+mod disputes;
+mod faults;
 mod model;
 mod redemption;
+mod restore;
 mod returns;
 mod sales;
 mod world;

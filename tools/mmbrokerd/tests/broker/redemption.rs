@@ -1,7 +1,8 @@
 //! Redemption and the watch: one verdict a coin, each part with its credit.
 
-use micromint::protocol::Verdict;
+use micromint::protocol::{ReadRedemption, RedemptionReader, RequestRedemption, Verdict};
 use micromint::reply::Reply;
+use mmbrokerd::service::Upload;
 use mmbrokerd::store::AccountKind;
 
 use crate::databases::Database;
@@ -10,6 +11,7 @@ use crate::world::*;
 on_both_databases!(
     good_coins_are_paid_once,
     a_batch_is_judged_in_parts_and_goes_on_where_it_stopped,
+    a_staged_batch_is_judged_in_parts_and_goes_on_where_it_stopped,
     a_batch_at_the_same_time_twice_is_paid_once,
     what_is_not_from_the_owner_gets_one_verdict,
     batches_are_refused_as_a_whole,
@@ -69,6 +71,60 @@ async fn a_batch_is_judged_in_parts_and_goes_on_where_it_stopped(database: Datab
     let empty = batch("news.example", "b3", &[]);
     assert_eq!(world.redeem(&empty).await, []);
     assert_eq!(world.redeem(&empty).await, []);
+}
+
+/// The batch as it arrives, in pieces of a few bytes.
+async fn staged(
+    world: &World,
+    batch: &RequestRedemption,
+    piece: usize,
+) -> (ReadRedemption, Upload) {
+    let mut reader = RedemptionReader::new(|vendor: &_| secret().vendor_key(vendor));
+    reader.push(&batch.to_bytes()).unwrap();
+    let (head, data) = (reader.head().unwrap().clone(), reader.take());
+    let mut upload = Upload::default();
+    for piece in data.chunks(piece) {
+        let taken = world.service.take_piece(&head, &mut upload, piece, DURING).await.unwrap();
+        taken.granted().unwrap();
+    }
+    (reader.finish().unwrap(), upload)
+}
+
+async fn a_staged_batch_is_judged_in_parts_and_goes_on_where_it_stopped(database: Database) {
+    let world = world_with(database, |service| service.set_part_coins(2)).await;
+    world.sell("alice", 2, 1).await;
+    let coins = [coins("alice", "news.example", 0), coins("alice", "news.example", 2)].concat();
+    let payments: Vec<_> = (0..6)
+        .map(|i| payment("alice", "news.example", &i.to_string(), &coins[i..=i + i % 2]))
+        .collect();
+    let mut accepted = 0;
+    for (name, piece) in [("b1", 1), ("b2", 7), ("b3", 100), ("b4", 100_000)] {
+        let sent = batch("news.example", name, &payments);
+        let (read, upload) = staged(&world, &sent, piece).await;
+        assert!(world.number("SELECT COUNT(*) FROM staged_piece").await > 0);
+        let answer = world.service.redeem_read(read, upload, Vec::new(), DURING).await.unwrap();
+        let verdicts = answer.granted().unwrap().verdicts;
+        assert_eq!(world.redeem(&sent).await, verdicts, "{piece}");
+        accepted += verdicts.iter().filter(|verdict| **verdict == Accepted).count() as i64;
+        assert_eq!(world.number("SELECT COUNT(*) FROM staged_piece").await, 0);
+    }
+    let paid = world.balance(AccountKind::Vendor, "news.example").await;
+    assert_eq!((paid, accepted), (7 * COIN, 7));
+    // The broker ends before a batch is judged, and another before it is complete.
+    let coins = crate::world::coins("alice", "shop.example", 0);
+    let cut_off =
+        batch("shop.example", "b1", &[payment("alice", "shop.example", "a", &coins[7..8])]);
+    let (read, upload) = staged(&world, &cut_off, 10).await;
+    let store = world.service.store();
+    store.complete_staged(upload.number().unwrap(), &read.sha256).await.unwrap();
+    let torn = batch("shop.example", "b2", &[payment("alice", "shop.example", "b", &coins[6..7])]);
+    staged(&world, &torn, 10).await;
+    assert_eq!(world.service.go_on().await.unwrap(), 0);
+    world.clock.set(DURING.plus_seconds(3601));
+    assert_eq!(world.service.go_on().await.unwrap(), 1);
+    assert_eq!(world.number("SELECT COUNT(*) FROM staged").await, 0);
+    assert_eq!(world.number("SELECT COUNT(*) FROM batch WHERE vendor = 'shop.example'").await, 1);
+    world.check_ledger().await;
 }
 
 async fn a_batch_at_the_same_time_twice_is_paid_once(database: Database) {

@@ -125,7 +125,7 @@ async fn two_brokers_on_one_database_sell_no_set_twice(database: Database) {
     let one = Arc::new(world(database).await);
     let store = mmbrokerd::store::Store::open(&url).await.unwrap();
     let clock = Arc::clone(&one.clock) as Arc<dyn micromint::host::Clock>;
-    let other = mmbrokerd::service::Service::open(store, secret(), clock).await.unwrap();
+    let other = mmbrokerd::service::Service::open(store, secret(), None, clock).await.unwrap();
     other.open_coin_files(one.folder.path()).await.unwrap();
     let (other, period) = (Arc::new(other), one.period.name().clone());
     one.fund("alice", 10_000).await;

@@ -1,5 +1,6 @@
 //! A broker with a period, and users and vendors who use it.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
@@ -50,7 +51,7 @@ pub(crate) struct World {
     pub(crate) period: Arc<OpenPeriod>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) folder: TempDir,
-    _database: Database,
+    pub(crate) _database: Database,
 }
 
 pub(crate) fn secret() -> Key {
@@ -75,12 +76,26 @@ pub(crate) async fn world(database: Database) -> World {
 }
 
 pub(crate) async fn world_with(database: Database, change: impl FnOnce(&mut Service)) -> World {
+    world_made(database, None, change).await
+}
+
+/// A broker with a witness in this file.
+pub(crate) async fn world_at(database: Database, witness: Option<&Path>) -> World {
+    world_made(database, witness, |_| {}).await
+}
+
+async fn world_made(
+    database: Database,
+    witness: Option<&Path>,
+    change: impl FnOnce(&mut Service),
+) -> World {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("2026-12.coins"), &*COINS).unwrap();
     let store = Store::open(&database.url).await.unwrap();
     let clock = Arc::new(TestClock(AtomicI64::new(DURING.0)));
-    let mut service =
-        Service::open(store, secret(), Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
+    let mut service = Service::open(store, secret(), witness, Arc::clone(&clock) as Arc<dyn Clock>)
+        .await
+        .unwrap();
     change(&mut service);
     let directory = DiskDirectory::new(folder.path());
     let coin_file = CoinFile::open_read(&directory, "2026-12.coins").unwrap();
@@ -100,6 +115,12 @@ impl World {
         let amount = micromint::money::Money::new((coins * COIN) as u64, self.currency());
         let store = self.service.store();
         assert!(store.deposit(name, amount, &reference, DURING).await.unwrap());
+    }
+
+    /// The name of a PostgreSQL database.
+    pub(crate) fn database_name(&self) -> String {
+        let path = self._database.url.split('?').next().unwrap();
+        path.rsplit('/').next().unwrap().to_string()
     }
 
     fn currency(&self) -> micromint::money::Currency {

@@ -4,9 +4,25 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use mmbrokerd::http::{COMPLAINT_SIZE_MAX, ORDER_SIZE_MAX, OWNERS_SIZE_MAX, WATCH_SIZE_MAX};
+use micromint::protocol::{BATCH_DATA_SIZE_MAX, RedemptionResult, Verdict, push_record};
+use mmbrokerd::http::{
+    COMPLAINT_SIZE_MAX, LARGE_MIB_MAX, ORDER_SIZE_MAX, OWNERS_SIZE_MAX, REDEMPTION_SIZE_MAX,
+    RETURN_SIZE_MAX, WATCH_SIZE_MAX,
+};
+use mmbrokerd::service::PIECE_SIZE;
 
 use crate::program::*;
+
+/// The connections that say nothing.
+const IDLE_CONNECTIONS: usize = 10_000;
+
+fn wait_until(mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(300), "waited for five minutes");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
 
 #[test]
 fn bodies_are_bounded() {
@@ -102,6 +118,132 @@ fn slow_clients_are_given_up() {
         assert!(!answer.starts_with(b"HTTP/1.1 200"));
     }
     assert!(start.elapsed() < Duration::from_secs(40));
+}
+
+/// A Request-Redemption of this many bytes of data as one record, with the right authenticator.
+fn large_batch(name: &str, record: usize) -> Vec<u8> {
+    let mut sent = batch("news.example", name, &[]);
+    push_record(&mut sent.data, &vec![7; record]);
+    sent.payments = 1;
+    sent.authenticated(&secret().vendor_key(&vendor("news.example"))).to_bytes()
+}
+
+/// Sends a request whose body has exactly this size, by blanks behind the message.
+fn padded(running: &Running, path: &str, message: &[u8], size: usize) -> Answer {
+    let mut body = message.to_vec();
+    body.resize(size, b' ');
+    running.message(path, &body)
+}
+
+#[test]
+fn batches_and_returns_are_bounded() {
+    let home = Home::new();
+    home.done(&["vendor", "--period", "2026-12", "news.example"]);
+    let running = home.serve();
+    // The largest data that a message can have is read, staged and judged.
+    let largest = large_batch("largest", BATCH_DATA_SIZE_MAX - 4);
+    assert!(largest.len() <= REDEMPTION_SIZE_MAX);
+    let judged = running.message("/v1/redemptions", &largest);
+    assert_eq!(judged.status, 200, "{}", judged.text());
+    let result = RedemptionResult::parse(&judged.body).unwrap();
+    assert_eq!(result.verdicts, [Verdict::Malformed]);
+    assert_eq!(running.message("/v1/redemptions", &largest).body, judged.body);
+    let more = running.message("/v1/redemptions", &large_batch("more", BATCH_DATA_SIZE_MAX - 3));
+    assert_eq!(more.problem(), (400, "malformed".to_string()));
+    // Nothing of either is left.
+    assert_eq!(home.number("SELECT COUNT(*) FROM staged_piece"), 0);
+    assert_eq!(home.number("SELECT COUNT(*) FROM staged"), 0);
+    for (path, most) in [("/v1/redemptions", REDEMPTION_SIZE_MAX), ("/v1/returns", RETURN_SIZE_MAX)]
+    {
+        let at = padded(&running, path, b"MicroMint-1.0\r\n", most);
+        assert_eq!(at.problem(), (400, "malformed".to_string()), "{path}");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            most + 1
+        );
+        let past = raw(&running, head.as_bytes());
+        assert!(past.starts_with("HTTP/1.1 413"), "{path}: {past}");
+    }
+}
+
+#[test]
+fn a_batch_that_is_not_authentic_leaves_nothing() {
+    let home = Home::new();
+    home.done(&["vendor", "--period", "2026-12", "news.example"]);
+    let running = home.serve();
+    let good = large_batch("b-1", 3 * PIECE_SIZE);
+    let forged = String::from_utf8(good.clone()).unwrap().replace("Batch-ID: b-1", "Batch-ID: b-2");
+    let problem = running.message("/v1/redemptions", forged.as_bytes()).problem();
+    assert_eq!(problem, (403, "wrong-authenticator".to_string()));
+    let unknown = String::from_utf8(good.clone()).unwrap().replace("news.example", "inn.example");
+    let problem = running.message("/v1/redemptions", unknown.as_bytes()).problem();
+    assert_eq!(problem, (403, "unknown-vendor".to_string()));
+    let torn = running.message("/v1/redemptions", &good[..good.len() - 100]);
+    assert_eq!(torn.problem(), (400, "malformed".to_string()));
+    assert_eq!(home.number("SELECT COUNT(*) FROM staged_piece"), 0);
+    // A client that goes away in the middle.
+    let head = format!(
+        "POST /v1/redemptions HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        good.len()
+    );
+    let mut stream = connect(&running);
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&good[..good.len() - 100]).unwrap();
+    drop(stream);
+    wait_until(|| home.number("SELECT COUNT(*) FROM staged_piece") == 0);
+    assert_eq!(running.message("/v1/redemptions", &good).status, 200);
+}
+
+/// The memory for large bodies is bounded: more of them than fit are asked to come again.
+#[test]
+fn large_bodies_share_a_bounded_memory() {
+    let home = Home::new();
+    let running = home.serve();
+    let head = format!(
+        "POST /v1/returns HTTP/1.1\r\nHost: x\r\nContent-Length: {RETURN_SIZE_MAX}\r\n\r\n"
+    );
+    let begin = |stream: &mut TcpStream| {
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&[b'x'; 1000]).unwrap();
+    };
+    let fit = LARGE_MIB_MAX * 1024 * 1024 / RETURN_SIZE_MAX;
+    let mut held: Vec<TcpStream> = (0..fit).map(|_| connect(&running)).collect();
+    held.iter_mut().for_each(begin);
+    // They are admitted in any order, so wait until one more is refused.
+    let busy = || {
+        let mut stream = connect(&running);
+        begin(&mut stream);
+        stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).is_ok() && &answer == b"HTTP/1.1 503"
+    };
+    wait_until(busy);
+    // Small ones are served meanwhile.
+    assert_eq!(running.message("/v1/returns", b"x").status, 400);
+    drop(held);
+    wait_until(|| running.message("/v1/returns", &vec![b'x'; RETURN_SIZE_MAX]).status == 400);
+}
+
+/// 10 000 connections that say nothing stop nobody, or as many as the system allows this process.
+#[test]
+fn idle_connections_are_bounded_and_stop_nobody() {
+    let home = Home::new();
+    let running = home.serve();
+    let mut idle = Vec::new();
+    let address = running.url.strip_prefix("http://").unwrap();
+    for _ in 0..IDLE_CONNECTIONS {
+        match TcpStream::connect(address) {
+            Ok(stream) => idle.push(stream),
+            // This process has no more descriptors.
+            Err(_) => break,
+        }
+    }
+    assert!(idle.len() > 100, "{}", idle.len());
+    // One descriptor for the client.
+    idle.truncate(idle.len() - 50);
+    assert_eq!(running.get("/health", &[]).text(), "ok\n");
+    drop(idle);
+    assert_eq!(running.get("/health", &[]).text(), "ok\n");
 }
 
 /// The coin file with a sale state of slot number 1 and the next superbin 4.

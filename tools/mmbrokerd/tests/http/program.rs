@@ -93,6 +93,20 @@ impl Home {
         String::from_utf8(output.stdout).unwrap().trim().to_string()
     }
 
+    /// A number in the database.
+    pub(crate) fn number(&self, select: &str) -> i64 {
+        let script = "import sqlite3, sys; \
+             print(sqlite3.connect(sys.argv[1], timeout=60).execute(sys.argv[2]).fetchone()[0])";
+        let output = Command::new("python3")
+            .args(["-c", script])
+            .arg(self.path("broker.db"))
+            .arg(select)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+    }
+
     /// A key of a user with this much money.
     pub(crate) fn client(&self, name: &str, amount: &str) -> String {
         if amount != "0 USD" {
@@ -106,21 +120,29 @@ impl Home {
     }
 
     pub(crate) fn serve_at(&self, time: &str) -> Running {
-        let mut child = self
-            .command()
-            .args(["--as-of", time])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        stdout.read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("mmbrokerd: listening on ").unwrap().to_string();
-        // The pipe must stay open, and its reader must not block the program.
-        std::thread::spawn(move || stdout.read_to_string(&mut String::new()));
-        Running { child, url }
+        let mut command = self.command();
+        command.args(["--as-of", time]);
+        serve_with(command)
     }
+
+    /// Starts the service by another program, to which its command line is added.
+    pub(crate) fn serve_by(&self, starter: &[&str]) -> Running {
+        let mut command = Command::new(starter[0]);
+        command.args(&starter[1..]).arg(program()).arg("--config").arg(self.config());
+        command.args(["--as-of", DURING]).current_dir(self.folder.path());
+        serve_with(command)
+    }
+}
+
+fn serve_with(mut command: Command) -> Running {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    let url = line.trim().strip_prefix("mmbrokerd: listening on ").unwrap().to_string();
+    // The pipe must stay open, and its reader must not block the program.
+    std::thread::spawn(move || stdout.read_to_string(&mut String::new()));
+    Running { child, url }
 }
 
 fn program() -> &'static Path {
@@ -174,7 +196,7 @@ impl Running {
 
 fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
-    config.timeout_global(Some(std::time::Duration::from_secs(60))).build().into()
+    config.timeout_global(Some(std::time::Duration::from_secs(600))).build().into()
 }
 
 impl Answer {

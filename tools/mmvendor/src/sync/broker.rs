@@ -19,6 +19,8 @@ const CACERT_SIZE_MAX: usize = 4 * 1024 * 1024;
 const DOCUMENT_SIZE_MAX: u64 = 16 * 1024 * 1024;
 /// The largest answer to a message, in bytes: verdicts on a batch, or a million tags.
 const ANSWER_SIZE_MAX: u64 = 64 * 1024 * 1024;
+/// The broker's witness, which a vendor keeps and sends back.
+const WITNESS_HEADER: &str = "MicroMint-Witness";
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the broker may take for an answer: a large batch takes a while.
@@ -48,8 +50,10 @@ pub(super) struct KnownPeriod {
 
 /// A response: the status, and the body.
 pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+    status: u16,
+    body: Vec<u8>,
+    /// How far the broker is, by its own account.
+    pub(super) witness: Option<String>,
 }
 
 impl Broker {
@@ -59,28 +63,7 @@ impl Broker {
         if !parsed.is_https() && !parsed.host().is_loopback() {
             return Err(format!("--broker: expected an https URL, found {url:?}").into());
         }
-        let roots = match cacert {
-            None => RootCerts::PlatformVerifier,
-            Some(path) => {
-                let pem = read_input(path, CACERT_SIZE_MAX)?;
-                let mut certificates = Vec::new();
-                for item in parse_pem(&pem) {
-                    if let PemItem::Certificate(certificate) = item? {
-                        certificates.push(certificate);
-                    }
-                }
-                RootCerts::from(certificates)
-            }
-        };
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(ANSWER_TIMEOUT))
-            .user_agent(concat!("mmvendor/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
-            .build()
-            .into();
+        let agent = web_agent(cacert, ANSWER_TIMEOUT)?;
         Ok(Broker { agent, url })
     }
 
@@ -93,13 +76,13 @@ impl Broker {
         // The document is at the root of the host.
         let url: Url = format!("{}/", self.url).parse()?;
         let answer = self.fetch(&format!("{}/.well-known/micromint-broker", url.origin()))?;
-        let body = good(answer)?;
+        let body = answer.good()?;
         Ok(serde_json::from_slice(&body).map_err(|error| format!("the broker: {error}"))?)
     }
 
     /// The document at a path of the service.
     pub(super) fn document(&self, path: &str) -> Result<Vec<u8>, ToolError> {
-        good(self.fetch(&format!("{}{path}", self.url))?)
+        self.fetch(&format!("{}{path}", self.url))?.good()
     }
 
     fn fetch(&self, url: &str) -> Result<Answer, ToolError> {
@@ -107,31 +90,89 @@ impl Broker {
         read(response.map_err(|error| format!("{url}: {error}"))?, DOCUMENT_SIZE_MAX)
     }
 
-    /// The answer to a message.
+    /// The good answer to a message.
     pub(super) fn send(&self, path: &str, message: &[u8]) -> Result<Vec<u8>, ToolError> {
+        self.ask(path, message)?.good()
+    }
+
+    /// The answer to a message, whatever it is.
+    pub(super) fn ask(&self, path: &str, message: &[u8]) -> Result<Answer, ToolError> {
+        self.ask_with(path, message, None)
+    }
+
+    /// The answer to a message that is sent with a witness of the broker.
+    pub(super) fn ask_with(
+        &self,
+        path: &str,
+        message: &[u8],
+        witness: Option<&str>,
+    ) -> Result<Answer, ToolError> {
         let url = format!("{}{path}", self.url);
         let request = self.agent.post(&url).header("Content-Type", MEDIA_TYPE);
+        let request = match witness {
+            Some(witness) => request.header(WITNESS_HEADER, witness),
+            None => request,
+        };
         let response = request.header("Accept", MEDIA_TYPE).send(message);
-        good(read(response.map_err(|error| format!("{url}: {error}"))?, ANSWER_SIZE_MAX)?)
+        read(response.map_err(|error| format!("{url}: {error}"))?, ANSWER_SIZE_MAX)
     }
+}
+
+/// What makes requests. It follows no redirect, and trusts the certificates in `cacert`, or the
+/// system's.
+pub(crate) fn web_agent(cacert: Option<&Path>, timeout: Duration) -> Result<Agent, ToolError> {
+    let roots = match cacert {
+        None => RootCerts::PlatformVerifier,
+        Some(path) => {
+            let pem = read_input(path, CACERT_SIZE_MAX)?;
+            let mut certificates = Vec::new();
+            for item in parse_pem(&pem) {
+                if let PemItem::Certificate(certificate) = item? {
+                    certificates.push(certificate);
+                }
+            }
+            RootCerts::from(certificates)
+        }
+    };
+    Ok(Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_global(Some(timeout))
+        .user_agent(concat!("mmvendor/", env!("CARGO_PKG_VERSION")))
+        .tls_config(TlsConfig::builder().root_certs(roots).build())
+        .build()
+        .into())
 }
 
 fn read(response: ureq::http::Response<ureq::Body>, size_max: u64) -> Result<Answer, ToolError> {
     let status = response.status().as_u16();
+    let witness = response.headers().get(WITNESS_HEADER);
+    let witness = witness.and_then(|witness| witness.to_str().ok()).map(str::to_string);
     let mut body = Vec::new();
     response.into_body().into_reader().take(size_max + 1).read_to_end(&mut body)?;
     if body.len() as u64 > size_max {
         return Err(format!("the broker's answer has more than {size_max} bytes").into());
     }
-    Ok(Answer { status, body })
+    Ok(Answer { status, body, witness })
 }
 
-/// The body of a good answer. A refusal is one line of text.
-fn good(answer: Answer) -> Result<Vec<u8>, ToolError> {
-    if answer.status == 200 {
-        return Ok(answer.body);
+impl Answer {
+    /// The body of a good answer.
+    pub(super) fn good(self) -> Result<Vec<u8>, ToolError> {
+        if self.status == 200 { Ok(self.body) } else { Err(self.words().into()) }
     }
-    let text = String::from_utf8_lossy(&answer.body);
-    let words: String = text.chars().filter(|c| (' '..='~').contains(c)).take(400).collect();
-    Err(format!("the broker answers {}: {words}", answer.status).into())
+
+    /// Whether the same message would be refused again: not for its rate, or while the broker
+    /// cannot answer.
+    pub(super) fn is_refused_for_good(&self) -> bool {
+        (400..500).contains(&self.status) && ![408, 425, 429].contains(&self.status)
+    }
+
+    /// What a refusal says: one line of text.
+    pub(super) fn words(&self) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        let words: String = text.chars().filter(|c| (' '..='~').contains(c)).take(400).collect();
+        format!("the broker answers {}: {words}", self.status)
+    }
 }

@@ -2,13 +2,14 @@
 
 use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use micromint::error::FileError;
-use micromint::host::{Directory, Entropy, Open, SystemEntropy, replace_public};
+use micromint::host::{Directory, Entropy, Open, SystemEntropy, replace_public, replace_whole};
 use micromint::identity::UserId;
 use micromint::owner::{OwnerTag, Owners, OwnersError, Written};
 use micromint::params::Params;
 use micromint::period::Period;
 use micromint::protocol::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners};
 use micromint::time::UnixTime;
+use micromint::vendor::redemption::send_again;
 use micromint_console::{ToolError, say, tell};
 
 use super::Link;
@@ -69,6 +70,10 @@ impl Link<'_> {
         loop {
             let answer = self.ask_owners(period, owners.as_ref())?;
             let count = answer.tags.len();
+            if owners.as_ref().is_some_and(|held| held.generation() < answer.generation) {
+                // Before the file: if this fails, the next answer is of another generation again.
+                self.send_again(period)?;
+            }
             let is_same =
                 |owners: &Owners| owners.generation() == answer.generation && answer.from > 0;
             let mut next = match owners.filter(|owners| is_same(owners)) {
@@ -88,6 +93,17 @@ impl Link<'_> {
         }
     }
 
+    /// The broker was restored from a backup, and may have lost what it judged.
+    fn send_again(&self, period: &Period) -> Result<(), ToolError> {
+        tell!(
+            "mmvendor: the broker was restored from a backup: all batches of {period} are sent again"
+        );
+        if self.has_till() {
+            send_again(&self.place.open()?.till, period)?;
+        }
+        Ok(())
+    }
+
     fn ask_owners(
         &self,
         period: &Period,
@@ -104,9 +120,19 @@ impl Link<'_> {
         }
         .authenticated(&key);
         let path = format!("/v1/periods/{period}/owners");
-        let answer = OwnersSold::parse(&self.broker.send(&path, &request.to_bytes())?)?;
+        let file = format!("{period}.witness");
+        let held = std::fs::read_to_string(self.periods.path().join(&file)).ok();
+        let held = held.as_deref().map(str::trim_end).filter(|held| is_witness(held));
+        let answer = self.broker.ask_with(&path, &request.to_bytes(), held)?;
+        let witness = answer.witness.clone();
+        let answer = OwnersSold::parse(&answer.good()?)?;
         if !answer.answers(&request, &key) {
             return Err(format!("{period}.owners: the answer is not the broker's").into());
+        }
+        if let Some(witness) = witness.filter(|new| is_witness(new) && Some(new.as_str()) != held) {
+            let path = self.periods.path().join(&file);
+            replace_whole(&self.periods, &file, format!("{witness}\n").as_bytes())
+                .map_err(FileError::on("write", &path))?;
         }
         Ok(answer)
     }
@@ -134,4 +160,12 @@ impl Link<'_> {
         }
         Ok(())
     }
+}
+
+/// The longest witness that is kept, in bytes.
+const WITNESS_LEN_MAX: usize = 512;
+
+/// Whether a text can be a witness. Only the broker knows whether it is one.
+fn is_witness(text: &str) -> bool {
+    (1..=WITNESS_LEN_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -14,7 +14,7 @@ impl Link<'_> {
     /// Sends all payments that are due, reads the results, and removes journals in which everything
     /// is final.
     pub(super) fn batches(&self) -> Result<(), ToolError> {
-        if !self.till.join("lock").exists() {
+        if !self.has_till() {
             let path = self.till.display();
             tell!("mmvendor: there is no till {path} yet: the server makes it when it starts");
             return Ok(());

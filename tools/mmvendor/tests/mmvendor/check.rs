@@ -223,14 +223,15 @@ fn prices_without_effect_are_found() {
     let folder = site.path().display().to_string();
     fs::create_dir_all(site.path().join("www/deep")).unwrap();
     site.write("www/long.html", "");
-    let nginx = |line: &str| {
+    let nginx_with = |status: i32, line: &str| {
         let text = format!(
             "http {{ server {{ server_name news.example; root {folder}/www; {line} }} \
              server {{ server_name other.example; root {folder}/www; }} }}"
         );
         site.write("nginx.conf", &text);
-        findings(&site, 1, &["--nginx", "nginx.conf"])
+        findings(&site, status, &["--nginx", "nginx.conf"])
     };
+    let nginx = |line: &str| nginx_with(1, line);
     let on = format!("micromint_config {folder}/vendor.toml; micromint on;");
     // Without a price file or a list nothing is lost.
     let off = format!("http {{ server {{ server_name news.example; root {folder}/www; }} }}");
@@ -251,13 +252,20 @@ fn prices_without_effect_are_found() {
     assert_eq!(nginx(&on), ["warning index-price"]);
     site.write("prices.toml", "[[price]]\npath = \"/deep/{*rest}\"\ncoins = 2\n");
 
+    // Ports of no origin, which are those of a server behind a proxy.
+    let listens = |listens: &str| nginx_with(0, &format!("{listens} {on}"));
+    assert_eq!(listens("listen 8090;"), ["note origin-port"]);
+    assert_eq!(listens("listen 443;"), ["note origin-port"], "without TLS");
+    assert_eq!(listens("listen 80; listen [::]:443 ssl;"), [""; 0]);
+    assert_eq!(listens("listen unix:/run/x;"), [""; 0]);
+
     // Files that Apache does not read.
     site.write("www/deep/.htaccess", "# prices\n  MicroMintPrice 2\n");
     let apache = |status: i32, words: &str| {
         let text = format!(
             "MicroMintConfig {folder}/vendor.toml\n<Directory />\nAllowOverride None\n</Directory>\n\
-             <Directory {folder}/www>\nAllowOverride {words}\n</Directory>\n<VirtualHost *:80>\n\
-             ServerName news.example\nDocumentRoot {folder}/www\nMicroMint On\n</VirtualHost>\n"
+             <Directory {folder}/www>\nAllowOverride {words}\n</Directory>\n<VirtualHost *:443>\n\
+             SSLEngine on\nServerName news.example\nDocumentRoot {folder}/www\nMicroMint On\n</VirtualHost>\n"
         );
         site.write("apache.conf", &text);
         findings(&site, status, &["--apache", "apache.conf"])

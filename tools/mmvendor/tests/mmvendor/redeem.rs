@@ -46,7 +46,7 @@ fn a_batch_is_written_to_every_kind_of_output() {
         assert!(is_told, "{name}: {stderr}");
     }
     let status = output(&mut program(folder, &["status"]), 0).0;
-    assert!(status.contains("not in a batch: 1 payments"), "{status}");
+    assert!(status.contains("not in a batch: 1 payment with"), "{status}");
     assert_eq!(std::fs::read_to_string(folder.join("key")).unwrap(), format!("{KEY}\n"));
     let (stdout, _) =
         output(&mut program(folder, &["redeem", "--out", "-", "--key-file", "key"]), 0);
@@ -97,7 +97,7 @@ fn a_batch_goes_out_and_its_result_comes_back() {
     let (status, _) = output(&mut program(folder, &["status"]), 0);
     assert!(status.contains("no result yet"), "{status}");
     assert!(
-        status.contains("0 coins of 2026-12, and 1 payments younger than ten minutes"),
+        status.contains("0 coins of 2026-12, and 1 payment younger than ten minutes"),
         "{status}"
     );
 

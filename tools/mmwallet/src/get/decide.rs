@@ -9,7 +9,7 @@ use micromint::protocol::{RequestPayment, Url};
 use micromint::reply::Reply;
 use micromint::scheme::Challenge;
 use micromint::wallet::{Choice, Fetch, Moment, PaymentForm, Sending, Wallet};
-use micromint_console::ToolError;
+use micromint_console::{ToolError, answers_yes};
 
 use super::GetOptions;
 use crate::net::Client;
@@ -35,8 +35,11 @@ pub(super) fn decide(
         (None, PaymentForm::Header) => Carrier::Header,
         (None, PaymentForm::Body) => Carrier::Body,
     };
-    let fetch =
-        Fetch::new(&url).with_method(options.method).with_body(options.body).with_since(since);
+    let fetch = Fetch::new(&url)
+        .with_method(options.method)
+        .with_body(options.body)
+        .with_since(since)
+        .with_purpose(options.purpose);
     pay::payment(wallet, client, request, carrier, &fetch, options.policy, &ask)
 }
 
@@ -44,7 +47,7 @@ pub(super) fn decide(
 fn ask(
     request: &RequestPayment,
     choice: &Choice,
-    autopay: u32,
+    autopay: &str,
 ) -> Result<Reply<(), String>, ToolError> {
     let price = coins_worth(request.price.into(), request.coin_value);
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
@@ -64,13 +67,10 @@ fn ask(
         request.url, request.vendor, choice.spendable
     )?;
     terminal.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes" | "Yes") {
-        Ok(Reply::Granted(()))
-    } else {
-        Ok(Reply::Refused("you answered no".into()))
-    }
+    Ok(match answers_yes()? {
+        true => Reply::Granted(()),
+        false => Reply::Refused("you answered no".into()),
+    })
 }
 
 /// The form in which the payment travels.

@@ -24,6 +24,8 @@ pub struct Manners<'a> {
     pub remote_name: Option<RemoteName<'a>>,
     /// What to print afterwards.
     pub write_out: Option<&'a str>,
+    /// The longest content, in bytes.
+    pub size_max: Option<u64>,
     /// When to try again.
     pub retry: Retry,
     /// Other files that the command reads, which are never its output, and what they are.

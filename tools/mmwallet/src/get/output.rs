@@ -11,7 +11,7 @@ use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use url::Url as AnyUrl;
 
 use micromint_console::ToolError;
-use micromint_console::output::{Existing, Rules, Stream, is_binary, stdout_is_terminal};
+use micromint_console::output::{Existing, Stream, is_binary, stdout_is_terminal};
 
 use super::GetOptions;
 use super::manners::{RemoteName, Resume};
@@ -40,6 +40,7 @@ pub(super) struct Output<'a> {
     /// From which byte on the page was asked for.
     offset: u64,
     size: u64,
+    size_max: Option<u64>,
 }
 
 /// Which side of a copy failed.
@@ -55,10 +56,7 @@ impl<'a> Output<'a> {
         wallet: &WalletFile,
     ) -> Result<Output<'a>, ToolError> {
         let manners = &options.manners;
-        let settings = wallet.settings_path();
-        let mut rules = Rules::new(Existing::Foreign)
-            .uses(wallet.path(), "the wallet")
-            .uses(&settings, "the settings file");
+        let mut rules = wallet.rules(Existing::Foreign);
         for (used, what) in manners.used {
             rules = rules.uses(used, what);
         }
@@ -73,7 +71,7 @@ impl<'a> Output<'a> {
             }
         }
         let stream = match unnamed {
-            Some((folder, _)) => Stream::unnamed(folder)?,
+            Some((folder, _)) => rules.unnamed(folder)?,
             None => rules.stream(path.as_deref())?,
         };
         let offset = match manners.resume {
@@ -91,6 +89,7 @@ impl<'a> Output<'a> {
             heads: String::new(),
             offset,
             size: 0,
+            size_max: manners.size_max,
         })
     }
 
@@ -164,8 +163,13 @@ impl<'a> Output<'a> {
             if std::mem::take(&mut is_first) {
                 self.spare_terminal(&buffer[..read]).map_err(Broken::Output)?;
             }
-            self.stream.write_all(&buffer[..read]).map_err(Broken::Output)?;
             self.size += read as u64;
+            if self.size_max.is_some_and(|most| self.size > most) {
+                let most = self.size_max.unwrap_or_default();
+                let why = format!("it has more than the {most} bytes of --max-filesize");
+                return Err(Broken::Output(io::Error::other(why)));
+            }
+            self.stream.write_all(&buffer[..read]).map_err(Broken::Output)?;
         }
     }
 

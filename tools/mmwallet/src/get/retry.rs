@@ -15,6 +15,9 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait.
 const WAIT_MAX: Duration = Duration::from_secs(600);
 
+/// The longest wait that a server can ask for, as in curl.
+const ASKED_MAX: Duration = Duration::from_secs(6 * 3600);
+
 /// How often and how long to try again.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Retry {
@@ -75,7 +78,7 @@ impl Retry {
 /// The seconds in the header Retry-After.
 fn retry_after(transfer: &Transfer) -> Option<Duration> {
     let value = transfer.headers.get("retry-after")?.to_str().ok()?;
-    value.trim().parse().ok().map(Duration::from_secs)
+    value.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(ASKED_MAX))
 }
 
 #[cfg(test)]
@@ -107,6 +110,11 @@ mod tests {
         let mut asked = gone.clone();
         asked.headers.insert("retry-after", "30".parse().unwrap());
         assert_eq!(seconds(fixed, exit::HTTP, &asked, 3, 0), Some(30));
+        asked.headers.insert("retry-after", "18446744073709551615".parse().unwrap());
+        assert_eq!(seconds(fixed, exit::HTTP, &asked, 3, 0), Some(6 * 3600));
+        let hour = Retry { time_max: Some(Duration::from_secs(3600)), ..retry };
+        assert_eq!(seconds(hour, exit::HTTP, &asked, 1, 2), None);
+        asked.headers.insert("retry-after", "30".parse().unwrap());
         let short = Retry { time_max: Some(Duration::from_secs(40)), ..retry };
         assert_eq!(seconds(short, exit::HTTP, &asked, 1, 10), Some(30));
         assert_eq!(seconds(short, exit::HTTP, &asked, 1, 11), None);

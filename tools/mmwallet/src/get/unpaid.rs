@@ -43,8 +43,8 @@ pub(super) fn parse_url(text: &str) -> Result<AnyUrl, ToolError> {
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(format!(
-            "URL {:?}: give a name and password with -H, not in the URL",
-            url.host_str()
+            "URL for {}: give a name and password with -u, not in the URL",
+            url.host_str().unwrap_or_default()
         )
         .into());
     }

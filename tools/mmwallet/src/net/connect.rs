@@ -22,24 +22,36 @@ use ureq::unversioned::transport::{
     RustlsConnector, SocksConnector, TcpConnector, Transport,
 };
 use ureq::{Agent, Error, Proxy, ProxyProtocol};
+use url::{Host, Url};
+
+use super::public::is_public;
 
 /// How long an address may take before the next one is tried too (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// An agent that connects as this module says.
-pub(super) fn agent(config: Config) -> Agent {
+///
+/// With `public_only`, it connects to [public](is_public) addresses only; a proxy is exempt.
+pub(super) fn agent(config: Config, public_only: bool) -> Agent {
     let connector =
         ().chain(SocksConnector::default())
             .chain(PlainProxy::default())
             .chain(ConnectProxyConnector::default())
             .chain(Race)
             .chain(RustlsConnector::default());
-    Agent::with_parts(config, connector, HostResolver::default())
+    Agent::with_parts(
+        config,
+        connector,
+        HostResolver { inner: DefaultResolver::default(), public_only },
+    )
 }
 
 /// Resolves names; those below `localhost` without asking anyone (RFC 6761, section 6.3).
-#[derive(Debug, Default)]
-struct HostResolver(DefaultResolver);
+#[derive(Debug)]
+struct HostResolver {
+    inner: DefaultResolver,
+    public_only: bool,
+}
 
 impl Resolver for HostResolver {
     fn resolve(
@@ -50,16 +62,46 @@ impl Resolver for HostResolver {
     ) -> Result<ResolvedSocketAddrs, Error> {
         let host = uri.host().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
         if host != "localhost" && !host.ends_with(".localhost") {
-            return self.0.resolve(uri, config, timeout);
+            let found = self.inner.resolve(uri, config, timeout)?;
+            // The proxy that the owner chose may be anywhere.
+            let is_proxy = config.proxy().is_some_and(|proxy| proxy.uri().host() == uri.host());
+            return match found.iter().find(|found| !is_public(found.ip())) {
+                Some(other) if self.public_only && !is_proxy => Err(not_public(&host, other.ip())),
+                _ => Ok(found),
+            };
+        }
+        if self.public_only {
+            return Err(not_public(&host, IpAddr::V4(Ipv4Addr::LOCALHOST)));
         }
         let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
         let port = uri.port_u16().unwrap_or(default);
-        let mut found = self.0.empty();
+        let mut found = self.inner.empty();
         for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
             found.push(SocketAddr::new(address, port));
         }
         Ok(found)
     }
+}
+
+/// Refuses a URL whose host is written as an address that is not public: a proxy would not notice.
+pub(super) fn check_literal(url: &str) -> Result<(), Error> {
+    let address = match Url::parse(url).ok().and_then(|url| url.host().map(|host| host.to_owned()))
+    {
+        Some(Host::Ipv4(address)) => IpAddr::V4(address),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address),
+        _ => return Ok(()),
+    };
+    if is_public(address) { Ok(()) } else { Err(not_public(&address.to_string(), address)) }
+}
+
+fn not_public(host: &str, address: IpAddr) -> Error {
+    Error::Other(
+        format!(
+            "{host} has the address {address}, which is not public; only the owner of the wallet \
+             can allow that"
+        )
+        .into(),
+    )
 }
 
 /// Connects to the first address of a host that answers.

@@ -61,6 +61,10 @@ fn payment_rows(state: &WalletState, payment: &PastPayment) -> Vec<(String, Stri
         ("user", format!("{}, period {}", held.user, held.params.period())),
         ("at", payment.at.to_string()),
     ];
+    let purpose = payment.purpose.iter();
+    rows.extend(
+        purpose.flat_map(|it| [("task", it.task().to_string()), ("asked", it.asked().to_string())]),
+    );
     rows.extend(payment.outcome_at.map(|at| ("outcome at", at.to_string())));
     rows.extend(payment.receipt_expires().map(|at| ("receipt until", at.to_string())));
     rows.retain(|(_, value)| !value.is_empty());
@@ -80,6 +84,8 @@ pub(super) fn payment_json(state: &WalletState, payment: &PastPayment) -> Value 
         "outcome": payment.outcome.word(),
         "reason": payment.outcome.reason().unwrap_or_default(),
         "outcome-at": payment.outcome_at.map(|at| at.to_string()),
+        "task": payment.purpose.as_ref().map(|it| it.task()),
+        "asked": payment.purpose.as_ref().map(|it| it.asked()),
         "receipt-until": payment.receipt_expires().map(|at| at.to_string()),
     })
 }

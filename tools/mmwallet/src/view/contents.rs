@@ -1,8 +1,10 @@
 //! What the view can show: texts about a wallet, made once each time that the file is read.
 
+use micromint::money::coins;
 use micromint::time::UnixTime;
 use micromint::wallet::WalletState;
 
+use crate::limits::Amount;
 use crate::settings::{DAILY_LIMIT_DEFAULT, Settings, WARN_DAYS_DEFAULT};
 use crate::show;
 use crate::wallet_file::WalletFile;
@@ -57,18 +59,24 @@ impl Contents {
 }
 
 fn settings_rows(settings: &Settings, file: &WalletFile) -> Rows {
-    let coins = |set: Option<u32>, default: u32| match set {
-        Some(number) => number.to_string(),
-        None => format!("{default} (default)"),
+    let amount = |set: Option<Amount>, default: u32| match set {
+        Some(amount) => amount.to_string(),
+        None => format!("{} (default)", coins(default.into())),
+    };
+    let days = match settings.warn_days {
+        Some(days) => days.to_string(),
+        None => format!("{WARN_DAYS_DEFAULT} (default)"),
     };
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_string());
     let rows = [
         ("wallet", file.path().display().to_string()),
         ("settings file", file.settings_path().display().to_string()),
-        ("autopay", coins(settings.autopay, 0)),
-        ("daily-limit", coins(settings.daily_limit, DAILY_LIMIT_DEFAULT)),
+        ("autopay", amount(settings.autopay, 0)),
+        ("daily-limit", amount(settings.daily_limit, DAILY_LIMIT_DEFAULT)),
+        ("site-limit", or_none(settings.site_limit.map(|limit| limit.to_string()))),
+        ("task-limit", or_none(settings.task_limit.map(|limit| limit.to_string()))),
         ("allow-http", settings.allow_http.unwrap_or(false).to_string()),
-        ("warn-days", coins(settings.warn_days, WARN_DAYS_DEFAULT)),
+        ("warn-days", days),
         ("proxy", or_none(settings.proxy.clone())),
         ("cacert", or_none(settings.cacert.as_ref().map(|path| path.display().to_string()))),
     ];

@@ -182,3 +182,50 @@ fn answer_has_the_same_limits_as_get() {
     assert_eq!(status(&answer(&home, "", &[])), 2, "the URL is required");
     assert_eq!(home.unspent(), coins);
 }
+
+/// Programs that ask at the same moment for other pages stay within the money for their task.
+#[test]
+fn a_task_has_a_budget_that_programs_at_once_do_not_exceed() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let coins = home.unspent();
+    let budget = ["--autopay", "0.02 USD", "--task", "t-1", "--task-limit", "0.06 USD"];
+    let once = |page: usize| {
+        let url = vendor.url(&format!("/scheme?{page}"));
+        let (head, _) = ask(&url, &[], None);
+        let args = [&["--url", &url, "--asked", "fetch: the news", "--format=json"], &budget[..]];
+        answer(&home, &head, &args.concat())
+    };
+    let outputs: Vec<Output> = std::thread::scope(|scope| {
+        let programs: Vec<_> = (0..6).map(|page| scope.spawn(move || once(page))).collect();
+        programs.into_iter().map(|program| program.join().unwrap()).collect()
+    });
+    let (paid, refused): (Vec<_>, Vec<_>) = outputs.iter().partition(|it| status(it) == 0);
+    assert_eq!((paid.len(), home.unspent()), (3, coins - 6));
+    for output in refused {
+        let says = "the limit for the task t-1 is 0.06 USD; 0.06 USD are spent";
+        assert_eq!(status(output), 3, "{output:?}");
+        assert!(stderr(output).contains(says), "{output:?}");
+    }
+    let left = |output: &Output| {
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        said["task-left"].as_str().unwrap().to_string()
+    };
+    let mut left: Vec<String> = paid.into_iter().map(left).collect();
+    left.sort();
+    assert_eq!(left, ["0 USD", "0.02 USD", "0.04 USD"]);
+    let last = home.history().pop().unwrap();
+    assert_eq!((&last["task"], &last["asked"]), (&"t-1".into(), &"fetch: the news".into()));
+    let shown = stdout(&home.run(&["history", last["reference"].as_str().unwrap()]));
+    assert!(shown.contains("asked         fetch: the news"), "{shown}");
+    // Words need a task, and a task is a name.
+    let url = vendor.url("/scheme");
+    let (head, _) = ask(&url, &[], None);
+    for (args, expected) in [
+        (&["--asked", "why"][..], 2),
+        (&["--task", "a b"], 1),
+        (&["--task", "t", "--asked", "\u{1b}[2J"], 1),
+    ] {
+        let output = answer(&home, &head, &[&["--url", &url], args].concat());
+        assert_eq!(status(&output), expected, "{args:?}");
+    }
+}

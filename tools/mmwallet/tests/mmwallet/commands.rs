@@ -135,20 +135,59 @@ fn coins_that_expire_soon_give_a_warning() {
 }
 
 #[test]
-fn a_wallet_cannot_be_its_own_settings_file() {
+fn a_wallet_cannot_be_its_own_settings_or_login_file() {
     let home = Home::with_coins();
     let bytes = std::fs::read(home.wallet()).unwrap();
     let wallet = home.file("x.toml", &bytes);
     std::os::unix::fs::symlink(&wallet, home.path("link.mmw")).unwrap();
     std::os::unix::fs::symlink(&wallet, home.path("link.toml")).unwrap();
-    for name in ["x.toml", "new.toml", "link.mmw"] {
+    let login = home.file("x.login", &bytes);
+    for (name, what) in [
+        ("x.toml", "settings"),
+        ("new.toml", "settings"),
+        ("link.mmw", "settings"),
+        ("x.login", "login"),
+        ("new.login", "login"),
+    ] {
         let mut command = assert_cmd::Command::cargo_bin("mmwallet").unwrap();
         let output = command.arg("--wallet").arg(home.path(name)).arg("balance").output().unwrap();
         assert_eq!(status(&output), 1, "{output:?}");
-        assert!(stderr(&output).contains("cannot be its own settings file"), "{output:?}");
+        assert!(stderr(&output).contains(&format!("its own {what} file")), "{output:?}");
     }
     assert_eq!(std::fs::read(wallet).unwrap(), bytes);
+    assert_eq!(std::fs::read(login).unwrap(), bytes);
     assert!(!home.path("new.toml").exists());
+}
+
+#[test]
+fn one_set_is_not_called_sets() {
+    let home = Home::new();
+    let received = home.run(&["receive", text(&home.funds(&[4], 1))]);
+    assert!(stdout(&received).starts_with("received 1 set: "), "{received:?}");
+    assert!(stdout(&home.run(&["history"])).contains("received 1 set of period "));
+    assert!(stdout(&home.run(&["balance"])).contains(", 1 set\n"));
+}
+
+#[test]
+fn help_that_cannot_be_printed_is_a_failure() {
+    for args in [&["--help"][..], &["--version"], &["help", "get"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("mmwallet"));
+        let output = command.args(args).stdout(full).output().unwrap();
+        assert_eq!(status(&output), 1, "{output:?}");
+        assert!(stderr(&output).contains("cannot write to standard output"), "{output:?}");
+    }
+}
+
+#[test]
+fn a_file_that_does_not_exist_is_called_that() {
+    let home = Home::new();
+    for command in [&["move", "--in"][..], &["restore"]] {
+        let output = home.run(&[command, &["none.mmw"]].concat());
+        assert_eq!(status(&output), 1, "{output:?}");
+        let expected = "cannot read none.mmw: No such file or directory";
+        assert!(stderr(&output).contains(expected), "{output:?}");
+    }
 }
 
 /// A command that waits for another program says so after a second.
@@ -330,7 +369,7 @@ fn sets_are_bought_at_the_brokers_page_and_the_same_sale_is_fetched_again() {
     assert_eq!(home.balance()["is-confirmed"], true);
 
     let output = home.run(&["receive", "--from", &broker.url("/broker/strange")]);
-    assert_eq!(status(&output), 1, "{output:?}");
+    assert_eq!(status(&output), 5, "{output:?}");
     assert!(stderr(&output).contains("names the broker https://broker.example/"), "{output:?}");
 }
 

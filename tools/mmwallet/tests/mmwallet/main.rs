@@ -11,6 +11,8 @@ mod get;
 
 mod manners;
 
+mod mcp;
+
 mod orders;
 
 mod outputs;

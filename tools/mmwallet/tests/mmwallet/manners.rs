@@ -284,3 +284,13 @@ fn a_terminal_is_spared_binary_content() {
         assert_eq!(stdout(&output).contains("it is binary"), expected == 1, "{output:?}");
     }
 }
+
+#[test]
+fn a_location_that_leads_nowhere_is_not_followed() {
+    let (home, site) = (Home::new(), Site::start());
+    let output = home.run(&["get", "-L", &site.url("/moved-nowhere")]);
+    assert_eq!((status(&output), stdout(&output).as_str()), (6, "moved"), "{output:?}");
+    assert_eq!(site.take().len(), 1);
+    let output = home.run(&["get", "-L", &site.url("/moved-login")]);
+    assert!(stderr(&output).contains("URL for 127.0.0.1: give a name"), "{output:?}");
+}

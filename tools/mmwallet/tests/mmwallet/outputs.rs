@@ -14,6 +14,7 @@ fn a_page_never_overwrites_a_file_of_micromint() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let settings = home.path("data/wallet.toml");
     fs::write(&settings, "autopay = 5\n").unwrap();
+    let login = home.file("data/wallet.login", b"key\nhttps://broker.example\nalice\n");
     symlink(home.wallet(), home.path("soft")).unwrap();
     fs::hard_link(home.wallet(), home.path("hard")).unwrap();
     symlink(home.path("data"), home.path("folder")).unwrap();
@@ -28,6 +29,8 @@ fn a_page_never_overwrites_a_file_of_micromint() {
         "hard",
         "folder/wallet.mmw",
         "folder/wallet.toml",
+        "data/wallet.login",
+        &format!("/proc/self/root{}", text(&home.wallet())),
         "funds-1",
         "key",
         "data",
@@ -37,6 +40,15 @@ fn a_page_never_overwrites_a_file_of_micromint() {
         let error = stderr(&output);
         let is_told = error.contains("is not overwritten") || error.contains("found a folder");
         assert!(is_told, "{name}: {error}");
+    }
+    // Standard output can be the wallet too.
+    for args in [&["get", &url][..], &["get", &url, "-o", "-"], &["backup", "/dev/stdout"]] {
+        let wallet = fs::File::options().append(true).open(home.wallet()).unwrap();
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("mmwallet"));
+        let command = command.env_clear().arg("--wallet").arg(home.wallet()).args(args);
+        let output = command.stdout(wallet).output().unwrap();
+        assert_eq!(status(&output), 1, "{output:?}");
+        assert!(stderr(&output).contains("standard output is the wallet"), "{output:?}");
     }
     let body = format!("@{}", text(&home.path("body")));
     let output = home.run(&["get", &url, "-d", &body, "-o", text(&home.path("body"))]);
@@ -48,6 +60,7 @@ fn a_page_never_overwrites_a_file_of_micromint() {
     assert_eq!((vendor.seen().len(), fs::read(home.wallet()).unwrap()), (0, before));
     assert_eq!(fs::read(home.path("funds-1")).unwrap(), funds);
     assert_eq!(fs::read_to_string(&settings).unwrap(), "autopay = 5\n");
+    assert_eq!(fs::read(login).unwrap(), b"key\nhttps://broker.example\nalice\n");
     // Anything else is overwritten, as curl does.
     let page = home.file("page", b"an older and longer page");
     assert_eq!(status(&home.run(&["get", &url, "-o", text(&page)])), 0);
@@ -83,6 +96,22 @@ fn a_page_goes_to_devices_pipes_and_links() {
     assert_eq!(get(text(&home.path("link"))).0, 0);
     assert_eq!(fs::read(home.path("real")).unwrap(), b"paid content");
     assert!(fs::symlink_metadata(home.path("link")).unwrap().is_symlink());
+}
+
+/// The files beside the wallet are not made by accident either: the settings would be unreadable.
+#[test]
+fn no_output_becomes_a_settings_or_login_file() {
+    let home = Home::with_coins();
+    for (name, what) in [("wallet.toml", "the settings file"), ("wallet.login", "the login file")] {
+        let path = home.path("data").join(name);
+        for command in [&["backup"][..], &["move", "--out"], &["return", "-o"]] {
+            let output = home.run(&[command, &[text(&path)]].concat());
+            assert_eq!(status(&output), 1, "{output:?}");
+            assert!(stderr(&output).contains(&format!("is {what}")), "{output:?}");
+        }
+        assert!(!path.exists(), "{name}");
+    }
+    assert_eq!(status(&home.run(&["balance"])), 0);
 }
 
 #[test]

@@ -86,6 +86,8 @@ fn answer(asked: &Asked, times: usize) -> Vec<u8> {
     let body = |text: &str| text.as_bytes().to_vec();
     let (status, headers, content): (&str, String, Vec<u8>) = match path {
         "/moved" => ("302 Found", "Location: /text\r\n".into(), body("moved")),
+        "/moved-nowhere" => ("302 Found", "Location:\r\n".into(), body("moved")),
+        "/moved-login" => ("302 Found", "Location: http://a:b@127.0.0.1/\r\n".into(), body("")),
         "/moved-latin" => ("302 Found", "Location: /caf\u{e9}\r\n".into(), body("")),
         "/missing" => ("404 Not Found", String::new(), body("no such page\n")),
         "/busy" if times == 1 => ("503 Busy", String::new(), body("busy\n")),

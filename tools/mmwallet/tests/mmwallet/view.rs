@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 use super::vendor::Vendor;
 use super::{Home, MINT, status, stderr};
@@ -29,6 +29,10 @@ struct Screen {
 
 impl Screen {
     fn start(home: &Home) -> Screen {
+        Screen::start_on(home, "xterm")
+    }
+
+    fn start_on(home: &Home, terminal_name: &str) -> Screen {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -39,7 +43,7 @@ impl Screen {
         let stdio = || Stdio::from(terminal.try_clone().unwrap());
         let child = Command::new(cargo_bin("mmwallet"))
             .env_clear()
-            .env("TERM", "xterm")
+            .env("TERM", terminal_name)
             .arg("--wallet")
             .arg(home.wallet())
             .stdin(stdio())
@@ -115,6 +119,37 @@ fn the_view_shows_the_wallet_and_gives_the_terminal_back() {
     screen.wait_until("the screen from before", |screen| !screen.alternate_screen());
     assert!(screen.child.wait().unwrap().success());
     assert_eq!(std::fs::read(home.wallet()).unwrap(), before);
+}
+
+/// Who ends the view from elsewhere finds the terminal as it was.
+#[test]
+fn a_signal_gives_the_terminal_back() {
+    let home = Home::with_coins();
+    for signal in ["TERM", "INT", "HUP"] {
+        let mut screen = Screen::start(&home);
+        let raw = LocalModes::ICANON | LocalModes::ECHO;
+        let process = screen.child.id().to_string();
+        screen.wait_for("user alice");
+        assert!(!modes_of(&screen).intersects(raw), "{signal}");
+        let kill = Command::new("kill").args(["-s", signal, &process]).status().unwrap();
+        assert!(kill.success());
+        screen.wait_until("the screen from before", |screen| {
+            !screen.alternate_screen() && !screen.hide_cursor()
+        });
+        assert_eq!(screen.child.wait().unwrap().code(), Some(1), "{signal}");
+        assert!(modes_of(&screen).contains(raw), "{signal}");
+    }
+}
+
+fn modes_of(screen: &Screen) -> LocalModes {
+    tcgetattr(&screen.keyboard).unwrap().local_modes
+}
+
+#[test]
+fn a_terminal_without_a_cursor_gets_no_view() {
+    let mut screen = Screen::start_on(&Home::with_coins(), "dumb");
+    screen.wait_for("expected a command, or a terminal");
+    assert_eq!(screen.child.wait().unwrap().code(), Some(2));
 }
 
 #[test]

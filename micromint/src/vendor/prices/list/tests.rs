@@ -272,7 +272,9 @@ fn an_entry_says_what_a_receipt_opens_and_what_a_redirect_costs() {
 #[test]
 fn a_path_that_the_server_decoded_is_not_decoded_again() {
     let list = numbered(&[("/x", "")]);
-    let found = |path: &str| list.find_decoded(path.as_bytes(), &Request::default()).is_some();
+    let found = |path: &str| {
+        list.find_decoded(path.as_bytes(), &Request::default(), || Asker::Reader).is_some()
+    };
     assert!(found("/x") && found("//x") && !found("/%78"));
 }
 
@@ -454,5 +456,40 @@ proptest! {
         let text: String = kept.iter().map(Plain::to_toml).collect();
         let found = at(host, &target, &list(&text)).map(|found| found.coins);
         prop_assert_eq!(found, expected, "{} in\n{}", target, text);
+    }
+}
+
+#[test]
+fn a_bot_pays_its_price_and_is_looked_for_only_where_there_is_one() {
+    let list = list(
+        "price = [
+            { path = '/a', coins = 2, verified-bots = 1, unknown-bots = 5 },
+            { path = '/b', coins = 2 },
+            { path = '/c', coins = 2, verified-bots = 0 },
+            { path = '/{*rest}', coins = 0, unknown-bots = 3 },
+        ]",
+    );
+    assert!(list.has_bot_prices());
+    let found = |target: &str, asker: Asker| {
+        let asked = std::cell::Cell::new(0);
+        let request = Request { target: target.as_bytes(), ..Request::default() };
+        let who = || {
+            asked.set(asked.get() + 1);
+            asker
+        };
+        let price = list.find_for(&request, true, who).unwrap();
+        (price.coins, price.is_private, asked.get())
+    };
+    for (target, asker, expected) in [
+        ("/a", Asker::Reader, (2, false, 1)),
+        ("/a", Asker::VerifiedBot, (1, true, 1)),
+        ("/a", Asker::UnknownBot, (5, false, 1)),
+        ("/b", Asker::UnknownBot, (2, false, 0)),
+        ("/c", Asker::VerifiedBot, (0, true, 1)),
+        ("/c", Asker::UnknownBot, (2, false, 1)),
+        ("/x", Asker::VerifiedBot, (0, false, 1)),
+        ("/x", Asker::UnknownBot, (3, false, 1)),
+    ] {
+        assert_eq!(found(target, asker), expected, "{target} {asker:?}");
     }
 }

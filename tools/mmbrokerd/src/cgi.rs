@@ -1,0 +1,123 @@
+//! The router as a CGI program (RFC 3875), for a web server that starts one for each request
+//! (thesis
+//! 3.2.2).
+//!
+//! Input: the request in environment variables and on standard input. Output: the response on
+//! standard output. The invariant: it answers what the service answers, from the same database.
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderName, HeaderValue, Request, Uri};
+use http_body_util::BodyExt;
+use micromint_console::{EXIT_OK, ToolError};
+use mmbrokerd::config::Config;
+use mmbrokerd::http::{App, router};
+use tower::ServiceExt;
+
+use crate::{CONFIG_DEFAULT, open};
+
+/// The variable that a CGI program finds, and others do not.
+const INTERFACE: &str = "GATEWAY_INTERFACE";
+/// The variable with the configuration file.
+const CONFIG: &str = "MICROMINT_BROKER_CONFIG";
+/// How much of standard input is read at a time, in bytes.
+const READ_SIZE: usize = 64 * 1024;
+
+/// Whether a web server started this program. Its arguments are then not those of a person.
+pub(crate) fn is_cgi() -> bool {
+    std::env::var_os(INTERFACE).is_some()
+}
+
+/// Answers one request.
+pub(crate) fn answer() -> Result<u8, ToolError> {
+    let path = std::env::var_os(CONFIG).map_or_else(|| CONFIG_DEFAULT.into(), PathBuf::from);
+    let config = Config::load(&path)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let service = open(&config, None).await?;
+        let shop = config.shop.clone();
+        let app = Arc::new(App::new(Arc::clone(&service), &config.url, config.sets_max, shop));
+        let request = request(|name| std::env::var(name).ok(), std::env::vars())?;
+        // The router cannot fail.
+        let Ok(response) = router(app).oneshot(request).await;
+        let (head, mut body) = response.into_parts();
+        let mut out = std::io::stdout().lock();
+        write!(out, "Status: {}\r\n", head.status)?;
+        for (name, value) in &head.headers {
+            write!(out, "{name}: ")?;
+            out.write_all(value.as_bytes())?;
+            write!(out, "\r\n")?;
+        }
+        write!(out, "\r\n")?;
+        while let Some(frame) = body.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                out.write_all(&data)?;
+            }
+        }
+        out.flush()?;
+        service.store().close().await;
+        Ok(EXIT_OK)
+    })
+}
+
+/// The request in the variables; its body is standard input.
+fn request(
+    variable: impl Fn(&str) -> Option<String>,
+    all: impl Iterator<Item = (String, String)>,
+) -> Result<Request<Body>, ToolError> {
+    let text = |name: &str| variable(name).unwrap_or_default();
+    let query = match text("QUERY_STRING") {
+        query if query.is_empty() => query,
+        query => format!("?{query}"),
+    };
+    let path = format!("{}{}{query}", text("SCRIPT_NAME"), text("PATH_INFO"));
+    let uri: Uri = if path.is_empty() { "/".parse()? } else { path.parse()? };
+    let length = text("CONTENT_LENGTH");
+    let size: u64 = if length.is_empty() { 0 } else { length.parse()? };
+    let mut request = Request::builder().method(text("REQUEST_METHOD").as_str()).uri(uri);
+    if let Some(headers) = request.headers_mut() {
+        for (name, value) in all {
+            let name = match name.as_str() {
+                "CONTENT_TYPE" | "CONTENT_LENGTH" => name,
+                _ => match name.strip_prefix("HTTP_") {
+                    Some(name) => name.to_string(),
+                    None => continue,
+                },
+            };
+            let name = HeaderName::try_from(name.replace('_', "-").to_ascii_lowercase());
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value))
+                && !value.is_empty()
+            {
+                headers.insert(name, value);
+            }
+        }
+    }
+    Ok(request.body(standard_input(size))?)
+}
+
+/// The first bytes of standard input, as they come. A thread reads them, at most two pieces ahead.
+fn standard_input(size: u64) -> Body {
+    let (pieces, received) = tokio::sync::mpsc::channel(2);
+    std::thread::spawn(move || {
+        let mut input = std::io::stdin().lock().take(size);
+        loop {
+            let mut bytes = vec![0; READ_SIZE];
+            let piece = input.read(&mut bytes).map(|read| {
+                bytes.truncate(read);
+                Bytes::from(bytes)
+            });
+            let is_end = piece.as_ref().map_or(true, Bytes::is_empty);
+            // The answer may not need the rest.
+            if is_end && piece.is_ok() || pieces.blocking_send(piece).is_err() || is_end {
+                return;
+            }
+        }
+    });
+    let next = |mut received: tokio::sync::mpsc::Receiver<_>| async move {
+        received.recv().await.map(|piece| (piece, received))
+    };
+    Body::from_stream(futures_util::stream::unfold(received, next))
+}

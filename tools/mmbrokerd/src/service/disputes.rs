@@ -1,0 +1,296 @@
+//! Disputed coins: the list for people, and what a person decides.
+//!
+//! Input: a vendor, or a vendor and a user, and a ruling. Output: how many coins are paid, credited
+//! or lapse by it. The invariants: only coins that the settlement left disputed are decided; each
+//! superbin is decided in one transaction with its money.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use micromint::bin::Bin;
+use micromint::broker::{Award, Contender, Ruling, Sold, award_after, verdict_after};
+use micromint::identity::{UserId, VendorId};
+use micromint::protocol::Verdict;
+
+use super::period::OpenPeriod;
+use super::{Service, ServiceError};
+use crate::store::{
+    Account, AccountKind, DoubtfulRow, Entry, Posted, StoreError, SuperbinRow, Transaction, retried,
+};
+
+/// The disputed coins of a user at a vendor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispute {
+    /// The vendor that claims them.
+    pub vendor: VendorId,
+    /// The user to whom they were sold.
+    pub user: UserId,
+    /// Their number.
+    pub coins: u64,
+    /// Of these, the number that the user has returned.
+    pub returned: u64,
+    /// The number of users with whom this vendor has disputes.
+    pub users_of_vendor: u64,
+    /// The number of vendors with which this user has disputes.
+    pub vendors_of_user: u64,
+    /// More than one in a hundred of the vendor's claims may not be from the owners.
+    pub is_held: bool,
+}
+
+/// What a ruling led to, in coins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RulingOutcome {
+    /// Paid to the vendor, or to another one.
+    pub paid: u64,
+    /// Credited to the users who returned them.
+    pub credited: u64,
+    /// Neither paid nor credited.
+    pub lapsed: u64,
+    /// Still disputed, because another vendor claims them too.
+    pub disputed: u64,
+}
+
+/// The disputed claims on one first bin, in the order of time.
+type Claims = BTreeMap<Bin, Vec<DoubtfulRow>>;
+
+fn by_bin(rows: Vec<DoubtfulRow>) -> Claims {
+    let mut claims = Claims::new();
+    for row in rows {
+        claims.entry(row.bin).or_default().push(row);
+    }
+    claims
+}
+
+impl Service {
+    /// The disputed coins of a period, ordered by vendor and user. There are none before the
+    /// settlement.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn disputes(&self, period: &Arc<OpenPeriod>) -> Result<Vec<Dispute>, ServiceError> {
+        period.catch_up(&self.store).await?;
+        let claims = by_bin(self.store.disputed(period.name()).await?);
+        let superbins: BTreeSet<u32> = claims.keys().map(|bin| bin.superbin).collect();
+        let superbins: Vec<u32> = superbins.into_iter().collect();
+        let rows = self.store.superbins_of(period.name(), &superbins).await?;
+        let held = self.held_vendors(period).await?;
+        let index = period.index();
+        let mut counts: BTreeMap<(VendorId, UserId), (u64, u64)> = BTreeMap::new();
+        for (bin, claims) in &claims {
+            let Some(user) = index.owner(bin.superbin) else { continue };
+            let is_returned =
+                rows.get(&bin.superbin).is_some_and(|row| row.returned.has(bin.subbin));
+            let vendors: BTreeSet<&VendorId> = claims.iter().map(|claim| &claim.vendor).collect();
+            for vendor in vendors {
+                let (coins, returned) = counts.entry((vendor.clone(), user.clone())).or_default();
+                *coins += 1;
+                *returned += u64::from(is_returned);
+            }
+        }
+        let pairs: BTreeSet<(VendorId, UserId)> = counts.keys().cloned().collect();
+        let dispute =
+            |((vendor, user), (coins, returned)): ((VendorId, UserId), (u64, u64))| Dispute {
+                coins,
+                returned,
+                users_of_vendor: pairs.iter().filter(|(other, _)| *other == vendor).count() as u64,
+                vendors_of_user: pairs.iter().filter(|(_, other)| *other == user).count() as u64,
+                is_held: held.contains(vendor.as_str()),
+                vendor,
+                user,
+            };
+        Ok(counts.into_iter().map(dispute).collect())
+    }
+
+    /// Carries out what a person decided about the disputed claims of a vendor, on coins of one
+    /// user or of all users. `None` if there is nothing to decide. If it fails in between, the same
+    /// call goes on.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn rule(
+        &self,
+        period: &Arc<OpenPeriod>,
+        vendor: &VendorId,
+        user: Option<&UserId>,
+        ruling: Ruling,
+    ) -> Result<Option<RulingOutcome>, ServiceError> {
+        self.check_progress().await?;
+        period.catch_up(&self.store).await?;
+        let claims = self.store.disputed(period.name()).await?;
+        let mut superbins: BTreeMap<u32, UserId> = BTreeMap::new();
+        {
+            let index = period.index();
+            for claim in claims.iter().filter(|claim| claim.vendor == *vendor) {
+                let owner = index.owner(claim.bin.superbin);
+                if let Some(owner) = owner.filter(|owner| user.is_none_or(|user| user == *owner)) {
+                    superbins.insert(claim.bin.superbin, owner.clone());
+                }
+            }
+        }
+        if superbins.is_empty() {
+            return Ok(None);
+        }
+        let held = self.held_vendors(period).await?;
+        let mut outcome = RulingOutcome::default();
+        for (superbin, owner) in superbins {
+            let accounts = self.accounts_of_ruling(period, superbin, &owner, &claims).await?;
+            let decision = Decision { period, vendor, ruling, held: &held, accounts: &accounts };
+            let now = self.now();
+            let ruled = retried!(async {
+                let mut tx = self.store.begin().await?;
+                let ruled = decision.superbin(&mut tx, superbin, &owner, now).await?;
+                tx.commit().await?;
+                Ok::<RulingOutcome, StoreError>(ruled)
+            })?;
+            outcome.paid += ruled.paid;
+            outcome.credited += ruled.credited;
+            outcome.lapsed += ruled.lapsed;
+            outcome.disputed += ruled.disputed;
+        }
+        self.note_progress().await?;
+        Ok(Some(outcome))
+    }
+
+    async fn accounts_of_ruling(
+        &self,
+        period: &OpenPeriod,
+        superbin: u32,
+        owner: &UserId,
+        claims: &[DoubtfulRow],
+    ) -> Result<BTreeMap<(AccountKind, String), i64>, StoreError> {
+        let currency = period.params().coin_value().currency();
+        let name = period.name().to_string();
+        let mut wanted: BTreeSet<(AccountKind, String)> = BTreeSet::from([
+            (AccountKind::Disputed, name.clone()),
+            (AccountKind::Lapsed, name),
+            (AccountKind::Client, owner.to_string()),
+        ]);
+        let here = claims.iter().filter(|claim| claim.bin.superbin == superbin);
+        wanted.extend(here.map(|claim| (AccountKind::Vendor, claim.vendor.to_string())));
+        let mut accounts = BTreeMap::new();
+        for (kind, owner) in wanted {
+            let id = self.store.account(&Account::new(kind, owner.clone(), currency)).await?;
+            accounts.insert((kind, owner), id);
+        }
+        Ok(accounts)
+    }
+}
+
+/// A ruling that is being carried out.
+struct Decision<'a> {
+    period: &'a OpenPeriod,
+    vendor: &'a VendorId,
+    ruling: Ruling,
+    held: &'a BTreeSet<String>,
+    accounts: &'a BTreeMap<(AccountKind, String), i64>,
+}
+
+impl Decision<'_> {
+    /// Decides about the disputed claims on one superbin.
+    async fn superbin(
+        &self,
+        tx: &mut Transaction,
+        superbin: u32,
+        owner: &UserId,
+        now: micromint::time::UnixTime,
+    ) -> Result<RulingOutcome, StoreError> {
+        let period = self.period.name();
+        let mut rows = tx.lock_superbins(period, &[superbin]).await?;
+        let row = rows.entry(superbin).or_default();
+        let all = tx.doubtful(period, superbin.into(), u64::from(superbin) + 1).await?;
+        let open = Verdict::Disputed.code();
+        let claims = by_bin(all.into_iter().filter(|claim| claim.verdict == open).collect());
+        let (mut outcome, mut paid) = (RulingOutcome::default(), BTreeMap::new());
+        for (bin, claims) in &claims {
+            if claims.iter().all(|claim| claim.vendor != *self.vendor) {
+                continue;
+            }
+            let award = self.award(row, bin.subbin, claims);
+            match award {
+                Award::Vendor(number) => {
+                    row.paid.set(bin.subbin);
+                    let winner = claims.get(number as usize).map(|claim| claim.vendor.to_string());
+                    *paid.entry(winner.unwrap_or_default()).or_insert(0u64) += 1;
+                    outcome.paid += 1;
+                }
+                Award::User(_) => {
+                    row.credited.set(bin.subbin);
+                    outcome.credited += 1;
+                }
+                Award::Disputed => outcome.disputed += 1,
+                Award::Nobody => outcome.lapsed += 1,
+            }
+            if award != Award::Disputed {
+                row.disputed.clear(bin.subbin);
+            }
+            for (number, claim) in (0..).zip(claims) {
+                let is_refused = self.ruling == Ruling::Refuse && claim.vendor == *self.vendor;
+                let verdict = match verdict_after(award, number) {
+                    _ if is_refused => Verdict::NotFromOwner,
+                    Some(verdict) => verdict,
+                    None => Verdict::AlreadyPaid,
+                };
+                tx.set_doubtful(period, claim, verdict.code()).await?;
+            }
+        }
+        tx.write_superbins(period, rows.iter().map(|(at, row)| (*at, row))).await?;
+        self.move_money(tx, superbin, owner, &outcome, &paid, now).await?;
+        Ok(outcome)
+    }
+
+    /// Who gets the value of one first bin. The number in the award is the position among the
+    /// claims, and a return comes after them.
+    fn award(&self, row: &SuperbinRow, subbin: u32, claims: &[DoubtfulRow]) -> Award {
+        let payment = |(number, claim): (u64, &DoubtfulRow)| (number, Some(claim.vendor.clone()));
+        let mut all: Vec<(u64, Option<VendorId>)> = (0..).zip(claims).map(payment).collect();
+        if row.returned.has(subbin) {
+            all.push((claims.len() as u64, None));
+        }
+        let all: Vec<Contender<&VendorId>> = all
+            .iter()
+            .map(|(number, vendor)| Contender { number: *number, vendor: vendor.as_ref() })
+            .collect();
+        let is_held = |vendor: &VendorId| self.held.contains(vendor.as_str());
+        award_after(&all, self.vendor, self.ruling, is_held)
+    }
+
+    async fn move_money(
+        &self,
+        tx: &mut Transaction,
+        superbin: u32,
+        owner: &UserId,
+        outcome: &RulingOutcome,
+        paid: &BTreeMap<String, u64>,
+        now: micromint::time::UnixTime,
+    ) -> Result<(), StoreError> {
+        let name = self.period.name().to_string();
+        let value = i64::try_from(self.period.params().coin_value().units());
+        let value = value.map_err(|_| StoreError::TooLarge("coin value"))?;
+        let account = |kind, owner: &str| {
+            let found = self.accounts.get(&(kind, owner.to_string())).copied();
+            found.ok_or(StoreError::GivenUp("another claim came meanwhile"))
+        };
+        let mut entries: Vec<Entry> = vec![
+            (account(AccountKind::Lapsed, &name)?, outcome.lapsed as i64 * value),
+            (account(AccountKind::Client, owner.as_str())?, outcome.credited as i64 * value),
+        ];
+        for (vendor, coins) in paid {
+            entries.push((account(AccountKind::Vendor, vendor)?, *coins as i64 * value));
+        }
+        entries.retain(|(_, amount)| *amount != 0);
+        let total: i64 = entries.iter().map(|(_, amount)| amount).sum();
+        if total == 0 {
+            return Ok(());
+        }
+        entries.push((account(AccountKind::Disputed, &name)?, -total));
+        let reference = format!("ruling {name} {superbin} {}", self.vendor);
+        match tx.post("ruling", &reference, &entries, now).await? {
+            Posted::Made(_) => Ok(()),
+            Posted::TooLittle(_) => Err(StoreError::Value {
+                what: "the money of disputed coins",
+                expected: "at least what is decided",
+                found: format!("too little for {total} units"),
+            }),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! A database that is older than what was done with it changes nothing until the operator says so;
+//! then no set is sold twice.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
+use micromint::broker::ReturnRefusal;
+use micromint::protocol::{OwnersSold, RequestCredit, RequestOwners, Verdict};
+use micromint::reply::Reply;
+use mmbrokerd::service::{BLOCK_SUPERBINS, SaleAnswer, SaleOrder, ServiceError};
+use mmbrokerd::store::{AccountKind, StoreError};
+
+use crate::databases::Database;
+use crate::world::*;
+
+/// How much was done when a database, a witness or a vendor's witness was copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Copied {
+    Never,
+    Early,
+    Late,
+}
+
+use Copied::{Early, Late, Never};
+
+/// A world with a witness, in which alice bought a set, and later another one.
+async fn world_of(database: Database, copied: Copied, witness: &Path) -> World {
+    let world = world_at(database, Some(witness)).await;
+    world.sell("alice", 1, 1).await;
+    if copied == Late {
+        world.sell("alice", 1, 2).await;
+    }
+    world
+}
+
+fn ask(generation: u32, held: u32) -> RequestOwners {
+    let vendor = vendor("news.example");
+    let key = secret().vendor_key(&vendor).sync_key();
+    RequestOwners {
+        vendor,
+        period: MINT.params().period().clone(),
+        generation,
+        held,
+        nonce: "n-1".parse().unwrap(),
+        authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+    }
+    .authenticated(&key)
+}
+
+async fn owners(world: &World, witness: Option<&str>) -> (OwnersSold, Option<String>) {
+    match world.service.owners(ask(0, 0), witness).await.unwrap() {
+        Reply::Granted(answer) => answer,
+        Reply::Refused(refusal) => panic!("{refusal}"),
+    }
+}
+
+async fn try_to_buy(world: &World, transaction: u64) -> Result<SaleAnswer, ServiceError> {
+    world.fund("bob", 100).await;
+    let order = SaleOrder { user: user("bob"), sets: 1, transaction, now: DURING };
+    world.service.buy(&world.period, order).await
+}
+
+fn is_halted<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> bool {
+    match result {
+        Ok(_) => false,
+        Err(ServiceError::Store(StoreError::Halted(_))) => true,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Whether the return is refused because its user bought no such sets.
+async fn is_refused(world: &World, request: &RequestCredit) -> bool {
+    let reply = world.service.take_back(&world.period, request.clone(), 7, EXPIRED).await.unwrap();
+    matches!(reply, Reply::Refused(ReturnRefusal::TooManyBalls { max: 0, .. }))
+}
+
+/// Copies of the witness file and of the witness of a vendor, early and late.
+struct Copies {
+    folder: tempfile::TempDir,
+    vendors: BTreeMap<&'static str, String>,
+}
+
+impl Copies {
+    async fn new(database: fn() -> Database) -> Copies {
+        let folder = tempfile::tempdir().unwrap();
+        let mut vendors = BTreeMap::new();
+        for (name, copied) in [("early", Early), ("late", Late)] {
+            let world = world_of(database(), copied, &folder.path().join(name)).await;
+            vendors.insert(name, owners(&world, None).await.1.unwrap());
+        }
+        Copies { folder, vendors }
+    }
+
+    /// A copy of the witness for one try.
+    fn witness(&self, copied: Copied) -> PathBuf {
+        let path = self.folder.path().join("witness");
+        let _ = std::fs::remove_file(&path);
+        match copied {
+            Never => {}
+            Early => drop(std::fs::copy(self.folder.path().join("early"), &path).unwrap()),
+            Late => drop(std::fs::copy(self.folder.path().join("late"), &path).unwrap()),
+        }
+        path
+    }
+
+    fn vendor(&self, copied: Copied) -> Option<&str> {
+        match copied {
+            Never => None,
+            Early => Some(&self.vendors["early"]),
+            Late => Some(&self.vendors["late"]),
+        }
+    }
+}
+
+/// Every pair of an older or newer database, witness and vendor's witness.
+async fn every_pair(database: fn() -> Database) {
+    let copies = Copies::new(database).await;
+    for state in [Early, Late] {
+        // What was done with it is made by another witness, as before the restore.
+        let scratch = copies.folder.path().join(format!("{state:?}"));
+        for witness in [Never, Early, Late] {
+            for vendor in [Never, Early, Late] {
+                let _ = std::fs::remove_file(&scratch);
+                let World { service, _database, .. } = world_of(database(), state, &scratch).await;
+                drop(service);
+                let world = world_at(_database, Some(&copies.witness(witness))).await;
+                try_pair(&world, (state, witness, vendor), copies.vendor(vendor)).await;
+            }
+        }
+    }
+}
+
+async fn try_pair(
+    world: &World,
+    (state, witness, vendor): (Copied, Copied, Copied),
+    told: Option<&str>,
+) {
+    let case = format!("database {state:?}, witness {witness:?}, vendor {vendor:?}");
+    let (_, witness_now) = owners(world, told).await;
+    let is_behind = witness == Never || witness > state || vendor > state;
+    assert_eq!(world.service.halted().is_some(), is_behind, "{case}");
+    assert_eq!(witness_now.is_none(), is_behind, "{case}");
+    let sold = try_to_buy(world, 100).await;
+    if !is_behind {
+        assert!(!is_halted(sold), "{case}");
+        return;
+    }
+    assert!(is_halted(sold), "{case}");
+    let coins = coins("alice", "news.example", 0);
+    let sent = batch("news.example", "b1", &[payment("alice", "news.example", "a", &coins[..1])]);
+    assert!(is_halted(world.service.redeem(sent.clone(), DURING).await), "{case}");
+    assert!(is_halted(world.service.settle(&world.period).await), "{case}");
+    assert_eq!(world.number("SELECT COUNT(*) FROM batch").await, 0, "{case}");
+    let done = world.service.restored(&BTreeMap::new()).await.unwrap();
+    assert_eq!(done.len(), 1, "{case}");
+    assert_eq!(world.service.halted(), None, "{case}");
+    assert!(world.service.store().payouts_blocked().await.unwrap(), "{case}");
+    world.service.release_payouts(7).await.unwrap();
+    assert!(!world.service.store().payouts_blocked().await.unwrap(), "{case}");
+    assert_eq!(world.redeem(&sent).await, [Verdict::Accepted], "{case}");
+    // Small periods have fewer sets than a block: all that are left were reserved.
+    let all = MINT.params().superbin_count();
+    assert!(all <= BLOCK_SUPERBINS);
+    match try_to_buy(world, 101).await.unwrap() {
+        SaleAnswer::Refused(refused) => assert_eq!(refused.status, 409, "{case}"),
+        other => panic!("{case}: {other:?}"),
+    }
+    let (answer, _) = owners(world, None).await;
+    assert_eq!(answer.generation, 2, "{case}");
+    assert_eq!(answer.tags.len() as u64, all / 2, "{case}");
+    world.check_ledger().await;
+}
+
+async fn a_skipped_set_is_booked_for_its_owner(database: Database) {
+    let folder = tempfile::tempdir().unwrap();
+    let witness = folder.path().join("witness");
+    let world = world_of(database, Early, &witness).await;
+    world.service.restored(&BTreeMap::new()).await.unwrap();
+    world.fund("alice", 100).await;
+    world.fund("bob", 100).await;
+    let before = world.balance(AccountKind::Client, "alice").await;
+    // Alice bought the set of superbin 2 after the backup.
+    let x = MINT.set(&user("alice"), 2).superbins[0].clone();
+    let few = x.len() * 3 / 4;
+    assert!(few > 1 && 4 * few < 4 * x.len());
+    world.clock.set(EXPIRED);
+    let too_few = return_of("bob", "r-1", &x[..few - 1]);
+    assert!(is_refused(&world, &too_few).await);
+    assert_eq!(world.number("SELECT COUNT(*) FROM sale").await, 1);
+    let back = return_of("alice", "r-1", &x);
+    assert_eq!(world.take_back(&back, EXPIRED).await, vec![Verdict::Waiting; x.len()]);
+    let price = x.len() as i64 * COIN;
+    assert_eq!(world.balance(AccountKind::Client, "alice").await, before - price);
+    // The set is not delivered again.
+    assert_eq!(world.number("SELECT COUNT(*) FROM sale WHERE received_at IS NULL").await, 1);
+    // It is hers now, and nobody else's.
+    let late = return_of("bob", "r-2", &x);
+    assert!(is_refused(&world, &late).await);
+    world.settle().await;
+    assert_eq!(world.balance(AccountKind::Client, "alice").await, before);
+    assert_eq!(
+        world.balance(AccountKind::Lapsed, "2026-12").await,
+        world.number("SELECT CAST(SUM(coins) AS BIGINT) FROM sale WHERE first = 0").await * COIN
+    );
+    world.check_ledger().await;
+}
+
+async fn an_empty_account_gets_no_skipped_set(database: Database) {
+    let folder = tempfile::tempdir().unwrap();
+    let world = world_of(database, Early, &folder.path().join("witness")).await;
+    world.service.restored(&BTreeMap::new()).await.unwrap();
+    let x = MINT.set(&user("poor"), 2).superbins[0].clone();
+    let back = return_of("poor", "r-1", &x);
+    assert!(is_refused(&world, &back).await);
+    assert_eq!(world.number("SELECT COUNT(*) FROM sale").await, 1);
+    world.check_ledger().await;
+}
+
+async fn a_vendor_that_comes_late_stops_the_broker_again(database: Database) {
+    let folder = tempfile::tempdir().unwrap();
+    let world = world_of(database, Early, &folder.path().join("witness")).await;
+    // Signed before the restore, and ahead of what the restore skips.
+    let progress = mmbrokerd::service::Progress {
+        generation: 1,
+        numbers: [("reserved:2026-12".to_string(), 1 << 40)].into(),
+    };
+    let ahead = progress.signed(0, &secret());
+    world.service.restored(&BTreeMap::new()).await.unwrap();
+    owners(&world, Some(&ahead.replace('1', "2"))).await;
+    assert_eq!(world.service.halted(), None, "it is not the broker's");
+    owners(&world, Some(&ahead)).await;
+    assert!(world.service.halted().unwrap().contains("a vendor holds"));
+    world.service.restored(&BTreeMap::new()).await.unwrap();
+    owners(&world, Some(&ahead)).await;
+}
+
+on_both_databases!(
+    a_skipped_set_is_booked_for_its_owner,
+    an_empty_account_gets_no_skipped_set,
+    a_vendor_that_comes_late_stops_the_broker_again,
+);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_pair_on_sqlite() {
+    every_pair(Database::sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_pair_on_postgres() {
+    every_pair(Database::postgres).await;
+}

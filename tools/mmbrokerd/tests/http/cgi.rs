@@ -1,0 +1,77 @@
+//! The router as a CGI program answers what the service answers.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use micromint::protocol::OwnersSold;
+
+use crate::program::*;
+
+/// The status line, the headers and the body of a response.
+fn cgi(
+    home: &Home,
+    (method, path): (&str, &str),
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> (String, String, Vec<u8>) {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mmbrokerd"));
+    command
+        // A web server passes the words of such a query as arguments.
+        .args(query.split('+').filter(|word| !word.is_empty() && !query.contains('=')))
+        .env("GATEWAY_INTERFACE", "CGI/1.1")
+        .env("MICROMINT_BROKER_CONFIG", home.config())
+        .env("REQUEST_METHOD", method)
+        .env("PATH_INFO", path)
+        .env("QUERY_STRING", query)
+        .env("CONTENT_LENGTH", body.len().to_string());
+    for (name, value) in headers {
+        command.env(format!("HTTP_{}", name.replace('-', "_").to_ascii_uppercase()), value);
+    }
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+    // It may answer before it has read everything.
+    let _ = child.stdin.take().unwrap().write_all(body);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let at = output.stdout.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8(output.stdout[..at].to_vec()).unwrap();
+    let (status, headers) = head.split_once("\r\n").unwrap();
+    (status.to_string(), headers.to_string(), output.stdout[at + 4..].to_vec())
+}
+
+#[test]
+fn a_cgi_program_answers_like_the_service() {
+    let home = Home::new();
+    let key = home.client("alice", "5 USD");
+    home.done(&["vendor", "--period", "2026-12", "news.example"]);
+    let running = home.serve();
+    let bearer = format!("Bearer {key}");
+    assert_eq!(running.order(&key, r#"{"sets": 2, "transaction": "42"}"#).status, 200);
+    let auth = [("Authorization", bearer.as_str())];
+    for (path, headers) in [
+        ("/health", &[][..]),
+        ("/openapi.json?a+b", &[]),
+        ("/v1/account", &auth),
+        ("/v1/account", &[]),
+        ("/v1/purchases/42", &auth),
+        ("/v1/periods/2026-12/revoked", &[]),
+        ("/none", &[("Accept", "text/plain")]),
+    ] {
+        let expected = running.get(path, headers);
+        let (status, head, body) = cgi(&home, ("GET", path), headers, b"");
+        assert!(status.starts_with(&format!("Status: {}", expected.status)), "{path}: {status}");
+        assert!(head.contains(expected.header("content-type").unwrap()), "{path}: {head}");
+        assert_eq!(body, expected.body, "{path}");
+    }
+    let request = owners_request("news.example", 0, 0);
+    let path = "/v1/periods/2026-12/owners";
+    let (status, _, body) = cgi(&home, ("POST", path), &[], &request.to_bytes());
+    assert!(status.starts_with("Status: 200"), "{status}");
+    let sold = OwnersSold::parse(&body).unwrap();
+    assert_eq!(sold.tags.len(), 2);
+    let (status, ..) = cgi(&home, ("POST", path), &[], &vec![b'x'; 20_000]);
+    assert!(status.starts_with("Status: 413"), "{status}");
+    let (status, ..) = cgi(&home, ("DELETE", "/health"), &[], b"");
+    assert!(status.starts_with("Status: 405"), "{status}");
+}
