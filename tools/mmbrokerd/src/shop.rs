@@ -77,7 +77,7 @@ impl Shop {
         let after_scheme = url.split_once("://").map_or("", |(_, rest)| rest);
         let base = after_scheme.find('/').map_or("", |at| &after_scheme[at..]).to_string();
         let key = random::derived(service.secret().as_bytes(), "micromint shop");
-        let passwords = Passwords::default();
+        let passwords = Passwords::new(settings.password_kib);
         Shop { service, url, base, sets_max, settings, passwords, key }
     }
 

@@ -45,7 +45,7 @@ pub(super) fn refuse(name: &'static str) -> Refused {
         "error-too-slow" => StatusCode::REQUEST_TIMEOUT,
         "error-too-often" => StatusCode::TOO_MANY_REQUESTS,
         "error-other-site" | "error-token" | "error-role" => StatusCode::FORBIDDEN,
-        "error-broker" | "error-busy" => StatusCode::SERVICE_UNAVAILABLE,
+        "error-broker" | "error-busy" | "error-restored" => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
     Refused { status, name, arguments: Vec::new() }
@@ -61,7 +61,10 @@ impl Refused {
 impl From<ServiceError> for Refused {
     fn from(error: ServiceError) -> Refused {
         micromint_console::tell!("mmbrokerd: error: {}", micromint::error::chain(&error));
-        refuse("error-broker")
+        match error {
+            ServiceError::Store(StoreError::Halted(_)) => refuse("error-restored"),
+            _ => refuse("error-broker"),
+        }
     }
 }
 

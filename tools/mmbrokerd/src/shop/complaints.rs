@@ -162,7 +162,8 @@ pub(super) async fn complain(
         return Err(refuse("error-complaints"));
     }
     let sha256: [u8; 32] = Sha256::digest(format!("{text}\0{}", fields.raw("payment"))).into();
-    let content = (sha256, text, fields.raw("payment").as_bytes());
+    let payment = payment.to_bytes();
+    let content = (sha256, text, payment.as_slice());
     store.add_complaint(&person.user, id, content, now).await?;
     Ok(to(&shop, "/complaints?note=done-complaint"))
 }

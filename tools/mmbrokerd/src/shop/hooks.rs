@@ -22,6 +22,7 @@ use sqlx::Row;
 
 use super::money::{accounts, checked_units, credit};
 use super::{Shop, random};
+use crate::service::ServiceError;
 use crate::store::{Store, StoreError, retried};
 
 /// The largest message, in bytes.
@@ -207,6 +208,7 @@ async fn add(shop: &Shop, source: &'static str, told: &Told) -> Response {
         Ok(Err(why)) => answer(StatusCode::UNPROCESSABLE_ENTITY, why),
         Err(error) => {
             micromint_console::tell!("mmbrokerd: error: {}", micromint::error::chain(&error));
+            // The sender sends it again.
             answer(StatusCode::SERVICE_UNAVAILABLE, "try again later")
         }
     }
@@ -217,15 +219,18 @@ async fn try_add(
     shop: &Shop,
     source: &'static str,
     told: &Told,
-) -> Result<Result<bool, &'static str>, StoreError> {
+) -> Result<Result<bool, &'static str>, ServiceError> {
     let store = shop.service.store();
+    shop.service.check_progress().await?;
     let Ok(units) = checked_units(told.amount) else { return Ok(Err("the amount is too large")) };
     if super::people::login(store, told.user.as_str()).await?.is_none() {
         return Ok(Err("there is no such account"));
     }
     let own = accounts(store, &told.user, told.amount.currency()).await?;
     let now = shop.service.now();
-    retried!(add_once(store, source, told, (own.0, own.1, units), now))
+    let added = retried!(add_once(store, source, told, (own.0, own.1, units), now))?;
+    shop.service.note_progress().await?;
+    Ok(added)
 }
 
 async fn add_once(

@@ -207,6 +207,7 @@ pub(super) async fn deposit(State(shop): State<Arc<Shop>>, posted: Posted) -> An
     if super::people::login(store, user.as_str()).await?.is_none() {
         return Err(refuse("error-no-person"));
     }
+    shop.service.check_progress().await?;
     let (client, outside) = accounts(store, &user, amount.currency()).await?;
     let name = format!("deposit {user} {reference}");
     let is_new = retried!(async {
@@ -219,6 +220,7 @@ pub(super) async fn deposit(State(shop): State<Arc<Shop>>, posted: Posted) -> An
         }
         Ok::<bool, StoreError>(is_new)
     })?;
+    shop.service.note_progress().await?;
     if !is_new {
         return Err(refuse("error-reference-used"));
     }

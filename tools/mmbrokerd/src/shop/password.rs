@@ -3,9 +3,9 @@
 //! Input: a password. Output: its hash, or whether it is right. The invariants: a name that does
 //! not exist takes as long as one that does; at most a bounded number of people wait.
 
-use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::answer::{Refused, refuse};
@@ -21,8 +21,14 @@ const AT_A_TIME: usize = 2;
 /// How many people wait at most.
 const WAITING_MAX: usize = 64;
 
+/// The memory for a hash, in KiB.
+pub(super) const MEMORY_KIB: u32 = 19 * 1024;
+/// How often a hash goes through it.
+const PASSES: u32 = 2;
+
 /// Hashes passwords.
 pub(super) struct Passwords {
+    memory_kib: u32,
     /// Those who wait and those who are served.
     places: Semaphore,
     turns: Semaphore,
@@ -30,9 +36,11 @@ pub(super) struct Passwords {
     nobody: OnceCell<String>,
 }
 
-impl Default for Passwords {
-    fn default() -> Passwords {
+impl Passwords {
+    /// With this memory for each hash.
+    pub(super) fn new(memory_kib: u32) -> Passwords {
         Passwords {
+            memory_kib,
             places: Semaphore::new(WAITING_MAX),
             turns: Semaphore::new(AT_A_TIME),
             nobody: OnceCell::new(),
@@ -56,9 +64,12 @@ impl Passwords {
     /// The hash of a password.
     pub(super) async fn hash(&self, password: &str) -> Result<String, Refused> {
         let salt: [u8; 16] = random::bytes()?;
+        let failed = |_| ServiceError::GivenUp("a password could not be hashed");
+        let cost = Params::new(self.memory_kib, PASSES, 1, None).map_err(failed)?;
         let password = password.to_string();
         let hash = self.turn(move || {
-            let hash = Argon2::default().hash_password_with_salt(password.as_bytes(), &salt);
+            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost);
+            let hash = argon2.hash_password_with_salt(password.as_bytes(), &salt);
             hash.map(|hash: PasswordHash| hash.to_string()).ok()
         });
         let failed = || ServiceError::GivenUp("a password could not be hashed");
@@ -102,9 +113,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_is_right_for_its_hash_only() {
-        let passwords = Passwords::default();
+        let passwords = Passwords::new(MEMORY_KIB);
         let hash = passwords.hash("correct horse").await.unwrap();
-        assert!(hash.starts_with("$argon2id$"), "{hash}");
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert_ne!(hash, passwords.hash("correct horse").await.unwrap());
         assert!(passwords.is_right("correct horse", Some(hash.clone())).await.unwrap());
         assert!(!passwords.is_right("correct hors", Some(hash.clone())).await.unwrap());

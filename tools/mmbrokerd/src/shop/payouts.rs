@@ -24,6 +24,7 @@ use super::settings::ShopSettings;
 use super::view::{Cell, Form, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
 use super::{Shop, random};
+use crate::service::PAYOUTS;
 use crate::store::{Account, AccountKind, Posted as Made, Store, StoreError, Transaction, retried};
 
 /// The units of a cent: banks send whole cents.
@@ -222,12 +223,17 @@ pub(super) async fn make(State(shop): State<Arc<Shop>>, posted: Posted) -> Answe
         return Err(refuse("error-form"));
     }
     let store = shop.service.store();
+    shop.service.check_progress().await?;
+    if store.payouts_blocked().await? {
+        return Err(refuse("error-payouts-blocked"));
+    }
     let own = Own::of(store, currency).await?;
     let due = due(&shop, currency).await?;
     let (fee, _) = terms(&shop, currency);
     let by = (person.user.as_str(), shop.service.now());
     let id = retried!(make_once(store, (token, currency, fee), &due, own, by))?;
     let id = id.ok_or_else(|| refuse("error-nothing-due"))?;
+    shop.service.note_progress().await?;
     Ok(to(&shop, &format!("/operator/payouts/{id}")))
 }
 
@@ -267,6 +273,7 @@ async fn make_once(
     if count == 0 {
         return Ok(None);
     }
+    tx.set_counter(PAYOUTS, run.unsigned_abs()).await?;
     let sum = micromint::money::Money::new(sum, currency);
     tx.audit(by, "payout run", &format!("{run}: {count} payments, {sum}"), now).await?;
     tx.commit().await?;
@@ -460,7 +467,9 @@ pub(super) async fn paid(
     let (run, _) = find(store, &number).await?;
     let own = Own::of(store, run.currency).await?;
     let (by, now) = (posted.person.user.as_str(), shop.service.now());
+    shop.service.check_progress().await?;
     retried!(paid_once(store, &run, own, by, now))?;
+    shop.service.note_progress().await?;
     Ok(to(&shop, &format!("/operator/payouts/{number}?note=done-paid")))
 }
 
@@ -521,7 +530,9 @@ pub(super) async fn failed(
     let account = Account::new(kind_of(kind), owner, run.currency);
     let account = store.account(&account).await?;
     let by = (person.user.as_str(), shop.service.now());
+    shop.service.check_progress().await?;
     retried!(failed_once(store, run.id, (kind, owner, account), own, by))?;
+    shop.service.note_progress().await?;
     Ok(to(&shop, &format!("/operator/payouts/{number}?note=done-paid")))
 }
 

@@ -8,7 +8,7 @@ use micromint::time::UnixTime;
 use sqlx::Row;
 
 use super::answer::{Refused, refuse};
-use super::password::Passwords;
+use super::password::{MEMORY_KIB, Passwords};
 use super::random;
 use crate::service::{Service, ServiceError};
 use crate::store::{Store, StoreError, Transaction, retried};
@@ -190,7 +190,7 @@ pub async fn set_person(
 ) -> Result<String, ServiceError> {
     let password = random::password()?;
     let failed = |_| ServiceError::GivenUp("a password could not be hashed");
-    let hash = Passwords::default().hash(&password).await.map_err(failed)?;
+    let hash = Passwords::new(MEMORY_KIB).hash(&password).await.map_err(failed)?;
     let now = service.now();
     retried!(async {
         let mut tx = service.store().begin().await?;

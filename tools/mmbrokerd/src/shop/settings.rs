@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::bank::iban;
 use super::hooks::SOURCES;
+use super::password::MEMORY_KIB;
 use super::proof::Proofs;
 
 /// What an operator chooses about the pages.
@@ -39,6 +40,9 @@ pub struct ShopSettings {
     pub bank_change_hours: u32,
     /// The files with the secrets of webhooks, by source: `deposit`, `stripe`, `btcpay`, `taler`.
     pub hooks: BTreeMap<String, PathBuf>,
+    /// The memory for the hash of a password, in KiB. Tests use less.
+    #[serde(skip)]
+    pub password_kib: u32,
     /// Where host proofs are read.
     #[serde(skip)]
     pub proofs: Proofs,
@@ -58,6 +62,7 @@ impl Default for ShopSettings {
             payout_min: None,
             bank_change_hours: 72,
             hooks: BTreeMap::new(),
+            password_kib: MEMORY_KIB,
             proofs: Proofs::default(),
         }
     }

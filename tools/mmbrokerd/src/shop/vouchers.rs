@@ -22,6 +22,8 @@ use super::visitor::{LoggedIn, Visitor};
 use super::{Shop, random};
 use crate::store::{Account, AccountKind, Posted as Made, Store, StoreError, retried};
 
+/// The counter of the witness for batches.
+const VOUCHERS: &str = "vouchers";
 /// The most codes of a batch.
 pub const VOUCHERS_MAX: u64 = 1000;
 /// The most months for which codes are valid.
@@ -100,6 +102,7 @@ pub(super) async fn redeem(State(shop): State<Arc<Shop>>, posted: Posted) -> Ans
     let user = posted.person.user.as_str();
     shop.attempt(VOUCHER_NET, &posted.visitor.net).await?;
     shop.attempt(VOUCHER, user).await?;
+    shop.service.check_progress().await?;
     let wrong = || refuse("error-voucher");
     let digest = digest_of(posted.fields.text("code")).ok_or_else(wrong)?;
     let store = shop.service.store();
@@ -110,6 +113,7 @@ pub(super) async fn redeem(State(shop): State<Arc<Shop>>, posted: Posted) -> Ans
     if !retried!(use_code(store, &digest, user, (client, outside), now))? {
         return Err(wrong());
     }
+    shop.service.note_progress().await?;
     shop.forgive(VOUCHER_NET, &posted.visitor.net).await?;
     shop.forgive(VOUCHER, user).await?;
     Ok(to(&shop, "/?note=done-voucher"))
@@ -264,7 +268,9 @@ pub(super) async fn make(State(shop): State<Arc<Shop>>, posted: Posted) -> Answe
     };
     let codes = codes(&shop, &batch.salt, count);
     let store = shop.service.store();
+    shop.service.check_progress().await?;
     retried!(add_batch(store, &batch, &codes, person, now))?;
+    shop.service.note_progress().await?;
     let made = find(store, name).await?.ok_or_else(|| refuse("error-broker"))?;
     if (made.amount, made.count) != (amount, count) {
         return Err(refuse("error-voucher-name"));
@@ -311,6 +317,11 @@ async fn add_batch(
             .execute(tx.connection())
             .await?;
     }
+    let batches: i64 = sqlx::query("SELECT COUNT(*) FROM voucher_batch")
+        .fetch_one(tx.connection())
+        .await?
+        .try_get(0)?;
+    tx.set_counter(VOUCHERS, batches.unsigned_abs()).await?;
     let detail = format!("{}: {} of {}", batch.name, batch.count, batch.amount);
     tx.audit(person.user.as_str(), "vouchers", &detail, now).await?;
     tx.commit().await

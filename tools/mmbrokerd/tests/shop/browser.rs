@@ -58,6 +58,7 @@ pub(crate) async fn site_at(database: Database, url: &str, settings: ShopSetting
 }
 
 async fn serve(world: &World, url: &str, settings: ShopSettings) -> (String, Listening) {
+    let settings = ShopSettings { password_kib: 64, ..settings };
     let app = App::new(Arc::clone(&world.service), url, 20, settings);
     let server = listen(Arc::new(app), "127.0.0.1:0".parse().unwrap(), None).await.unwrap();
     (format!("http://{}", server.address()), server)

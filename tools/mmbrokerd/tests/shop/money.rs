@@ -22,6 +22,7 @@ crate::on_both_databases!(
     a_payment_that_came_back_is_on_the_balance_again,
     a_changed_bank_account_counts_later,
     a_balance_is_asked_back,
+    nothing_changes_while_the_broker_is_restored,
 );
 
 const IBAN: &str = "DE89370400440532013000";
@@ -475,4 +476,38 @@ async fn a_balance_is_asked_back(database: Database) {
     // The wish is used up.
     assert_eq!(site.world.number("SELECT COUNT(*) FROM refund_wish").await, 0);
     site.world.check_ledger().await;
+}
+
+async fn nothing_changes_while_the_broker_is_restored(database: Database) {
+    let (site, mut operator, _) = site_with_vendor(database, "USD").await;
+    earn(&site, "news.example", 500_000_000, "USD").await;
+    let change = async |change: &'static str| {
+        let mut tx = site.world.service.store().begin().await.unwrap();
+        sqlx::query(change).execute(tx.connection()).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    // After a restore nothing is paid out before the operator compared the last run with the bank.
+    change("UPDATE broker SET payouts_blocked = 1").await;
+    let payouts = operator.get("/operator/payouts");
+    operator.send(&payouts, "/operator/payouts", &[]).says(422, "Payouts are blocked");
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM payout_run").await, 0);
+    change("UPDATE broker SET payouts_blocked = 0").await;
+    // A vendor knows of more sales than the database.
+    let code = codes(&vouchers(&mut operator, "kiosk", "5 USD", "1")).remove(0);
+    let (mut reader, name) = site.reader();
+    site.world.fund(&name, 500).await;
+    let buy = reader.get("/buy");
+    change("INSERT INTO told (generation, name, number) VALUES (1, 'sold:2026-12', 60)").await;
+    let before = site.world.number("SELECT COUNT(*) FROM transfer").await;
+    let words = "The broker is being restored";
+    operator.send(&payouts, "/operator/payouts", &[]).says(503, words);
+    redeem(&mut reader, &code).says(503, words);
+    reader.send(&buy, "/buy", &[("sets", "1")]).says(503, words);
+    vouchers(&mut operator, "kiosk 2", "5 USD", "1").says(503, words);
+    let form = operator.get("/operator/deposit");
+    let fields = [("user", name.as_str()), ("amount", "5 USD"), ("reference", "1")];
+    operator.send(&form, "/operator/deposit", &fields).says(503, words);
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM transfer").await, before);
+    // People still see what they have.
+    reader.get("/").says(200, "5.00 USD");
 }
