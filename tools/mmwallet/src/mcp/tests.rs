@@ -98,7 +98,7 @@ fn arguments_that_a_tool_does_not_take_are_refused() {
         ("fetch", json!({ "url": long }), "url: expected at most 8192 bytes"),
         ("fetch", json!({ "url": "file:///etc/passwd" }), "expected http or https"),
         ("fetch", json!({ "url": "--output=/etc/passwd" }), "URL \"--output=/etc/passwd\""),
-        ("fetch", json!({ "url": "https://a:b@c.example/" }), "give a name and password with -H"),
+        ("fetch", json!({ "url": "https://a:b@c.example/" }), "give a name and password with -u"),
         ("fetch", json!({ "url": "https://a.example/", "autopay": 9 }), "expected no other"),
         ("fetch", json!({ "url": "https://a.example/", "reason": 1 }), "reason: expected a text"),
         ("fetch", json!({ "url": "https://a.example/", "reason": "x".repeat(401) }), "at most 400"),
