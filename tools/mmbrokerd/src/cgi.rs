@@ -111,7 +111,10 @@ fn standard_input(size: u64) -> Body {
             });
             let is_end = piece.as_ref().map_or(true, Bytes::is_empty);
             // The answer may not need the rest.
-            if is_end && piece.is_ok() || pieces.blocking_send(piece).is_err() || is_end {
+            if is_end && piece.is_ok() {
+                return;
+            }
+            if pieces.blocking_send(piece).is_err() || is_end {
                 return;
             }
         }

@@ -172,6 +172,14 @@ impl Page {
     }
 }
 
+impl Table {
+    /// Whether a column has numbers, which are set to the right.
+    pub(super) fn is_number(&self, column: &usize) -> bool {
+        let cell = self.rows.first().and_then(|row| row.get(*column));
+        matches!(cell, Some(Cell::Number(_)))
+    }
+}
+
 impl Form {
     pub(super) fn new(action: impl Into<String>, button: String) -> Form {
         Form { action: action.into(), fields: Vec::new(), button, is_danger: false }

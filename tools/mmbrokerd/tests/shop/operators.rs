@@ -61,7 +61,7 @@ async fn a_dispute_is_decided_for_the_reader(database: Database) {
     rule(&site, &mut operator, "refuse").await;
     let after = site.world.balance(AccountKind::Client, "alice").await;
     assert_eq!(after - before, COIN);
-    assert_eq!(site.world.redeem_at(&sent, CLOSED).await[0], AlreadyPaid);
+    assert_eq!(site.world.redeem_at(&sent, CLOSED).await[0], NotFromOwner);
     assert_eq!(site.world.take_back(&back, CLOSED).await, [Accepted]);
     operator.get("/operator/audit").says(200, "2026-12 news.example alice refuse");
 }
