@@ -23,6 +23,10 @@ impl Shop {
         period: &OpenPeriod,
         order: &SaleOrder,
     ) -> Result<(), StoreError> {
+        // The sale refuses it as no order.
+        if order.sets == 0 {
+            return Ok(());
+        }
         let currency = period.params().coin_value().currency();
         let account = Account::new(AccountKind::Client, order.user.as_str(), currency);
         let account = self.service.store().account(&account).await?;
