@@ -261,7 +261,7 @@ impl<'a> Fetch<'a> {
     }
 
     /// Sets for what the payment is. The wallet stores it with the payment, and the limit for a
-    /// task counts it. The default is none.
+    /// task counts it. By default there is no limit.
     #[must_use]
     pub const fn with_purpose(self, purpose: Option<&'a Purpose>) -> Fetch<'a> {
         Fetch { purpose, ..self }

@@ -144,7 +144,7 @@ impl Prices {
         self.has_bot_prices.load(Ordering::Relaxed)
     }
 
-    /// What the list says to who asks about the page that a request is for; see
+    /// What the list says to the client that asks, about the page that a request is for; see
     /// [`PriceList::find`].
     pub(in crate::vendor) fn find(
         &self,

@@ -354,7 +354,7 @@ impl Entry {
         (self.verified_bots, self.unknown_bots) != (self.coins, self.coins)
     }
 
-    /// The price for who asks.
+    /// The price for this class of client.
     fn coins_for(&self, asker: &LazyAsker<'_>) -> u32 {
         if !self.has_bot_prices() {
             return self.coins;

@@ -28,7 +28,7 @@ pub trait ProofSource: Send + Sync {
     /// The text at [`PROOF_PATH`] of a host.
     ///
     /// # Errors
-    /// Why there is none, for people.
+    /// The reason, in words for people: the host cannot be reached, or has no proof.
     fn proof(&self, vendor: &VendorId) -> Result<String, String>;
 }
 

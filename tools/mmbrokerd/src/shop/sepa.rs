@@ -170,7 +170,7 @@ mod tests {
         let schema = "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.001.001.09\">";
         let head = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{schema}");
         assert!(text.starts_with(&head), "{text}");
-        // The number and the sum stand twice: for the message and for its one block.
+        // The number and the sum appear in the head of the message and in its one block.
         assert_eq!(text.matches("<NbOfTxs>2</NbOfTxs>").count(), 2);
         assert_eq!(text.matches("<CtrlSum>1235.00</CtrlSum>").count(), 2);
         assert!(text.contains("<InstdAmt Ccy=\"EUR\">1234.56</InstdAmt>"));

@@ -57,7 +57,7 @@ async fn a_host_proof_registers_a_vendor(database: Database) {
     alice.send(&page, "/vendor", &[]).says(200, "does not show the file: status 404");
     show("<script>alert(1)</script>");
     alice.send(&page, "/vendor", &[]).says(200, "shows another text");
-    // The proof of one person is none for another.
+    // The proof of one person does not count for another.
     let of_bob = add(&mut bob, "blog.example");
     show(&format!("# a comment\r\n  {}\r\n", proof(&page)));
     bob.send(&of_bob, "/vendor", &[]).says(200, "shows another text");

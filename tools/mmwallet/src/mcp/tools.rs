@@ -1,7 +1,7 @@
 //! The tools: `fetch`, `read_more`, `price` and `budget`.
 //!
 //! Input: the name of a tool and its arguments, which an agent chose and a page may have suggested.
-//! Output: content for the agent, or why there is none and what happened to the coins.
+//! Output: content for the agent, or why it was not fetched and what happened to the coins.
 
 use std::collections::VecDeque;
 use std::fs::File;
