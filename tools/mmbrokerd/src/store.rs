@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{Any, AnyPool, AssertSqlSafe, SqlSafeStr};
+use sqlx::{Any, AnyPool, AssertSqlSafe, Connection, SqlSafeStr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::batches::{BatchKind, BatchRow, NewPart, PartRow, ReturnRow};
@@ -131,6 +131,11 @@ impl Store {
                     sqlx::raw_sql(settings(dialect)).execute(connection).await?;
                     Ok(())
                 })
+            })
+            .before_acquire(|connection, _| {
+                // After a full disk SQLite has rolled back by itself, and the driver believes that
+                // there is still a transaction: such a connection is closed.
+                Box::pin(async move { Ok(!connection.is_in_transaction()) })
             });
         let pool = options.connect(&full_url(url, dialect)).await?;
         Ok(Store { pool, dialect, writer: Arc::new(Semaphore::new(1)), accounts: Arc::default() })
