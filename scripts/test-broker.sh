@@ -162,7 +162,8 @@ two() { "$bin/mmwallet" --wallet "$work/client/two.mmw" "$@"; }
 one login "$url" --user eve --key-file "$work/client/eve.key"
 one buy --sets 1
 cp "$work/client/one.mmw" "$work/client/two.mmw"
-one buy --sets 1
+# Enough to pay until it is refused.
+one buy --sets 12
 for folder in vendor shop; do
     "$bin/mmvendor" sync --config "$work/$folder/micromint.toml" --broker "$url" \
         >"$work/$folder-sync.log" 2>&1 &
@@ -185,7 +186,7 @@ for page in "$site" "$shop"; do
     until ! one get --autopay 2 "$page/long.html?$number" >"$work/refused.log" 2>&1; do
         number=$((number + 1))
         [ $((SECONDS - start)) -lt 300 ] || fail "a double spender is still served at $page"
-        sleep 1
+        sleep 2
     done
     grep -q revoked "$work/refused.log" || { cat "$work/refused.log" >&2; fail "not revoked"; }
 done

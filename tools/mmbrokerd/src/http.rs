@@ -10,6 +10,7 @@ mod api;
 mod auth;
 mod body;
 mod complaints;
+mod connections;
 mod messages;
 mod periods;
 mod purchases;
@@ -31,6 +32,7 @@ pub use self::body::{
     RETURN_SIZE_MAX, UPLOADS_MAX, WATCH_SIZE_MAX,
 };
 pub use self::complaints::{COMPLAINT_TEXT_MAX, COMPLAINTS_PER_USER_MAX};
+pub use self::connections::{CONNECTIONS_MAX, RESERVED_DESCRIPTORS};
 pub use self::server::{Listening, ServerError, TlsFiles, listen};
 
 /// What the interface needs.

@@ -1,8 +1,8 @@
 //! The listener: plain HTTP on a loopback address or behind a proxy, or TLS.
 //!
 //! Input: an address. Output: a server that runs until it is told to end. The invariants: a client
-//! that sends no complete head in time is given up; a server that ends finishes the requests that
-//! it has.
+//! that sends no complete head in time is given up; connections are bounded; a server that ends
+//! finishes the requests that it has.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use hyper_util::rt::TokioTimer;
 
+use super::connections::Bounded;
 use super::{App, router};
 
 /// How long a client may take for the head of a request.
@@ -83,10 +84,12 @@ pub async fn listen(
     let address = listener.local_addr().map_err(failed)?;
     let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
     let handle = Handle::new();
+    let bounded = Bounded::new();
     let task = match tls {
         None => {
             let mut server = axum_server::from_tcp(listener)
                 .map_err(failed)?
+                .acceptor(bounded)
                 .handle(handle.clone())
                 .http1_only();
             bound_heads(server.http_builder());
@@ -100,6 +103,7 @@ pub async fn listen(
                 .map_err(|source| ServerError::Tls { files, source })?;
             let mut server = axum_server::from_tcp_rustls(listener, config)
                 .map_err(failed)?
+                .map(|tls| tls.acceptor(bounded))
                 .handle(handle.clone())
                 .http1_only();
             bound_heads(server.http_builder());

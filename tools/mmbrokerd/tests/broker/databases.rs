@@ -10,26 +10,37 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 /// Runs PostgreSQL in a new folder until its standard input ends, which it does with this program
-/// however that ends. fsync is off: these tests kill programs, not the machine.
+/// however that ends. fsync is off: these tests kill programs, not the machine. Its standard input
+/// has a command and its argument on each line.
 const SCRIPT: &str = r#"
 set -eu
 PATH="$PATH:$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)"
 folder=$(mktemp -d /tmp/mmbrokerd-test.XXXXXX)
 cd "$folder"
 initdb --pgdata=data --auth=trust --username=postgres --encoding=UTF8 --locale=C --no-sync >log 2>&1
-postgres -D data -k "$folder" -c listen_addresses= -c fsync=off -c max_connections=200 >>log 2>&1 &
-server=$!
-trap 'kill -INT $server 2>/dev/null; wait $server; rm -rf "$folder"' EXIT
-tries=0
-until psql -h "$folder" -U postgres -c 'SELECT 1' postgres >/dev/null 2>&1; do
-  tries=$((tries + 1))
-  [ $tries -lt 200 ] || { cat log >&2; exit 1; }
-  sleep 0.1
-done
+start() {
+  postgres -D data -k "$folder" -c listen_addresses= -c fsync=off -c max_connections=200 \
+    >>log 2>&1 &
+  server=$!
+  tries=0
+  until psql -h "$folder" -U postgres -c 'SELECT 1' postgres >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    [ $tries -lt 600 ] || { cat log >&2; exit 1; }
+    sleep 0.1
+  done
+}
+server=
+trap '[ -z "$server" ] || { kill -INT $server 2>/dev/null; wait $server; }; rm -rf "$folder"' EXIT
+start
 echo "$folder"
-while read -r name; do
-  psql -h "$folder" -U postgres -q -c "CREATE DATABASE $name" postgres >/dev/null 2>&1
-  echo made
+sql() { psql -h "$folder" -U postgres -q -c "$1" postgres >/dev/null 2>&1; }
+while read -r command argument; do
+  case $command in
+    create) sql "CREATE DATABASE $argument" ;;
+    cut) sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '$argument'" ;;
+    restart) kill "-$argument" $server; wait $server || true; start ;;
+  esac
+  echo done
 done
 "#;
 
@@ -70,12 +81,17 @@ impl Server {
         Server { folder, talk: std::sync::Mutex::new((stdin, stdout)), _child: child }
     }
 
-    fn create(&self, name: &str) {
+    fn done(&self, command: &str, argument: &str) {
         let mut talk = self.talk.lock().unwrap();
-        writeln!(talk.0, "{name}").unwrap();
+        writeln!(talk.0, "{command} {argument}").unwrap();
         let mut answer = String::new();
         talk.1.read_line(&mut answer).unwrap();
-        assert_eq!(answer.trim(), "made");
+        assert_eq!(answer.trim(), "done");
+    }
+
+    fn url(&self, name: &str) -> String {
+        self.done("create", name);
+        format!("postgres://postgres@localhost/{name}?host={}", self.folder.display())
     }
 }
 
@@ -104,10 +120,39 @@ impl Database {
     pub(crate) fn postgres() -> Database {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        SERVER.create(&name);
-        let folder = SERVER.folder.display();
-        let url = format!("postgres://postgres@localhost/{name}?host={folder}");
-        Database { url, _folder: None }
+        Database { url: SERVER.url(&name), _folder: None }
+    }
+}
+
+/// A database of a PostgreSQL of its own, which a test may disturb.
+#[allow(dead_code, reason = "for the fault tests")]
+pub(crate) struct OwnPostgres(Server);
+
+#[allow(dead_code, reason = "for the fault tests")]
+impl OwnPostgres {
+    const NAME: &str = "broker";
+
+    pub(crate) fn start() -> OwnPostgres {
+        OwnPostgres(Server::start())
+    }
+
+    pub(crate) fn database(&self) -> Database {
+        Database { url: self.0.url(OwnPostgres::NAME), _folder: None }
+    }
+
+    /// Cuts all connections.
+    pub(crate) fn cut(&self) {
+        self.0.done("cut", OwnPostgres::NAME);
+    }
+
+    /// Restarts the server: it ends its connections first.
+    pub(crate) fn restart(&self) {
+        self.0.done("restart", "INT");
+    }
+
+    /// Restarts the server as after a crash.
+    pub(crate) fn crash(&self) {
+        self.0.done("restart", "QUIT");
     }
 }
 

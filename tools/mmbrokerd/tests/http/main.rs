@@ -3,6 +3,7 @@
 
 mod cgi;
 mod clients;
+mod forged;
 mod limits;
 mod program;
 mod storage;

@@ -97,14 +97,27 @@ impl Home {
     pub(crate) fn number(&self, select: &str) -> i64 {
         let script = "import sqlite3, sys; \
              print(sqlite3.connect(sys.argv[1], timeout=60).execute(sys.argv[2]).fetchone()[0])";
+        self.python(script, &[select]).parse().unwrap()
+    }
+
+    /// A digest of everything that is in the database.
+    pub(crate) fn state(&self) -> String {
+        let script = "import hashlib, sqlite3, sys; \
+             text = chr(10).join(sqlite3.connect(sys.argv[1], timeout=60).iterdump()); \
+             print(hashlib.sha256(text.encode()).hexdigest())";
+        self.python(script, &[])
+    }
+
+    /// What a script prints that gets the path of the database and these arguments.
+    fn python(&self, script: &str, arguments: &[&str]) -> String {
         let output = Command::new("python3")
             .args(["-c", script])
             .arg(self.path("broker.db"))
-            .arg(select)
+            .args(arguments)
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+        String::from_utf8(output.stdout).unwrap().trim().to_string()
     }
 
     /// A key of a user with this much money.
@@ -157,6 +170,23 @@ impl Drop for Running {
 }
 
 impl Running {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The resident memory of the program, in KiB.
+    pub(crate) fn memory_kib(&self) -> usize {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    /// How many files and connections the program has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     pub(crate) fn end(mut self) -> bool {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());

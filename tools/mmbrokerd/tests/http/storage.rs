@@ -13,7 +13,7 @@ fn a_full_disk_loses_and_doubles_nothing() {
     let home = Home::new();
     let key = home.client("alice", "100 USD");
     // A file that cannot grow is what a full disk is to a program.
-    let limit = format!("trap '' XFSZ; ulimit -f {FILE_BLOCKS}; exec \"$0\" \"$@\"");
+    let limit = format!("trap '' XFSZ; ulimit -S -f {FILE_BLOCKS}; exec \"$0\" \"$@\"");
     let running = home.serve_by(&["sh", "-c", &limit]);
     let order = |number: u32| format!("{{\"sets\": 1, \"transaction\": \"{number}\"}}");
     let (mut sold, mut failed) = (0, None);
@@ -31,6 +31,13 @@ fn a_full_disk_loses_and_doubles_nothing() {
     assert!(sold > 0);
     assert_eq!(running.order(&key, &order(failed)).status, 503);
     assert_eq!(running.get("/health", &[]).text(), "ok\n", "reading goes on");
+    // There is space again: the running service goes on.
+    let grown = Command::new("prlimit")
+        .args(["--pid", &running.id().to_string(), "--fsize=unlimited"])
+        .status()
+        .unwrap();
+    assert!(grown.success());
+    assert_eq!(running.order(&key, &order(failed)).status, 200);
     drop(running);
     let running = home.serve();
     for number in 1..=failed {

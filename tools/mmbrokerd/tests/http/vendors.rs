@@ -9,7 +9,7 @@ use crate::program::*;
 const ORDER: &str = r#"{"sets": 2, "transaction": "42"}"#;
 
 /// A service with a sale to alice, and the registered vendor news.example.
-fn with_sale() -> (Home, Running) {
+pub(crate) fn with_sale() -> (Home, Running) {
     let home = Home::new();
     let key = home.client("alice", "5 USD");
     let printed = home.done(&["vendor", "--period", "2026-12", "news.example"]);
