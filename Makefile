@@ -238,9 +238,10 @@ bench-redemption: ## redeem 10 million coins against a coin file of 1 GiB (3 GB 
 	@scripts/setup.sh build
 	$(CARGO) bench -p micromint --bench redemption
 
-bench-broker: ## the broker's service beside its bare database: DATABASE=postgres://... COINS=300000
+bench-broker: ## the broker's service beside its bare database: DATABASE= COINS= CLAIMS=
 	@scripts/setup.sh broker
-	$(CARGO) run --release --quiet -p mmbrokerd --example bench-broker -- $(DATABASE) $(COINS)
+	$(CARGO) run --release --quiet -p mmbrokerd --example bench-broker -- \
+		$(or $(DATABASE),sqlite) $(or $(COINS),1000000) $(or $(CLAIMS),10000000)
 
 bench-memory: ## what little memory costs a mint (root; SIZES="31 18G 2G 2560M" for 16 GiB)
 	@scripts/setup.sh build

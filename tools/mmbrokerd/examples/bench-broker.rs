@@ -1,19 +1,21 @@
 //! Measures the broker's service beside its bare database, in one run:
 //!
-//!     cargo run --release -p mmbrokerd --example bench-broker -- [DATABASE-URL] [COINS]
+//!     cargo run --release -p mmbrokerd --example bench-broker -- [DATABASE-URL] [COINS] [CLAIMS]
 //!
-//! Without a URL it uses a SQLite file in the current folder, so that the disk is the one that
-//! counts. The database must be empty. COINS is how many coins are redeemed, by default 300 000;
-//! they are 38 a set and 10 a payment, and then 1 a set.
+//! Without a URL, or with `sqlite`, it uses a SQLite file in the current folder, so that the disk is
+//! the one that counts. The database must be empty. COINS is how many coins are redeemed, by default
+//! 1 000 000; they are 38 a set and 10 a payment, and then 1 a set. CLAIMS is how many claims the
+//! database holds when a broker starts on it, by default 10 000 000: 32 bytes each on disk.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator, Key};
 use micromint::coin_file::CoinFile;
 use micromint::hash::HashName;
-use micromint::host::{Clock, DiskDirectory, FixedClock};
+use micromint::host::{Clock, DiskDirectory, Entropy, FixedClock, SystemEntropy};
 use micromint::identity::{UserId, VendorId};
 use micromint::protocol::{RequestRedemption, Url, Verdict, push_record};
 use micromint::testing::{ObviousMint, params_with, resize};
@@ -27,8 +29,16 @@ const COINS_A_PAYMENT: usize = 10;
 const COINS_A_SET: usize = 38;
 /// How many clients buy at the same time.
 const CLIENTS: u64 = 64;
+/// The sales that are measured, one set each.
 const SALES: u64 = 12_000;
+/// The sets of which one coin each is redeemed.
+const SPARSE_SETS: usize = 6_000;
+/// The sets in one of the orders for the rest.
+const ORDER_SETS: u32 = 100;
 const BATCH_PAYMENTS: usize = 20_000;
+/// The claims of a part that was judged in one transaction.
+const PART_CLAIMS: usize = 20_000;
+const CLAIM_SIZE: usize = 32;
 
 struct Bench {
     service: Arc<Service>,
@@ -41,24 +51,26 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let folder = tempfile::tempdir_in(".").unwrap();
     let file = format!("sqlite:{}", folder.path().join("broker.db").display());
-    let url = arguments.next().unwrap_or(file);
-    let coins = arguments.next().map_or(300_000, |text| text.parse().expect("a number of coins"));
+    let url = arguments.next().filter(|url| url != "sqlite").unwrap_or(file);
+    let mut number =
+        |default: usize| arguments.next().map_or(default, |text| text.parse().expect("a number"));
+    let (coins, claims) = (number(1_000_000), number(10_000_000));
     println!("disk: {:.0} syncs/s", syncs(folder.path()));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let bench = Bench::new(&url, folder.path()).await;
+        let dense = coins.div_ceil(COINS_A_SET);
+        let bench = Bench::new(&url, folder.path(), dense + SPARSE_SETS).await;
         bench.bare().await;
         bench.sales().await;
-        let sets = coins / COINS_A_SET;
-        bench.redemption("dense", 0, sets, COINS_A_SET).await;
-        let sparse = (coins / 10).min(bench.sets() - sets);
-        bench.redemption("sparse", sets, sparse, 1).await;
-        println!("memory: {} MiB at most", memory_mib());
+        bench.sell_up_to((dense + SPARSE_SETS) as u64).await;
+        bench.redemption("dense", 0, dense, COINS_A_SET).await;
+        bench.redemption("sparse", dense, SPARSE_SETS, 1).await;
+        bench.start(&url, folder.path(), claims).await;
     });
 }
 
 /// How often a second the disk makes 4 KiB durable.
-fn syncs(folder: &std::path::Path) -> f64 {
+fn syncs(folder: &Path) -> f64 {
     use std::os::unix::fs::FileExt;
     let file = std::fs::File::create(folder.join("sync")).unwrap();
     let (start, mut count) = (Instant::now(), 0u32);
@@ -70,11 +82,36 @@ fn syncs(folder: &std::path::Path) -> f64 {
     f64::from(count) / start.elapsed().as_secs_f64()
 }
 
-/// The largest resident size of this process.
-fn memory_mib() -> u64 {
+/// A size of this process in MiB: `VmRSS` is what is resident, `VmHWM` the most that ever was.
+fn memory_mib(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line[1..].split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
+}
+
+/// Makes the most that ever was resident what is resident now.
+fn reset_peak() {
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+}
+
+/// A broker with the period of the coin file in this folder.
+async fn open(url: &str, folder: &Path) -> Service {
+    let store = Store::open(url).await.unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(FixedClock(DURING));
+    let service = Service::open(store, Key::from_bytes([42; 32]), None, clock).await.unwrap();
+    let coin_file = CoinFile::open_read(&DiskDirectory::new(folder), "2026-12.coins").unwrap();
+    service.add_period(coin_file, &folder.join("2026-12.coins")).await.unwrap();
+    service
+}
+
+/// Bytes that a database cannot compress.
+fn random_bytes(size: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(size + 8);
+    while bytes.len() < size {
+        bytes.extend_from_slice(&SystemEntropy.number().unwrap().to_le_bytes());
+    }
+    bytes.truncate(size);
+    bytes
 }
 
 fn user(number: u64) -> UserId {
@@ -82,29 +119,24 @@ fn user(number: u64) -> UserId {
 }
 
 impl Bench {
-    async fn new(url: &str, folder: &std::path::Path) -> Bench {
-        let mint = ObviousMint::new(params_with(|raw| resize(raw, 16, 6, 4, 1, HashName::Sha256)));
+    /// A broker with at least so many sets.
+    async fn new(url: &str, folder: &Path, sets: usize) -> Bench {
+        let sets = sets.max(SALES as usize) + ORDER_SETS as usize;
+        let superbins = (2 * sets).next_power_of_two();
+        let mint = ObviousMint::new(params_with(|raw| {
+            resize(raw, superbins.trailing_zeros(), 6, 4, 1, HashName::Sha256);
+        }));
         std::fs::write(folder.join("2026-12.coins"), mint.coin_file()).unwrap();
-        let store = Store::open(url).await.unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(FixedClock(DURING));
-        let secret = Key::from_bytes([42; 32]);
-        let service = Service::open(store, secret, None, clock).await.unwrap();
-        let directory = DiskDirectory::new(folder);
-        let coin_file = CoinFile::open_read(&directory, "2026-12.coins").unwrap();
-        service.add_period(coin_file, &folder.join("2026-12.coins")).await.unwrap();
+        let service = open(url, folder).await;
         let period = service.period(mint.params().period()).unwrap();
         let vendor: VendorId = "news.example".parse().unwrap();
         service.register_vendor(&period, &vendor, DURING).await.unwrap().granted().unwrap();
-        let amount = "1000000 USD".parse().unwrap();
+        let amount = "10000000 USD".parse().unwrap();
         for client in 0..CLIENTS {
             let name = user(client);
             service.store().deposit(name.as_str(), amount, "bench", DURING).await.unwrap();
         }
         Bench { service: Arc::new(service), period, mint, vendor }
-    }
-
-    fn sets(&self) -> usize {
-        SALES.min(self.mint.params().superbin_count() / 2) as usize
     }
 
     /// Transfers between two accounts, each in a transaction of its own.
@@ -129,11 +161,11 @@ impl Bench {
 
     /// Sales with their sets delivered, by many clients at the same time.
     async fn sales(&self) {
-        let (start, mut clients, sets) = (Instant::now(), JoinSet::new(), self.sets() as u64);
+        let (start, mut clients) = (Instant::now(), JoinSet::new());
         for client in 0..CLIENTS {
             let (service, period) = (Arc::clone(&self.service), Arc::clone(&self.period));
             clients.spawn(async move {
-                for transaction in (client..sets).step_by(CLIENTS as usize) {
+                for transaction in (client..SALES).step_by(CLIENTS as usize) {
                     let (user, sets) = (user(client), 1);
                     let order = SaleOrder { user, sets, transaction, now: DURING };
                     let answer = service.buy(&period, order).await.unwrap();
@@ -143,15 +175,25 @@ impl Bench {
             });
         }
         while clients.join_next().await.transpose().unwrap().is_some() {}
-        let rate = sets as f64 / start.elapsed().as_secs_f64();
+        let rate = SALES as f64 / start.elapsed().as_secs_f64();
         println!("sales with sets delivered: {rate:.0}/s, {CLIENTS} clients");
+    }
+
+    /// Sells until so many sets are sold, by large orders that are not measured.
+    async fn sell_up_to(&self, sets: u64) {
+        for transaction in (SALES..sets).step_by(ORDER_SETS as usize) {
+            let user = user(transaction % CLIENTS);
+            let order = SaleOrder { user, sets: ORDER_SETS, transaction, now: DURING };
+            let answer = self.service.buy(&self.period, order).await.unwrap();
+            assert!(matches!(answer, SaleAnswer::Sold(_)), "{answer:?}");
+        }
     }
 
     /// Batches with so many coins of each of these sets.
     async fn redemption(&self, what: &str, from: usize, sets: usize, coins_a_set: usize) {
         let mut payments: Vec<Vec<u8>> = Vec::new();
         let mut coins = 0;
-        for set in from..(from + sets).min(self.sets()) {
+        for set in from..from + sets {
             let sale = self.owner_of(set as u32 * 2).await;
             let all = self.mint.coins(&sale, &self.vendor, set as u32 * 2);
             let key = Key::from_bytes([42; 32]).user_key(self.period.name(), &sale);
@@ -167,13 +209,57 @@ impl Bench {
             .enumerate()
             .map(|(number, records)| self.batch(&format!("{what}-{number}"), records))
             .collect();
+        drop(payments);
+        let before = memory_mib("VmRSS");
+        reset_peak();
         let start = Instant::now();
         for batch in batches {
             let result = self.service.redeem(batch, DURING).await.unwrap().granted().unwrap();
             assert!(result.verdicts.iter().all(|verdict| *verdict == Verdict::Accepted));
         }
         let rate = coins as f64 / start.elapsed().as_secs_f64();
-        println!("redemption, {coins_a_set} coins a set: {rate:.0} coins/s of {coins}");
+        let memory = memory_mib("VmHWM").saturating_sub(before);
+        println!(
+            "redemption, {coins_a_set} coins a set: {rate:.0} coins/s of {coins}, \
+             {memory} MiB more memory"
+        );
+    }
+
+    /// Starts another broker on this database, once it holds this many claims.
+    async fn start(&self, url: &str, folder: &Path, claims: usize) {
+        let part: Vec<u8> = random_bytes(PART_CLAIMS * CLAIM_SIZE);
+        let parts = claims / PART_CLAIMS;
+        let store = self.service.store();
+        sqlx::query(
+            "INSERT INTO batch (period, vendor, kind, name, sha256, at, payments, judged, coins, \
+             accepted, waiting, forged, not_from_owner, invented) \
+             VALUES ($1, 'news.example', 'watch', 'claims', $2, 1, 0, 0, 0, 0, 0, 0, 0, 0)",
+        )
+        .bind(self.period.name().to_string())
+        .bind(&part[..32])
+        .execute(store.pool())
+        .await
+        .unwrap();
+        for number in 0..parts {
+            sqlx::query(
+                "INSERT INTO part (batch, first_payment, payments, coins, claims) \
+                 SELECT id, $1, 1, $2, $3 FROM batch WHERE name = 'claims'",
+            )
+            .bind(number as i64)
+            .bind(PART_CLAIMS as i64)
+            .bind(&part[..])
+            .execute(store.pool())
+            .await
+            .unwrap();
+        }
+        let start = Instant::now();
+        let service = open(url, folder).await;
+        let period = service.period(self.period.name()).unwrap();
+        let order = SaleOrder { user: user(0), sets: 1, transaction: 0, now: DURING };
+        let answer = service.buy(&period, order).await.unwrap();
+        assert!(matches!(answer, SaleAnswer::Sold(_)), "{answer:?}");
+        let took = start.elapsed().as_secs_f64();
+        println!("start with {} claims, to the first answer: {took:.2} s", parts * PART_CLAIMS);
     }
 
     async fn owner_of(&self, first: u32) -> UserId {
