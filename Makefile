@@ -78,7 +78,7 @@ clean: ## remove everything built
 
 test: ## every test that a change must pass: the seven targets below
 	@scripts/setup.sh test
-	@$(MAKE) lint test-core test-c test-servers test-vectors wasm fuzz-build
+	+@MAKE="$(MAKE)" scripts/test.sh
 
 test-core: ## the core, the C library and the tools: no root, no servers
 	@scripts/setup.sh core

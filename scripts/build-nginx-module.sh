@@ -45,6 +45,9 @@ else
     fail "set NGINX_CONFIGURE to the flags that 'nginx -V' prints"
 fi
 mkdir -p "$out" "$place"
+# Two of these may run at the same time.
+exec 9>"$out/objs.lock"
+flock 9
 stamp="$source $(grep -m1 'define nginx_version' "$source/src/core/nginx.h") ${flags[*]}"
 if [ ! -f "$out/objs/Makefile" ] || [ "$(cat "$out/objs.stamp" 2>/dev/null)" != "$stamp" ]; then
     rm -rf "$out/objs"
@@ -53,6 +56,7 @@ if [ ! -f "$out/objs/Makefile" ] || [ "$(cat "$out/objs.stamp" 2>/dev/null)" != 
         fail "nginx's configure failed, see $log"
     printf '%s' "$stamp" >"$out/objs.stamp"
 fi
+exec 9>&-
 
 # nginx-sys reads the headers from here.
 export NGINX_SOURCE_DIR=$source NGINX_BUILD_DIR=$out/objs

@@ -23,6 +23,6 @@ shift
 [ $# -gt 0 ] || set -- $(basename -s .rs fuzz_targets/*.rs)
 for name in "$@"; do
     mkdir -p "corpus/$name"
-    "target/$host/release/$name" -max_total_time="$seconds" -max_len=70000 \
+    "${CARGO_TARGET_DIR:-target}/$host/release/$name" -max_total_time="$seconds" -max_len=70000 \
         "corpus/$name" "seeds/$name"
 done

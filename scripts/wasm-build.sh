@@ -8,12 +8,12 @@
 set -eu
 cd "$(dirname "$0")/.."
 profile=dev
-library=target/wasm32-unknown-unknown/debug/examples/wasm_check.wasm
+library=${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/debug/examples/wasm_check.wasm
 case ${1:-} in
     "") ;;
     --small)
         profile=release
-        library=target/wasm32-unknown-unknown/release/examples/wasm_check.wasm ;;
+        library=${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/release/examples/wasm_check.wasm ;;
     *) echo "usage: $0 [--small]" >&2; exit 2 ;;
 esac
 

@@ -14,6 +14,7 @@
 use std::fmt;
 
 use crate::authenticator::KEY_SIZE;
+use crate::identity::UserId;
 
 /// How many bytes of a file tell its kind.
 pub const HEAD_SIZE: usize = 16 * 1024;
@@ -33,6 +34,10 @@ const MAGICS: [(&[u8], FileKind); 9] = [
 
 /// The first line of a message.
 const MESSAGE_LINE: &str = "MicroMint-1.0";
+
+/// The keys of a wallet's settings that tell such a file: other files do not set them.
+const WALLET_SETTINGS: [&str; 5] =
+    ["autopay", "daily-limit", "site-limit", "task-limit", "allow-http"];
 
 /// The kind of a file. Its text says what the file is, with an article.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +67,10 @@ pub enum FileKind {
     Params,
     /// The configuration of a vendor.
     VendorConfig,
+    /// The settings of a wallet.
+    WalletSettings,
+    /// The key of an account at a broker.
+    Login,
 }
 
 impl FileKind {
@@ -96,10 +105,25 @@ impl FileKind {
             Some(FileKind::Params)
         } else if has_keys(&["vendor-id", "till"]) {
             Some(FileKind::VendorConfig)
+        } else if WALLET_SETTINGS.iter().any(|key| has_key(text, key)) {
+            Some(FileKind::WalletSettings)
+        } else if is_login(text) {
+            Some(FileKind::Login)
         } else {
             None
         }
     }
+}
+
+/// Whether a text is a login of a wallet: exactly three lines, an API key, the URL of the broker and
+/// the User-ID.
+fn is_login(text: &str) -> bool {
+    let lines: Vec<&str> = text.lines().collect();
+    let [key, url, user] = lines[..] else { return false };
+    let is_key = !key.is_empty() && !key.contains(char::is_whitespace);
+    is_key
+        && (url.starts_with("https://") || url.starts_with("http://"))
+        && user.parse::<UserId>().is_ok()
 }
 
 /// Whether a line of a TOML text sets `key`.
@@ -123,6 +147,8 @@ impl fmt::Display for FileKind {
             FileKind::MintConfig => "the configuration of a mint",
             FileKind::Params => "a parameter file",
             FileKind::VendorConfig => "the configuration of a vendor",
+            FileKind::WalletSettings => "the settings of a wallet",
+            FileKind::Login => "the login of a wallet",
         })
     }
 }
@@ -154,6 +180,8 @@ mod tests {
             (format!("{key}\r\n").as_bytes(), FileKind::KeyFile),
             (b"# secret\ninput-key = \"00\"\nperiod = \"1\"\n", FileKind::MintConfig),
             (b"\xef\xbb\xbfvendor-id = \"a.example\"\ntill=\"t\"\n", FileKind::VendorConfig),
+            (b"# mine\nproxy = \"\"\ndaily-limit = 5\n", FileKind::WalletSettings),
+            (b"mmk_1-a\nhttps://broker.example\nalice\n", FileKind::Login),
             (b"MMjrnl1\nbroker\0\0", FileKind::Journal),
             (b"MMjrnl1\nwallet\0\0", FileKind::Wallet),
         ] {
@@ -172,6 +200,10 @@ mod tests {
             b"\xff\xfeM\0i\0",
             long_key.as_bytes(),
             b"till = 1\nvendor-ids = 2\n",
+            b"proxy = 1\nautopayer = 2\n",
+            b"two words\nhttps://broker.example\nalice\n",
+            b"key\nbroker.example\nalice\n",
+            b"key\nhttps://broker.example\nalice\nmore\n",
         ] {
             assert_eq!(FileKind::of(bytes), None, "{}", bytes.escape_ascii());
         }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use crate::identity::{VendorId, VendorVector};
-use crate::money::Money;
+use crate::money::{Money, coins};
 use crate::period::Period;
 use crate::protocol::{OWNER_TOKENS_MAX, Payment, RequestPayment, Url};
 use crate::time::UnixTime;
@@ -198,7 +198,7 @@ pub enum Unpayable {
     #[error("the wallet's coins of the periods {} are not valid now", Names(.0))]
     NotValidNow(Vec<Period>),
     /// Too few coins are good at this vendor.
-    #[error("the price is {price} coins, and the wallet has {spendable} for {vendor}")]
+    #[error("the price is {}, and the wallet has {spendable} for {vendor}", coins((*price).into()))]
     TooFewCoins {
         /// The price.
         price: u32,
@@ -209,8 +209,8 @@ pub enum Unpayable {
     },
     /// The payment would exceed the daily limit.
     #[error(
-        "the daily limit is {limit} coins; {sent} were sent today, and this page needs {needed} \
-         more"
+        "the daily limit is {}; {sent} were sent today, and this page needs {needed} more",
+        coins((*limit).into())
     )]
     DailyLimit {
         /// The limit.

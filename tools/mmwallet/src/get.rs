@@ -165,7 +165,13 @@ fn get_once(
     url: AnyUrl,
     output: &mut Output<'_>,
 ) -> Result<u8, ToolError> {
-    let mut wallet = if wallet_file.exists() { Some(wallet_file.open()?) } else { None };
+    let unwritable = wallet_file.unwritable();
+    let mut wallet = match (wallet_file.exists(), &unwritable) {
+        (false, _) => None,
+        (true, None) => Some(wallet_file.open()?),
+        // A page that costs nothing, or that a receipt opens, needs no more.
+        (true, Some(_)) => Some(wallet_file.look()?),
+    };
     let since = wallet.as_ref().map(|wallet| wallet.state().moment());
     let page = match fetch(options, client, wallet.as_ref(), url) {
         Ok(page) => page,
@@ -200,6 +206,13 @@ fn get_once(
                 wallet_file.path().display()
             )));
         };
+        if let Some(error) = &unwritable {
+            return Ok(not_paid(&format!(
+                "its price is {}, and the wallet at {} cannot be written: {error}",
+                coins_worth(request.price.into(), request.coin_value),
+                wallet_file.path().display()
+            )));
+        }
         let sending = match decide(wallet, client, &request, challenge, &url, since, options)? {
             Reply::Granted(sending) => sending,
             Reply::Refused(why) => return Ok(not_paid(&why)),

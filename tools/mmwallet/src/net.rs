@@ -28,7 +28,7 @@ use ureq::{Agent, Body};
 use url::Url;
 
 use proxy::Proxies;
-pub(crate) use proxy::is_loopback;
+pub(crate) use proxy::{checked as checked_proxy, is_loopback};
 
 /// The largest status line and headers of a response, in bytes.
 pub const HEAD_SIZE_MAX: usize = 64 * 1024;

@@ -13,6 +13,7 @@ use micromint::toml_file::{TomlText, load_path, number};
 use micromint_console::ToolError;
 
 use crate::limits::{Amount, money};
+use crate::net::checked_proxy as proxy;
 
 /// The default daily limit, in coins.
 pub const DAILY_LIMIT_DEFAULT: u32 = 100;
@@ -39,6 +40,7 @@ pub struct Settings {
     #[serde(default, deserialize_with = "number")]
     pub warn_days: Option<u32>,
     /// The proxy, as in `--proxy`. Default: none.
+    #[serde(default, deserialize_with = "proxy")]
     pub proxy: Option<String>,
     /// A file with certificates, as in `--cacert`. Default: none.
     pub cacert: Option<std::path::PathBuf>,
@@ -93,6 +95,7 @@ mod tests {
             ("autopay = 5.5", "wallet.toml:1:11: autopay: invalid type: floating point"),
             ("site-limit = \"5\"", "wallet.toml:1:14: site-limit: expected an amount"),
             ("autopay", "wallet.toml:1:"),
+            ("proxy = \"ftp://a\"", "wallet.toml:1:9: proxy: expected a proxy such as"),
         ] {
             std::fs::write(&path, bad).unwrap();
             let error = Settings::read(&path).unwrap_err().to_string();

@@ -2,6 +2,7 @@
 //! names.
 
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -120,6 +121,13 @@ impl WalletFile {
         self.must_exist()?;
         self.check()?;
         Ok(Wallet::open_to_read(&self.directory, &self.name)?)
+    }
+
+    /// Why the existing file cannot be written, if it is one of others or on a read-only file system.
+    pub fn unwritable(&self) -> Option<io::Error> {
+        let error = fs::OpenOptions::new().append(true).open(&self.path).err()?;
+        let kinds = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
+        kinds.contains(&error.kind()).then_some(error)
     }
 
     fn must_exist(&self) -> Result<(), ToolError> {

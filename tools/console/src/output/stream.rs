@@ -1,8 +1,8 @@
 //! An output that is written as it arrives, as curl writes it.
 //!
 //! Input: bytes, in pieces. Output: the file, in place. The invariants: a file that exists is not
-//! touched before the first piece; one that was made for nothing is removed; what came before an
-//! error stays, so that a later run can go on with it.
+//! touched, and none is made, before the first piece; what came before an error stays, so that a
+//! later run can go on with it.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -30,8 +30,6 @@ enum Sink {
     File {
         file: File,
         path: PathBuf,
-        is_new: bool,
-        has_begun: bool,
     },
     /// Its file, and the paths that it must not get.
     Unnamed(Option<NamedTempFile>, Vec<PathBuf>),
@@ -50,7 +48,10 @@ impl Rules<'_> {
             Place::File(path) => {
                 let is_new = !path.exists();
                 let file = open(&path).map_err(FileError::on("write", &path))?;
-                Sink::File { file, path, is_new, has_begun: false }
+                if is_new {
+                    unmake(&file, &path);
+                }
+                Sink::File { file, path }
             }
         }))
     }
@@ -88,9 +89,8 @@ impl Stream {
     /// The file cannot be cut.
     pub fn begin(&mut self, kept: u64) -> io::Result<()> {
         match &mut self.0 {
-            Sink::File { file, path, has_begun, .. } => {
-                *has_begun = true;
-                // Another process may have removed it since, as one does whose content never came.
+            Sink::File { file, path } => {
+                // It did not exist, or another process has removed it since.
                 if !is_at(file, path) {
                     *file = open(path)?;
                 }
@@ -151,17 +151,12 @@ impl Write for Stream {
     }
 }
 
-impl Drop for Stream {
-    /// Removes a file that was made for content that never came, unless another process has written
-    /// to it meanwhile.
-    fn drop(&mut self) {
-        if let Sink::File { file, path, is_new: true, has_begun: false } = &self.0
-            && file.metadata().is_ok_and(|found| found.len() == 0)
-            && is_at(file, path)
-        {
-            // An empty file that remains does no harm.
-            let _ = fs::remove_file(path);
-        }
+/// Removes a file that was made only to see whether it can be: the program may be stopped before
+/// the content comes. A file to which another process has written meanwhile stays.
+fn unmake(file: &File, path: &Path) {
+    if file.metadata().is_ok_and(|found| found.len() == 0) && is_at(file, path) {
+        // An empty file that remains does no harm.
+        let _ = fs::remove_file(path);
     }
 }
 
@@ -187,8 +182,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("page");
         let open = || Rules::new(Existing::Foreign).stream(Some(&path)).unwrap();
-        drop(open());
+        let stream = open();
         assert!(!path.exists());
+        drop(stream);
         fs::write(&path, b"old page").unwrap();
         drop(open());
         assert_eq!(fs::read(&path).unwrap(), b"old page");
@@ -209,16 +205,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("page");
         let open = || Rules::new(Existing::Foreign).stream(Some(&path)).unwrap();
-        // The first made the file, the second wrote it.
         let (first, mut second) = (open(), open());
         second.begin(0).unwrap();
         second.write_all(b"content").unwrap();
         drop((first, second));
         assert_eq!(fs::read(&path).unwrap(), b"content");
-        // The first made the file and removed it before the second wrote.
+        // Another process removes the file before this one writes.
+        let mut second = open();
         fs::remove_file(&path).unwrap();
-        let (first, mut second) = (open(), open());
-        drop(first);
         second.begin(0).unwrap();
         second.write_all(b"content").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"content");

@@ -9,6 +9,8 @@ use std::net::IpAddr;
 
 use micromint::identity::VendorId;
 use micromint_console::ToolError;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use ureq::Proxy;
 use url::{Host, Url};
 
@@ -72,18 +74,31 @@ impl Proxies {
     }
 }
 
+/// Checks a proxy of the settings file, where an empty text means none.
+pub(crate) fn checked<'de, D: Deserializer<'de>>(input: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(input)?;
+    if let Some(text) = text.as_deref().filter(|text| !text.is_empty()) {
+        parse_proxy(text).map_err(D::Error::custom)?;
+    }
+    Ok(text)
+}
+
 /// Whether a request to `url` stays on this machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     let host: Option<VendorId> = url.host_str().and_then(|host| host.parse().ok());
     host.is_some_and(|host| host.is_loopback())
 }
 
+/// Parses the proxy that the option or variable `name` contains.
+fn parse(name: &str, text: &str) -> Result<Proxy, ToolError> {
+    Ok(parse_proxy(text).map_err(|why| format!("{name}: {why}"))?)
+}
+
 /// Parses `[SCHEME://][USER:PASSWORD@]HOST[:PORT]`. The error does not repeat it, because it may
 /// contain a password.
-fn parse(name: &str, text: &str) -> Result<Proxy, ToolError> {
-    let wrong = |found: &str| {
-        format!("{name}: expected a proxy such as http://proxy.example:3128, found {found}")
-    };
+fn parse_proxy(text: &str) -> Result<Proxy, String> {
+    let wrong =
+        |found: &str| format!("expected a proxy such as http://proxy.example:3128, found {found}");
     let text = text.trim();
     let whole = match text.contains("://") {
         true => text.to_string(),
@@ -91,15 +106,15 @@ fn parse(name: &str, text: &str) -> Result<Proxy, ToolError> {
     };
     let url = Url::parse(&whole).map_err(|error| wrong(&error.to_string()))?;
     if !SCHEMES.contains(&url.scheme()) {
-        return Err(wrong(&format!("the scheme {}", url.scheme())).into());
+        return Err(wrong(&format!("the scheme {}", url.scheme())));
     }
     if url.host_str().unwrap_or_default().is_empty() {
-        return Err(wrong("no host").into());
+        return Err(wrong("no host"));
     }
     if !matches!(url.path(), "" | "/") || url.query().is_some() {
-        return Err(wrong("more than a host and a port").into());
+        return Err(wrong("more than a host and a port"));
     }
-    Ok(Proxy::new(&whole).map_err(|error| wrong(&error.to_string()))?)
+    Proxy::new(&whole).map_err(|error| wrong(&error.to_string()))
 }
 
 /// A host, or hosts, that are reached directly.

@@ -157,7 +157,7 @@ fn answer_has_the_same_limits_as_get() {
     let coins = home.unspent();
     for (path, args, says) in [
         ("/page", &[][..], "above the autopay threshold of 0; --autopay 2 allows it"),
-        ("/page", &["--autopay", "9", "--daily-limit", "1"], "the daily limit is 1 coins"),
+        ("/page", &["--autopay", "9", "--daily-limit", "1"], "the daily limit is 1 coin"),
         ("/page", &["--autopay", "9", "-X", "HEAD"], "a HEAD request is never charged"),
         ("/other-page", &["--autopay", "9"], "but the site asks for payment for"),
         ("/other-vendor", &["--autopay", "9"], "may not collect for a page of 127.0.0.1"),

@@ -1,7 +1,10 @@
 //! `mmwallet get` and `price`.
 
 use std::collections::HashSet;
+use std::fs::Permissions;
 use std::io::Read;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +28,41 @@ fn a_free_page_needs_no_wallet() {
     let output = home.run(&["get", &vendor.url("/page")]);
     assert_eq!(status(&output), 3);
     assert!(stderr(&output).contains("there is no wallet at"), "{output:?}");
+}
+
+/// Such as one of a backup, or on a read-only file system.
+#[test]
+fn a_wallet_that_cannot_be_written_fetches_free_pages_and_pays_nothing() {
+    const NOBODY: u32 = 65534;
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let before = std::fs::read(home.wallet()).unwrap();
+    std::fs::set_permissions(home.wallet(), Permissions::from_mode(0o400)).unwrap();
+    let program = home.path("mmwallet");
+    std::fs::copy(assert_cmd::cargo::cargo_bin("mmwallet"), &program).unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        // Root may write any file, so another user runs the program, from where he can read it.
+        std::fs::set_permissions(home.path("."), Permissions::from_mode(0o711)).unwrap();
+        for path in [home.path("data"), home.wallet()] {
+            chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+    let get = |page: &str| {
+        let mut command = Command::new(&program);
+        command.env_clear().arg("--wallet").arg(home.wallet());
+        command.args(["get", &vendor.url(page), "--autopay", "5"]);
+        if is_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command.output().unwrap()
+    };
+    let output = get("/free");
+    assert_eq!((status(&output), stdout(&output).as_str()), (0, "free content"), "{output:?}");
+    let output = get("/page");
+    assert_eq!((status(&output), stdout(&output).as_str()), (3, ""), "{output:?}");
+    assert!(stderr(&output).contains("cannot be written"), "{output:?}");
+    assert!(stderr(&output).contains("no coins were sent"), "{output:?}");
+    assert_eq!((vendor.spent(), std::fs::read(home.wallet()).unwrap()), (0, before));
 }
 
 #[test]

@@ -20,6 +20,8 @@ fn a_page_never_overwrites_a_file_of_micromint() {
     symlink(home.path("data"), home.path("folder")).unwrap();
     home.file("key", "ab".repeat(32).as_bytes());
     home.file("body", b"a body");
+    home.file("other.toml", b"# another wallet\ndaily-limit = 5\n");
+    home.file("other.login", b"key\nhttps://broker.example\nbob\n");
     let funds = fs::read(home.path("funds-1")).unwrap();
     let before = fs::read(home.wallet()).unwrap();
     let url = vendor.url("/page");
@@ -33,6 +35,8 @@ fn a_page_never_overwrites_a_file_of_micromint() {
         &format!("/proc/self/root{}", text(&home.wallet())),
         "funds-1",
         "key",
+        "other.toml",
+        "other.login",
         "data",
     ] {
         let output = home.run(&["get", &url, "-o", text(&home.path(name))]);
