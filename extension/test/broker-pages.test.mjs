@@ -285,6 +285,10 @@ test("a reader confirms a mail address, and sets a new password", { timeout: PAT
 test("an operator sees the mint, and releases vouchers after a restore", { timeout: PATIENCE }, async () => {
   let operator = await visitor("de");
   await login(operator, "operator", passwords["operator"]);
+  await operator.goto(`${url}/operator/vouchers`);
+  await operator.fill("[name=name]", "kiosk 2");
+  await operator.click("form[action$='/operator/vouchers'] button");
+  await operator.waitForSelector(".vouchers");
   // The demo mints the next month at once.
   const isMinted = async () => {
     await operator.goto(`${url}/operator/audit`);
