@@ -208,7 +208,7 @@ fn get_once(
         if let Some(error) = &unwritable {
             return Ok(not_paid(&format!(
                 "its price is {}, and the wallet at {} cannot be written: {error}",
-                coins_worth(request.price.into(), request.coin_value),
+                request.in_words(),
                 wallet_file.path().display()
             )));
         }
