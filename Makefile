@@ -39,8 +39,10 @@ extension: ## the browser wallet for Chromium and Firefox, in extension/build
 	@scripts/setup.sh extension
 	@scripts/build-extension.sh
 
-demo: build nginx-module ## mint, sell, pay for a page on a real nginx, redeem
+demo: ## a broker with pages: register, voucher, buy, pay on a real nginx, payout (Rust 1.94)
 	@scripts/setup.sh demo
+	$(CARGO) build --release -p coinmint -p mmbrokerd -p mmvendor -p mmwallet
+	@$(MAKE) --no-print-directory nginx-module
 	@scripts/demo.sh
 
 install: ## library, tools, pages, modules: PREFIX=/usr/local DESTDIR= LIBDIR= MODULES=yes
@@ -169,6 +171,7 @@ test-slow: ## the largest sizes, measurements, and a hundred purchases that are 
 
 test-broker: ## the broker's service, on SQLite and on a PostgreSQL of its own (builds sqlx: minutes)
 	@scripts/setup.sh broker
+	$(CARGO) build --quiet -p coinmint
 	$(CARGO) clippy --quiet -p mmbrokerd --all-targets -- -D warnings
 	$(CARGO) test -p mmbrokerd
 

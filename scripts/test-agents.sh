@@ -1,6 +1,6 @@
 #!/bin/bash
 # Programs of others pay on real servers: mppx (library, command line, MCP client), pympp, the crate
-# mpp, @x402/fetch.
+# mpp, @x402/fetch, and a crawler that signs its requests with web-bot-auth.
 #   scripts/test-agents.sh [FILTER...]    arguments for the test program
 # Builds what they need into target/agents and plugins. The versions are those of
 # plugins/package-lock.json, plugins/test/requirements.txt and plugins/mpp/Cargo.lock; the packages

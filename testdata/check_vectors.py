@@ -302,7 +302,7 @@ FIELDS = {
     "period": lambda text: len(text.split(",")) <= 16
     and all(re.fullmatch("[a-z0-9-]{1,32}", name.strip()) for name in text.split(",")),
     "iv": lambda text: re.fullmatch("[0-9A-Fa-f]{16}", text),
-    "coin-value": lambda text: money(text) >= 0,
+    "coin-value": lambda text: all(money(value.strip()) >= 0 for value in text.split(",")),
     "description-utf-8": lambda text: len(from_percent(text).encode()) <= 256,
 }
 HEADERS = {
@@ -371,8 +371,16 @@ def read_coins(headers, data):
     need(coins and len(x) % coins == 0 and 2 <= len(x) // coins <= 8, "whole coins")
 
 
+def items(headers, name):
+    return [item.strip() for item in headers[name].split(",")]
+
+
 def read_price(headers, _data):
-    need(decimal(headers["price"], 500) >= 1, "a price")
+    for price in items(headers, "price"):
+        need(decimal(price, 500) >= 1, "a price")
+    periods = len(items(headers, "period"))
+    for name in ("price", "coin-value"):
+        need(len(items(headers, name)) in (1, periods), "one item, or one for each period")
 
 
 def read_invalid(headers, data):
@@ -690,13 +698,18 @@ def canonical(value):
 
 
 def charge_request(headers):
-    details = {"broker": headers["broker"], "coinValue": headers["coin-value"], "url": headers["url"],
-               "periods": [name.strip() for name in headers["period"].split(",")]}
-    units = money(headers["coin-value"]) * int(headers["price"])
+    prices, values = items(headers, "price"), items(headers, "coin-value")
+    details = {"broker": headers["broker"], "coinValue": values[0], "url": headers["url"],
+               "periods": items(headers, "period")}
+    if len(prices) > 1 or len(values) > 1:
+        count = len(details["periods"])
+        details["amounts"] = prices if len(prices) > 1 else prices * count
+        details["coinValues"] = values if len(values) > 1 else values * count
+    units = money(values[0]) * int(prices[0])
     if units < 1 << 64:
         amount = f"{units // 10**8}.{units % 10**8:08}".rstrip("0").rstrip(".")
-        details["money"] = {"amount": amount, "currency": headers["coin-value"][-3:]}
-    request = {"amount": headers["price"], "currency": "coin", "recipient": headers["vendor-id"], "methodDetails": details}
+        details["money"] = {"amount": amount, "currency": values[0][-3:]}
+    request = {"amount": prices[0], "currency": "coin", "recipient": headers["vendor-id"], "methodDetails": details}
     if "description" in headers:
         request["description"] = headers["description"]
     if "description-utf-8" in headers:

@@ -4,7 +4,7 @@
 
 import { api, now } from "./api.ts";
 import type { Hint } from "./messages.ts";
-import { entriesOf, type Entry, LIST_SIZE_MAX, listed } from "./prices.ts";
+import { deciding, entriesOf, type Entry, LIST_SIZE_MAX } from "./prices.ts";
 import type { Wallet } from "./wallet.ts";
 
 /** The content script that marks links. It is registered only while the owner wants that. */
@@ -61,9 +61,11 @@ export class Hints {
   private async said(url: URL): Promise<object | undefined> {
     const site = await this.site(url.origin);
     if (site === undefined) return undefined;
-    const coins = listed(site.entries, url.pathname);
-    if (coins === 0) return undefined;
-    if (coins !== undefined) return { vendor: site.vendor, coins, value: site.value };
+    const entry = deciding(site.entries, url.pathname);
+    if (entry?.coins === 0) return undefined;
+    if (entry !== undefined) {
+      return { vendor: site.vendor, coins: entry.coins, value: entry.value ?? site.value };
+    }
     const request = await this.head(site, url.href);
     return request === undefined ? undefined : { request };
   }

@@ -12,6 +12,8 @@ export interface Entry {
   readonly hasSlash: boolean;
   readonly suffixes: readonly string[];
   readonly coins: number;
+  /** What a coin is worth, where the list says so: the site accepts coins of several values. */
+  readonly value: string | undefined;
 }
 
 /** A part of a pattern: a text in normal form, any one part, or all that follow. */
@@ -33,10 +35,12 @@ export function entriesOf(text: string): Entry[] {
 function entryOf(it: unknown): Entry | undefined {
   if (typeof it !== "object" || it === null) return undefined;
   const { path, coins, suffix = [] } = it as { path?: unknown; coins?: unknown; suffix?: unknown };
+  const value = (it as { "coin-value"?: unknown })["coin-value"];
+  if (value !== undefined && typeof value !== "string") return undefined;
   if (typeof path !== "string" || !path.startsWith("/")) return undefined;
   if (typeof coins !== "number" || !Number.isInteger(coins) || coins < 0) return undefined;
   if (!Array.isArray(suffix) || !suffix.every((it) => typeof it === "string")) return undefined;
-  return { parts: split(path).map(partOf), hasSlash: path.endsWith("/"), suffixes: suffix.map(normal), coins };
+  return { parts: split(path).map(partOf), hasSlash: path.endsWith("/"), suffixes: suffix.map(normal), coins, value };
 }
 
 function partOf(text: string): Part {
@@ -60,8 +64,13 @@ function normal(part: string): string {
   }
 }
 
-/** The price of a path according to the list; undefined if the list has none. */
+/** The price of a path in coins according to the list; undefined if the list has none. */
 export function listed(entries: readonly Entry[], path: string): number | undefined {
+  return deciding(entries, path)?.coins;
+}
+
+/** The entry that decides about a path; undefined if none does. */
+export function deciding(entries: readonly Entry[], path: string): Entry | undefined {
   const parts = split(path).map(normal);
   const hasSlash = path.endsWith("/");
   let best: { readonly entry: Entry; readonly suffix: number } | undefined;
@@ -71,7 +80,7 @@ export function listed(entries: readonly Entry[], path: string): number | undefi
     const found = { entry, suffix };
     if (best === undefined || isBefore(found, best, hasSlash)) best = found;
   }
-  return best?.entry.coins;
+  return best?.entry;
 }
 
 function matches(pattern: readonly Part[], parts: readonly string[]): boolean {

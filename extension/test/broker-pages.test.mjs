@@ -5,9 +5,10 @@
 //   MICROMINT_CHROMIUM  default /usr/bin/chromium
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -23,15 +24,51 @@ const PASSWORD = "correct horse battery";
 // Minting and hashing take their time on a busy machine.
 const PATIENCE = 300_000;
 
-let folder, broker, browser, url;
+let folder, broker, browser, mail, url;
 const passwords = {};
+const mails = [];
+
+/** A server that takes mail (SMTP). */
+function startMail() {
+  const server = createServer((socket) => {
+    let rest = "", text = null;
+    const say = (line) => socket.write(`${line}\r\n`);
+    say("220 mail.test");
+    socket.on("error", () => {});
+    socket.on("data", (chunk) => {
+      const lines = (rest + chunk).split("\r\n");
+      rest = lines.pop();
+      for (const line of lines) {
+        if (text !== null && line !== ".") text += `${line}\n`;
+        else if (line === ".") {
+          mails.push(text);
+          text = null;
+          say("250 taken");
+        } else if (line === "DATA") {
+          text = "";
+          say("354 go on");
+        } else say(line === "QUIT" ? "221 bye" : "250 ok");
+      }
+    });
+  });
+  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
+}
+
+/** The arguments of the demo with these options. */
+const demo = (...options) => ["demo", "--folder", join(folder, "demo"), "--listen", "127.0.0.1:0", "--profile", "test", ...options];
+
+/** Ends the broker. */
+async function endBroker() {
+  if (broker?.exitCode !== null) return;
+  broker.removeAllListeners("exit");
+  const ended = new Promise((resolve) => broker.on("exit", resolve));
+  broker.kill("SIGTERM");
+  await ended;
+}
 
 /** Starts `mmbrokerd demo`, and reads where it listens and who may log in. */
 async function startBroker() {
-  folder = mkdtempSync(join(tmpdir(), "micromint-pages-"));
-  broker = spawn(join(BIN, "mmbrokerd"), ["demo", "--folder", join(folder, "demo"), "--listen", "127.0.0.1:0", "--profile", "test"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  broker = spawn(join(BIN, "mmbrokerd"), demo(), { stdio: ["ignore", "pipe", "inherit"] });
   await new Promise((resolve, reject) => {
     let text = "";
     broker.on("exit", (status) => reject(new Error(`mmbrokerd ended with ${status}`)));
@@ -46,6 +83,16 @@ async function startBroker() {
 
 before(async () => {
   mkdirSync(PICTURES, { recursive: true });
+  folder = mkdtempSync(join(tmpdir(), "micromint-pages-"));
+  mail = await startMail();
+  assert.equal(spawnSync(join(BIN, "mmbrokerd"), demo("--prepare")).status, 0);
+  appendFileSync(join(folder, "demo", "broker.toml"), `
+[shop.mail]
+server = "localhost"
+port = ${mail.address().port}
+tls = "none"
+from = "Demo broker <coins@broker.example>"
+`);
   await startBroker();
   browser = await chromium.launch({
     executablePath: process.env["MICROMINT_CHROMIUM"] ?? "/usr/bin/chromium",
@@ -55,12 +102,8 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
-  if (broker?.exitCode === null) {
-    broker.removeAllListeners("exit");
-    const ended = new Promise((resolve) => broker.on("exit", resolve));
-    broker.kill("SIGTERM");
-    await ended;
-  }
+  await endBroker();
+  mail?.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -179,7 +222,7 @@ test("a vendor looks at its page, and the operator at all of them", { timeout: P
   await look(vendor, "proof-de");
   const operator = await visitor();
   await login(operator, "operator", passwords["operator"]);
-  const names = ["", "/sums", "/deposit", "/payouts", "/vendors", "/complaints", "/disputes", "/users", "/audit"];
+  const names = ["", "/periods", "/people", "/sums", "/deposit", "/payouts", "/vendors", "/complaints", "/disputes", "/users", "/audit"];
   for (const name of names) {
     await operator.goto(`${url}/operator${name}`);
     await look(operator, `operator${name.replace("/", "-")}`);
@@ -187,6 +230,90 @@ test("a vendor looks at its page, and the operator at all of them", { timeout: P
   await operator.goto(`${url}/nothing`);
   await look(operator, "no-page");
   assert.deepEqual(vendor.faults, []);
+});
+
+/** The path of the link in the last mail, once there are as many. */
+async function mailed(count) {
+  while (mails.length < count) await new Promise((resolve) => setTimeout(resolve, 100));
+  const text = mails.at(-1).replaceAll("=\n", "");
+  return text.match(/http:\S+\/((confirm|reset)\/[0-9a-f]{64})/)[1];
+}
+
+test("a reader confirms a mail address, and sets a new password", { timeout: PATIENCE }, async () => {
+  const page = await visitor("de");
+  await page.goto(`${url}/register`);
+  await look(page, "register-mail-de");
+  const user = await page.inputValue("[name=user]");
+  await page.fill("[name=password]", PASSWORD);
+  await page.fill("[name=mail]", "alice@example.org");
+  await page.click("main button");
+  await page.waitForSelector("[role=status]");
+  await page.goto(`${url}/${await mailed(1)}`);
+  await look(page, "confirm-de");
+  await page.click("main button");
+  await page.waitForSelector("[role=status]");
+  await page.goto(`${url}/account`);
+  await page.waitForSelector("text=alice@example.org");
+  await look(page, "account-mail-de");
+  await page.click("text=Abmelden");
+  await page.waitForURL(/\/login$/);
+  await page.click("text=Passwort verloren?");
+  await look(page, "lost-de");
+  await page.fill("[name=who]", user);
+  await page.click("main button");
+  await page.waitForSelector("[role=status]");
+  await look(page, "lost-sent-de");
+  await page.goto(`${url}/${await mailed(2)}`);
+  await look(page, "reset-de");
+  await page.fill("[name=password]", `${PASSWORD} again`);
+  await page.click("main button");
+  await page.waitForSelector("[role=status]");
+  await login(page, user, `${PASSWORD} again`);
+  const operator = await visitor();
+  await login(operator, "operator", passwords["operator"]);
+  await operator.goto(`${url}/operator/people`);
+  await operator.fill("[name=who]", user);
+  await operator.click("main button");
+  await operator.waitForSelector("text=alice@example.org");
+  await look(operator, "operator-people-found");
+  await operator.click("text=Make a link");
+  await operator.waitForSelector("pre");
+  await look(operator, "operator-people-link");
+  assert.deepEqual(page.faults, []);
+});
+
+test("an operator sees the mint, and releases vouchers after a restore", { timeout: PATIENCE }, async () => {
+  let operator = await visitor("de");
+  await login(operator, "operator", passwords["operator"]);
+  await operator.goto(`${url}/operator/vouchers`);
+  await operator.fill("[name=name]", "kiosk 2");
+  await operator.click("form[action$='/operator/vouchers'] button");
+  await operator.waitForSelector(".vouchers");
+  // The demo mints the next month at once.
+  const isMinted = async () => {
+    await operator.goto(`${url}/operator/audit`);
+    return (await operator.content()).includes("mint planned");
+  };
+  while (!(await isMinted())) await new Promise((resolve) => setTimeout(resolve, 200));
+  await operator.goto(`${url}/operator/periods`);
+  await look(operator, "operator-periods-de");
+  await operator.click("form[action$='/mint'] button");
+  await operator.waitForSelector("progress");
+  await look(operator, "operator-mint-de");
+  await operator.goto(`${url}/operator/sums`);
+  await look(operator, "operator-sums-de");
+  await endBroker();
+  const config = ["--config", join(folder, "demo", "broker.toml")];
+  assert.equal(spawnSync(join(BIN, "mmbrokerd"), [...config, "restored"]).status, 0);
+  await startBroker();
+  operator = await visitor();
+  await login(operator, "operator", passwords["operator"]);
+  await operator.goto(`${url}/operator/vouchers`);
+  await look(operator, "vouchers-held");
+  await operator.fill("[name=codes]", "0000-0000-0000-0000-0000");
+  await operator.click("form[action$='/release'] button");
+  await operator.waitForSelector("[role=alert]");
+  await look(operator, "vouchers-released");
 });
 
 test("every page works from the keyboard", { timeout: PATIENCE }, async () => {

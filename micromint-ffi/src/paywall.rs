@@ -307,8 +307,8 @@ pub unsafe extern "C" fn micromint_paywall_free(paywall: *mut micromint_paywall)
     unsafe { free(paywall) }
 }
 
-/// Parses a price: the content of a price file, or the value of a setting
-/// (docs/reference/vendor.md, Prices).
+/// Parses a price in coins: the content of a price file, or the value of a setting
+/// (docs/reference/vendor.md, Prices). `micromint_paywall_price()` also reads prices in money.
 ///
 /// text, text_len: one line with a number from 0 to 500.
 /// price_out:      the price in coins.
@@ -324,7 +324,34 @@ pub unsafe extern "C" fn micromint_price_parse(
 ) -> micromint_status {
     guard(error_out, || {
         given!(text = slice(text, text_len), place = output(price_out));
-        place.write(parse_price(text).map_err(failed(MICROMINT_ERROR_ARGUMENT))?);
+        let price = parse_price(text).and_then(|price| price.coins(None));
+        place.write(price.map_err(failed(MICROMINT_ERROR_ARGUMENT))?);
+        Ok(())
+    })
+}
+
+/// Parses a price at the site of a paywall: a number of coins, or an amount of money, which is
+/// converted to coins by the `coin-value` of its configuration (docs/reference/vendor.md, Prices).
+///
+/// text, text_len: one line with a number from 0 to 500, or with an amount such as `0.02 EUR`.
+/// price_out:      the price in coins, for `micromint_request_set_price()`.
+///
+/// Errors: MICROMINT_ERROR_ARGUMENT for anything else, or if the amount has no coins: there is no
+/// `coin-value`, its currency is another one, or the amount is higher than any payment. Then answer
+/// 500: an unreadable price is not free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn micromint_paywall_price(
+    paywall: *const micromint_paywall,
+    text: *const u8,
+    text_len: usize,
+    price_out: *mut u32,
+    error_out: *mut *mut micromint_error,
+) -> micromint_status {
+    guard(error_out, || {
+        given!(gate = reference(paywall), text = slice(text, text_len), place = output(price_out));
+        let vendor = &gate.serving.here().vendor;
+        let price = parse_price(text).and_then(|price| vendor.coins(price));
+        place.write(price.map_err(failed(MICROMINT_ERROR_ARGUMENT))?);
         Ok(())
     })
 }

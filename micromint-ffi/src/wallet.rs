@@ -282,8 +282,8 @@ pub unsafe extern "C" fn micromint_wallet_pay(
             PaymentDecision::Send(sending) => {
                 (micromint_pay::MICROMINT_PAY_SEND, sending.payment, sending.message)
             }
-            PaymentDecision::Ask(_) => {
-                (micromint_pay::MICROMINT_PAY_ASK, 0, request.price.to_string().into_bytes())
+            PaymentDecision::Ask(choice) => {
+                (micromint_pay::MICROMINT_PAY_ASK, 0, choice.coins().to_string().into_bytes())
             }
             PaymentDecision::NeedsConsent(needed) => {
                 let url = needed.url().as_bytes().to_vec();

@@ -17,8 +17,8 @@ const REPETITIONS: usize = 20_000;
 fn main() {
     let roots = ["https://news.example", "https://www.news.example"]
         .map(|root| root.parse::<PublicRoot>().unwrap());
-    let mixed = PriceList::parse(&mixed(), &roots).unwrap();
-    let queries = PriceList::parse(&queries(), &roots).unwrap();
+    let mixed = PriceList::parse(&mixed(), &roots, None).unwrap();
+    let queries = PriceList::parse(&queries(), &roots, None).unwrap();
     assert_eq!((mixed.len(), queries.len()), (ENTRIES, ENTRIES));
     for (name, list, target, coins) in [
         ("no entry matches", &mixed, "/static/css/style.css", None),

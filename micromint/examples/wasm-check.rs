@@ -8,7 +8,7 @@
 use micromint::authenticator::Key;
 use micromint::host::{Entropy, SimulatedDirectory};
 use micromint::identity::{UserId, UserVector, VendorVector};
-use micromint::protocol::{Payment, RequestPayment, Url};
+use micromint::protocol::{Payment, PeriodPrice, RequestPayment, Url};
 use micromint::testing::{ObviousMint, test_params};
 use micromint::time::UnixTime;
 use micromint::wallet::{Fetch, PaymentDecision, Policy, Received, Wallet};
@@ -49,10 +49,8 @@ fn receive_and_pay() -> Result<(), u32> {
     let request = RequestPayment {
         url: url.clone(),
         vendor: "news.example".parse().map_err(|_| 5u32)?,
-        price: PRICE,
-        periods: vec![raw.period.clone()],
+        prices: vec![PeriodPrice::new(raw.period.clone(), PRICE, raw.coin_value)],
         broker: raw.broker.clone(),
-        coin_value: raw.coin_value,
         description: "A page".into(),
     };
     let policy = Policy::new(PRICE);

@@ -71,7 +71,7 @@ pub use redemption_result::RedemptionResult;
 pub use refusal::{Refusal, UnknownRefusal};
 pub use request_credit::{CREDIT_COINS_MAX, RequestCredit};
 pub use request_outcome::{RequestOutcome, UnknownOutcome};
-pub use request_payment::{PERIODS_PER_REQUEST_MAX, RequestPayment};
+pub use request_payment::{PERIODS_PER_REQUEST_MAX, PeriodPrice, RequestPayment};
 pub use request_redemption::{
     BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, RequestRedemption, push_record,
 };

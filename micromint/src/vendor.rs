@@ -46,12 +46,20 @@ mod prices;
 
 mod cors;
 
+// What an answer says about a price.
+mod offer;
+
+// The kinds of coins.
+mod coinage;
+
 mod crawler;
 
 // What answers consist of.
 mod accept;
 
 mod problem;
+
+mod x402;
 
 mod page;
 
@@ -128,8 +136,8 @@ pub use page::Page;
 pub use paywall::{Paywall, PaywallError, Prepared, SYNC_WANTED_FILE};
 pub use preview::{Preview, TEASER_LEN_MAX, TITLE_LEN_MAX};
 pub use price::{
-    PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, PriceError, is_price_file, is_redirect_to_folder,
-    parse_price, read_price_file,
+    PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, Price, PriceError, is_price_file,
+    is_redirect_to_folder, parse_price, read_price_file,
 };
 pub use prices::{
     CAPTURE_NAME_LEN_MAX, CAPTURES_MAX, CONDITION_LEN_MAX, CONDITIONS_MAX, LLMS_PRICES_MAX,

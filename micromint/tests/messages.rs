@@ -99,11 +99,17 @@ fn funds_withdrawn() -> impl Strategy<Value = Message> {
 
 fn request_payment() -> impl Strategy<Value = Message> {
     let periods = proptest::collection::vec(parsed(PERIOD), 1..=PERIODS_PER_REQUEST_MAX);
-    let people = (text(PEOPLE), money(u64::MAX), prop_oneof![Just(String::new()), text(PEOPLE)]);
-    (url(), 1..=COINS_PER_PAYMENT_MAX, parsed(HOST), periods, people).prop_map(
-        |(url, price, vendor, periods, (broker, coin_value, description))| {
-            let request =
-                RequestPayment { url, price, vendor, periods, broker, coin_value, description };
+    let people = (text(PEOPLE), prop_oneof![Just(String::new()), text(PEOPLE)]);
+    let price = || (1..=COINS_PER_PAYMENT_MAX, money(u64::MAX));
+    let others = proptest::collection::vec(price(), PERIODS_PER_REQUEST_MAX);
+    (url(), price(), prop::option::of(others), parsed(HOST), periods, people).prop_map(
+        |(url, one, others, vendor, periods, (broker, description))| {
+            let price = |(at, period)| {
+                let (coins, coin_value) = others.as_ref().map_or(one, |others| others[at]);
+                PeriodPrice { period, coins, coin_value }
+            };
+            let prices = periods.into_iter().enumerate().map(price).collect();
+            let request = RequestPayment { url, vendor, prices, broker, description };
             Message::RequestPayment(request)
         },
     )
@@ -437,11 +443,16 @@ fn the_largest_request_payment_fits_and_no_period_more() {
     let (url, host, _) = longest();
     let mut request = RequestPayment {
         url,
-        price: COINS_PER_PAYMENT_MAX,
         vendor: host.parse().unwrap(),
-        periods: vec!["p".repeat(32).parse().unwrap(); PERIODS_PER_REQUEST_MAX],
+        prices: vec![
+            PeriodPrice::new(
+                "p".repeat(32).parse().unwrap(),
+                COINS_PER_PAYMENT_MAX,
+                Money::new(u64::MAX, Currency::TEST)
+            );
+            PERIODS_PER_REQUEST_MAX
+        ],
         broker: format!("https://{}", "b".repeat(1024 - 8)),
-        coin_value: Money::new(u64::MAX, Currency::TEST),
         description: "d".repeat(TEXT_LEN_MAX),
     };
     assert_eq!(RequestPayment::parse(&request.to_bytes()).unwrap(), request);
@@ -452,7 +463,7 @@ fn the_largest_request_payment_fits_and_no_period_more() {
     assert!(
         RequestPayment::parse(text.replace("Description: ", "Description: d").as_bytes()).is_err()
     );
-    request.periods.push("p".parse().unwrap());
+    request.prices.push(request.prices[0].clone());
     assert!(RequestPayment::parse(&request.to_bytes()).is_err());
 }
 
@@ -460,15 +471,16 @@ fn the_largest_request_payment_fits_and_no_period_more() {
 fn texts_for_people_that_no_header_can_carry_do_no_harm() {
     let request = RequestPayment {
         url: "https://news.example/".parse().unwrap(),
-        price: 1,
         vendor: "news.example".parse().unwrap(),
-        periods: vec!["2026-12".parse().unwrap()],
+        prices: vec![PeriodPrice::new("2026-12".parse().unwrap(), 1, "0.01 EUR".parse().unwrap())],
         broker: "https://broker.example/\r\nPrice: 2".to_string(),
-        coin_value: "0.01 EUR".parse().unwrap(),
         description: "\r\n\r\nEnd-MicroMint\r\n".to_string(),
     };
     let read = RequestPayment::parse(&request.to_bytes()).unwrap();
-    assert_eq!((read.price, read.broker.as_str()), (1, "https://broker.example/??Price: 2"));
+    assert_eq!(
+        (read.prices[0].coins, read.broker.as_str()),
+        (1, "https://broker.example/??Price: 2")
+    );
     assert_eq!(read.description, "End-MicroMint");
 }
 

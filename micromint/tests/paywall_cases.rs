@@ -52,7 +52,7 @@ enum Thread {
 impl Stage {
     fn new(case: &Case, thread: Thread) -> Stage {
         let config = VendorConfig::parse(&case.config(), Path::new("vendor.toml")).unwrap();
-        let origins = config.origins().to_vec();
+        let (origins, coin_value) = (config.origins().to_vec(), config.coin_value());
         let clock = Arc::new(TestClock(AtomicI64::new(first_request_at().0)));
         let till = SimulatedDirectory::new();
         let periods = SimulatedDirectory::new();
@@ -71,7 +71,7 @@ impl Stage {
         .unwrap();
         let paywall = match &case.prices {
             Some(text) => {
-                let list = PriceList::parse(text, &origins).unwrap();
+                let list = PriceList::parse(text, &origins, coin_value).unwrap();
                 let keys = case.bot_keys.as_deref().unwrap_or_default();
                 paywall.with_price_list_and_bots(list, BotKeys::parse(keys).unwrap())
             }

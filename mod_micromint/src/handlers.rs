@@ -18,8 +18,8 @@ use std::path::Path;
 use micromint::protocol::RequestOutcome;
 use micromint::vendor::gate::{Mode, Next, Passed, PriceValue, Value, is_exempt};
 use micromint::vendor::{
-    PRICE_FILE_SUFFIX, Request as PaywallRequest, has_payment_or_receipt, is_price_file,
-    parse_price, price_unreadable, priced_names, read_price_file,
+    PRICE_FILE_SUFFIX, Price, PriceError, Request as PaywallRequest, has_payment_or_receipt,
+    is_price_file, parse_price, price_unreadable, priced_names, read_price_file,
 };
 
 use crate::ap::{Code, DECLINED, Grant, Level, Login, Parent, Request};
@@ -52,7 +52,11 @@ pub(crate) fn check(parent: &Parent) -> Result<(), ()> {
             &format!("{} requires a MicroMintConfig for this server", gate.directive),
         );
     }
-    if missing.is_empty() { Ok(()) } else { Err(()) }
+    let unpriced = parent.prices_without_coins();
+    for (position, reason) in &unpriced {
+        parent.refuse_at(position, &format!("MicroMintPrice: {reason}"));
+    }
+    if missing.is_empty() && unpriced.is_empty() { Ok(()) } else { Err(()) }
 }
 
 /// Prepares all vendors. A vendor that cannot be prepared keeps Apache from starting. A server that
@@ -273,7 +277,9 @@ fn price_of(request: Request<'_>, with_file: bool) -> Result<u32, Code> {
 fn price_of_directive(request: Request<'_>) -> Result<u32, Code> {
     match request.place().price {
         None => Ok(0),
-        Some(PriceValue::Fixed(price)) => Ok(price),
+        Some(PriceValue::Fixed(price)) => {
+            in_coins(request, Ok(price), || "MicroMintPrice".to_string())
+        }
         Some(PriceValue::Varying(expression)) => match request.evaluate(expression) {
             Ok(text) => read_price(request, text, || "MicroMintPrice".to_string()),
             Err(reason) => {
@@ -301,5 +307,18 @@ fn read_price(
     text: &[u8],
     place: impl FnOnce() -> String,
 ) -> Result<u32, Code> {
-    parse_price(text).map_err(|error| rule(request, price_unreadable(&error, &place())))
+    in_coins(request, parse_price(text), place)
+}
+
+/// A price in base coins; `place` says where it stands.
+fn in_coins(
+    request: Request<'_>,
+    price: Result<Price, PriceError>,
+    place: impl FnOnce() -> String,
+) -> Result<u32, Code> {
+    let coins = price.and_then(|price| match request.server().vendor() {
+        Some(vendor) => vendor.coins(price),
+        None => price.coins(None),
+    });
+    coins.map_err(|error| rule(request, price_unreadable(&error, &place())))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use micromint::host::{SystemClock, SystemEntropy};
 use micromint::vendor::Vendor;
-use micromint::vendor::gate::{self, Mode, OptionError, Options, Syntax};
+use micromint::vendor::gate::{self, Mode, OptionError, Options, PriceValue, Syntax};
 
 use crate::ap::{ConfigPlace, Expression, Text};
 
@@ -85,19 +85,23 @@ pub(crate) fn set_gate(
 ) -> Result<(), String> {
     own.set_mode(word, true).map_err(text)?;
     if own.mode() != Mode::Off {
-        place.note_gate("MicroMint");
+        place.note_gate("MicroMint", None);
     }
     Ok(())
 }
 
-/// `MicroMintPrice NUMBER | EXPRESSION`.
+/// `MicroMintPrice NUMBER | "AMOUNT" | EXPRESSION`.
 pub(crate) fn set_price(
     place: &mut ConfigPlace,
     own: &mut PlaceConfig,
     word: &[u8],
 ) -> Result<(), String> {
     own.set_price(word, |expression| place.parse_expression(expression)).map_err(text)?;
-    place.note_gate("MicroMintPrice");
+    let fixed = match own.price {
+        Some(PriceValue::Fixed(price)) => Some(price),
+        _ => None,
+    };
+    place.note_gate("MicroMintPrice", fixed);
     Ok(())
 }
 

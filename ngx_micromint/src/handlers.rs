@@ -15,8 +15,8 @@ mod report;
 
 use micromint::vendor::gate::{Next, PriceValue, is_exempt};
 use micromint::vendor::{
-    ListPrice, PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, is_price_file, parse_price,
-    price_unreadable, priced_names,
+    ListPrice, PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, Price, PriceError, is_price_file,
+    parse_price, price_unreadable, priced_names,
 };
 
 use crate::sys::{AGAIN, Code, DECLINED, DONE, Level, OK, Request, Worker};
@@ -260,7 +260,7 @@ fn is_spared(request: &mut Request) -> Result<bool, Code> {
 fn price_of(request: &mut Request, with_file: bool) -> Result<u32, Code> {
     let directive = match request.location().options.price {
         None => 0,
-        Some(PriceValue::Fixed(price)) => price,
+        Some(PriceValue::Fixed(price)) => in_coins(request, Ok(price), "micromint_price")?,
         Some(PriceValue::Varying(value)) => {
             // If there is no value, nginx has logged why.
             let text = request.evaluate(&value).map(<[u8]>::to_vec);
@@ -289,7 +289,20 @@ fn price_of(request: &mut Request, with_file: bool) -> Result<u32, Code> {
 }
 
 fn read_price(request: &mut Request, text: &[u8], place: &str) -> Result<u32, Code> {
-    parse_price(text).map_err(|error| rule(request, price_unreadable(&error, place)))
+    in_coins(request, parse_price(text), place)
+}
+
+/// A price in base coins; `place` says where it stands.
+fn in_coins(
+    request: &mut Request,
+    price: Result<Price, PriceError>,
+    place: &str,
+) -> Result<u32, Code> {
+    let coins = price.and_then(|price| match request.server().vendor() {
+        Some(vendor) => vendor.coins(price),
+        None => price.coins(None),
+    });
+    coins.map_err(|error| rule(request, price_unreadable(&error, place)))
 }
 
 fn price_file(path: &[u8]) -> String {

@@ -86,16 +86,21 @@ impl LocationConfig {
         self.options = self.options.within(&parent.options);
         self.free_if = self.free_if.or(parent.free_if);
         self.gate_position = self.gate_position.take().or_else(|| parent.gate_position.clone());
-        match &self.gate_position {
-            Some(position) if self.options.is_gated() && place.server().vendor().is_none() => {
-                place.refuse_at(
-                    position,
-                    "\"micromint\" and \"micromint_price\" require a \"micromint_config\"",
-                );
-                Err(())
+        let Some(position) = self.gate_position.as_ref().filter(|_| self.options.is_gated()) else {
+            return Ok(());
+        };
+        let fault = match (place.server().vendor(), self.options.price) {
+            (None, _) => {
+                "\"micromint\" and \"micromint_price\" require a \"micromint_config\"".to_string()
             }
-            _ => Ok(()),
-        }
+            (Some(vendor), Some(PriceValue::Fixed(price))) => match vendor.coins(price) {
+                Ok(_) => return Ok(()),
+                Err(error) => format!("\"micromint_price\": {error}"),
+            },
+            _ => return Ok(()),
+        };
+        place.refuse_at(position, &fault);
+        Err(())
     }
 }
 
@@ -132,7 +137,7 @@ pub(crate) fn set_gate(
     named("micromint", location.options.set_mode(word(place), false))
 }
 
-/// `micromint_price NUMBER | VARIABLE`.
+/// `micromint_price NUMBER | "AMOUNT" | VARIABLE`.
 pub(crate) fn set_price(
     place: &mut ConfigPlace,
     location: &mut LocationConfig,

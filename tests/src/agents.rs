@@ -132,6 +132,39 @@ pub fn listed_site() -> Site {
     site
 }
 
+/// The Ed25519 key of `https://bot.example` as a JWK; with `is_known` false another one. The secrets
+/// are 00 01 … 1f and 1f 1e … 00.
+pub fn bot_key(is_known: bool) -> String {
+    let (secret, public) = match is_known {
+        true => (
+            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+            "A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg",
+        ),
+        false => (
+            "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA",
+            "cSZR9FC6BbY4mLme9fe6RWMujiUn9_cVzWcexAJMxR4",
+        ),
+    };
+    json!({ "kty": "OKP", "crv": "Ed25519", "d": secret, "x": public }).to_string()
+}
+
+/// A site whose page `/crawled.html` costs readers three coins, the bot `https://bot.example` one,
+/// and other bots five.
+pub fn crawled_site() -> Site {
+    let site = site();
+    site.page("crawled.html", "content for crawlers", None);
+    let entry = "[[price]]\npath = \"/crawled.html\"\ncoins = 3\nverified-bots = 1\n\
+                 unknown-bots = 5\n";
+    site.write("prices.toml", entry);
+    let keys = "[[agent]]\nurl = \"https://bot.example\"\nfetched = 2026-12-10T11:00:00Z\n\
+                keys = [\"A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg\"]\n";
+    site.write("bot-keys.toml", keys);
+    let config = site.vendor_toml("till");
+    let more = "prices = \"prices.toml\"\nbots = \"https://bot.example\"\n";
+    site.write("vendor.toml", &(config + more));
+    site
+}
+
 /// An nginx with a site of these tests: plain and over TLS, with a password for `/members/`.
 pub fn nginx(site: Site) -> Nginx {
     Nginx::start(

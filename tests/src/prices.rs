@@ -1,12 +1,14 @@
 //! The price list on any server: pages that are no files, a list that changes while the server runs,
 //! and what a configuration test says about a broken one.
 
+use micromint::params::Params;
+
 use crate::client::{RequestText, Response};
 use crate::owners::UNTIL_LISTS_ARE_DUE;
 use crate::server::{Server, asked_and_paid, sold, word};
 use crate::site::Site;
 use crate::twins::price_of;
-use crate::wait_until;
+use crate::{payer, wait_until};
 
 /// The list of [`site`].
 const LIST: &str = "
@@ -54,6 +56,49 @@ fn price(answer: &Response) -> u32 {
 /// A site with a list.
 pub fn site() -> Site {
     site_with(LIST)
+}
+
+/// A site that accepts coins of 0.01 USD and of 0.4 USD, with prices in money in its list and in
+/// price files. The places `/place/` and `/computed/` are for directives.
+pub fn site_in_money() -> Site {
+    let site = site_with("[[price]]\npath = \"/listed.html\"\nmoney = \"0.405 USD\"\n");
+    let vendor = site.vendor_toml("till") + "prices = \"prices.toml\"\n";
+    site.write("vendor.toml", &(vendor + "coin-value = \"0.01 USD\"\n"));
+    let mut large = payer::mint().params().raw().clone();
+    large.period = "large".parse().unwrap();
+    large.coin_value = "0.4 USD".parse().unwrap();
+    site.write("periods/large.params", &Params::new(large).unwrap().to_toml());
+    for name in ["listed.html", "place/page.html", "computed/page.html"] {
+        site.page(name, "content", None);
+    }
+    site.page("file.html", "content", Some("0.025 USD\n"));
+    site.page("foreign.html", "content", Some("0.02 EUR\n"));
+    site
+}
+
+/// With `0.015 USD` as the price of `/place/` and `0.02 USD` as that of `/computed/`.
+pub fn prices_in_money_are_asked_in_coins_of_each_value(server: &impl Server) {
+    for (target, price) in [
+        ("/listed.html", "41, 2"),
+        ("/file.html", "3, 1"),
+        ("/place/page.html", "2, 1"),
+        ("/computed/page.html", "2, 1"),
+        ("/costly.html", "3, 1"),
+    ] {
+        let asked = server.get(target);
+        assert_eq!(asked.short(), word(402, "unpaid"), "{target}");
+        for line in
+            [&format!("Price: {price}"), "Period: now, large", "Coin-Value: 0.01 USD, 0.4 USD"]
+        {
+            assert!(asked.body.lines().any(|it| it == line), "{target}: {line} in {}", asked.body);
+        }
+    }
+    assert_eq!(asked_and_paid(server, "/file.html", 3), sold());
+    assert_eq!(asked_and_paid(server, "/place/page.html", 2), sold());
+    assert_eq!(server.get("/foreign.html").status, 500);
+    wait_until("the reason in the log", || {
+        server.log().contains("expected a price in USD, as coin-value, found 0.02 EUR")
+    });
 }
 
 /// Whatever is no file is led on to `front.html`, and folders without an index are listed.

@@ -6,8 +6,8 @@
 //! nor past a limit, nor for what nobody opened.
 
 use micromint::identity::VendorId;
-use micromint::money::coins_worth;
-use micromint::protocol::{RequestPayment, Url};
+use micromint::money::{Money, coins_worth};
+use micromint::protocol::{PeriodPrice, RequestPayment, Url};
 use micromint::reply::Reply;
 use micromint::time::UnixTime;
 use micromint::wallet::{
@@ -152,14 +152,13 @@ pub fn decide(
         None => Fetch::new(url),
     };
     let spent = Spent::of(wallet.state(), &request.vendor, now);
-    let over = settings.over(&request.vendor, &spent, request.price);
     let autopay = autopay(wallet.state(), settings, request, visit, earlier.is_some());
-    let is_free_to_pay = over.is_none() && request.price <= autopay;
-    let threshold = match visit.agreed {
-        Some(agreed) => agreed,
-        None if is_free_to_pay => request.price,
-        None => 0,
-    };
+    // Which coins the wallet chooses is not known yet. The threshold is the highest number of coins
+    // among the prices that need no question, so every choice above it is asked about.
+    let over = |coins: u32| settings.over(&request.vendor, &spent, coins);
+    let counts = request.prices.iter().map(|price| price.coins);
+    let free = counts.filter(|coins| *coins <= autopay && over(*coins).is_none()).max();
+    let threshold = visit.agreed.or(free).unwrap_or(0);
     let policy = Policy::new(threshold).with_http(settings.allow_http);
     for _ in 0..QUESTIONS_MAX {
         match wallet.pay(request, &fetch, &policy, now)? {
@@ -175,7 +174,9 @@ pub fn decide(
             }
             PaymentDecision::Ask(choice) => {
                 let was_paid = earlier.is_some();
-                return Ok(question(request, url, &choice, spent, over, was_paid));
+                let over = over(choice.coins());
+                let value = wallet.state().holdings()[choice.holding].params.coin_value();
+                return Ok(question(request, url, &choice, value, spent, over, was_paid));
             }
             PaymentDecision::NeedsConsent(needed) => {
                 let Some(manifest) = manifest else {
@@ -285,18 +286,19 @@ fn question(
     request: &RequestPayment,
     url: &Url,
     choice: &Choice,
+    value: Money,
     spent: Spent,
     over: Option<Over>,
     was_paid: bool,
 ) -> Verdict {
-    let remains = choice.spendable.saturating_sub(request.price);
+    let remains = choice.spendable.saturating_sub(choice.coins());
     Verdict::Ask(Box::new(Question {
         vendor: request.vendor.to_string(),
         url: url.to_string(),
         description: request.description.clone(),
-        coins: request.price,
-        price: coins_worth(request.price.into(), request.coin_value),
-        remains: coins_worth(remains.into(), request.coin_value),
+        coins: choice.coins(),
+        price: coins_worth(choice.coins().into(), value),
+        remains: coins_worth(remains.into(), value),
         spent,
         over,
         was_paid,
@@ -307,8 +309,8 @@ fn refusal(request: &RequestPayment, code: &'static str, text: String) -> Verdic
     Verdict::Refuse {
         code,
         text,
-        coins: request.price,
-        price: coins_worth(request.price.into(), request.coin_value),
+        coins: request.least().map_or(0, |least| least.coins),
+        price: request.in_words(),
         vendor: request.vendor.to_string(),
     }
 }
@@ -370,10 +372,8 @@ mod tests {
             let request = RequestPayment {
                 url: url.clone(),
                 vendor: url.host().clone(),
-                price,
-                periods: vec![raw.period.clone()],
+                prices: vec![PeriodPrice::new(raw.period.clone(), price, raw.coin_value)],
                 broker: raw.broker.clone(),
-                coin_value: raw.coin_value,
                 description: String::new(),
             };
             let (wallet, now) = (&mut self.wallet, self.now);

@@ -74,7 +74,8 @@ fn read(url: &Url, said: &Said) -> Result<(VendorId, u32, Money), String> {
             if request.url != *url {
                 return Err(format!("expected a price of {url}, found one of {}", request.url));
             }
-            Ok((request.vendor, request.price, request.coin_value))
+            let least = request.least().ok_or("expected a price, found none")?;
+            Ok((request.vendor.clone(), least.coins, least.coin_value))
         }
         Said::Listed { vendor, coins, value } => {
             let vendor = vendor.parse().map_err(|error| format!("vendor-id: {error}"))?;

@@ -432,6 +432,8 @@ static void wrong_arguments(void) {
   CHECK(price == 500);
   CHECK(micromint_price_parse(TEXT("501"), &price, &error) == MICROMINT_ERROR_ARGUMENT);
   CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "0 to 500 coins, found \"501\"") && price == 500);
+  CHECK(micromint_price_parse(TEXT("0.02 USD"), &price, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "coin-value"));
 }
 
 /* Several threads send the same coin, in one request: exactly one is answered as paid. */

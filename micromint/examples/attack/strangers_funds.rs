@@ -5,7 +5,7 @@ use micromint::bin::Bin;
 use micromint::host::{DiskDirectory, SystemEntropy};
 use micromint::identity::UserVector;
 use micromint::protocol::{
-    FundsWithdrawn, Payment, Refusal, RequestOutcome, RequestPayment, SoldSet,
+    FundsWithdrawn, Payment, PeriodPrice, Refusal, RequestOutcome, RequestPayment, SoldSet,
 };
 use micromint::wallet::{Fetch, PaymentDecision, PaymentOutcome, Policy, Received, Wallet};
 
@@ -50,11 +50,13 @@ pub(crate) fn keep_out(mint: &Mint) -> Report {
     for page in 0..PAGES {
         let request = RequestPayment {
             url: format!("https://{}/page{page}", shop.vendor).parse().unwrap(),
-            price: 1,
             vendor: shop.vendor.clone(),
-            periods: vec![world.params().period().clone()],
+            prices: vec![PeriodPrice::new(
+                world.params().period().clone(),
+                1,
+                world.params().coin_value(),
+            )],
             broker: world.params().raw().broker.clone(),
-            coin_value: world.params().coin_value(),
             description: String::new(),
         };
         loop {

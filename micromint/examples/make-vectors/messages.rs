@@ -7,7 +7,7 @@ use micromint::identity::VendorId;
 use micromint::owner::owner_tag;
 use micromint::protocol::{
     Blocked, Frame, FundsCredited, FundsWithdrawn, InvalidPayment, OwnersSold, Payment,
-    RedemptionResult, RequestCredit, RequestOwners, RequestPayment, RequestRedemption,
+    PeriodPrice, RedemptionResult, RequestCredit, RequestOwners, RequestPayment, RequestRedemption,
     RequestWatch, SendExpired, Verdict, WatchResult, push_record,
 };
 use micromint::testing::ObviousMint;
@@ -104,19 +104,23 @@ impl Cast {
     fn pay(&mut self) {
         let request = RequestPayment {
             url: URL.parse().unwrap(),
-            price: 3,
             vendor: "news.example".parse().unwrap(),
-            periods: vec!["2026-12".parse().unwrap(), "2027-01".parse().unwrap()],
+            prices: vec![
+                PeriodPrice::new("2026-12".parse().unwrap(), 3, "0.01 USD".parse().unwrap()),
+                PeriodPrice::new("2027-01".parse().unwrap(), 3, "0.01 USD".parse().unwrap()),
+            ],
             broker: "https://broker.example/".to_string(),
-            coin_value: "0.01 USD".parse().unwrap(),
             description: "A page: \"7\" & more".to_string(),
         };
         self.files.push(("request-payment", request.to_bytes()));
+        let mut two_values = request.clone();
+        let large = "2026-12-large".parse().unwrap();
+        two_values.prices[1] = PeriodPrice::new(large, 1, "0.04 USD".parse().unwrap());
+        self.files.push(("request-payment-two-values", two_values.to_bytes()));
         let plain = RequestPayment {
             url: "http://[2001:db8::1]:8080/".parse().unwrap(),
-            price: 1,
             vendor: "[2001:db8::1]".parse().unwrap(),
-            periods: vec!["2026-12".parse().unwrap()],
+            prices: vec![PeriodPrice { coins: 1, ..request.prices[0].clone() }],
             description: String::new(),
             ..request.clone()
         };

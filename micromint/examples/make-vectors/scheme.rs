@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use micromint::authenticator::Key;
-use micromint::protocol::{Payment, RequestPayment};
+use micromint::protocol::{Payment, PeriodPrice, RequestPayment};
 use micromint::scheme::{
     CREDENTIAL_HEADER, Challenge, Credential, INTENT, METHOD, PaymentReceipt, charge_request,
 };
@@ -39,6 +39,9 @@ pub(super) fn seeds() -> Vec<(String, Vec<u8>)> {
 
 fn rows() -> Vec<Value> {
     let plain = offer("https://news.example/story", 1, "News of the day");
+    let mut two_values = offer("https://news.example/story", 40, "");
+    let large = "2026-12-large".parse().expect("a period");
+    two_values.prices[1] = PeriodPrice::new(large, 2, "0.4 USD".parse().expect("an amount"));
     let odd = offer("https://news.example/a?b=\"c\"&d=\\", 500, "");
     vec![
         row("one coin, Authorization", &plain, Challenge::default()),
@@ -53,6 +56,7 @@ fn rows() -> Vec<Value> {
             &offer("https://news.example/story", 2, "5 % für alle: 日本"),
             Challenge::default(),
         ),
+        row("coins of two values", &two_values, Challenge::default()),
         row(
             "every slot",
             &odd,
@@ -80,7 +84,7 @@ fn row(why: &str, offer: &RequestPayment, fields: Challenge) -> Value {
         url: offer.url.clone(),
         user: "alice".parse().expect("a User-ID"),
         vendor: offer.vendor.clone(),
-        period: offer.periods[0].clone(),
+        period: offer.prices[0].period.clone(),
         coins: 1,
         owner_tokens: vec!["0011223344556677".parse().expect("a token")],
         authenticator: "00112233445566778899aabbccddeeff".parse().expect("an authenticator"),
@@ -107,11 +111,20 @@ fn row(why: &str, offer: &RequestPayment, fields: Challenge) -> Value {
 fn offer(url: &str, price: u32, description: &str) -> RequestPayment {
     RequestPayment {
         url: url.parse().expect("a URL"),
-        price,
         vendor: "news.example".parse().expect("a Vendor-ID"),
-        periods: vec!["2026-12".parse().expect("a period"), "2027-01".parse().expect("a period")],
+        prices: vec![
+            PeriodPrice::new(
+                "2026-12".parse().expect("a period"),
+                price,
+                "0.01 USD".parse().unwrap(),
+            ),
+            PeriodPrice::new(
+                "2027-01".parse().expect("a period"),
+                price,
+                "0.01 USD".parse().unwrap(),
+            ),
+        ],
         broker: "https://broker.example/".to_string(),
-        coin_value: "0.01 USD".parse().unwrap(),
         description: description.to_string(),
     }
 }

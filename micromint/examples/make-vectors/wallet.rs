@@ -7,7 +7,7 @@ use micromint::authenticator::Key;
 use micromint::host::{Entropy, SimulatedDirectory};
 use micromint::journal::Replayed;
 use micromint::period::Period;
-use micromint::protocol::RequestPayment;
+use micromint::protocol::{PeriodPrice, RequestPayment};
 use micromint::reply::Reply;
 use micromint::testing::ObviousMint;
 use micromint::time::UnixTime;
@@ -129,11 +129,9 @@ fn live(directory: &SimulatedDirectory) {
     wallet.receive_from(&page, &funds, NOW).unwrap();
     let request = RequestPayment {
         url: "https://news.example/story/17/".parse().unwrap(),
-        price: 1,
         vendor: "news.example".parse().unwrap(),
-        periods: vec![period.clone()],
+        prices: vec![PeriodPrice::new(period.clone(), 1, funds.params.coin_value())],
         broker: funds.params.raw().broker.clone(),
-        coin_value: funds.params.coin_value(),
         description: String::new(),
     };
     let paid = wallet.pay(&request, &Fetch::new(&request.url), &Policy::new(1), NOW).unwrap();

@@ -9,7 +9,7 @@ use std::io;
 use super::profile::Profile;
 use crate::hash::HashName;
 use crate::host::Entropy;
-use crate::params::{RawParams, SUPERBIN_BITS_MAX};
+use crate::params::{Params, RawParams, SUPERBIN_BITS_MAX};
 
 /// The hash function of every chosen size: DES has too few inputs for real money.
 const HASH: HashName = HashName::Sha256;
@@ -265,13 +265,27 @@ impl From<Profile> for Size {
     }
 }
 
+/// The size of a period, for another one like it.
+impl From<&Params> for Size {
+    fn from(params: &Params) -> Size {
+        let raw = params.raw();
+        Size {
+            hash: raw.hash,
+            coin_size: raw.coin_size,
+            superbin_bits: raw.output_bits - raw.fixed_count - raw.subbin_bits,
+            subbin_bits: raw.subbin_bits,
+            fixed_count: raw.fixed_count,
+            input_bits: raw.input_bits,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::hash::bulk::WalkBits;
     use crate::host::SystemEntropy;
     use crate::minting::MintPlan;
-    use crate::params::Params;
     use crate::testing::raw_test_params;
 
     fn demand(readers: u64, coins: u64, hours: f64) -> Demand {
@@ -293,6 +307,7 @@ mod tests {
                     chosen.size.apply(&mut raw, &SystemEntropy).unwrap();
                     let params = Params::new(raw).unwrap();
                     assert_eq!(params.weaknesses(), [], "{demand:?}");
+                    assert_eq!(Size::from(&params), chosen.size);
                     let walk = WalkBits::for_fixed_count(params.raw().fixed_count);
                     let plan = MintPlan::new(&params, walk);
                     let per_reader = plan.coins_per_set * chosen.sets_per_reader as f64;

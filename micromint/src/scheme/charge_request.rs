@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CURRENCY, SchemeError, from_base64_json, to_base64_json};
-use crate::money::MoneyJson;
-use crate::protocol::{COINS_PER_PAYMENT_MAX, RequestPayment, parse_decimal};
+use crate::money::{Money, MoneyJson};
+use crate::period::Period;
+use crate::protocol::{COINS_PER_PAYMENT_MAX, PeriodPrice, RequestPayment, parse_decimal};
 
 /// The longest `request`, in bytes: the largest Request-Payment in base64url.
 const REQUEST_LEN_MAX: usize = 64 * 1024;
@@ -25,8 +26,14 @@ struct ToJson<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DetailsToJson<'a> {
+    /// The amount in coins of each period. Empty, and absent, if it is the same in all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    amounts: Vec<String>,
     broker: &'a str,
     coin_value: String,
+    /// The value of a coin of each period. Empty, and absent, with the amounts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    coin_values: Vec<String>,
     /// What the amount is worth. Absent if that is more than money can be.
     #[serde(skip_serializing_if = "Option::is_none")]
     money: Option<MoneyJson>,
@@ -49,79 +56,116 @@ struct FromJson {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DetailsFromJson {
+    amounts: Option<Vec<String>>,
     broker: String,
     coin_value: String,
+    coin_values: Option<Vec<String>>,
     money: Option<MoneyJson>,
     periods: Vec<String>,
     url: String,
 }
 
 /// The value of `request` for a Request-Payment: its JSON in canonical form, in base64url without
-/// padding.
+/// padding. Amount, coin value and money are those of the first period.
 pub fn charge_request(offer: &RequestPayment) -> String {
+    let (amounts, coin_values) = match offer.has_one_price() {
+        true => Default::default(),
+        false => {
+            let amounts = offer.prices.iter().map(|price| price.coins.to_string());
+            let values = offer.prices.iter().map(|price| price.coin_value.to_string());
+            (amounts.collect(), values.collect())
+        }
+    };
+    let first = offer.prices.first();
     to_base64_json(&ToJson {
-        amount: &offer.price.to_string(),
+        amount: &first.map_or(0, |price| price.coins).to_string(),
         currency: CURRENCY,
         description: offer.description.trim(),
         method_details: DetailsToJson {
+            amounts,
             broker: &offer.broker,
-            coin_value: offer.coin_value.to_string(),
-            money: worth(offer),
-            periods: offer.periods.iter().map(|period| period.as_str()).collect(),
+            coin_value: first.map_or(Money::NONE, |price| price.coin_value).to_string(),
+            coin_values,
+            money: first.and_then(PeriodPrice::money).map(MoneyJson::from),
+            periods: offer.periods().map(Period::as_str).collect(),
             url: offer.url.as_str(),
         },
         recipient: offer.vendor.as_str(),
     })
 }
 
-/// What an offer asks, in money.
-fn worth(offer: &RequestPayment) -> Option<MoneyJson> {
-    offer.coin_value.checked_mul(offer.price.into()).map(MoneyJson::from)
-}
-
 /// Reads the value of `request`. The result obeys every rule of a Request-Payment.
 ///
 /// # Errors
 /// The value is too long or not base64url of JSON; a member is missing, repeated or of another
-/// type; the currency is another one; the money is not that of the coins; or a Request-Payment
-/// cannot have the content.
+/// type; the currency is another one; the money is not that of the coins; amounts or coin values
+/// are not those of the periods; or a Request-Payment cannot have the content.
 pub fn read_charge_request(value: &str) -> Result<RequestPayment, SchemeError> {
     let expected = "an object with amount, currency, recipient and methodDetails";
     let json: FromJson = from_base64_json(WHAT, expected, value.as_bytes(), REQUEST_LEN_MAX)?;
-    let member = |why: String| SchemeError::Member { what: WHAT, why };
     if json.currency != CURRENCY {
-        return Err(member(format!(
-            "currency: expected {CURRENCY:?}, found {:.20?}",
-            json.currency
-        )));
+        let found = json.currency;
+        return Err(member(format!("currency: expected {CURRENCY:?}, found {found:.20?}")));
     }
-    let price = parse_decimal(&json.amount)
-        .filter(|price| (1..=COINS_PER_PAYMENT_MAX.into()).contains(price));
     let details = json.method_details;
-    let periods: Result<Vec<_>, _> = details.periods.iter().map(|period| period.parse()).collect();
     let offer = RequestPayment {
+        prices: prices(&json.amount, &details)?,
         url: details.url.parse().map_err(|error| member(format!("url: {error}")))?,
-        price: price
-            .ok_or_else(|| member(format!("amount: expected 1 to {COINS_PER_PAYMENT_MAX} coins")))?
-            as u32,
         vendor: json.recipient.parse().map_err(|error| member(format!("recipient: {error}")))?,
-        periods: periods.map_err(|error| member(format!("periods: {error}")))?,
         broker: details.broker,
-        coin_value: details
-            .coin_value
-            .parse()
-            .map_err(|error| member(format!("coinValue: {error}")))?,
         description: json.description,
     };
-    // A client that compares the money with its limits must not pay more than that in coins.
-    if let Some(money) = details.money
-        && worth(&offer).as_ref() != Some(&money)
-    {
-        let why = format!("money: expected {:?}, found {money:.80?}", worth(&offer));
-        return Err(member(why));
-    }
     // Printing and parsing the message applies all its bounds and its rules for texts for people.
-    RequestPayment::parse(&offer.to_bytes()).map_err(|error| member(error.to_string()))
+    let offer =
+        RequestPayment::parse(&offer.to_bytes()).map_err(|error| member(error.to_string()))?;
+    // A client that compares the money with its limits must not pay more than that in coins.
+    let worth = offer.prices.first().and_then(PeriodPrice::money).map(MoneyJson::from);
+    if let Some(money) = details.money
+        && worth.as_ref() != Some(&money)
+    {
+        return Err(member(format!("money: expected {worth:?}, found {money:.80?}")));
+    }
+    Ok(offer)
+}
+
+fn member(why: String) -> SchemeError {
+    SchemeError::Member { what: WHAT, why }
+}
+
+/// The price in coins of each period.
+fn prices(amount: &str, details: &DetailsFromJson) -> Result<Vec<PeriodPrice>, SchemeError> {
+    let amounts = each("amounts", amount, details.amounts.as_deref(), details)?;
+    let values = each("coinValues", &details.coin_value, details.coin_values.as_deref(), details)?;
+    let price = |(at, name): (usize, &String)| {
+        let period = name.parse().map_err(|error| member(format!("periods: {error}")))?;
+        let coins = parse_decimal(amounts(at))
+            .filter(|price| (1..=COINS_PER_PAYMENT_MAX.into()).contains(price))
+            .ok_or_else(|| {
+                member(format!("amount: expected 1 to {COINS_PER_PAYMENT_MAX} coins"))
+            })?;
+        let value = values(at).parse().map_err(|error| member(format!("coinValue: {error}")))?;
+        Ok(PeriodPrice::new(period, coins as u32, value))
+    };
+    details.periods.iter().enumerate().map(price).collect()
+}
+
+/// The value of a member for each period: one for all, or the items of an array that begins with
+/// that one.
+fn each<'a>(
+    name: &str,
+    one: &'a str,
+    all: Option<&'a [String]>,
+    details: &DetailsFromJson,
+) -> Result<impl Fn(usize) -> &'a str, SchemeError> {
+    if let Some(all) = all
+        && (all.len() != details.periods.len() || all.first().is_none_or(|first| first != one))
+    {
+        let count = details.periods.len();
+        return Err(member(format!(
+            "{name}: expected {count} items, of which {one:?} is the first"
+        )));
+    }
+    Ok(move |at: usize| all.map_or(one, |all| all[at].as_str()))
 }
 
 #[cfg(test)]
@@ -134,11 +178,12 @@ mod tests {
     fn offer() -> RequestPayment {
         RequestPayment {
             url: "https://news.example/story?a=\"b\"".parse().unwrap(),
-            price: 3,
             vendor: "news.example".parse().unwrap(),
-            periods: vec!["2026-12".parse().unwrap(), "2027-01".parse().unwrap()],
+            prices: vec![
+                PeriodPrice::new("2026-12".parse().unwrap(), 3, "0.01 USD".parse().unwrap()),
+                PeriodPrice::new("2027-01".parse().unwrap(), 3, "0.01 USD".parse().unwrap()),
+            ],
             broker: "https://broker.example/".to_string(),
-            coin_value: "0.01 USD".parse().unwrap(),
             description: "News".to_string(),
         }
     }
@@ -162,6 +207,24 @@ mod tests {
         let silent = RequestPayment { description: String::new(), ..offer() };
         assert!(!json(&silent).contains("description"));
         assert_eq!(read_charge_request(&charge_request(&silent)).unwrap(), silent);
+    }
+
+    #[test]
+    fn prices_that_differ_are_listed_by_period() {
+        let mut offer = offer();
+        offer.prices[1].coins = 1;
+        offer.prices[1].coin_value = "0.04 USD".parse().unwrap();
+        let text = json(&offer);
+        for part in [
+            r#"{"amount":"3","currency":"coin","#,
+            r#"{"amounts":["3","1"],"broker":"https://broker.example/","coinValue":"0.01 USD","#,
+            r#""coinValues":["0.01 USD","0.04 USD"],"money":{"amount":"0.03","currency":"USD"},"#,
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value.to_string(), text, "canonical");
+        assert_eq!(read_charge_request(&charge_request(&offer)).unwrap(), offer);
     }
 
     #[test]
@@ -190,6 +253,10 @@ mod tests {
             ("0.01 USD", "1 cent", "coinValue: expected an amount"),
             ("[\"2026-12\",\"2027-01\"]", "[]", "Period"),
             ("[\"2026-12\",\"2027-01\"]", &many, "at most 16"),
+            ("\"broker\"", "\"amounts\":[\"3\"],\"broker\"", "amounts: expected 2 items"),
+            ("\"broker\"", "\"amounts\":[\"1\",\"3\"],\"broker\"", "\"3\" is the first"),
+            ("\"broker\"", "\"amounts\":[\"3\",\"0\"],\"broker\"", "amount: expected 1 to"),
+            ("\"broker\"", "\"coinValues\":[],\"broker\"", "coinValues: expected 2 items"),
             ("\"recipient\"", "\"recipients\"", "expected an object"),
             ("{", "[", "at byte"),
         ] {

@@ -290,22 +290,25 @@ pub fn accepted_mints() -> &'static [ObviousMint] {
     &mints()[..3]
 }
 
-/// The accepted periods, and `2031-01`, which is not accepted.
-fn mints() -> &'static [ObviousMint; 4] {
-    static MINTS: OnceLock<[ObviousMint; 4]> = OnceLock::new();
+/// The accepted periods, then `2031-01` and `2026-12-large`, which are not accepted unless a step
+/// puts their parameters there. A coin of the last is worth 40 of the others.
+fn mints() -> &'static [ObviousMint; 5] {
+    static MINTS: OnceLock<[ObviousMint; 5]> = OnceLock::new();
     MINTS.get_or_init(|| {
         [
-            ("2026-12", "2026-12-01", "2027-01-01"),
-            ("2026-11", "2026-11-01", "2026-12-01"),
-            ("2027-01", "2027-01-01", "2027-02-01"),
-            ("2031-01", "2026-01-01", "2032-02-01"),
+            ("2026-12", "2026-12-01", "2027-01-01", "0.01 USD"),
+            ("2026-11", "2026-11-01", "2026-12-01", "0.01 USD"),
+            ("2027-01", "2027-01-01", "2027-02-01", "0.01 USD"),
+            ("2031-01", "2026-01-01", "2032-02-01", "0.01 USD"),
+            ("2026-12-large", "2026-12-01", "2027-01-01", "0.4 USD"),
         ]
-        .map(|(period, start, expiration)| {
+        .map(|(period, start, expiration, coin_value)| {
             ObviousMint::new(params_with(|raw| {
                 raw.period = period.parse().unwrap();
                 raw.start = format!("{start}T00:00:00Z").parse().unwrap();
                 raw.expiration = format!("{expiration}T00:00:00Z").parse().unwrap();
                 raw.redeem_until = raw.expiration.plus_seconds(7 * 86_400);
+                raw.coin_value = coin_value.parse().unwrap();
             }))
         })
     })
@@ -339,10 +342,15 @@ impl CaseStep {
     /// The files that the vendor puts into the folder of periods, or with `till/` before the name
     /// into the directory of the till, and their contents.
     pub fn put_files(&self) -> Vec<(String, Vec<u8>)> {
-        let params = mint("2031-01").params().to_toml();
+        let with_params = |text: &str| {
+            mints().iter().fold(text.to_string(), |text, mint| {
+                let params = mint.params();
+                text.replace(&format!("{{params {}}}", params.period()), &params.to_toml())
+            })
+        };
         let content = |text: &str| match text.strip_prefix("{owners ") {
             Some(users) => owners_file(users.trim_end_matches('}')),
-            None => text.replace("{params 2031-01}", &params).into_bytes(),
+            None => with_params(text).into_bytes(),
         };
         self.put.iter().map(|(name, text)| (name.clone(), content(text))).collect()
     }

@@ -14,9 +14,10 @@ use super::check::Checker;
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
 use super::lists::{LIST_ENDINGS, ListFolder, Lists, file_name};
-use super::periods::load_periods;
+use super::periods::{check_periods, load_periods};
 use crate::host::{Directory, DiskDirectory, Stamp};
 use crate::identity::VendorId;
+use crate::money::Money;
 use crate::params::Params;
 use crate::period::Period;
 use crate::time::UnixTime;
@@ -38,6 +39,8 @@ pub(super) type KnownLists = BTreeMap<Period, Arc<Lists>>;
 pub(super) struct Accepted {
     vendor: VendorId,
     requires_owners: bool,
+    /// What a base coin is worth, if the configuration says so.
+    base: Option<Money>,
     /// `None` if the periods were passed in and never change.
     folder: Option<Box<dyn Directory>>,
     current: RwLock<Arc<Checker>>,
@@ -76,17 +79,23 @@ struct Failed {
 
 impl Accepted {
     /// These periods, without lists.
-    pub(super) fn fixed(vendor: &VendorId, periods: &[Params]) -> Accepted {
-        let checker = Checker::new(vendor.clone(), periods);
-        Accepted {
+    ///
+    /// # Errors
+    /// The periods do not go together.
+    pub(super) fn fixed(config: &VendorConfig, periods: &[Params]) -> Result<Accepted, String> {
+        let (vendor, base) = (config.vendor(), config.coin_value());
+        check_periods(periods, base)?;
+        let checker = Checker::new(vendor.clone(), periods).counted_in(base);
+        Ok(Accepted {
             vendor: vendor.clone(),
             requires_owners: false,
+            base,
             folder: None,
             current: RwLock::new(Arc::new(checker)),
             looked_at: AtomicI64::new(0),
             warned: Mutex::default(),
             read: Mutex::default(),
-        }
+        })
     }
 
     /// The periods and lists in the folder that `config` names; [`Accepted::open`] says the rest.
@@ -117,12 +126,14 @@ impl Accepted {
         // No file counts as unchanged, since this process may not be allowed to read it.
         let before = Read { lists: before, ..Read::default() };
         let lists = ListFolder { directory: folder.as_ref(), vendor, requires_owners };
-        let (checker, lists) = load(lists, &files, &before)?;
+        let base = config.coin_value();
+        let (checker, lists) = load(lists, base, &files, &before)?;
         // The start of the server has reported this.
         let warned = (checker.period_warning(now), now);
         Ok(Accepted {
             vendor: vendor.clone(),
             requires_owners,
+            base,
             folder: Some(folder),
             current: RwLock::new(Arc::new(checker)),
             looked_at: AtomicI64::new(now.0),
@@ -186,7 +197,7 @@ impl Accepted {
             if files == read.files {
                 Ok(None)
             } else {
-                load(self.list_folder(folder), &files, &read).map(Some)
+                load(self.list_folder(folder), self.base, &files, &read).map(Some)
             }
         });
         match loaded {
@@ -213,7 +224,7 @@ impl Accepted {
     /// file that the serving process may not read does not count as absent.
     fn heed_new_owners(&self, folder: &dyn Directory, files: &Files, read: &mut Read) {
         let periods: Vec<Params> = self.current().periods().cloned().collect();
-        let mut checker = Checker::new(self.vendor.clone(), &periods);
+        let mut checker = Checker::new(self.vendor.clone(), &periods).counted_in(self.base);
         for params in &periods {
             let period = params.period();
             let mut lists = read.lists.get(period).cloned().unwrap_or_default();
@@ -273,11 +284,12 @@ fn counts(name: &str) -> bool {
 /// have not changed or have disappeared; of an owners file that has grown only the end is read.
 fn load(
     folder: ListFolder<'_>,
+    base: Option<Money>,
     files: &Files,
     before: &Read,
 ) -> Result<(Checker, KnownLists), ConfigError> {
-    let periods = load_periods(folder.directory)?;
-    let mut checker = Checker::new(folder.vendor.clone(), &periods);
+    let periods = load_periods(folder.directory, base)?;
+    let mut checker = Checker::new(folder.vendor.clone(), &periods).counted_in(base);
     let mut all = BTreeMap::new();
     for params in &periods {
         let period = params.period();

@@ -16,12 +16,14 @@ use super::cors::{CorsPolicy, METHODS};
 use super::crawler::{self, CRAWLER_ERROR_HEADER, CRAWLER_PRICE_HEADER, CrawlerError};
 use super::decision::Answer;
 use super::merge::Merge;
+use super::offer::Offer;
 use super::page::Subject;
 use super::problem;
 use super::request::Request;
+use super::x402::{self, X402_HEADER};
 use crate::protocol::{
-    InvalidPayment, MEDIA_TYPE, PAYMENT_SIZE_MAX, PROBLEM_MEDIA_TYPE, Payment, REQUEST_HEADER,
-    Refusal, RequestOutcome, RequestPayment, STATUS_HEADER,
+    COINS_PER_PAYMENT_MAX, InvalidPayment, MEDIA_TYPE, PAYMENT_SIZE_MAX, PROBLEM_MEDIA_TYPE,
+    Payment, REQUEST_HEADER, Refusal, RequestOutcome, STATUS_HEADER,
 };
 use crate::scheme::{BASE64URL, CHALLENGE_HEADER, Challenge};
 
@@ -56,7 +58,7 @@ pub(super) struct RefusedPayment {
 /// was refused. If the offer names no period, nothing can be paid now: the answer has no request for
 /// payment.
 pub(super) fn payment_required(
-    offer: &RequestPayment,
+    offer: &Offer,
     challenge: &Challenge,
     request: &Request<'_>,
     refused: Option<RefusedPayment>,
@@ -64,8 +66,8 @@ pub(super) fn payment_required(
 ) -> Answer {
     let refusal = refused.as_ref().map(|refused| refused.refusal);
     let outcome = refusal.map_or(RequestOutcome::Unpaid, RequestOutcome::Refused);
-    let can_be_paid = !offer.periods.is_empty();
-    let message = if can_be_paid { offer.to_bytes() } else { Vec::new() };
+    let can_be_paid = offer.can_be_paid();
+    let message = if can_be_paid { offer.request.to_bytes() } else { Vec::new() };
     let in_header = BASE64URL.encode(&message);
     let mut headers = status_headers(outcome);
     let payment = refused.as_ref().and_then(|refused| refused.payment.as_ref());
@@ -104,9 +106,14 @@ pub(super) fn payment_required(
     if let Some(seconds) = refusal.and_then(Refusal::retry_after) {
         headers.push(("Retry-After", seconds.to_string().into()));
     }
+    let challenge_id = &challenge.id;
     let challenge = challenge.to_header();
     if can_be_paid && challenge.len() <= CHALLENGE_LEN_MAX {
         headers.push((CHALLENGE_HEADER, challenge.into()));
+    }
+    if can_be_paid && config.has_x402() {
+        let value = x402::payment_required(&offer.request, challenge_id);
+        headers.extend((value.len() <= CHALLENGE_LEN_MAX).then(|| (X402_HEADER, value.into())));
     }
     if can_be_paid && in_header.len() <= REQUEST_HEADER_LEN_MAX {
         headers.push((REQUEST_HEADER, in_header.into()));
@@ -227,11 +234,13 @@ fn status_headers(outcome: RequestOutcome) -> Vec<(&'static str, Cow<'static, st
     vec![("Cache-Control", "no-store".into()), (STATUS_HEADER, outcome.word().into())]
 }
 
-fn invalid_payment(offer: &RequestPayment, refusal: Refusal, payment: Option<&Payment>) -> Vec<u8> {
+fn invalid_payment(offer: &Offer, refusal: Refusal, payment: Option<&Payment>) -> Vec<u8> {
     InvalidPayment {
-        url: offer.url.clone(),
+        url: offer.request.url.clone(),
         reason: refusal.word().to_string(),
-        price: offer.price,
+        price: payment
+            .map_or_else(|| offer.coins(), |payment| offer.coins_in(&payment.period))
+            .min(COINS_PER_PAYMENT_MAX),
         coins: payment.map_or(0, |payment| payment.coins),
         x: payment.map(|payment| payment.x.clone()).unwrap_or_default(),
     }

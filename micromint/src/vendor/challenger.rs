@@ -94,15 +94,18 @@ impl Challenger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::PeriodPrice;
 
     fn offer(url: &str) -> RequestPayment {
         RequestPayment {
             url: url.parse().unwrap(),
-            price: 3,
             vendor: "news.example".parse().unwrap(),
-            periods: vec!["2026-12".parse().unwrap()],
+            prices: vec![PeriodPrice::new(
+                "2026-12".parse().unwrap(),
+                3,
+                "0.01 USD".parse().unwrap(),
+            )],
             broker: "https://broker.example/".to_string(),
-            coin_value: "0.01 USD".parse().unwrap(),
             description: String::new(),
         }
     }
@@ -145,7 +148,10 @@ mod tests {
             Challenge { expires: Some("2030-01-01T00:00:00Z".into()), ..challenge.clone() },
             Challenge { expires: None, ..challenge.clone() },
             Challenge {
-                request: charge_request(&RequestPayment { price: 1, ..offer(page) }),
+                request: charge_request(&RequestPayment {
+                    prices: vec![PeriodPrice { coins: 1, ..offer(page).prices[0].clone() }],
+                    ..offer(page)
+                }),
                 ..challenge
             },
         ] {

@@ -10,13 +10,19 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::coinage::Coinage;
 use super::lists::Lists;
+use super::periods::worth;
 use crate::bin::Bin;
 use crate::coin::{Bins, CoinRules};
 use crate::identity::{UserVector, VendorId, VendorVector};
+use crate::money::Money;
 use crate::params::Params;
 use crate::period::Period;
-use crate::protocol::{OWNER_TOKENS_MAX, PERIODS_PER_REQUEST_MAX, Payment, Refusal, Url};
+use crate::protocol::{
+    COINS_PER_PAYMENT_MAX, OWNER_TOKENS_MAX, PERIODS_PER_REQUEST_MAX, Payment, PeriodPrice,
+    Refusal, Url,
+};
 use crate::time::{DAY_SECONDS, UnixTime};
 
 /// How long before the end of the last period the webmaster is warned, in seconds: two days.
@@ -33,6 +39,8 @@ pub struct Checker {
 #[derive(Debug)]
 struct AcceptedPeriod {
     rules: CoinRules,
+    /// How many base coins one of its coins is worth.
+    worth: u32,
     vector: VendorVector,
     lists: Arc<Lists>,
 }
@@ -59,11 +67,90 @@ impl Checker {
     /// A checker for `vendor`, who accepts `periods`.
     pub fn new(vendor: VendorId, periods: &[Params]) -> Checker {
         let accept = |params: &Params| AcceptedPeriod {
+            worth: 1,
             vector: VendorVector::new(params, &vendor),
             rules: CoinRules::new(params.clone()),
             lists: Arc::default(),
         };
         Checker { periods: periods.iter().map(accept).collect(), vendor }
+    }
+
+    /// The same checker for prices in base coins that are worth `base`. Periods whose coins are not
+    /// worth a whole number of them are not accepted. `None`: every coin is a base coin.
+    #[must_use]
+    pub fn counted_in(mut self, base: Option<Money>) -> Checker {
+        if let Some(base) = base {
+            self.periods.retain_mut(|accepted| {
+                let value = worth(accepted.rules.params().coin_value(), base);
+                accepted.worth = value.unwrap_or_default();
+                value.is_some()
+            });
+        }
+        self
+    }
+
+    /// How many base coins this many coins of a period are worth.
+    pub(super) fn base_coins(&self, period: &Period, coins: u32) -> u32 {
+        let worth = self.accepted(period).map_or(0, |accepted| accepted.worth);
+        coins.saturating_mul(worth)
+    }
+
+    /// The highest price that a payment can have, in base coins.
+    pub(super) fn price_max(&self) -> u32 {
+        let worth = self.periods.iter().map(|accepted| accepted.worth).max();
+        COINS_PER_PAYMENT_MAX.saturating_mul(worth.unwrap_or(1))
+    }
+
+    /// The price of a page that costs `price` base coins, in coins of each period that a
+    /// Request-Payment names at `now`: the lowest in money first, then in the fewest coins, then of
+    /// the period that expires first. A period in whose coins no payment can be as high is left out.
+    pub(super) fn prices_at(&self, price: u32, now: UnixTime) -> Vec<PeriodPrice> {
+        let valid = self.periods.iter().filter(|it| validity(it.rules.params(), now).is_ok());
+        let mut priced: Vec<(u32, &AcceptedPeriod)> = valid
+            .map(|accepted| (price.div_ceil(accepted.worth), accepted))
+            .filter(|(coins, _)| *coins <= COINS_PER_PAYMENT_MAX)
+            .collect();
+        priced.sort_by_key(|(coins, accepted)| {
+            (coins * accepted.worth, *coins, accepted.rules.params().raw().expiration)
+        });
+        priced.truncate(PERIODS_PER_REQUEST_MAX);
+        let shown = priced.into_iter().map(|(coins, accepted)| {
+            let params = accepted.rules.params();
+            PeriodPrice::new(params.period().clone(), coins, params.coin_value())
+        });
+        shown.collect()
+    }
+
+    /// What the webmaster should know about a price at `now`, if no payment in coins of an accepted
+    /// period can be as high.
+    pub(super) fn price_note(&self, price: u32, now: UnixTime) -> Option<String> {
+        let current = self.periods.iter().filter(|it| now < it.rules.params().raw().expiration);
+        let (too_small, fit): (Vec<&AcceptedPeriod>, Vec<&AcceptedPeriod>) =
+            current.partition(|it| price.div_ceil(it.worth) > COINS_PER_PAYMENT_MAX);
+        let names: Vec<&str> =
+            too_small.iter().map(|it| it.rules.params().period().as_str()).collect();
+        match (names.is_empty(), fit.is_empty()) {
+            (true, _) => None,
+            (false, true) => Some(format!(
+                "costs {price} coins, more than a payment can have, so the page is answered with \
+                 500 or without a way to pay"
+            )),
+            (false, false) => Some(format!(
+                "cannot be paid in coins of {}: it would take more than {COINS_PER_PAYMENT_MAX}",
+                names.join(", ")
+            )),
+        }
+    }
+
+    /// The kinds of coins of the periods that are valid at `now`.
+    pub(super) fn coinage(&self, now: UnixTime) -> Coinage {
+        let valid = self.periods.iter().filter(|it| validity(it.rules.params(), now).is_ok());
+        Coinage::new(valid.map(|it| (it.worth, it.rules.params().coin_value())))
+    }
+
+    /// The broker of the accepted periods.
+    pub(super) fn broker(&self) -> &str {
+        self.periods().next().map_or("", |params| &params.raw().broker)
     }
 
     /// Sets the broker's lists for an accepted period. Without lists no user is refused.
@@ -85,24 +172,19 @@ impl Checker {
         self.periods.iter().map(|accepted| accepted.rules.params())
     }
 
-    /// The periods that a Request-Payment names at `now`: the valid ones, the one that expires first
-    /// in front. If there is none, nothing can be paid now.
-    pub(super) fn periods_at(&self, now: UnixTime) -> Vec<&Params> {
-        let mut periods: Vec<&Params> =
-            self.periods().filter(|params| validity(params, now).is_ok()).collect();
-        periods.sort_by_key(|params| params.raw().expiration);
-        periods.truncate(PERIODS_PER_REQUEST_MAX);
-        periods
+    /// Whether a period is valid at `now`. If not, nothing can be paid.
+    pub(super) fn has_valid(&self, now: UnixTime) -> bool {
+        self.periods().any(|params| validity(params, now).is_ok())
     }
 
-    /// When the result of [`Checker::periods_at`] next changes after `now`, if it does.
+    /// When the result of [`Checker::prices_at`] next changes after `now`, if it does.
     pub(super) fn next_change(&self, now: UnixTime) -> Option<UnixTime> {
         let changes =
             self.periods().flat_map(|params| [params.raw().start, params.raw().expiration]);
         changes.filter(|change| *change > now).min()
     }
 
-    /// Checks a payment for the page at `url`, which costs `price` coins, at `now`. Returns the
+    /// Checks a payment for the page at `url`, which costs `price` base coins, at `now`. Returns the
     /// first bin of every coin.
     ///
     /// # Errors
@@ -130,7 +212,8 @@ impl Checker {
         let timely = validity(accepted.rules.params(), now);
         // More coins than the price are accepted: the price may have fallen since it was asked, and
         // a request may pass a cheap place on its way to the one whose price it pays.
-        let enough = if payment.coins >= price { Ok(()) } else { Err(Refusal::WrongAmount) };
+        let needed = price.div_ceil(accepted.worth);
+        let enough = if payment.coins >= needed { Ok(()) } else { Err(Refusal::WrongAmount) };
         timely.and(enough).map_err(|refusal| Refused {
             refusal,
             may_be_recorded: payment.x.first().and_then(|x| accepted.rules.bin(*x)),
@@ -158,7 +241,7 @@ impl Checker {
                  of the current period there"
             ));
         }
-        if self.periods_at(now).is_empty() {
+        if !self.has_valid(now) {
             let start = starts.filter(|start| *start > now).min()?;
             return Some(format!("periods: none is valid until {start}, so no coins are accepted"));
         }
@@ -302,12 +385,67 @@ mod tests {
             let periods: Vec<Params> = periods.into_iter().cloned().collect();
             let checker = Checker::new("news.example".parse().unwrap(), &periods);
             let now = now.parse().unwrap();
-            assert_eq!(checker.periods_at(now).len(), named, "{now}");
+            assert_eq!(checker.prices_at(1, now).len(), named, "{now}");
             let warning = checker.period_warning(now);
             match says {
                 Some(says) => assert!(warning.unwrap().contains(says), "{now}"),
                 None => assert_eq!(warning, None, "{now}"),
             }
+        }
+    }
+
+    /// Coins of 0.0001 and 0.004 USD, and one cent as base coin: prices in coins of each.
+    #[test]
+    fn a_price_is_stated_and_checked_in_coins_of_each_period() {
+        let period = |name: &str, value: &str| {
+            params_with(|raw| {
+                raw.period = name.parse().unwrap();
+                raw.coin_value = value.parse().unwrap();
+            })
+        };
+        let all = [
+            period("2026-12", "0.0001 USD"),
+            period("large", "0.004 USD"),
+            period("other", "0.0001 EUR"),
+        ];
+        let vendor: VendorId = "news.example".parse().unwrap();
+        let base = "0.0001 USD".parse().unwrap();
+        let checker = Checker::new(vendor.clone(), &all).counted_in(Some(base));
+        let now = all[0].raw().start;
+        let prices = |price: u32| -> Vec<(String, u32)> {
+            let prices = checker.prices_at(price, now).into_iter();
+            prices.map(|price| (price.period.to_string(), price.coins)).collect()
+        };
+        let both = |first: (&str, u32), second: (&str, u32)| {
+            vec![(first.0.to_string(), first.1), (second.0.to_string(), second.1)]
+        };
+        assert_eq!(prices(1), both(("2026-12", 1), ("large", 1)));
+        assert_eq!(prices(41), both(("2026-12", 41), ("large", 2)));
+        assert_eq!(prices(80), both(("large", 2), ("2026-12", 80)), "the fewest coins first");
+        assert_eq!(prices(500), both(("2026-12", 500), ("large", 13)));
+        assert_eq!(prices(501), [("large".to_string(), 13)], "too many coins for a payment");
+        assert_eq!(prices(20_000), [("large".to_string(), 500)]);
+        assert_eq!((prices(20_001), checker.price_max()), (Vec::new(), 20_000));
+        assert_eq!(checker.base_coins(&"large".parse().unwrap(), 3), 120);
+        let note = |price: u32| checker.price_note(price, now).unwrap_or_default();
+        assert_eq!(note(500), "");
+        assert!(note(501).starts_with("cannot be paid in coins of 2026-12: it would"));
+        assert!(note(20_001).starts_with("costs 20001 coins, more than a payment can have"));
+        for price in 1..=20_000 {
+            let named = checker.prices_at(price, now);
+            let least = checker.coinage(now).least(price).unwrap();
+            assert_eq!((named[0].coins, named[0].coin_value), least, "{price}");
+        }
+
+        let mint = ObviousMint::new(all[1].clone());
+        let (user, url): (_, Url) =
+            ("alice".parse().unwrap(), "https://news.example/a".parse().unwrap());
+        let coins = mint.coins(&user, &vendor, 8);
+        let payment = mint.payment(&user, &Key::from_bytes([5; 32]), &vendor, &url, &coins[..2]);
+        for (price, is_enough) in [(1, true), (41, true), (80, true), (81, false)] {
+            let checked = checker.check(&payment, &url, price, now);
+            assert_eq!(checked.is_ok(), is_enough, "{price}: {checked:?}");
+            assert!(checked.is_ok() || checked.unwrap_err().refusal == Refusal::WrongAmount);
         }
     }
 

@@ -18,6 +18,8 @@ use super::origin::{ORIGINS_MAX, Origin, PublicRoot};
 use super::page::Page;
 use crate::error::clip;
 use crate::identity::VendorId;
+use crate::money::Money;
+use crate::params::COIN_VALUE_UNITS_MAX;
 use crate::protocol::{TEXT_LEN_MAX, Url, is_printable};
 use crate::till::SyncMode;
 use crate::time::DAY_SECONDS;
@@ -73,9 +75,11 @@ pub struct VendorConfig {
     login: Option<String>,
     cors: CorsPolicy,
     prices: Option<PathBuf>,
+    coin_value: Option<Money>,
     has_openapi: bool,
     has_llms: bool,
     has_crawler_prices: bool,
+    has_x402: bool,
     license: Option<String>,
     bots: BotSettings,
 }
@@ -105,9 +109,11 @@ impl VendorConfig {
             login: None,
             cors: CorsPolicy::default(),
             prices: None,
+            coin_value: None,
             has_openapi: true,
             has_llms: true,
             has_crawler_prices: true,
+            has_x402: false,
             license: None,
             bots: BotSettings::default(),
             till,
@@ -182,6 +188,15 @@ impl VendorConfig {
         VendorConfig { prices: Some(path.into()), ..self }
     }
 
+    /// What a base coin is worth: prices in coins count base coins, and prices in money are
+    /// converted to them. The coins of each accepted period must be worth a whole multiple of it.
+    /// Default: not set; the coins of all accepted periods must then have the same value, and there
+    /// are no prices in money.
+    #[must_use]
+    pub fn with_coin_value(self, coin_value: Money) -> VendorConfig {
+        VendorConfig { coin_value: Some(coin_value), ..self }
+    }
+
     /// Whether the price list is published as `/openapi.json`, if there is one. Default: yes.
     #[must_use]
     pub fn with_openapi(self, has_openapi: bool) -> VendorConfig {
@@ -199,6 +214,12 @@ impl VendorConfig {
     #[must_use]
     pub fn with_crawler_prices(self, has_crawler_prices: bool) -> VendorConfig {
         VendorConfig { has_crawler_prices, ..self }
+    }
+
+    /// Whether prices are also stated in the header field of x402, `PAYMENT-REQUIRED`. Default: no.
+    #[must_use]
+    pub fn with_x402(self, has_x402: bool) -> VendorConfig {
+        VendorConfig { has_x402, ..self }
     }
 
     /// Where the license of the pages is (RSL): a URL, or a path as clients see it. Default:
@@ -262,6 +283,7 @@ impl VendorConfig {
         self.check_login()?;
         self.check_license()?;
         self.check_bots()?;
+        self.check_coin_value()?;
         if let CorsPolicy::Listed(origins) = &self.cors {
             check_count("cors-origins", origins)?;
         }
@@ -348,6 +370,17 @@ impl VendorConfig {
         }
     }
 
+    fn check_coin_value(&self) -> Result<(), SettingError> {
+        match self.coin_value {
+            Some(value) if !(1..=COIN_VALUE_UNITS_MAX).contains(&value.units()) => {
+                let most = Money::new(COIN_VALUE_UNITS_MAX, value.currency());
+                let reason = format!("expected more than 0 and at most {most}, found {value}");
+                Err(SettingError::new("coin-value", reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The vendor's identifier.
     pub fn vendor(&self) -> &VendorId {
         &self.vendor
@@ -403,6 +436,11 @@ impl VendorConfig {
         &self.page
     }
 
+    /// What a base coin is worth, if that is set.
+    pub fn coin_value(&self) -> Option<Money> {
+        self.coin_value
+    }
+
     /// Where subscribers log in, if anywhere.
     pub(super) fn login(&self) -> Option<&str> {
         self.login.as_deref()
@@ -431,6 +469,11 @@ impl VendorConfig {
     /// Whether prices are also stated and limited in the header fields of pay per crawl.
     pub(super) fn has_crawler_prices(&self) -> bool {
         self.has_crawler_prices
+    }
+
+    /// Whether prices are stated in the header field of x402.
+    pub(super) fn has_x402(&self) -> bool {
+        self.has_x402
     }
 
     /// The bots that are known by their signatures, as they name themselves.
@@ -514,6 +557,7 @@ mod tests {
         assert_eq!((config.cors(), config.prices()), (&CorsPolicy::Site, None));
         assert_eq!(config.page(), &Page::default());
         assert!(config.has_openapi() && config.has_llms() && config.has_crawler_prices());
+        assert!(!config.has_x402());
         assert_eq!(config.license(), None);
         assert_eq!(good().with_cap(0).cap(), None);
         assert_eq!(good().with_cap(1).cap(), Some(1));

@@ -5,9 +5,10 @@
 //! per crawl has them. The invariants: the fields pay nothing, coins do; no coin is taken from a
 //! request whose limit does not allow it.
 
+use super::offer::Offer;
 use super::request::Request;
 use crate::money::Money;
-use crate::protocol::{CRAWLER_EXACT_HEADER, CRAWLER_MAX_HEADER, Payment, RequestPayment};
+use crate::protocol::{CRAWLER_EXACT_HEADER, CRAWLER_MAX_HEADER, Payment};
 
 /// The answer header field with the price of a page in money.
 pub(super) const CRAWLER_PRICE_HEADER: &str = "Crawler-Price";
@@ -102,15 +103,20 @@ impl CrawlerLimit {
 /// more.
 pub(super) fn fault(
     request: &Request<'_>,
-    offer: &RequestPayment,
+    offer: &Offer,
     payment: Option<&Payment>,
 ) -> Option<CrawlerError> {
     let limit = match CrawlerLimit::of(request) {
         Ok(limit) => limit?,
         Err(error) => return Some(error),
     };
-    let coins = payment.map_or(0, |payment| payment.coins).max(offer.price);
-    match offer.coin_value.checked_mul(coins.into()) {
+    let price = |payment: &Payment| {
+        let price = offer.request.price_in(&payment.period)?;
+        Some((price.coin_value, payment.coins.max(price.coins)))
+    };
+    let least = || offer.first().map(|first| (first.coin_value, first.coins));
+    let (value, coins) = payment.and_then(price).or_else(least)?;
+    match value.checked_mul(coins.into()) {
         Some(price) => limit.fault(price),
         // More than any limit can be.
         None => Some(CrawlerError::Max),
@@ -118,8 +124,8 @@ pub(super) fn fault(
 }
 
 /// The value of `Crawler-Price` for an offer.
-pub(super) fn price(offer: &RequestPayment) -> Option<String> {
-    offer.coin_value.checked_mul(offer.price.into()).map(printed)
+pub(super) fn price(offer: &Offer) -> Option<String> {
+    offer.money().map(printed)
 }
 
 /// The value of `Crawler-Charged` for a request with a limit that was charged `money`.

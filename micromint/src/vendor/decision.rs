@@ -43,6 +43,8 @@ pub struct Serve {
     pub user: Option<UserId>,
     /// The number of coins that this request recorded.
     pub coins: u32,
+    /// What the coins of its payment are worth, in base coins: it covers every price up to that.
+    pub covers: u32,
     /// Serve as a GET without a body, whatever the method was: the request was a payment in a POST.
     pub as_get: bool,
     /// Send the content in full even if the client has a current copy: no 304.
@@ -89,7 +91,7 @@ pub struct Answer {
 /// payment.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct About {
-    /// The price in coins.
+    /// The price in base coins.
     pub price: u32,
     /// The page's URL, as in messages.
     pub url: Option<String>,

@@ -38,7 +38,7 @@ pub struct Event<'a> {
     pub outcome: RequestOutcome,
     /// The status that was sent.
     pub status: u16,
-    /// The price in coins.
+    /// The price in base coins.
     pub price: u32,
     /// Coins that this request recorded or reversed; in a dry run: would have.
     pub coins: u32,

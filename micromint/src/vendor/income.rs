@@ -27,7 +27,8 @@ pub type CoinValues = BTreeMap<Period, Money>;
 /// # Errors
 /// The folder or a parameter file cannot be read.
 pub fn coin_values(config: &VendorConfig) -> Result<CoinValues, ConfigError> {
-    let periods = load_periods(&DiskDirectory::new(config.periods()))?;
+    let folder = DiskDirectory::new(config.periods());
+    let periods = load_periods(&folder, config.coin_value())?;
     Ok(periods.iter().map(|params| (params.period().clone(), params.coin_value())).collect())
 }
 

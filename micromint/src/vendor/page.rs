@@ -21,9 +21,10 @@ use self::language::{Language, preferred};
 use self::shipped::{SHIPPED, shipped};
 use self::translation::Translation;
 use super::config_error::ConfigError;
+use super::offer::Offer;
 use super::preview::Preview;
 use super::request::Request;
-use crate::protocol::{Refusal, RequestPayment};
+use crate::protocol::Refusal;
 
 /// The language of the page if a client prefers none that there is.
 pub(super) const LANGUAGE_DEFAULT: &str = "en";
@@ -71,7 +72,7 @@ pub(super) struct Chosen<'a> {
 /// What a page is about.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
-    pub(super) offer: &'a RequestPayment,
+    pub(super) offer: &'a Offer,
     pub(super) refusal: Option<Refusal>,
     /// Where subscribers log in: a path or a URL, in which `{url}` stands for the page's.
     pub(super) login: Option<&'a str>,
@@ -167,21 +168,23 @@ impl<'a> Chosen<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::money::Money;
+    use crate::protocol::{PeriodPrice, RequestPayment};
 
-    fn offer(description: &str) -> RequestPayment {
-        RequestPayment {
+    fn offer(description: &str) -> Offer {
+        let request = RequestPayment {
             url: "https://news.example/a?b=c&d='%22".parse().unwrap(),
-            price: 3,
             vendor: "news.example".parse().unwrap(),
             broker: "https://shop.broker.example:8443/coins?a".to_string(),
-            coin_value: "0.01 USD".parse().unwrap(),
-            periods: vec!["2026-12".parse().unwrap(), "2027-01".parse().unwrap()],
+            prices: vec![
+                PeriodPrice::new("2026-12".parse().unwrap(), 3, "0.01 USD".parse().unwrap()),
+                PeriodPrice::new("2027-01".parse().unwrap(), 3, "0.01 USD".parse().unwrap()),
+            ],
             description: description.to_string(),
-        }
+        };
+        Offer { request, price: 3 }
     }
 
-    fn subject(offer: &RequestPayment) -> Subject<'_> {
+    fn subject(offer: &Offer) -> Subject<'_> {
         Subject { offer, refusal: None, login: None, preview: None }
     }
 
@@ -231,7 +234,8 @@ mod tests {
 
     #[test]
     fn coins_that_are_worth_nothing_cost_no_money() {
-        let offer = RequestPayment { coin_value: "0.01 XTS".parse().unwrap(), ..offer("") };
+        let mut offer = offer("");
+        offer.request.prices[0].coin_value = "0.01 XTS".parse().unwrap();
         let page = shown("en", &subject(&offer));
         assert!(page.contains("This page costs <strong><bdi>3 coins</bdi></strong>"), "{page}");
         assert!(!page.contains("XTS"), "{page}");
@@ -239,12 +243,8 @@ mod tests {
 
     #[test]
     fn nobody_is_sent_to_buy_coins_that_are_not_accepted() {
-        let offer = RequestPayment {
-            broker: String::new(),
-            coin_value: Money::NONE,
-            periods: Vec::new(),
-            ..offer("")
-        };
+        let mut offer = offer("");
+        offer.request.prices.clear();
         let with_login = Subject { login: Some("/login"), ..subject(&offer) };
         let page = shown("en", &with_login);
         let sentence = "role=\"alert\">No coins are accepted for this page at the moment.</p>";

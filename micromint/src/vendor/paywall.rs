@@ -176,8 +176,9 @@ impl Paywall {
         entropy: &dyn Entropy,
     ) -> Result<Prepared, PaywallError> {
         config.check().map_err(ConfigError::from)?;
-        let warnings = warnings(config, clock.now())?;
-        open_prices(config, clock.now())?;
+        let prices = open_prices(config, clock.now())?;
+        let list = prices.map(|prices| prices.current());
+        let warnings = warnings(config, list.as_deref(), clock.now())?;
         make_till_folder(config.till()).map_err(FileError::on("make", config.till()))?;
         let (directory, name) = secret_place(config)?;
         read_or_create_key(&directory, &name, entropy)?;
@@ -240,7 +241,8 @@ impl Paywall {
     /// paths in `config`.
     ///
     /// # Errors
-    /// The till cannot be opened, or `config` requires owners files.
+    /// The till cannot be opened, the periods cannot be accepted together, or `config` requires
+    /// owners files.
     pub fn with(
         config: VendorConfig,
         periods: &[Params],
@@ -253,7 +255,9 @@ impl Paywall {
             let reason = "owners = \"required\" needs a folder of periods";
             return Err(ConfigError::file(config.periods(), reason).into());
         }
-        let accepted = Arc::new(Accepted::fixed(config.vendor(), periods));
+        let accepted = Accepted::fixed(&config, periods);
+        let accepted = accepted.map_err(|reason| ConfigError::file(config.periods(), reason))?;
+        let accepted = Arc::new(accepted);
         Paywall::with_accepted(config, accepted, receipt_key, till, clock, entropy)
     }
 
@@ -343,7 +347,7 @@ impl Paywall {
 
     /// Whether no accepted period is valid now: no coins are accepted. Does not access the disk.
     pub fn lacks_period(&self) -> bool {
-        self.accepted.current().periods_at(self.clock.now()).is_empty()
+        !self.accepted.current().has_valid(self.clock.now())
     }
 
     /// Examines a request whose head was read, and calls one of the three: `decided` with a
@@ -637,8 +641,7 @@ impl Paywall {
         Seller {
             vendor: self.config.vendor().as_str(),
             description: self.config.description(),
-            // All accepted periods have one.
-            coin_value: self.accepted.current().periods().next().map(Params::coin_value),
+            coinage: self.accepted.current().coinage(self.clock.now()),
             has_openapi: self.config.has_openapi(),
             has_llms: self.config.has_llms(),
         }

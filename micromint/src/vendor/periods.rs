@@ -1,10 +1,13 @@
 //! The accepted periods: a folder with a `PERIOD.params` file for each of them.
 //!
-//! Input: the folder. Output: the parameters. The invariant: the periods have different names, one
-//! broker and one coin value, since a Request-Payment names one of each.
+//! Input: the folder, and what a base coin is worth. Output: the parameters. The invariant: the
+//! periods have different names and one broker; their coins have one value or are worth whole
+//! numbers of base coins.
 
 use super::config_error::ConfigError;
+use super::price::COIN_WORTH_MAX;
 use crate::host::Directory;
+use crate::money::Money;
 use crate::params::Params;
 use crate::toml_file;
 
@@ -15,8 +18,11 @@ const PERIODS_MAX: usize = 64;
 ///
 /// # Errors
 /// There is no file or more than [`PERIODS_MAX`]; a file cannot be read; two files are of one
-/// period; or the periods differ in broker or coin value.
-pub(super) fn load_periods(directory: &dyn Directory) -> Result<Vec<Params>, ConfigError> {
+/// period; the periods differ in broker; or the coin values do not go together.
+pub(super) fn load_periods(
+    directory: &dyn Directory,
+    base: Option<Money>,
+) -> Result<Vec<Params>, ConfigError> {
     let folder = directory.path();
     let mut names = directory
         .names()
@@ -36,13 +42,38 @@ pub(super) fn load_periods(directory: &dyn Directory) -> Result<Vec<Params>, Con
         let path = folder.join(&name);
         let text = toml_file::load(directory, &name)?;
         let params = Params::from_toml(&text).map_err(|error| error.in_file(&path))?;
-        refuse_mixture(&periods, &params).map_err(|reason| ConfigError::file(&path, reason))?;
+        refuse_mixture(&periods, &params, base)
+            .map_err(|reason| ConfigError::file(&path, reason))?;
         periods.push(params);
     }
     Ok(periods)
 }
 
-fn refuse_mixture(others: &[Params], params: &Params) -> Result<(), String> {
+/// Checks that periods can be accepted together.
+pub(super) fn check_periods(periods: &[Params], base: Option<Money>) -> Result<(), String> {
+    let mut all = (0..).zip(periods);
+    all.try_for_each(|(at, params)| refuse_mixture(&periods[..at], params, base))
+}
+
+/// How many base coins a coin of this value is worth; `None` if that is no whole number from 1 to
+/// [`COIN_WORTH_MAX`].
+pub(super) fn worth(value: Money, base: Money) -> Option<u32> {
+    let worth = value.units().checked_div(base.units())?;
+    let is_whole = value.currency() == base.currency() && base.checked_mul(worth) == Some(value);
+    let worth = u32::try_from(worth).ok().filter(|_| is_whole)?;
+    (1..=COIN_WORTH_MAX).contains(&worth).then_some(worth)
+}
+
+fn refuse_mixture(others: &[Params], params: &Params, base: Option<Money>) -> Result<(), String> {
+    let value = params.coin_value();
+    if let Some(base) = base
+        && worth(value, base).is_none()
+    {
+        return Err(format!(
+            "coin-value: expected a whole multiple of {base}, the coin-value of the vendor's \
+             configuration, up to {COIN_WORTH_MAX} times as much, found {value}"
+        ));
+    }
     for other in others {
         let period = other.period();
         if params.period() == period {
@@ -50,16 +81,18 @@ fn refuse_mixture(others: &[Params], params: &Params) -> Result<(), String> {
                 "period: expected one file for each period, found two of {period}"
             ));
         }
-        let pairs = [
-            ("broker", &params.raw().broker, &other.raw().broker),
-            ("coin-value", &params.coin_value().to_string(), &other.coin_value().to_string()),
-        ];
-        for (key, found, expected) in pairs {
-            if found != expected {
-                return Err(format!(
-                    "{key}: expected {expected:?} as in period {period}, found {found:?}"
-                ));
-            }
+        let (found, expected) = (&params.raw().broker, &other.raw().broker);
+        if found != expected {
+            return Err(format!(
+                "broker: expected {expected:?} as in period {period}, found {found:?}"
+            ));
+        }
+        let expected = other.coin_value();
+        if base.is_none() && value != expected {
+            return Err(format!(
+                "coin-value: expected \"{expected}\" as in period {period}, found \"{value}\"; to \
+                 accept coins of several values, set coin-value in the vendor's configuration"
+            ));
         }
     }
     Ok(())
@@ -84,13 +117,13 @@ mod tests {
         let first = test_params().to_toml();
         let second = first.replace("2026-12\"", "2027-01\"");
         let error =
-            |files: &[(&str, String)]| load_periods(&folder(files)).unwrap_err().to_string();
+            |files: &[(&str, String)]| load_periods(&folder(files), None).unwrap_err().to_string();
         let good = folder(&[
             ("a.params", first.clone()),
             ("b.params", second.clone()),
             ("c.txt", "x".into()),
         ]);
-        assert_eq!(load_periods(&good).unwrap().len(), 2);
+        assert_eq!(load_periods(&good, None).unwrap().len(), 2);
         assert!(error(&[]).contains("at least one PERIOD.params"));
         assert!(error(&[("a.params", "x".into())]).contains("a.params:1:"));
         assert!(
@@ -110,7 +143,33 @@ mod tests {
             .collect();
         let many: Vec<(&str, String)> =
             many.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
-        assert_eq!(load_periods(&folder(&many[1..])).unwrap().len(), PERIODS_MAX);
+        assert_eq!(load_periods(&folder(&many[1..]), None).unwrap().len(), PERIODS_MAX);
         assert!(error(&many).contains("at most 64"));
+    }
+
+    #[test]
+    fn coins_may_be_worth_whole_numbers_of_base_coins() {
+        let first = test_params().to_toml();
+        let second = first.replace("2026-12\"", "2026-12-large\"").replace("0.01 USD", "0.4 USD");
+        let both = folder(&[("a.params", first), ("b.params", second)]);
+        let load = |base: &str| {
+            let base = (!base.is_empty()).then(|| base.parse().unwrap());
+            load_periods(&both, base).map(|periods| periods.len()).map_err(|it| it.to_string())
+        };
+        assert_eq!((load("0.01 USD"), load("0.005 USD")), (Ok(2), Ok(2)));
+        for (base, says) in [
+            ("", "b.params: coin-value: expected \"0.01 USD\" as in period 2026-12"),
+            ("0.4 USD", "a.params: coin-value: expected a whole multiple of 0.4 USD"),
+            ("0.003 USD", "a.params: coin-value: expected a whole multiple of 0.003 USD"),
+            ("0.01 EUR", "a.params: coin-value: expected a whole multiple of 0.01 EUR"),
+            ("0.0000002 USD", "b.params: coin-value: expected a whole multiple of 0.0000002 USD"),
+        ] {
+            let error = load(base).unwrap_err();
+            assert!(error.contains(says), "{base}: {error}");
+        }
+        let money = |text: &str| text.parse::<Money>().unwrap();
+        assert_eq!(worth(money("0.4 USD"), money("0.0000004 USD")), Some(COIN_WORTH_MAX));
+        assert_eq!(worth(money("0.4000004 USD"), money("0.0000004 USD")), None);
+        assert_eq!(worth(money("0 XTS"), money("0 XTS")), None);
     }
 }

@@ -1,13 +1,20 @@
 //! The price of a page.
 //!
 //! Input: the content of a price file (`NAME.mm` beside `NAME`, thesis 3.3.1), or the value of a
-//! directive or server variable. Output: a number of coins. The invariant: a price that cannot be
-//! parsed is an error, never free; the server answers 500 then.
+//! directive or server variable; and what a base coin is worth. Output: a number of base coins. The
+//! invariant: a price that cannot be parsed or converted is an error, never free; the server answers
+//! 500 then.
+//!
+//! A *base coin* is worth the `coin-value` of the vendor's configuration, or if that does not say,
+//! as much as every coin that the vendor accepts. Coins of the accepted periods are worth a whole
+//! number of base coins, so rounding up to base coins first changes no price in coins of a period.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
+use crate::money::{Money, coins};
 use crate::protocol::{COINS_PER_PAYMENT_MAX, parse_decimal};
 use crate::text_file::without_mark;
 
@@ -16,56 +23,136 @@ pub const PRICE_FILE_SIZE_MAX: usize = 64;
 /// The suffix of a price file's name: the file `NAME.mm` contains the price of `NAME`.
 pub const PRICE_FILE_SUFFIX: &str = ".mm";
 
-/// The text is not a price.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a price from 0 to {COINS_PER_PAYMENT_MAX} coins, found {found}")]
-pub struct PriceError {
-    found: String,
+/// The most base coins that a coin may be worth.
+pub(super) const COIN_WORTH_MAX: u32 = 1_000_000;
+/// The highest price, in base coins: the largest payment, in the coins that are worth the most.
+const PRICE_MAX: u32 = COINS_PER_PAYMENT_MAX * COIN_WORTH_MAX;
+
+/// A price as a webmaster writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Price {
+    /// A number of base coins, 0 (free) to [`COINS_PER_PAYMENT_MAX`].
+    Coins(u32),
+    /// An amount of money.
+    Money(Money),
 }
 
-impl PriceError {
-    /// The error for a number that is too high.
-    pub(super) fn too_high(price: u32) -> PriceError {
-        PriceError { found: format!("{:?}", price.to_string()) }
+/// The text is not a price, or the price cannot be expressed in coins.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PriceError {
+    /// Neither a number of coins nor an amount.
+    #[error("expected a price from 0 to {COINS_PER_PAYMENT_MAX} coins, found {0}")]
+    Other(String),
+    /// The configuration does not say what a base coin is worth.
+    #[error(
+        "expected a price in coins, found {0}: for prices in money, the vendor's configuration says \
+         what a coin is worth, such as coin-value = \"0.01 USD\""
+    )]
+    NoCoinValue(Money),
+    /// The currency is another one than that of the coins.
+    #[error("expected a price in {}, as coin-value, found {found}", coin_value.currency())]
+    Currency {
+        /// The price.
+        found: Money,
+        /// What a base coin is worth.
+        coin_value: Money,
+    },
+    /// No payment can be as high.
+    #[error("expected a price of at most {max} coins, found {found}")]
+    TooHigh {
+        /// The price.
+        found: String,
+        /// The highest price.
+        max: u32,
+    },
+}
+
+impl Price {
+    /// A free page.
+    pub const FREE: Price = Price::Coins(0);
+
+    /// The price in base coins, each of which is worth `coin_value`; an amount is rounded up.
+    ///
+    /// # Errors
+    /// The price is an amount, and `coin_value` is `None` or in another currency, or the result is
+    /// more than 500 coins of a million base coins each.
+    pub fn coins(self, coin_value: Option<Money>) -> Result<u32, PriceError> {
+        let money = match self {
+            Price::Coins(coins) => return Ok(coins),
+            Price::Money(money) => money,
+        };
+        let coin_value = coin_value.ok_or(PriceError::NoCoinValue(money))?;
+        if money.currency() != coin_value.currency() {
+            return Err(PriceError::Currency { found: money, coin_value });
+        }
+        let too_high = || PriceError::TooHigh { found: money.to_string(), max: PRICE_MAX };
+        if coin_value.units() == 0 {
+            return Err(too_high());
+        }
+        let coins = u32::try_from(money.units().div_ceil(coin_value.units())).ok();
+        coins.filter(|coins| *coins <= PRICE_MAX).ok_or_else(too_high)
     }
 }
 
-/// Parses a price: one line with a canonical decimal number from 0 (free) to
-/// [`COINS_PER_PAYMENT_MAX`], with optional blanks around it and an optional line end. Price files,
-/// directives and variables have the same form.
+impl fmt::Display for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Price::Coins(number) => f.write_str(&coins((*number).into())),
+            Price::Money(money) => money.fmt(f),
+        }
+    }
+}
+
+/// Parses a price: one line with a canonical decimal number of coins from 0 (free) to
+/// [`COINS_PER_PAYMENT_MAX`], or with an amount such as `0.02 EUR`, with optional blanks around it
+/// and an optional line end. Price files, directives and variables have the same form.
 ///
 /// ```
-/// use micromint::vendor::parse_price;
+/// use micromint::vendor::{Price, parse_price};
 ///
-/// assert_eq!(parse_price(b" 3\n")?, 3);
-/// assert_eq!(parse_price(b"\xef\xbb\xbf3\r\n")?, 3);
+/// assert_eq!(parse_price(b" 3\n")?, Price::Coins(3));
+/// assert_eq!(parse_price(b"\xef\xbb\xbf3\r\n")?, Price::Coins(3));
 /// assert!(parse_price(b"").is_err());
 /// assert!(parse_price(b"501").is_err());
+///
+/// let price = parse_price(b"0.0041 USD")?;
+/// assert_eq!(price.coins(Some("0.0001 USD".parse()?))?, 41);
+/// assert_eq!(price.coins(Some("0.004 USD".parse()?))?, 2);
+/// assert!(price.coins(None).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
 /// The text has any other form, or is empty.
-pub fn parse_price(text: &[u8]) -> Result<u32, PriceError> {
-    let error = || PriceError { found: shown(text) };
+pub fn parse_price(text: &[u8]) -> Result<Price, PriceError> {
+    let error = || PriceError::Other(shown(text));
     if text.len() > PRICE_FILE_SIZE_MAX {
-        return Err(PriceError { found: format!("more than {PRICE_FILE_SIZE_MAX} bytes") });
+        return Err(PriceError::Other(format!("more than {PRICE_FILE_SIZE_MAX} bytes")));
     }
     let line = without_mark(text);
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let line = std::str::from_utf8(line).map_err(|_| error())?;
     let number = line.trim_matches([' ', '\t']);
+    if let Ok(money) = number.parse() {
+        return Ok(Price::Money(money));
+    }
     parse_decimal(number)
         .and_then(|price| u32::try_from(price).ok())
         .filter(|price| *price <= COINS_PER_PAYMENT_MAX)
-        .ok_or_else(|| PriceError { found: format!("{}{}", shown(text), hint(number)) })
+        .map(Price::Coins)
+        .ok_or_else(|| PriceError::Other(format!("{}{}", shown(text), hint(number))))
 }
 
 /// What is wrong with a text that is nearly a number.
 fn hint(text: &str) -> &'static str {
     let digits = text.trim_start_matches(['+', '-']);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_currency = |code: &str| code.len() == 3 && code.bytes().all(|c| c.is_ascii_alphabetic());
+    if text.rsplit_once(' ').is_some_and(|(_, code)| is_currency(code)) {
+        return ", which is not an amount such as 0.02 EUR either";
+    }
     match text.chars().next() {
         _ if text.contains(['\n', '\r']) => ", which is more than one line",
         Some('+' | '-') if is_number => ", which has a sign",
@@ -129,7 +216,10 @@ fn shown(text: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::money::Currency;
 
     #[test]
     fn what_is_nearly_a_price_gets_a_hint() {
@@ -139,6 +229,12 @@ mod tests {
             ("-1", "\"-1\", which has a sign"),
             ("2\n\n", "\"2\\n\\n\", which is more than one line"),
             ("2 coins", "\"2 coins\""),
+            ("0.02 eur", "\"0.02 eur\", which is not an amount such as 0.02 EUR either"),
+            (".02 EUR", "\".02 EUR\", which is not an amount such as 0.02 EUR either"),
+            (
+                "0.000000001 EUR",
+                "\"0.000000001 EUR\", which is not an amount such as 0.02 EUR either",
+            ),
             ("501", "\"501\""),
             ("", "\"\""),
         ] {
@@ -158,7 +254,7 @@ mod tests {
             ("500", 500),
             ("\u{feff}2\r\n", 2),
         ] {
-            assert_eq!(parse_price(text.as_bytes()), Ok(price), "{text:?}");
+            assert_eq!(parse_price(text.as_bytes()), Ok(Price::Coins(price)), "{text:?}");
         }
         for text in [
             "",
@@ -187,9 +283,59 @@ mod tests {
     }
 
     #[test]
+    fn an_amount_is_rounded_up_to_whole_base_coins() {
+        let coins = |price: &str, coin_value: &str| {
+            let coin_value = (!coin_value.is_empty()).then(|| coin_value.parse().unwrap());
+            let price = parse_price(price.as_bytes()).unwrap();
+            price.coins(coin_value).map_err(|error| error.to_string())
+        };
+        for (price, coin_value, expected) in [
+            ("0 USD", "0.01 USD", 0),
+            ("0.00000001 USD", "0.01 USD", 1),
+            ("0.01 USD\n", "0.01 USD", 1),
+            (" 0.01000001 USD", "0.01 USD", 2),
+            ("0.0041 USD", "0.0001 USD", 41),
+            ("0.00400001 USD", "0.0001 USD", 41),
+            ("0.0041 USD", "0.004 USD", 2),
+            ("5 USD", "0.00000001 USD", PRICE_MAX),
+            ("3", "0.01 USD", 3),
+            ("3", "", 3),
+        ] {
+            assert_eq!(coins(price, coin_value), Ok(expected), "{price} {coin_value}");
+        }
+        for (price, coin_value, says) in [
+            ("5.00000001 USD", "0.00000001 USD", "at most 500000000 coins, found 5.00000001 USD"),
+            ("184467440737 USD", "0.00000001 USD", "at most 500000000 coins"),
+            ("1 USD", "0 USD", "at most 500000000 coins"),
+            ("0.01 EUR", "0.01 USD", "expected a price in USD, as coin-value, found 0.01 EUR"),
+            ("0.01 EUR", "", "such as coin-value = \"0.01 USD\""),
+        ] {
+            let error = coins(price, coin_value).unwrap_err();
+            assert!(error.contains(says), "{price} {coin_value}: {error}");
+        }
+    }
+
+    proptest! {
+        /// Rounding up to base coins first changes no price in coins that are worth whole numbers of
+        /// them.
+        #[test]
+        fn a_price_in_coins_of_a_period_is_exact(
+            units in 0..=u64::from(u32::MAX),
+            base in 1..100_000u64,
+            worth in 1..=COIN_WORTH_MAX,
+        ) {
+            let money = |units| Money::new(units, Currency::TEST);
+            if let Ok(price) = Price::Money(money(units)).coins(Some(money(base))) {
+                let value = base * u64::from(worth);
+                prop_assert_eq!(u64::from(price.div_ceil(worth)), units.div_ceil(value));
+            }
+        }
+    }
+
+    #[test]
     fn the_size_is_bounded() {
         let padded = |n: usize| format!("{}2", " ".repeat(n - 1));
-        assert_eq!(parse_price(padded(PRICE_FILE_SIZE_MAX).as_bytes()), Ok(2));
+        assert_eq!(parse_price(padded(PRICE_FILE_SIZE_MAX).as_bytes()), Ok(Price::Coins(2)));
         assert!(parse_price(padded(PRICE_FILE_SIZE_MAX + 1).as_bytes()).is_err());
     }
 

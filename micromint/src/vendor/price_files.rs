@@ -16,11 +16,12 @@ use std::path::{Path, PathBuf};
 
 use super::exempt::is_exempt;
 use super::normal_path::{NormalPath, path_and_query};
-use super::price::{PRICE_FILE_SUFFIX, is_price_file, parse_price, read_price_file};
+use super::price::{PRICE_FILE_SUFFIX, Price, is_price_file, parse_price, read_price_file};
 use super::prices::{ListEntry, PriceList};
 use super::request::Request;
 use super::variants::priced_names;
 use crate::error::FileError;
+use crate::money::Money;
 
 /// The endings of copies that editors and people leave beside a page.
 const COPY_ENDINGS: [&str; 7] = ["~", ".bak", ".old", ".orig", ".save", ".swp", ".tmp"];
@@ -156,16 +157,17 @@ pub fn file_of(root: &Path, path: &str) -> Option<PathBuf> {
     INDEXES.iter().map(|name| file.join(name)).find(|index| index.exists())
 }
 
-/// The price of one page by price files: a price or a mistake. `None` if it has no price file.
+/// The price of one page by price files, where a base coin is worth `coin_value`: a price or a
+/// mistake. `None` if it has no price file.
 ///
 /// # Errors
 /// The folder of the page cannot be read.
-pub fn price_of(page: &Path) -> Result<Option<PriceFact>, FileError> {
+pub fn price_of(page: &Path, coin_value: Option<Money>) -> Result<Option<PriceFact>, FileError> {
     let folder = page.parent().unwrap_or(Path::new("."));
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let names = FolderNames::read(folder).map_err(FileError::on("read", folder))?;
     let Some(name) = page.file_name().map(OsStrExt::as_bytes) else { return Ok(None) };
-    let folder = Folder::new(folder, &names, None);
+    let folder = Folder::new(folder, &names, None, coin_value);
     let broken = priced_names(name).iter().find_map(|named| {
         let (named, price) = folder.prices.get_key_value(&**named)?;
         let reason = price.as_ref().err()?.clone();
@@ -179,7 +181,7 @@ pub fn price_of(page: &Path) -> Result<Option<PriceFact>, FileError> {
 }
 
 /// Examines a folder and the folders in it, one after the other in the order of their names.
-/// `listed` is the price list, if there is one. Returns the number of pages, with and without a
+/// `listed` is the price list, if there is one, and `coin_value` what a base coin is worth. Returns the number of pages, with and without a
 /// price. Folders that are symbolic links are not entered.
 ///
 /// # Errors
@@ -187,6 +189,7 @@ pub fn price_of(page: &Path) -> Result<Option<PriceFact>, FileError> {
 pub fn survey(
     root: &Path,
     listed: Option<ListedFolder<'_>>,
+    coin_value: Option<Money>,
     mut visit: impl FnMut(PriceFact),
 ) -> Result<u64, FileError> {
     let mut pages = 0;
@@ -196,7 +199,7 @@ pub fn survey(
         match FolderNames::read(&folder) {
             Ok(names) => {
                 pages += names.pages.len() as u64;
-                Folder::new(&folder, &names, listed)
+                Folder::new(&folder, &names, listed, coin_value)
                     .facts(&mut files)
                     .into_iter()
                     .for_each(&mut visit);
@@ -325,9 +328,15 @@ impl FilePrice<'_> {
 }
 
 impl<'a> Folder<'a> {
-    fn new(path: &'a Path, names: &'a FolderNames, listed: Option<ListedFolder<'a>>) -> Folder<'a> {
+    fn new(
+        path: &'a Path,
+        names: &'a FolderNames,
+        listed: Option<ListedFolder<'a>>,
+        coin_value: Option<Money>,
+    ) -> Folder<'a> {
         let named = |file: &'a Vec<u8>| &file[..file.len() - PRICE_FILE_SUFFIX.len()];
-        let prices = names.price_files.iter().map(|file| (named(file), read(&at(path, file))));
+        let price = |file: &'a Vec<u8>| read(&at(path, file), coin_value);
+        let prices = names.price_files.iter().map(|file| (named(file), price(file)));
         Folder { path, names, listed, prices: prices.collect() }
     }
 
@@ -463,10 +472,11 @@ impl<'a> Folder<'a> {
 }
 
 /// Reads a price file.
-fn read(path: &Path) -> Result<u32, String> {
+fn read(path: &Path, coin_value: Option<Money>) -> Result<u32, String> {
     let text = read_price_file(path).map_err(|error| format!("cannot be read: {error}"))?;
     // A file that was removed in the meantime has no price.
-    text.map_or(Ok(0), |text| parse_price(&text).map_err(|error| error.to_string()))
+    let price = text.map_or(Ok(Price::FREE), |text| parse_price(&text));
+    price.and_then(|price| price.coins(coin_value)).map_err(|error| error.to_string())
 }
 
 /// The price file that this name was probably meant to be, if it looks like one but is none:
@@ -518,7 +528,7 @@ mod tests {
             fs::write(path, text).unwrap();
         }
         let mut lines = Vec::new();
-        survey(folder.path(), None, |fact| {
+        survey(folder.path(), None, None, |fact| {
             let text = format!("{fact:?}");
             lines.push(text.replace(&format!("{}/", folder.path().display()), ""));
         })
@@ -531,7 +541,7 @@ mod tests {
     }
 
     fn list(text: &str) -> PriceList {
-        PriceList::parse(text, &["https://news.example".parse().unwrap()]).unwrap()
+        PriceList::parse(text, &["https://news.example".parse().unwrap()], None).unwrap()
     }
 
     #[test]
@@ -555,7 +565,7 @@ mod tests {
         );
         let listed = ListedFolder { list: &list, root, path: "/x/" };
         let (mut found, mut cheaper) = (Vec::new(), Vec::new());
-        survey(root, Some(listed), |fact| match fact {
+        survey(root, Some(listed), None, |fact| match fact {
             PriceFact::Priced(page) => {
                 let name = page.page.strip_prefix(root).unwrap().to_str().unwrap().to_string();
                 found.push((name, page.coins(), page.file.is_some(), page.entry.unwrap().entry));
@@ -583,7 +593,7 @@ mod tests {
         assert_eq!(root_listed.entry(&root.join("robots.txt")), None);
         // The list does not know that a variant belongs to its page.
         let mut cheaper = Vec::new();
-        survey(root, Some(root_listed), |fact| {
+        survey(root, Some(root_listed), None, |fact| {
             if let PriceFact::Cheaper { page, than_coins, .. } = fact {
                 cheaper.push((page.strip_prefix(root).unwrap().to_path_buf(), than_coins));
             }
@@ -613,12 +623,12 @@ mod tests {
         ] {
             assert_eq!(file_of(root, path), file.map(|file| root.join(file)), "{path}");
         }
-        let fact = price_of(&root.join("a b/index.html")).unwrap().unwrap();
+        let fact = price_of(&root.join("a b/index.html"), None).unwrap().unwrap();
         let PriceFact::Priced(page) = &fact else { panic!("{fact:?}") };
         assert_eq!(page.file, Some((2, root.join("a b/index.html.mm"))));
-        assert_eq!(price_of(&root.join("c")).unwrap(), None);
+        assert_eq!(price_of(&root.join("c"), None).unwrap(), None);
         fs::write(root.join("c.mm"), "two").unwrap();
-        let fact = price_of(&root.join("c")).unwrap().unwrap();
+        let fact = price_of(&root.join("c"), None).unwrap().unwrap();
         assert!(matches!(fact, PriceFact::Broken { .. }), "{fact:?}");
     }
 
@@ -714,7 +724,7 @@ mod tests {
         fs::write(root.join("old/c.html.mm"), "1").unwrap();
         std::os::unix::fs::symlink("nothing", root.join("old/dead.html")).unwrap();
         let mut found = Vec::new();
-        survey(root, None, |fact| {
+        survey(root, None, None, |fact| {
             if let PriceFact::Cheaper { page, coins, than, than_coins } = fact {
                 let name = |path: &Path| path.strip_prefix(root).unwrap().display().to_string();
                 found.push((name(&page), coins, name(&than), than_coins));
@@ -752,10 +762,10 @@ mod tests {
         fs::create_dir_all(root.join("real")).unwrap();
         std::os::unix::fs::symlink(&root, root.join("loop")).unwrap();
         let mut found = Vec::new();
-        assert_eq!(survey(&root, None, |fact| found.push(fact)).unwrap(), 0);
+        assert_eq!(survey(&root, None, None, |fact| found.push(fact)).unwrap(), 0);
         let [PriceFact::NotExamined { folder, reason }] = &found[..] else { panic!("{found:?}") };
         assert!(folder.ends_with("loop") && reason.contains("symbolic link"));
-        let error = survey(&root.join("absent"), None, |_| {}).unwrap_err().to_string();
+        let error = survey(&root.join("absent"), None, None, |_| {}).unwrap_err().to_string();
         assert!(error.contains("absent"), "{error}");
     }
 }

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::offer::Offer;
 use crate::money::{MoneyJson, coins};
-use crate::protocol::{Refusal, RequestOutcome, RequestPayment};
+use crate::protocol::{Refusal, RequestOutcome};
 use crate::scheme::{METHOD, PROBLEM_TYPES};
 
 /// The members of RFC 9457, the draft's `challengeId`, then MicroMint's own.
@@ -45,13 +46,13 @@ struct MethodUnsupported {
 
 /// The body of a 402. If the offer names no period, the members of an offer are omitted.
 pub(super) fn payment_required(
-    offer: &RequestPayment,
+    offer: &Offer,
     refusal: Option<Refusal>,
     challenge_id: &str,
     request: &str,
 ) -> Vec<u8> {
-    let can_be_paid = !offer.periods.is_empty();
-    let worth = offer.coin_value.checked_mul(offer.price.into());
+    let can_be_paid = offer.can_be_paid();
+    let asked = &offer.request;
     let (kind, title, reason) = match refusal {
         None => {
             let title = if can_be_paid { "Payment Required" } else { NO_PERIOD };
@@ -63,14 +64,14 @@ pub(super) fn payment_required(
         kind: format!("{PROBLEM_TYPES}{kind}"),
         title,
         status: 402,
-        detail: format!("{} for {}", coins(offer.price.into()), offer.url),
+        detail: format!("{} for {}", coins(offer.coins().into()), asked.url),
         challenge_id: can_be_paid.then_some(challenge_id),
         reason,
-        price: offer.price,
-        coin_value: can_be_paid.then(|| offer.coin_value.to_string()),
-        money: worth.filter(|_| can_be_paid).map(MoneyJson::from),
-        vendor_id: offer.vendor.as_str(),
-        broker: can_be_paid.then_some(&*offer.broker),
+        price: offer.coins(),
+        coin_value: offer.first().map(|first| first.coin_value.to_string()),
+        money: offer.money().map(MoneyJson::from),
+        vendor_id: asked.vendor.as_str(),
+        broker: can_be_paid.then_some(&*asked.broker),
         request: can_be_paid.then_some(request),
     })
 }

@@ -178,7 +178,8 @@ fn can_be_cookie_path(path: &str) -> bool {
 
 /// The values of Set-Cookie for a receipt that is valid until just before `now + seconds`, and for
 /// the deletion of the oldest receipts in `request` if it has too many. `price` is what was paid,
-/// in coins.
+/// in base coins; a cookie says at most 65535, so a receipt opens no page of a path that costs more
+/// but the one that was paid for.
 pub(super) fn set_cookies(
     key: &Key,
     scope: Scope<'_>,
@@ -191,7 +192,7 @@ pub(super) fn set_cookies(
     let mut bytes = [0; value::SIZE];
     let expiry = now.plus_seconds(seconds.into()).0.clamp(0, u32::MAX.into()) as u32;
     value::EXPIRY.set(&mut bytes, expiry);
-    value::PRICE.set(&mut bytes, u16::try_from(price).unwrap_or(0));
+    value::PRICE.set(&mut bytes, u16::try_from(price).unwrap_or(u16::MAX));
     value::PATH_LEN.set(&mut bytes, path.len() as u16);
     let mac = scope.mac(key, &bytes[..value::PATH_LEN.end()]);
     value::MAC.set(&mut bytes, mac);
@@ -277,7 +278,7 @@ fn cookies_in<'a>(request: &Request<'a>) -> impl Iterator<Item = &'a [u8]> {
 }
 
 /// Whether the request holds a receipt that is valid at `now` and opens the page at `url` of this
-/// host, which costs `price` coins at a place with this receipt path.
+/// host, which costs `price` base coins at a place with this receipt path.
 pub(super) fn covers(
     key: &Key,
     url: &Url,

@@ -76,7 +76,7 @@ pub struct Request<'a> {
     pub headers: &'a [(&'a [u8], &'a [u8])],
     /// The whole body, empty if there is none; `None` if it was not read or is larger than allowed.
     pub body: Option<&'a [u8]>,
-    /// The price of what is asked for, in coins; 0 is free.
+    /// The price of what is asked for, in base coins; 0 is free.
     pub price: u32,
     /// The other settings of the place that is asked for.
     pub place: Place<'a>,

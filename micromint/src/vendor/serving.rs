@@ -19,6 +19,7 @@ use super::decision::Decision;
 use super::manifest::OwnDocument;
 use super::metrics::Gauges;
 use super::paywall::{Paywall, PaywallError, Prepared, at_list_price, open_prices};
+use super::price::{Price, PriceError};
 use super::prices::{ListPrice, PriceList, Prices};
 use super::request::Request;
 use crate::error::FileError;
@@ -119,7 +120,7 @@ impl Vendor {
         let known = self.prices.as_ref().zip(self.listed.as_ref());
         let prices = self.config.prices().zip(known).map(|(path, (prices, list))| {
             let (list, bots) = (Arc::new(list.unpublished()), prices.bots().inherited());
-            Arc::new(Prices::inherited(path, self.config.origins(), list, bots))
+            Arc::new(Prices::inherited(path, &self.config, list, bots))
         });
         let (paywall, has_failed, failed_at) = Default::default();
         Vendor {
@@ -179,6 +180,16 @@ impl Vendor {
             vendors_without_period: paywall.map_or(0, |paywall| paywall.lacks_period().into()),
             stale_price_lists: self.prices.as_ref().map_or(0, |prices| prices.is_stale().into()),
         }
+    }
+
+    /// A price in base coins.
+    ///
+    /// # Errors
+    /// It is in money, and the configuration does not say what a base coin is worth, or says it in
+    /// another currency; or it is higher than any payment. Then answer with
+    /// [`price_unreadable`](super::price_unreadable).
+    pub fn coins(&self, price: Price) -> Result<u32, PriceError> {
+        price.coins(self.config.coin_value())
     }
 
     /// What the price list says about the page that a request is for; see [`Paywall::list_price`].

@@ -250,6 +250,7 @@ pub(super) fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::PeriodPrice;
 
     #[test]
     fn an_ambiguous_answer_leaves_the_outcome_unknown() {
@@ -352,11 +353,13 @@ mod tests {
     fn requests_are_read_from_challenges() {
         let offer = RequestPayment {
             url: "https://a.example/".parse().unwrap(),
-            price: 3,
             vendor: "a.example".parse().unwrap(),
-            periods: vec!["2026-12".parse().unwrap()],
+            prices: vec![PeriodPrice::new(
+                "2026-12".parse().unwrap(),
+                3,
+                "0.01 USD".parse().unwrap(),
+            )],
             broker: "https://broker.example/".into(),
-            coin_value: "0.01 USD".parse().unwrap(),
             description: String::new(),
         };
         let ours = Challenge {
@@ -396,7 +399,7 @@ mod tests {
             Coin-Value: 0.01 USD\r\nEnd-MicroMint\r\n";
         let value = payment_for_header(text);
         assert!(!value.contains(['+', '/', '=']));
-        assert_eq!(request_in_header(value.as_bytes()).unwrap().price, 1);
+        assert_eq!(request_in_header(value.as_bytes()).unwrap().prices[0].coins, 1);
         assert!(request_in_header(b"****").is_err());
         assert!(request_in_header(b"").is_err());
     }

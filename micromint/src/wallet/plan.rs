@@ -13,7 +13,7 @@ use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use crate::identity::{VendorId, VendorVector};
 use crate::money::{Money, coins};
 use crate::period::Period;
-use crate::protocol::{OWNER_TOKENS_MAX, Payment, RequestPayment, Url};
+use crate::protocol::{OWNER_TOKENS_MAX, Payment, PeriodPrice, RequestPayment, Url};
 use crate::time::UnixTime;
 
 use super::consent::NeededConsent;
@@ -69,15 +69,15 @@ impl Policy {
         Policy { limits, ..self }
     }
 
-    /// Whether a price is paid without asking.
-    fn pays_at_once(&self, request: &RequestPayment) -> bool {
-        let price = request.coin_value.checked_mul(request.price.into());
+    /// Whether this many coins of this value are paid without asking.
+    fn pays_at_once(&self, coins: u32, value: Money) -> bool {
+        let price = value.checked_mul(coins.into());
         let is_within = |limit: Money| {
             price.is_some_and(|price| {
                 price.currency() == limit.currency() && price.units() <= limit.units()
             })
         };
-        request.price <= self.autopay || self.autopay_money.is_some_and(is_within)
+        coins <= self.autopay || self.autopay_money.is_some_and(is_within)
     }
 
     /// Sets the most coins that may be sent for the first time in one UTC day. The default is
@@ -109,6 +109,8 @@ pub struct Fetch<'a> {
     pub since: Option<Moment>,
     /// For what the payment is; `None` if the owner asked for the page.
     pub purpose: Option<&'a Purpose>,
+    /// The most coins that a payment can have where it travels; `None` for no limit.
+    pub coins_max: Option<u32>,
 }
 
 /// What to do about a Request-Payment.
@@ -197,12 +199,23 @@ pub enum Unpayable {
     /// The matching periods have expired or have not begun.
     #[error("the wallet's coins of the periods {} are not valid now", Names(.0))]
     NotValidNow(Vec<Period>),
+    /// The price is in more coins than fit where the payment travels.
+    #[error(
+        "the payment must travel in a header, which holds at most {coins_max} coins, and the price \
+         is {coins} coins"
+    )]
+    TooManyCoins {
+        /// The price.
+        coins: u32,
+        /// The most coins that a payment can have there.
+        coins_max: u32,
+    },
     /// Too few coins are good at this vendor.
     #[error("the price is {}, and the wallet has {spendable} for {vendor}", coins((*price).into()))]
     TooFewCoins {
-        /// The price.
+        /// The price in coins of the holding that has nearly enough.
         price: u32,
-        /// The most coins that one holding has for this vendor.
+        /// How many coins that holding has for this vendor.
         spendable: u32,
         /// The vendor.
         vendor: VendorId,
@@ -234,10 +247,17 @@ impl fmt::Display for Names<'_> {
     }
 }
 
+impl Choice {
+    /// The number of the coins.
+    pub fn coins(&self) -> u32 {
+        self.places.len() as u32
+    }
+}
+
 impl<'a> Fetch<'a> {
     /// A `GET` request for `url`, the URL after all redirects.
     pub const fn new(url: &'a Url) -> Fetch<'a> {
-        Fetch { url, method: "GET", body: b"", since: None, purpose: None }
+        Fetch { url, method: "GET", body: b"", since: None, purpose: None, coins_max: None }
     }
 
     /// Sets the method, at most 32 bytes. The default is `GET`.
@@ -267,6 +287,23 @@ impl<'a> Fetch<'a> {
         Fetch { purpose, ..self }
     }
 
+    /// Sets the most coins that a payment can have, such as those that fit into a header. The
+    /// default is no limit.
+    #[must_use]
+    pub const fn with_coins_max(self, coins_max: Option<u32>) -> Fetch<'a> {
+        Fetch { coins_max, ..self }
+    }
+
+    /// Whether a payment of this many coins fits where it travels.
+    fn check_size(&self, coins: u32) -> Result<(), Unpayable> {
+        match self.coins_max {
+            Some(coins_max) if coins > coins_max => {
+                Err(Unpayable::TooManyCoins { coins, coins_max })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether this payment was completed after the request was sent.
     fn is_overtaken_by(&self, payment: &PastPayment) -> bool {
         matches!((payment.paid, self.since), (Some(paid), Some(since)) if paid > since)
@@ -291,9 +328,12 @@ impl WalletState {
             return PaymentPlan::Refuse(unpayable);
         }
         if let Some(number) = self.without_outcome(request, fetch) {
-            return PaymentPlan::Resend(number);
+            return match fetch.check_size(self.payments[number as usize].coins) {
+                Ok(()) => PaymentPlan::Resend(number),
+                Err(unpayable) => PaymentPlan::Refuse(unpayable),
+            };
         }
-        let choice = match self.choose(request, now) {
+        let choice = match self.choose(request, fetch, now) {
             Ok(choice) => choice,
             Err(unpayable) => return PaymentPlan::Refuse(unpayable),
         };
@@ -313,7 +353,8 @@ impl WalletState {
         if let Some(needed) = self.needed_consent(request, fetch.url, &choice) {
             return PaymentPlan::NeedsConsent(needed);
         }
-        if policy.pays_at_once(request) {
+        let value = self.holdings[choice.holding].params.coin_value();
+        if policy.pays_at_once(choice.coins(), value) {
             PaymentPlan::Pay(choice)
         } else {
             PaymentPlan::Ask(choice)
@@ -376,66 +417,98 @@ impl WalletState {
         held == payment.coins as usize
     }
 
-    /// Chooses coins for the price, from the first holding that has enough. In it, coins that this
-    /// vendor did not record come first, then coins of sets that are in use already, then coins of
-    /// the oldest sets.
-    fn choose(&self, request: &RequestPayment, now: UnixTime) -> Result<Choice, Unpayable> {
-        let mut spendable_max = 0;
-        for holding in self.candidates(request, now)? {
-            let coins = self.coins_at(holding, &request.vendor);
-            let spendable = coins.len() as u32;
-            if spendable < request.price {
-                spendable_max = spendable_max.max(spendable);
+    /// Chooses coins for the price: from the holding whose price is the least in money, of those in
+    /// which it is equal from the one whose price is the fewest coins, then from the first. In it,
+    /// coins that this vendor did not record come first, then coins of sets that are in use already,
+    /// then coins of the oldest sets.
+    fn choose(
+        &self,
+        request: &RequestPayment,
+        fetch: &Fetch<'_>,
+        now: UnixTime,
+    ) -> Result<Choice, Unpayable> {
+        let mut nearest: Option<(u32, u32)> = None;
+        let mut too_large = None;
+        for (holding, price) in self.candidates(request, now)? {
+            if let Err(unpayable) = fetch.check_size(price.coins) {
+                too_large = too_large.or(Some(unpayable));
                 continue;
             }
-            let choice = self.take_best(holding, coins.clone(), request);
-            if self.first_superbins(&choice.places).len() <= OWNER_TOKENS_MAX {
-                return Ok(choice);
+            let coins = self.coins_at(holding, &request.vendor);
+            let mut spendable = coins.len() as u32;
+            if spendable >= price.coins {
+                let choice = self.take_best(holding, coins.clone(), &request.vendor, price.coins);
+                if self.first_superbins(&choice.places).len() <= OWNER_TOKENS_MAX {
+                    return Ok(choice);
+                }
+                let coins = of_largest_sets(coins);
+                if coins.len() as u32 >= price.coins {
+                    return Ok(self.take_best(holding, coins, &request.vendor, price.coins));
+                }
+                spendable = coins.len() as u32;
             }
-            let coins = of_largest_sets(coins);
-            if coins.len() as u32 >= request.price {
-                return Ok(self.take_best(holding, coins, request));
+            let is_nearer = |(other, held): (u32, u32)| {
+                u64::from(spendable) * u64::from(other) > u64::from(held) * u64::from(price.coins)
+            };
+            if nearest.is_none_or(is_nearer) {
+                nearest = Some((price.coins, spendable));
             }
-            spendable_max = spendable_max.max(coins.len() as u32);
         }
-        Err(Unpayable::TooFewCoins {
-            price: request.price,
-            spendable: spendable_max,
+        let too_few = nearest.map(|(price, spendable)| Unpayable::TooFewCoins {
+            price,
+            spendable,
             vendor: request.vendor.clone(),
-        })
+        });
+        let none = || Unpayable::NotValidNow(request.periods().cloned().collect());
+        Err(too_few.or(too_large).unwrap_or_else(none))
     }
 
-    /// The holdings that the vendor accepts and that are valid now, in the order in which they pay.
-    fn candidates(&self, request: &RequestPayment, now: UnixTime) -> Result<Vec<usize>, Unpayable> {
-        let is_meant = |held: &&Holding| {
-            request.periods.contains(held.params.period())
-                && held.params.raw().broker == request.broker
+    /// The holdings that the vendor accepts and that are valid now, with the price in their coins,
+    /// in the order in which they pay.
+    fn candidates<'a>(
+        &self,
+        request: &'a RequestPayment,
+        now: UnixTime,
+    ) -> Result<Vec<(usize, &'a PeriodPrice)>, Unpayable> {
+        let meant = |held: &Holding| {
+            let price = request.price_in(held.params.period());
+            price.filter(|_| held.params.raw().broker == request.broker)
         };
         let accepted =
-            |held: &Holding| is_meant(&held) && held.params.coin_value() == request.coin_value;
+            |held: &Holding| meant(held).filter(|it| it.coin_value == held.params.coin_value());
         let is_valid = |held: &Holding| {
             let raw = held.params.raw();
             raw.start <= now && now < raw.expiration
         };
-        let held = || self.holdings.iter().enumerate().filter(|(_, held)| accepted(held));
-        let periods = request.periods.clone();
-        if held().next().is_none() {
-            let (broker, requested) = (request.broker.clone(), request.coin_value);
-            return Err(match self.holdings.iter().find(is_meant) {
-                Some(other) => {
-                    let held = other.params.coin_value();
-                    Unpayable::OtherCoinValue { broker, requested, held }
-                }
-                None => Unpayable::NoSuchCoins { periods, broker },
+        let periods = || request.periods().cloned().collect();
+        if !self.holdings.iter().any(|held| accepted(held).is_some()) {
+            let broker = request.broker.clone();
+            let other = self.holdings.iter().find_map(|held| Some((held, meant(held)?)));
+            return Err(match other {
+                Some((other, price)) => Unpayable::OtherCoinValue {
+                    broker,
+                    requested: price.coin_value,
+                    held: other.params.coin_value(),
+                },
+                None => Unpayable::NoSuchCoins { periods: periods(), broker },
             });
         }
-        let mut valid: Vec<usize> =
-            held().filter(|(_, held)| is_valid(held)).map(|(i, _)| i).collect();
+        let holdings = self.holdings.iter().enumerate();
+        let mut valid: Vec<usize> = holdings
+            .filter(|(_, held)| is_valid(held) && accepted(held).is_some())
+            .map(|(holding, _)| holding)
+            .collect();
         if valid.is_empty() {
-            return Err(Unpayable::NotValidNow(periods));
+            return Err(Unpayable::NotValidNow(periods()));
         }
         self.order(&mut valid);
-        Ok(valid)
+        let priced = valid.into_iter().filter_map(|at| Some((at, accepted(&self.holdings[at])?)));
+        let mut priced: Vec<(usize, &PeriodPrice)> = priced.collect();
+        if let Some(first) = request.prices.first() {
+            // The sort is stable: of equal prices the order stays.
+            priced.sort_by_key(|(_, price)| price.rank(first));
+        }
+        Ok(priced)
     }
 
     /// The places of all coins of a holding that are good at `vendor` now, in the order of the
@@ -460,12 +533,13 @@ impl WalletState {
         self.coins_at(holding, vendor).len() as u32
     }
 
-    /// Chooses among the spendable coins of a holding, of which there are enough.
+    /// Chooses `count` of the spendable coins of a holding, of which there are enough.
     fn take_best(
         &self,
         holding: usize,
         mut coins: Vec<CoinPlace>,
-        request: &RequestPayment,
+        vendor: &VendorId,
+        count: u32,
     ) -> Choice {
         let spendable = coins.len() as u32;
         let is_fresh = |place: &CoinPlace| {
@@ -474,8 +548,8 @@ impl WalletState {
         let opened: Vec<bool> = self.sets.iter().map(Set::is_opened).collect();
         // The sort is stable: within a rank the coins stay in the order of their sets.
         coins.sort_by_key(|place| (is_fresh(place), !opened[place.set as usize]));
-        coins.truncate(request.price as usize);
-        let vector = VendorVector::new(&self.holdings[holding].params, &request.vendor);
+        coins.truncate(count as usize);
+        let vector = VendorVector::new(&self.holdings[holding].params, vendor);
         let x = coins.iter().filter_map(|p| coin_of(&self.sets[p.set as usize], &vector, p.subbin));
         let x = x.flatten().collect();
         let fresh = coins.iter().filter(|place| is_fresh(place)).count() as u32;

@@ -4,6 +4,8 @@ mod consents;
 
 mod crash;
 
+mod denominations;
+
 mod growth;
 
 mod holdings;
@@ -26,7 +28,9 @@ use super::*;
 use crate::authenticator::{Authenticator, Key};
 use crate::host::{DiskDirectory, SimulatedDirectory, SystemEntropy};
 use crate::identity::{UserVector, VendorId, VendorVector};
-use crate::protocol::{FundsWithdrawn, Payment, RequestCredit, SendExpired, Url, Verdict};
+use crate::protocol::{
+    FundsWithdrawn, Payment, PeriodPrice, RequestCredit, SendExpired, Url, Verdict,
+};
 use crate::testing::{ObviousMint, params_with, resize, test_params};
 
 static MINT: LazyLock<ObviousMint> = LazyLock::new(|| ObviousMint::new(test_params()));
@@ -69,10 +73,12 @@ fn request(url_text: &str, price: u32) -> RequestPayment {
     RequestPayment {
         vendor: url.host().clone(),
         url,
-        price,
-        periods: vec!["2026-12".parse().unwrap()],
+        prices: vec![PeriodPrice::new(
+            "2026-12".parse().unwrap(),
+            price,
+            "0.01 USD".parse().unwrap(),
+        )],
         broker: "https://broker.example/".into(),
-        coin_value: "0.01 USD".parse().unwrap(),
         description: "A page".into(),
     }
 }
@@ -104,7 +110,7 @@ fn accept(message: &[u8], request: &RequestPayment) -> Vec<u64> {
     let payment = Payment::parse(message).unwrap();
     assert_eq!(
         (&payment.url, &payment.vendor, payment.coins),
-        (&request.url, &request.vendor, request.price)
+        (&request.url, &request.vendor, request.price_in(&payment.period).unwrap().coins)
     );
     let user = UserVector::new(MINT.params(), &payment.user).unwrap();
     let vendor = VendorVector::new(MINT.params(), &payment.vendor);
@@ -362,11 +368,11 @@ fn the_checks_before_paying_are_made_in_order() {
             r.url = u.clone();
         }),
         ("NoSuchCoins", |r, _, _, _| r.broker = "https://other.example/".into()),
-        ("OtherCoinValue", |r, _, _, _| r.coin_value = "0.02 USD".parse().unwrap()),
-        ("NoSuchCoins", |r, _, _, _| r.periods = vec!["2026-11".parse().unwrap()]),
+        ("OtherCoinValue", |r, _, _, _| r.prices[0].coin_value = "0.02 USD".parse().unwrap()),
+        ("NoSuchCoins", |r, _, _, _| r.prices[0].period = "2026-11".parse().unwrap()),
         ("NotValidNow", |_, _, _, now| *now = EXPIRED),
         ("NotValidNow", |_, _, _, now| *now = UnixTime(1_796_000_000)),
-        ("TooFewCoins", |r, _, _, _| r.price = 17),
+        ("TooFewCoins", |r, _, _, _| r.prices[0].coins = 17),
         ("DailyLimit", |_, _, p, _| p.daily_limit = Some(1)),
         ("NeedsConsent", |r, u, p, _| {
             *u = url("https://www.news.example/a");
@@ -490,11 +496,11 @@ fn the_earliest_expiration_and_opened_sets_are_spent_first() {
     }));
     wallet.receive(&earlier.funds(&"alice".parse().unwrap(), &key(), &[6], 2), NOW).unwrap();
     let mut page = request("https://news.example/a", 1);
-    page.periods.push("2026-12b".parse().unwrap());
+    page.prices.push(PeriodPrice { period: "2026-12b".parse().unwrap(), ..page.prices[0].clone() });
     let sending = sent(pay(&mut wallet, &page));
     assert_eq!(Payment::parse(&sending.message).unwrap().period.as_str(), "2026-12b");
     // No single set has enough coins, and a payment belongs to one period: the later one pays.
-    page.price = 17;
+    page.prices.iter_mut().for_each(|price| price.coins = 17);
     page.url = url("https://news.example/b");
     let sending = sent(pay(&mut wallet, &page));
     assert_eq!(Payment::parse(&sending.message).unwrap().period.as_str(), "2026-12");

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::ptr::null_mut;
 use std::sync::Arc;
 
-use micromint::vendor::Vendor;
+use micromint::vendor::{Price, Vendor};
 
 use super::bindings::{
     AP_EXPR_FLAG_RESTRICTED_FILE_FUNC, AP_EXPR_FLAG_STRING_RESULT, AP_SQ_CONFIG_GEN,
@@ -31,6 +31,8 @@ pub(crate) struct ModuleConfig {
 #[derive(Clone)]
 pub(crate) struct GatePlace {
     server: *const server_rec,
+    /// Its price, if that is not computed.
+    price: Option<Price>,
     /// The directive that switches it on.
     pub(crate) directive: &'static str,
     /// File and line.
@@ -105,14 +107,14 @@ impl ConfigPlace {
 
     /// Records that the paywall is switched on here, to be checked when everything is read.
     /// Paywalls in `.htaccess` files are only seen at requests.
-    pub(crate) fn note_gate(&mut self, directive: &'static str) {
+    pub(crate) fn note_gate(&mut self, directive: &'static str, price: Option<Price>) {
         if self.is_htaccess() {
             return;
         }
         // SAFETY: the server lives as long as the configuration.
         let server = unsafe { (*self.0).server };
         let position = self.position();
-        self.module().gates.push(GatePlace { server, directive, position });
+        self.module().gates.push(GatePlace { server, price, directive, position });
     }
 
     /// Parses an expression whose value is a text. In an `.htaccess` file it may not read files.
@@ -178,17 +180,27 @@ impl Parent {
     /// The places that switch on the paywall but have no vendor. Those of the main server count for
     /// its virtual hosts too.
     pub(crate) fn gates_without_vendor(&self) -> Vec<GatePlace> {
-        let has_vendor = |gate: &&GatePlace| {
-            let mut servers = self.servers();
-            servers.any(|server| {
-                // SAFETY: the configuration's servers are live, and our slot was filled when they
-                // were made.
-                let sells = unsafe { &*server_of(server) }.vendor().is_some();
-                sells
-                    && (std::ptr::eq(server, gate.server) || std::ptr::eq(self.server, gate.server))
-            })
+        let gates = self.module().gates.iter();
+        gates.filter(|gate| self.vendors_at(gate).next().is_none()).cloned().collect()
+    }
+
+    /// The fixed prices that a vendor cannot express in coins: file and line, and why.
+    pub(crate) fn prices_without_coins(&self) -> Vec<(String, String)> {
+        let fault = |gate: &GatePlace| {
+            let price = gate.price?;
+            let fault = self.vendors_at(gate).find_map(|vendor| vendor.coins(price).err())?;
+            Some((gate.position.clone(), fault.to_string()))
         };
-        self.module().gates.iter().filter(|gate| !has_vendor(gate)).cloned().collect()
+        self.module().gates.iter().filter_map(fault).collect()
+    }
+
+    /// The vendors for whom a place switches on the paywall.
+    fn vendors_at(&self, gate: &GatePlace) -> impl Iterator<Item = &Arc<Vendor>> {
+        let (own, main) = (gate.server, std::ptr::eq(self.server, gate.server));
+        let servers = self.servers().filter(move |server| main || std::ptr::eq(*server, own));
+        // SAFETY: the configuration's servers are live, and our slot was filled when they were
+        // made.
+        servers.filter_map(|server| unsafe { &*server_of(server) }.vendor())
     }
 
     /// Whether Apache will read the configuration again before it serves: it does so once at start.

@@ -72,6 +72,40 @@ fn every_agent_pays_on_apache() {
     every_agent_pays(|| agents::apache(agents::site()));
 }
 
+/// A crawler that signs its requests pays the price for verified bots; one with another key, and
+/// one that only has the name of a bot, that for unknown bots; a reader the one for readers.
+fn a_signed_crawler_pays_the_price_of_its_class(server: &impl Server) {
+    let user = User::new(server, "crawler");
+    let till = server.site().path("till");
+    let mut expected = 0;
+    let [own, other] = [true, false].map(agents::bot_key);
+    for (key, name, coins) in [
+        (own.as_str(), "SomeBot/1.0", 1),
+        (&other, "SomeBot/1.0", 5),
+        ("", "SomeBot/1.0", 5),
+        ("", "Mozilla/5.0", 3),
+        (&own, "Mozilla/5.0", 1),
+    ] {
+        let mut command = agents::node("crawler.mjs");
+        command.env("BOT_KEY", key).env("USER_AGENT", name);
+        let lines = user.run(command.arg(server.site().url("/crawled.html")), PLENTY, "");
+        assert_eq!(words(&lines), ["paid"], "{name} {key}: {lines:?}");
+        assert_eq!(lines[0]["body"], "content for crawlers");
+        expected += coins;
+        wait_until(&format!("{expected} coins in the till"), || coins_in(&till) == expected);
+    }
+}
+
+#[test]
+fn a_signed_crawler_pays_the_price_of_its_class_on_nginx() {
+    a_signed_crawler_pays_the_price_of_its_class(&agents::nginx(agents::crawled_site()));
+}
+
+#[test]
+fn a_signed_crawler_pays_the_price_of_its_class_on_apache() {
+    a_signed_crawler_pays_the_price_of_its_class(&agents::apache(agents::crawled_site()));
+}
+
 /// The command line of mppx fetches pages and pays for them.
 fn the_command_line_of_mppx_pays(server: &impl Server) {
     let user = User::new(server, "cli");

@@ -54,6 +54,12 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
             "MicroMintPrice: expected a price from 0 to 500 coins",
         ),
         (with("MicroMintPrice 501"), good.clone(), "expected a price from 0 to 500 coins"),
+        (with("MicroMintPrice \"0.02 USD\""), good.clone(), "such as coin-value = "),
+        (
+            with("MicroMintPrice \"0.02 EUR\""),
+            good.clone() + "coin-value = \"0.01 USD\"\n",
+            "MicroMintPrice: expected a price in USD, as coin-value, found 0.02 EUR",
+        ),
         (
             with("MicroMintPrice %{reqenv:}x"),
             good.clone(),

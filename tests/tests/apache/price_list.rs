@@ -20,6 +20,14 @@ SetHandler micromint-status
 ";
 
 #[test]
+fn prices_in_money_are_asked_in_coins_of_each_value() {
+    let places = "<Location /place/>\nMicroMintPrice \"0.015 USD\"\n</Location>
+        <Location /computed/>\nMicroMintPrice \"expr=0.02 USD\"\n</Location>\n";
+    let apache = Apache::selling(prices::site_in_money(), places);
+    prices::prices_in_money_are_asked_in_coins_of_each_value(&apache);
+}
+
+#[test]
 fn what_the_client_asked_for_is_priced() {
     prices::what_the_client_asked_for_is_priced(&Apache::selling(prices::site(), PLACES));
 }

@@ -66,6 +66,12 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
         ),
         (in_server("micromint_price free;"), good.clone(), "expected a price from 0 to 500 coins"),
         (in_server("micromint_price 501;"), good.clone(), "expected a price from 0 to 500 coins"),
+        (in_server("micromint_price \"0.02 USD\";"), good.clone(), "such as coin-value = "),
+        (
+            in_server("micromint_price \"0.02 EUR\";"),
+            good.clone() + "coin-value = \"0.01 USD\"\n",
+            "\"micromint_price\": expected a price in USD, as coin-value, found 0.02 EUR",
+        ),
         (in_server("micromint_price $no_such;"), good.clone(), "unknown \"no_such\" variable"),
         (
             in_server("micromint_subrequests no;"),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::http::TlsFiles;
+use crate::minting::MintingSettings;
 use crate::shop::ShopSettings;
 use crate::store::Dialect;
 
@@ -46,6 +47,8 @@ pub struct Config {
     /// Another machine may reach `listen` without TLS: a proxy with TLS does.
     #[serde(default)]
     behind_proxy: bool,
+    /// How the next period is minted; without it, operators mint.
+    pub minting: Option<MintingSettings>,
     /// The pages for people.
     #[serde(default)]
     pub shop: ShopSettings,
@@ -113,6 +116,15 @@ impl Config {
         config.witness_file = config.witness_file.map(|file| folder.join(file));
         config.tls_certificate = config.tls_certificate.map(|file| folder.join(file));
         config.tls_key = config.tls_key.map(|file| folder.join(file));
+        if let Some(minting) = &mut config.minting {
+            minting.coinmint = minting.coinmint.take().map(|program| folder.join(program));
+        }
+        config.shop.minting = config.minting.clone();
+        if let Some(mail) = &mut config.shop.mail {
+            mail.ca_file = mail.ca_file.take().map(|file| folder.join(file));
+            mail.password_file = mail.password_file.take().map(|file| folder.join(file));
+        }
+        config.shop.metrics_file = config.shop.metrics_file.map(|file| folder.join(file));
         config.shop.hooks.values_mut().for_each(|file| *file = folder.join(&*file));
         if let Some(file) = config.database.strip_prefix("sqlite:") {
             config.database = format!("sqlite:{}", folder.join(file).display());
@@ -132,6 +144,7 @@ impl Config {
             return Err("sets-max: expected at least 1, found 0".to_string());
         }
         self.shop.check()?;
+        self.minting.as_ref().map_or(Ok(()), MintingSettings::check)?;
         match (&self.tls_certificate, &self.tls_key) {
             (Some(_), None) => Err("tls-certificate needs tls-key".to_string()),
             (None, Some(_)) => Err("tls-key needs tls-certificate".to_string()),
@@ -192,6 +205,24 @@ mod tests {
         assert_eq!(config.secret_file(), Path::new("/var/lib/broker/coins/broker.secret"));
         assert_eq!(config.sets_max, 100);
         assert!(config.tls().is_none());
+    }
+
+    #[test]
+    fn files_of_parts_are_relative_to_the_file() {
+        let text = format!(
+            "{GOOD}[minting]\ncoinmint = \"bin/coinmint\"\n[shop]\nmetrics-file = \"m\"\n\
+             [shop.mail]\nserver = \"mail.example\"\nfrom = \"coins@broker.example\"\n\
+             user = \"u\"\npassword-file = \"p\"\nca-file = \"/etc/ca.pem\"\n"
+        );
+        let config = parse(&text).unwrap();
+        let folder = Path::new("/var/lib/broker");
+        let minting = config.shop.minting.unwrap();
+        assert_eq!((minting.days_before, minting.shards), (10, 0));
+        assert_eq!(minting.coinmint, Some(folder.join("bin/coinmint")));
+        assert_eq!(config.shop.metrics_file, Some(folder.join("m")));
+        let mail = config.shop.mail.unwrap();
+        assert_eq!(mail.password_file, Some(folder.join("p")));
+        assert_eq!(mail.ca_file, Some("/etc/ca.pem".into()));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use mmbrokerd::config::Config;
 use mmbrokerd::service::Service;
 use mmbrokerd::shop::{Role, act_for_vendor, set_person};
 
-/// The programs of a demo's people.
+/// The people of a demo.
 const READER: &str = "reader";
 const OPERATOR: &str = "operator";
 const VENDOR: &str = "vendor";
@@ -52,8 +52,10 @@ impl Demo {
                 "# A demo: its money is XTS, which is for tests.\n\
                  listen = \"{address}\"\nurl = \"http://{address}\"\n\
                  database = \"sqlite:broker.db\"\ncoins = \".\"\n\n\
-                 [shop]\nname = \"Demo broker\"\npayout-fee = \"0.35 XTS\"\n\
-                 payout-min = \"1 XTS\"\n"
+                 # The next month is minted at once, for the page that shows it.\n\
+                 [minting]\ndays-before = 31\n\n\
+                 [shop]\nname = \"Demo broker\"\npayout-fee = \"0.01 XTS\"\n\
+                 payout-min = \"0.05 XTS\"\n"
             );
             std::fs::write(&file, text).map_err(FileError::on("write", &file))?;
         }

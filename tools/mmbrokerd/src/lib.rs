@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod http;
+pub mod minting;
 pub mod service;
 pub mod shop;
 pub mod store;

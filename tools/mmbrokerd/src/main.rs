@@ -19,6 +19,7 @@ use micromint::time::UnixTime;
 use micromint_console::{ToolError, command_line, finish};
 use mmbrokerd::config::Config;
 use mmbrokerd::service::Service;
+use mmbrokerd::shop::Mailer;
 use mmbrokerd::store::Store;
 
 /// The configuration file of the package.
@@ -68,7 +69,7 @@ enum Command {
     Revoke(operate::Revoke),
     /// Stop selling bins, and honouring doubtful payments with them
     Compromise(operate::Compromise),
-    /// Register vendors for new periods, and settle those whose redeem-until is over
+    /// Register vendors for new periods, settle those whose redeem-until is over, and send mail
     ///
     /// The service does it by itself each minute; this is for cron, where the broker is a CGI
     /// program.
@@ -126,6 +127,12 @@ fn run(arguments: &Arguments) -> Result<u8, ToolError> {
                     return Ok(micromint_console::EXIT_OK);
                 }
                 serve::serve(service, &config).await
+            }
+            Some(Command::Settle) => {
+                if let Some(mail) = &config.shop.mail {
+                    Mailer::new(Arc::clone(&service), mail.clone()).turn().await?;
+                }
+                operate::settle(&service).await
             }
             Some(command) => command.run(&service).await,
         }

@@ -7,12 +7,18 @@ use micromint::error::chain;
 use micromint_console::{EXIT_OK, ToolError, say, tell};
 use mmbrokerd::config::Config;
 use mmbrokerd::http::{App, listen};
+use mmbrokerd::minting::Minter;
 use mmbrokerd::service::Service;
+use mmbrokerd::shop::Mailer;
 use mmbrokerd::store::StoreError;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How often the folder of the coin files and the dates are looked at.
 const TURN: Duration = Duration::from_secs(60);
+/// How often the mint is looked at.
+const MINT_TURN: Duration = Duration::from_secs(5);
+/// How often mail is sent.
+const MAIL_TURN: Duration = Duration::from_secs(2);
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn serve(service: Arc<Service>, config: &Config) -> Result<u8, ToolError> {
@@ -33,15 +39,43 @@ pub(crate) async fn serve(service: Arc<Service>, config: &Config) -> Result<u8, 
     }
     say!("mmbrokerd: listening on {scheme}://{}", server.address());
     let turns = tokio::spawn(take_turns(Arc::clone(&service), config.clone()));
+    let minter = Minter::new(Arc::clone(&service), &config.coins, config.minting.as_ref());
+    let mint = tokio::spawn(mint(minter));
+    let mail = config.shop.mail.clone().map(|settings| Mailer::new(Arc::clone(&service), settings));
+    let mail = mail.map(|mailer| tokio::spawn(send_mail(mailer)));
     tokio::select! {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}
     }
     turns.abort();
+    mail.inspect(|mail| mail.abort());
+    mint.abort();
+    // The child of the minter ends with it.
+    let _ = mint.await;
     server.end().await?;
     service.store().close().await;
     say!("mmbrokerd: ended");
     Ok(EXIT_OK)
+}
+
+/// Plans and mints the next period.
+async fn mint(mut minter: Minter) {
+    loop {
+        if let Err(error) = minter.turn().await {
+            tell!("mmbrokerd: error: {}", chain(&error));
+        }
+        tokio::time::sleep(MINT_TURN).await;
+    }
+}
+
+/// Sends what was recorded.
+async fn send_mail(mailer: Mailer) {
+    loop {
+        if let Err(error) = mailer.turn().await {
+            tell!("mmbrokerd: error: {}", chain(&error));
+        }
+        tokio::time::sleep(MAIL_TURN).await;
+    }
 }
 
 /// What needs nobody: batches go on that were cut off, new coin files are opened, vendors are

@@ -10,15 +10,20 @@ mod attempts;
 mod audit;
 mod bank;
 mod complaints;
+mod conservation;
 mod form;
 mod hooks;
+mod links;
 mod login;
+mod mail;
+mod metrics;
 mod money;
 mod operator;
 mod orders;
 mod password;
 mod payouts;
 mod people;
+mod periods;
 mod plot;
 mod proof;
 mod random;
@@ -46,6 +51,7 @@ use crate::service::Service;
 pub use self::audit::audit_faults;
 pub use self::form::{FORM_FIELDS_MAX, FORM_SIZE_MAX};
 pub use self::hooks::HOOK_SIZE_MAX;
+pub use self::mail::{MailSettings, MailTls, Mailer};
 pub use self::money::{Sum, signed_amount, sums};
 pub use self::people::{Role, set_person};
 pub use self::proof::{PROOF_PATH, ProofSource, Proofs};
@@ -105,6 +111,7 @@ pub(crate) async fn without_slash(
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(shop: &Arc<Shop>) -> Router<S> {
     let hooks = Router::new()
         .route("/hooks/{source}", post(hooks::take))
+        .route("/metrics", get(metrics::metrics))
         .layer(DefaultBodyLimit::max(HOOK_SIZE_MAX));
     Router::new()
         .merge(operator_routes())
@@ -116,7 +123,13 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(shop: &Arc<Shop>) -> Rout
         .route("/register", get(login::register_page).post(login::register))
         .route("/login", get(login::login_page).post(login::login))
         .route("/logout", post(login::logout))
+        .route("/lost", get(links::lost_page).post(links::lost))
+        .route("/reset", post(links::reset))
+        .route("/reset/{token}", get(links::reset_page))
+        .route("/confirm", post(links::confirm))
+        .route("/confirm/{token}", get(links::confirm_page))
         .route("/account", get(login::account))
+        .route("/account/mail", post(links::set_mail))
         .route("/account/password", post(login::change_password))
         .route("/account/sessions/end", post(login::end_session))
         .route("/account/key", post(login::make_key))
@@ -150,6 +163,7 @@ fn operator_routes() -> Router<Arc<Shop>> {
         .route("/operator/vouchers", get(vouchers::batches).post(vouchers::make))
         .route("/operator/vouchers/print", post(vouchers::print_again))
         .route("/operator/vouchers/void", post(vouchers::void))
+        .route("/operator/vouchers/release", post(vouchers::release))
         .route("/operator/payouts", get(payouts::runs).post(payouts::make))
         .route("/operator/payouts/{run}", get(payouts::run))
         .route("/operator/payouts/{run}/csv", get(payouts::csv))
@@ -162,5 +176,10 @@ fn operator_routes() -> Router<Arc<Shop>> {
         .route("/operator/complaints", get(operator::complaints_page))
         .route("/operator/disputes", get(operator::disputes).post(operator::rule))
         .route("/operator/users", get(operator::users))
+        .route("/operator/people", get(links::people_page).post(links::people_found))
+        .route("/operator/people/link", post(links::issue))
+        .route("/operator/periods", get(periods::page))
+        .route("/operator/periods/mint", post(periods::mint))
+        .route("/operator/periods/stop", post(periods::stop))
         .route("/operator/audit", get(operator::audit_page))
 }

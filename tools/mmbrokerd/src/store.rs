@@ -8,6 +8,7 @@ mod batches;
 mod error;
 mod evidence;
 mod ledger;
+mod mints;
 mod owners;
 mod periods;
 mod progress;
@@ -28,6 +29,7 @@ pub use self::batches::{BatchKind, BatchRow, NewPart, PartRow, ReturnRow};
 pub use self::error::StoreError;
 pub use self::evidence::{NewOffender, Seen};
 pub use self::ledger::{Account, AccountKind, Entry, Posted};
+pub use self::mints::{MintProgress, MintRow, MintStage, MintState};
 pub use self::owners::{CompromisedRow, SaleSpan};
 pub use self::periods::PeriodRow;
 pub use self::progress::Skipped;
@@ -68,6 +70,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         "shop",
         include_str!("../migrations/sqlite/100_shop.sql"),
         include_str!("../migrations/postgres/100_shop.sql"),
+    ),
+    (
+        101,
+        "mint",
+        include_str!("../migrations/sqlite/101_mint.sql"),
+        include_str!("../migrations/postgres/101_mint.sql"),
     ),
 ];
 

@@ -14,6 +14,47 @@ login-title = Anmelden
 login-button = Anmelden
 login-first = Bitte melden Sie sich zuerst an.
 login-lost = Passwort verloren? Der Betreiber dieses Brokers gibt Ihnen ein neues. Ihre Münzen sind in Ihrer Geldbörse, nicht hier.
+mail-title = Mailadresse
+mail-label = Mailadresse (freiwillig)
+mail-help = Für ein verlorenes Passwort. Sie bekommen eine Mail mit einem Link, und die Adresse gilt, sobald Sie ihn geöffnet haben. Nur dieser Broker sieht sie.
+mail-button = Mailadresse speichern
+mail-known = Bestätigte Mailadresse
+mail-none = nicht angegeben
+mail-confirm-subject = { $broker }: Mailadresse bestätigen
+mail-confirm-text =
+    Jemand, vermutlich Sie, hat diese Mailadresse für das Konto { $user } bei { $broker } angegeben.
+
+    Um sie zu bestätigen, öffnen Sie innerhalb von zwei Tagen diese Seite:
+    { $link }
+
+    Wenn Sie es nicht waren, tun Sie nichts.
+mail-reset-subject = { $broker }: neues Passwort
+mail-reset-text =
+    Jemand, vermutlich Sie, möchte ein neues Passwort für das Konto { $user } bei { $broker }.
+
+    Um eines zu setzen, öffnen Sie innerhalb von 30 Minuten diese Seite:
+    { $link }
+
+    Wenn Sie es nicht waren, tun Sie nichts: Das Passwort bleibt, wie es ist.
+confirm-title = Mailadresse bestätigen
+confirm-text = Ist das Ihr Konto? Dann wird diese Adresse benutzt, wenn Sie das Passwort verlieren.
+confirm-button = Bestätigen
+confirm-done = Die Mailadresse ist bestätigt.
+lost-title = Passwort verloren?
+lost-text = Wenn Sie für Ihr Konto eine Mailadresse bestätigt haben, bekommen Sie dorthin einen Link, mit dem Sie ein neues Passwort setzen.
+lost-label = Benutzername oder Mailadresse
+lost-help = Mit einer Mailadresse bekommen Sie einen Link für jedes Konto, das sie hat.
+lost-button = Link senden
+lost-done = Wenn es ein solches Konto mit bestätigter Mailadresse gibt, ist eine Mail unterwegs. Ihr Link gilt 30 Minuten.
+reset-title = Neues Passwort setzen
+reset-text = Alle Sitzungen enden, und Sie melden sich mit dem neuen Passwort an.
+people-title = Leute
+people-text = Suchen Sie ein Konto. Wer das Passwort verloren und keine Mailadresse angegeben hat, bekommt von Ihnen einen Link. Vergewissern Sie sich, wer fragt: Wer das Konto hat, hat sein Guthaben.
+people-button = Suchen
+people-role = Rolle
+people-closed = Geschlossen
+people-link = Link für ein neues Passwort anlegen
+people-link-once = Wer diesen Link öffnet, setzt das Passwort von { $user }. Er gilt einmal, 24 Stunden lang, und wird nicht noch einmal gezeigt.
 contact-label = Der Betreiber
 register-title = Konto anlegen
 register-button = Konto anlegen
@@ -145,6 +186,23 @@ vouchers-void = Beenden
 vouchers-print = Codes zeigen
 vouchers-of = Gutscheine { $name }
 vouchers-care = Wer diese Codes liest, kann sie einlösen. Drucken Sie die Seite, und schließen Sie sie.
+release-title = Gutscheine nach der Wiederherstellung freigeben
+release-text = { $count ->
+    [one] Der Broker wurde aus einer Sicherung wiederhergestellt. { $count } Code von vorher kann seit der Sicherung benutzt worden sein und ist darum angehalten.
+   *[other] Der Broker wurde aus einer Sicherung wiederhergestellt. { $count } Codes von vorher können seit der Sicherung benutzt worden sein und sind darum angehalten.
+}
+release-label = Codes, die freigegeben werden
+release-help = Einer je Zeile. Geben Sie nur Codes frei, von denen Sie wissen, dass niemand sie benutzt hat: die der Bögen, die Sie noch haben. Wessen Code angehalten ist, der fragt Sie; sehen Sie nach, was der Leser gekauft hat, bevor Sie ihn freigeben.
+release-button = Diese Codes freigeben
+release-done = { $count ->
+    [one] { $count } Code gilt wieder.
+   *[other] { $count } Codes gelten wieder.
+}
+release-unknown = Diese Codes sind benutzt oder nicht in der Datenbank. An ihnen wurde nichts geändert:
+state-held = { $count ->
+    [one] { $count } Code ist seit der Wiederherstellung angehalten
+   *[other] { $count } Codes sind seit der Wiederherstellung angehalten
+}
 amount-help = Ein Betrag mit Währung, etwa 5 EUR oder 2.50 USD.
 column-name = Name
 column-amount = Betrag
@@ -171,12 +229,20 @@ column-vendors = Anbieter
 column-failing = Gescheiterte Zahlungen
 column-bin = Erstes Fach
 column-hash = Hash
+column-start = Beginnt
+column-redeem-until = Eingelöst und zurückgegeben bis
 sums-title = Alles ergibt null
 sums-text = Jede Buchung nimmt von einigen Konten, was sie anderen gibt. Was von außen kam, ist negativ, also sind alle Konten zusammen null.
 sums-good = Das Hauptbuch wurde aus seinen Einträgen neu berechnet: Es ist ohne Fehler.
 sums-bad = Das Hauptbuch hat Fehler: { $faults }
 sums-total = Alle zusammen
 sums-empty = Es gibt noch keine Konten.
+conservation-title = Wohin das Geld jeder Periode ging
+conservation-text = Was verkauft wurde, ist an Anbieter gezahlt, Kunden gutgeschrieben, noch geschuldet, strittig oder verfallen. Nichts kommt aus dem Nichts, und nichts geht verloren.
+conservation-of = Periode { $period }: verkauft für { $sold }
+conservation-bad = Die Teile der Periode { $period } sind nicht das, was verkauft wurde. Halten Sie den Broker an, behalten Sie seine Dateien, und rufen Sie mmbrokerd check auf.
+part-vendors = An Anbieter gezahlt
+part-clients = Kunden gutgeschrieben
 kind-outside = Außen: eingegangenes Geld, ohne ausgezahltes
 kind-client = Kunden
 kind-vendor = Anbieter
@@ -271,6 +337,25 @@ complaint-payment-help = Die Nachricht Payment, die Ihre Geldbörse dem Anbieter
 answer-button = Antworten
 answer-text = Antwort
 periods-title = Perioden
+mint-title = Die nächste Periode
+mint-no-next = Es gibt keine nächste Periode, die sich von selbst prägen lässt: Es gibt noch keine Periode, oder die letzte ist kein Monat. Prägen Sie mit coinmint, und legen Sie die Münzdatei in das Verzeichnis des Brokers.
+mint-automatic = Auf die letzte Periode folgt { $period }. Der Dienst prägt sie von selbst, ab { $time }.
+mint-by-hand = Auf die letzte Periode folgt { $period }. Der Dienst prägt sie, wenn Sie den Knopf drücken. Damit er es von selbst tut, ergänzen Sie seine Konfiguration um den Teil [minting].
+mint-button = { $period } jetzt prägen
+mint-go-on = Fortsetzen
+mint-stop = Anhalten
+mint-planned = geplant
+mint-running = wird geprägt
+mint-cluster = wartet auf den Cluster
+mint-stopped = angehalten; was geworfen ist, bleibt
+mint-done = geprägt
+mint-expected = Voraussichtliches Ende dieses Schritts
+mint-fault = Der letzte Versuch ist gescheitert. Der Dienst versucht es jede Minute noch einmal. { $why }
+mint-submit = Reichen Sie die Aufträge im Verzeichnis der Münzdateien ein:
+stage-none = Noch ist nichts geworfen
+stage-tossing = Geworfene Bälle
+stage-counting = Gezählte Oberfächer
+stage-shards = Geworfene Teile
 plots-title = Die letzten 30 Tage
 plot-sales = Verkaufte Münzen nach Tag
 plot-redeemed = Eingelöste Münzen nach Tag
@@ -280,11 +365,13 @@ fact-float = Geschuldet für Münzen
 fact-clients = Guthaben der Kunden
 fact-vendors = Guthaben der Anbieter
 fact-disputed = Strittig
+fact-mails = Mails, die warten / aufgegeben sind
 fact-people = Konten
 fact-offenders = Überführte
 fact-complaints = Beschwerden
 fact-forged = Gefälschte Münzen
-period-settled = abgerechnet
+period-archived = archiviert
+period-disputed = abgerechnet, mit Streitfällen
 period-next = nächste
 period-on-sale = im Verkauf
 period-redemption = in Rückgabe und Einlösung
@@ -316,10 +403,18 @@ done-answer = Die Antwort ist aufgenommen.
 done-paid = Aufgenommen.
 done-vendor = Erledigt.
 done-ruling = Der Streit ist entschieden.
+done-mint = Vermerkt. Der Dienst sieht alle paar Sekunden danach.
+done-mail = Eine Mail mit einem Link ist unterwegs. Die Adresse gilt, sobald Sie den Link geöffnet haben.
+done-mail-removed = Die Mailadresse ist entfernt.
+done-reset = Das Passwort ist gesetzt. Melden Sie sich damit an.
 done-void = Die nicht benutzten Codes sind beendet.
 
 error-role = Das darf Ihr Konto nicht. Es ist nichts geschehen.
 error-voucher = Dieser Code gilt nicht. Prüfen Sie ihn Zeichen für Zeichen; ein Code gilt einmal und bis zu seinem Datum.
+error-voucher-held = Der Broker wurde aus einer Sicherung wiederhergestellt, und dieser Code wartet, bis der Betreiber ihn freigibt. Bitte fragen Sie den Betreiber. Es wurde nichts aufgeladen.
+error-release = Erwartet werden 1 bis { $most } Codes, einer je Zeile.
+error-link = Dieser Link gilt nicht mehr: Er wurde benutzt oder ist zu alt. Bitte lassen Sie sich einen neuen geben.
+error-mail = Erwartet wird eine Mailadresse wie name@example.org.
 error-voucher-name = Es gibt andere Gutscheine mit diesem Namen. Es wurde nichts angelegt. Wählen Sie einen anderen Namen.
 error-amount = Erwartet wird ein Betrag mit Währung, etwa 5 EUR.
 error-name = Erwartet wird ein nicht zu langer Name aus Buchstaben und Ziffern.

@@ -14,6 +14,47 @@ login-title = Log in
 login-button = Log in
 login-first = Please log in first.
 login-lost = You have lost your password? Ask the operator of this broker for a new one. Your coins are in your wallet, not here.
+mail-title = Mail address
+mail-label = Mail address (optional)
+mail-help = For a lost password. You get a mail with a link, and the address counts once you have opened it. Nobody but this broker sees it.
+mail-button = Save the mail address
+mail-known = Confirmed mail address
+mail-none = not given
+mail-confirm-subject = { $broker }: confirm your mail address
+mail-confirm-text =
+    Somebody, probably you, gave this mail address for the account { $user } of { $broker }.
+
+    To confirm it, open this page within two days:
+    { $link }
+
+    If it was not you, do nothing.
+mail-reset-subject = { $broker }: a new password
+mail-reset-text =
+    Somebody, probably you, asked for a new password for the account { $user } of { $broker }.
+
+    To set one, open this page within 30 minutes:
+    { $link }
+
+    If it was not you, do nothing: the password stays as it is.
+confirm-title = Confirm your mail address
+confirm-text = Is this your account? Then this address is used when you lose the password.
+confirm-button = Confirm
+confirm-done = The mail address is confirmed.
+lost-title = You have lost your password?
+lost-text = If you confirmed a mail address for your account, you get a link there with which you set a new password.
+lost-label = User name or mail address
+lost-help = With a mail address, you get a link for each account that has it.
+lost-button = Send me a link
+lost-done = If there is such an account with a confirmed mail address, a mail is on its way. Its link is good for 30 minutes.
+reset-title = Set a new password
+reset-text = All sessions end, and you log in with the new password.
+people-title = People
+people-text = Look for an account. A reader who lost the password, and gave no mail address, gets a link from you. Make sure who asks: whoever has the account has its balance.
+people-button = Look up
+people-role = Role
+people-closed = Closed
+people-link = Make a link for a new password
+people-link-once = Whoever opens this link sets the password of { $user }. It is good once, for 24 hours, and is not shown again.
 contact-label = The operator
 register-title = Make an account
 register-button = Make the account
@@ -145,6 +186,23 @@ vouchers-void = End
 vouchers-print = Show the codes
 vouchers-of = Vouchers { $name }
 vouchers-care = Whoever reads these codes can use them. Print the page, and close it.
+release-title = Release vouchers after the restore
+release-text = { $count ->
+    [one] The broker was restored from a backup. { $count } code that was made before may have been used since the backup, so it is held.
+   *[other] The broker was restored from a backup. { $count } codes that were made before may have been used since the backup, so they are held.
+}
+release-label = Codes to release
+release-help = One a line. Release only codes that you know not to have been used: those of sheets that you still have. A reader whose code is held asks you; look at what the reader bought before you release it.
+release-button = Release these codes
+release-done = { $count ->
+    [one] { $count } code counts again.
+   *[other] { $count } codes count again.
+}
+release-unknown = These codes are used, or are not in the database. Nothing was changed about them:
+state-held = { $count ->
+    [one] { $count } code is held since the restore
+   *[other] { $count } codes are held since the restore
+}
 amount-help = An amount with its currency, such as 5 EUR or 2.50 USD.
 column-name = Name
 column-amount = Amount
@@ -171,12 +229,20 @@ column-vendors = Vendors
 column-failing = Payments that failed
 column-bin = First bin
 column-hash = Hash
+column-start = Begins
+column-redeem-until = Redeemed and returned until
 sums-title = Everything sums to zero
 sums-text = Every transfer takes from some accounts what it gives to others. What came in from outside is negative, so all accounts together are zero.
 sums-good = The ledger was recomputed from its entries: it has no faults.
 sums-bad = The ledger has faults: { $faults }
 sums-total = All together
 sums-empty = There are no accounts yet.
+conservation-title = Where the money of each period went
+conservation-text = What was sold is paid to vendors, credited to clients, still owed, disputed or lapsed. Nothing comes out of nowhere, and nothing gets lost.
+conservation-of = Period { $period }: sold for { $sold }
+conservation-bad = The parts of period { $period } are not what was sold. Stop the broker, keep its files, and run mmbrokerd check.
+part-vendors = Paid to vendors
+part-clients = Credited to clients
 kind-outside = Outside: money that came in, less what was paid out
 kind-client = Clients
 kind-vendor = Vendors
@@ -271,6 +337,25 @@ complaint-payment-help = The Payment message that your wallet sent to the vendor
 answer-button = Answer
 answer-text = Answer
 periods-title = Periods
+mint-title = The next period
+mint-no-next = There is no next period to mint by itself: there is no period yet, or the last one is not a month. Mint with coinmint, and put the coin file into the folder of the broker.
+mint-automatic = After the last period comes { $period }. The service mints it by itself from { $time } on.
+mint-by-hand = After the last period comes { $period }. The service mints it when you press the button. To let it do so by itself, add the part [minting] to its configuration.
+mint-button = Mint { $period } now
+mint-go-on = Go on
+mint-stop = Stop
+mint-planned = planned
+mint-running = being minted
+mint-cluster = waiting for the cluster
+mint-stopped = stopped; what was tossed is kept
+mint-done = minted
+mint-expected = Expected end of this stage
+mint-fault = The last try failed. The service tries again each minute. { $why }
+mint-submit = Submit the jobs in the folder of the coin files:
+stage-none = Nothing is tossed yet
+stage-tossing = Balls tossed
+stage-counting = Superbins counted
+stage-shards = Shards tossed
 plots-title = The last 30 days
 plot-sales = Coins sold by day
 plot-redeemed = Coins redeemed by day
@@ -280,11 +365,13 @@ fact-float = Owed for coins
 fact-clients = Balances of clients
 fact-vendors = Balances of vendors
 fact-disputed = Disputed
+fact-mails = Mails that wait / were given up
 fact-people = Accounts
 fact-offenders = Offenders
 fact-complaints = Complaints
 fact-forged = Forged coins
-period-settled = settled
+period-archived = archived
+period-disputed = settled, with disputes
 period-next = next
 period-on-sale = on sale
 period-redemption = in return and redemption
@@ -316,10 +403,18 @@ done-answer = The answer is recorded.
 done-paid = Recorded.
 done-vendor = Done.
 done-ruling = The dispute is decided.
+done-mint = Recorded. The service looks at it every few seconds.
+done-mail = A mail with a link is on its way. The address counts once you have opened the link.
+done-mail-removed = The mail address is removed.
+done-reset = The password is set. Log in with it.
 done-void = The codes that were not used have ended.
 
 error-role = Your account may not do this. Nothing was done.
 error-voucher = This code is not valid. Check it letter by letter; a code counts once, and until its date.
+error-voucher-held = The broker was restored from a backup, and this code waits until its operator has released it. Please ask the operator. Nothing was added.
+error-release = Expected 1 to { $most } codes, one a line.
+error-link = This link is not good any more: it was used, or is too old. Please ask for another one.
+error-mail = Expected a mail address such as name@example.org.
 error-voucher-name = There is another batch of this name. Nothing was made. Choose another name.
 error-amount = Expected an amount with its currency, such as 5 EUR.
 error-name = Expected a name of letters and digits that is not too long.

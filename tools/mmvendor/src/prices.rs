@@ -60,8 +60,10 @@ impl Prices {
     fn configured(&self) -> Result<Configured, ToolError> {
         let path = self.config.as_deref().unwrap_or(Path::new(CONFIG_DEFAULT));
         let config = VendorConfig::load(path)?;
-        let list =
-            config.prices().map(|path| PriceList::load(path, config.origins())).transpose()?;
+        let list = config
+            .prices()
+            .map(|path| PriceList::load(path, config.origins(), config.coin_value()));
+        let list = list.transpose()?;
         Ok(Configured { config, list })
     }
 
@@ -102,7 +104,8 @@ impl Prices {
         };
         let entry = list.as_ref().and_then(|list| list.deciding(&request, true));
         let file = self.root.as_deref().and_then(|folder| file_of(folder, &target));
-        let fact = file.as_deref().map(price_of).transpose()?.flatten();
+        let fact = file.as_deref().map(|file| price_of(file, config.coin_value()));
+        let fact = fact.transpose()?.flatten();
         let (priced, finding) = match fact {
             Some(PriceFact::Priced(page)) => (page.file, None),
             Some(other) => (None, price_finding(&other)),
@@ -145,15 +148,17 @@ impl Prices {
         let listed = list.map(|list| ListedFolder { list, root: folder, path: &self.path });
         let (mut priced, mut findings) = (Vec::new(), Vec::new());
         let (mut count, is_json) = (0, self.format.is_json());
-        let pages = survey(folder, listed, |fact| match (price_finding(&fact), fact) {
-            (Some(finding), _) => findings.push(finding),
-            (None, PriceFact::Priced(page)) if is_json => priced.push(page_json(&page)),
-            (None, PriceFact::Priced(page)) => {
-                count += 1;
-                print_page(&page);
-            }
-            (None, _) => {}
-        })?;
+        let coin_value = configured.as_ref().and_then(|configured| configured.config.coin_value());
+        let pages =
+            survey(folder, listed, coin_value, |fact| match (price_finding(&fact), fact) {
+                (Some(finding), _) => findings.push(finding),
+                (None, PriceFact::Priced(page)) if is_json => priced.push(page_json(&page)),
+                (None, PriceFact::Priced(page)) => {
+                    count += 1;
+                    print_page(&page);
+                }
+                (None, _) => {}
+            })?;
         if is_json {
             say!("{}", json!({ "pages": pages, "priced": priced, "findings": findings }));
             return Ok(EXIT_OK);
@@ -164,8 +169,11 @@ impl Prices {
     }
 }
 
-/// What a coin is worth; `None` if the periods cannot be read.
+/// What a base coin is worth; `None` if the periods cannot be read.
 fn coin_value(config: &VendorConfig) -> Option<Money> {
+    if let Some(value) = config.coin_value() {
+        return Some(value);
+    }
     match coin_values(config) {
         Ok(values) => values.into_values().next(),
         Err(error) => {

@@ -21,13 +21,13 @@ use micromint::protocol::{
 };
 use micromint::reply::Reply;
 use micromint::scheme::{AUTHORIZATION_HEADER, CREDENTIAL_HEADER, Challenge, Credential};
-use micromint::wallet::{Fetch, Sending, WalletState, payment_for_header};
+use micromint::wallet::{Choice, Fetch, Sending, WalletState, payment_for_header};
 use micromint_console::{EXIT_OK, FormatArgs, ToolError, read_input, tell};
 
 use crate::exit;
 use crate::limits::{LimitArgs, TaskArgs};
 use crate::net::Client;
-use crate::pay::{self, Carrier};
+use crate::pay::{self, Carrier, over_in_words};
 use crate::settings::Settings;
 use crate::wallet_file::WalletFile;
 
@@ -89,12 +89,11 @@ pub fn answer(
         Fetch::new(&url).with_method(method).with_body(&body).with_purpose(purpose.as_ref());
     let request = asked.request();
     let policy = args.task.limited(args.limits.policy(settings), settings);
-    let ask = |request: &RequestPayment, _: &_, autopay: &str| {
-        let price = coins_worth(request.price.into(), request.coin_value);
+    let ask = |_: &RequestPayment, choice: &Choice, price: &str, autopay: &str| {
         Ok(Reply::Refused(format!(
             "its price is {price}, above the autopay threshold of {autopay}; --autopay {} allows \
             it",
-            request.price
+            choice.coins()
         )))
     };
     let paid = pay::payment(&mut wallet, client, request, asked.carrier(), &fetch, policy, &ask)?;
@@ -114,7 +113,7 @@ pub fn answer(
         format!(
             "cannot print the payment: {error}; the payment of {} is recorded as sent to {}: the same \
             command prints the same payment again",
-            coins(request.price.into()),
+            coins(wallet.state().payments()[sending.payment as usize].coins.into()),
             request.vendor
         )
     })?;
@@ -203,6 +202,7 @@ impl Answer<'_> {
             "url": payment.url.as_str(), "vendor": payment.vendor.as_str(),
             "period": params.period().as_str(), "coins": payment.coins,
             "money": params.coin_value().checked_mul(payment.coins.into()).map(|it| it.to_string()),
+            "over": self.asked.request().over(params.period()).map(|over| over.to_string()),
             "remaining": self.state.balance(payment.holding).unspent,
             "task-left": self.left.map(|left| left.to_string()),
             "header": header, "content-type": body.as_ref().map(|_| MEDIA_TYPE), "body": body,
@@ -212,13 +212,14 @@ impl Answer<'_> {
 
     fn say(&self) {
         let payment = &self.state.payments()[self.sending.payment as usize];
-        let value = self.state.holdings()[payment.holding].params.coin_value();
+        let params = &self.state.holdings()[payment.holding].params;
+        let over = over_in_words(self.asked.request(), params.period());
         let again = if self.sending.again { ", the same as before" } else { "" };
         let reference = payment.reference();
         tell!(
-            "mmwallet: payment {reference}: {} for {}{again}; {} remain unspent. Record what \
+            "mmwallet: payment {reference}: {} for {}{over}{again}; {} remain unspent. Record what \
             became of it with `mmwallet settle {reference} OUTCOME`",
-            coins_worth(payment.coins.into(), value),
+            coins_worth(payment.coins.into(), params.coin_value()),
             payment.vendor,
             coins(self.state.balance(payment.holding).unspent.into()),
         );

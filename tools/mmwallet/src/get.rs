@@ -30,7 +30,6 @@ use std::time::{Duration, Instant};
 use url::Url as AnyUrl;
 
 use micromint::error::chain;
-use micromint::money::coins_worth;
 use micromint::reply::Reply;
 use micromint::wallet::{Policy, Purpose};
 use micromint_console::{EXIT_OK, ToolError, print_text, tell};
@@ -202,7 +201,7 @@ fn get_once(
             return Ok(not_paid(&format!(
                 "its price is {}, and there is no wallet at {}; \
                 `mmwallet receive` creates one and adds the coins that you bought",
-                coins_worth(request.price.into(), request.coin_value),
+                request.in_words(),
                 wallet_file.path().display()
             )));
         };
@@ -239,9 +238,7 @@ fn head_of_paid_page(
     output: &mut Output<'_>,
 ) -> Result<u8, ToolError> {
     let offer = payment_request(&mut answer).ok().flatten();
-    let price = offer.map_or("unknown".to_string(), |Offer { request, .. }| {
-        coins_worth(request.price.into(), request.coin_value)
-    });
+    let price = offer.map_or("unknown".to_string(), |Offer { request, .. }| request.in_words());
     if let Err(Broken::Output(error)) = output.write(answer, options.include_head) {
         return Err(format!("cannot write the content: {error}").into());
     }

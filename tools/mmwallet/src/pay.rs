@@ -6,6 +6,7 @@
 
 use micromint::host::{Clock, SystemClock};
 use micromint::money::coins_worth;
+use micromint::period::Period;
 use micromint::protocol::RequestPayment;
 use micromint::reply::Reply;
 use micromint::scheme::{Challenge, Credential};
@@ -41,27 +42,20 @@ pub(crate) enum Carrier<'a> {
 }
 
 impl Carrier<'_> {
-    /// Why it cannot carry a payment for this request now, if it cannot. A coin has `coin_size`
-    /// balls.
-    fn check(self, request: &RequestPayment, coin_size: usize) -> Result<(), String> {
-        let price = request.price;
-        let coins_max = match self {
-            Carrier::Body => return Ok(()),
-            Carrier::Header => HEADER_COINS_MAX,
+    /// The most coins that it holds, each of `coin_size` balls; `None` for no limit. The error says
+    /// why it carries no payment now.
+    fn coins_max(self, request: &RequestPayment, coin_size: usize) -> Result<Option<u32>, String> {
+        match self {
+            Carrier::Body => Ok(None),
+            Carrier::Header => Ok(Some(HEADER_COINS_MAX)),
             Carrier::Credential(challenge) if has_ended(challenge, SystemClock.now()) => {
-                return Err("the server's challenge has expired; check the clock of this machine"
-                    .to_string());
+                Err("the server's challenge has expired; check the clock of this machine"
+                    .to_string())
             }
             Carrier::Credential(challenge) => {
-                coins_in_credential(challenge, request.url.as_str().len(), coin_size)
+                let url_len = request.url.as_str().len();
+                Ok(Some(coins_in_credential(challenge, url_len, coin_size)))
             }
-        };
-        match price > coins_max {
-            true => Err(format!(
-                "the payment must travel in a header, which holds at most {coins_max} coins, \
-                and the price is {price} coins"
-            )),
-            false => Ok(()),
         }
     }
 }
@@ -81,13 +75,31 @@ fn coins_in_credential(challenge: &Challenge, url_len: usize, coin_size: usize) 
 /// The size of the largest coins that this wallet could pay with, in balls.
 fn coin_size(state: &WalletState, request: &RequestPayment) -> usize {
     let params = state.holdings().iter().map(|held| &held.params);
-    let meant = params.filter(|params| request.periods.contains(params.period()));
+    let meant = params.filter(|params| request.price_in(params.period()).is_some());
     meant.map(|params| params.coin_size()).max().unwrap_or_default()
 }
 
-/// What the user is asked before the wallet pays more than the autopay threshold.
+/// What the user is asked before the wallet pays more than the autopay threshold: the request, the
+/// chosen coins, what they are worth in words, and the threshold.
 pub(crate) type AskUser<'a> =
-    &'a dyn Fn(&RequestPayment, &Choice, &str) -> Result<Reply<(), String>, ToolError>;
+    &'a dyn Fn(&RequestPayment, &Choice, &str, &str) -> Result<Reply<(), String>, ToolError>;
+
+/// The chosen coins in words.
+fn price_of(state: &WalletState, choice: &Choice, request: &RequestPayment) -> String {
+    let params = &state.holdings()[choice.holding].params;
+    let price = coins_worth(choice.coins().into(), params.coin_value());
+    price + &over_in_words(request, params.period())
+}
+
+/// What a payment in coins of a period costs more than the lowest price, in words with a comma
+/// before them; empty if it costs no more.
+pub(crate) fn over_in_words(request: &RequestPayment, period: &Period) -> String {
+    let least = request.least().map(|least| coins_worth(least.coins.into(), least.coin_value));
+    match (request.over(period), least) {
+        (Some(over), Some(least)) => format!(", {over} more than the lowest price of {least}"),
+        _ => String::new(),
+    }
+}
 
 /// The payment to send, or why there is none.
 pub(crate) fn payment(
@@ -100,22 +112,24 @@ pub(crate) fn payment(
     ask_user: AskUser<'_>,
 ) -> Result<Reply<Sending, String>, ToolError> {
     if fetch.method == "HEAD" {
-        let price = coins_worth(request.price.into(), request.coin_value);
+        let price = request.in_words();
         return Ok(Reply::Refused(format!(
             "its price is {price}; a HEAD request is never charged"
         )));
     }
-    if let Err(why) = carrier.check(request, coin_size(wallet.state(), request)) {
-        return Ok(Reply::Refused(why));
-    }
+    let fetch = match carrier.coins_max(request, coin_size(wallet.state(), request)) {
+        Ok(coins_max) => &fetch.with_coins_max(coins_max),
+        Err(why) => return Ok(Reply::Refused(why)),
+    };
     for _ in 0..QUESTIONS_MAX {
         let reply = match wallet.pay(request, fetch, &policy, SystemClock.now())? {
             PaymentDecision::Send(sending) => return Ok(Reply::Granted(sending)),
             PaymentDecision::Refuse(unpayable) => Reply::Refused(unpayable.to_string()),
             PaymentDecision::NeedsConsent(needed) => ask_vendor(wallet, client, &needed)?,
             PaymentDecision::Ask(choice) => {
-                let reply = ask_user(request, &choice, &threshold(&policy))?;
-                policy = policy.with_autopay(request.price);
+                let price = price_of(wallet.state(), &choice, request);
+                let reply = ask_user(request, &choice, &price, &threshold(&policy))?;
+                policy = policy.with_autopay(choice.coins());
                 reply
             }
         };
@@ -129,17 +143,20 @@ pub(crate) fn payment(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use micromint::protocol::PeriodPrice;
     use micromint::scheme::charge_request;
 
     #[test]
     fn a_credential_holds_sixty_coins_of_four_balls_and_fewer_larger_ones() {
         let request = RequestPayment {
             url: "https://news.example/story".parse().unwrap(),
-            price: 60,
             vendor: "news.example".parse().unwrap(),
-            periods: vec!["2026-12".parse().unwrap()],
+            prices: vec![PeriodPrice::new(
+                "2026-12".parse().unwrap(),
+                60,
+                "0.01 USD".parse().unwrap(),
+            )],
             broker: "https://broker.example/".into(),
-            coin_value: "0.01 USD".parse().unwrap(),
             description: String::new(),
         };
         let challenge = Challenge {
@@ -152,9 +169,12 @@ mod tests {
         };
         let found = [4, 6, 8].map(|k| coins_in_credential(&challenge, 26, k));
         assert!(found[0] >= 60 && found[0] > found[1] && found[1] > found[2], "{found:?}");
+        assert!(found[2] < 60, "{found:?}");
         let carrier = Carrier::Credential(&challenge);
-        assert_eq!(carrier.check(&request, 4), Ok(()));
-        assert!(carrier.check(&request, 8).unwrap_err().contains("holds at most"));
+        for (k, found) in [4, 6, 8].into_iter().zip(found) {
+            assert_eq!(carrier.coins_max(&request, k), Ok(Some(found)));
+        }
+        assert_eq!(Carrier::Body.coins_max(&request, 8), Ok(None));
         // At the limit, the credential of coins that are all from other sets is short enough.
         for (k, count) in [4, 6, 8].into_iter().zip(found) {
             let (count, coin) = (count as usize, 17 + (k * 8 * 4_usize).div_ceil(3));

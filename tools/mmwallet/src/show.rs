@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use micromint::identity::VendorId;
 use micromint::money::{coins, coins_worth};
-use micromint::protocol::{RequestPayment, Verdict};
+use micromint::protocol::{PeriodPrice, RequestPayment, Verdict};
 use micromint::time::UnixTime;
 use micromint::wallet::{Holding, PastPayment, WalletState};
 use micromint_console::{ToolError, print_text, tell};
@@ -25,18 +25,25 @@ pub(crate) use details::rows_of;
 /// # Errors
 /// Standard output cannot be written.
 pub fn price(request: &RequestPayment, json: bool) -> Result<(), ToolError> {
-    let periods: Vec<&str> = request.periods.iter().map(|period| period.as_str()).collect();
     if json {
+        let least = request.least();
+        let money = |price: &PeriodPrice| price.money().map(|money| money.to_string());
+        let price = |price: &PeriodPrice| {
+            json!({
+                "period": price.period.as_str(), "coins": price.coins,
+                "coin-value": price.coin_value.to_string(), "money": money(price),
+            })
+        };
         return print_json(&json!({
-            "url": request.url.as_str(), "price": request.price,
-            "vendor": request.vendor.as_str(), "periods": periods, "broker": request.broker,
-            "coin-value": request.coin_value.to_string(),
-            "money": request.money().map(|money| money.to_string()),
+            "url": request.url.as_str(), "price": least.map(|price| price.coins),
+            "vendor": request.vendor.as_str(), "broker": request.broker,
+            "coin-value": least.map(|price| price.coin_value.to_string()),
+            "money": least.and_then(money),
+            "prices": request.prices.iter().map(price).collect::<Vec<_>>(),
             "description": request.description,
         }));
     }
-    let mut text =
-        format!("{} to {}", coins_worth(request.price.into(), request.coin_value), request.vendor);
+    let mut text = format!("{} to {}", request.in_words(), request.vendor);
     if !request.description.is_empty() {
         text.push_str(&format!(": {}", request.description));
     }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::{SYNC_INTERVAL_MS_DEFAULT, VendorConfig};
 use crate::identity::VendorId;
+use crate::money::Money;
 use crate::till::SyncMode;
 use crate::toml_file::{Number, OneOrMany, Parsed, TomlError, TomlText};
 use crate::vendor::cors::CorsPolicy;
@@ -36,9 +37,11 @@ struct VendorFile {
     login: Option<String>,
     cors_origins: Option<OneOrMany<String>>,
     prices: Option<Parsed<FilePath>>,
+    coin_value: Option<Parsed<Money>>,
     openapi: Option<bool>,
     llms: Option<bool>,
     crawler_prices: Option<bool>,
+    x402: Option<bool>,
     license: Option<String>,
     bots: Option<OneOrMany<Parsed<Origin>>>,
     bot_keys: Option<Parsed<FilePath>>,
@@ -146,13 +149,17 @@ fn read_text(text: &str, folder: &Path) -> Result<(VendorConfig, Option<OwnPage>
     if let Some(prices) = file.prices {
         config = config.with_prices(at(prices));
     }
+    if let Some(coin_value) = file.coin_value {
+        config = config.with_coin_value(coin_value.0);
+    }
     if let Some(place) = file.login {
         config = config.with_login(place);
     }
     config = config
         .with_openapi(file.openapi.unwrap_or(true))
         .with_llms(file.llms.unwrap_or(true))
-        .with_crawler_prices(file.crawler_prices.unwrap_or(true));
+        .with_crawler_prices(file.crawler_prices.unwrap_or(true))
+        .with_x402(file.x402.unwrap_or(false));
     if let Some(place) = file.license {
         config = config.with_license(place);
     }
@@ -260,12 +267,16 @@ till = \"/var/till\"
         assert_eq!(parse(&format!("{GOOD}cors-origins = \"*\"")).unwrap().cors(), &CorsPolicy::Any);
         assert_eq!(parse(GOOD).unwrap().cors(), &CorsPolicy::Site);
         assert_eq!(parse(&format!("{GOOD}cap = 0")).unwrap().cap(), None);
+        let with_value = parse(&format!("{GOOD}coin-value = \"0.0001 USD\"")).unwrap();
+        assert_eq!(with_value.coin_value(), "0.0001 USD".parse().ok());
+        assert_eq!(parse(GOOD).unwrap().coin_value(), None);
         assert_eq!(parse(&format!("{GOOD}sync = \"os\"")).unwrap().sync(), SyncMode::Os);
         let on = parse(GOOD).unwrap();
         assert!(on.has_openapi() && on.has_llms() && on.has_crawler_prices());
         let off = "openapi = false\nllms = false\ncrawler-prices = false\nlicense = \"/rsl.xml\"";
         let off = parse(&format!("{GOOD}{off}")).unwrap();
         assert!(!off.has_openapi() && !off.has_llms() && !off.has_crawler_prices());
+        assert!(!on.has_x402() && parse(&format!("{GOOD}x402 = true")).unwrap().has_x402());
         assert_eq!((on.license(), off.license()), (None, Some("/rsl.xml")));
         assert_eq!((on.bots(), on.bot_keys()), (&[][..], None));
         let bots =
@@ -361,6 +372,18 @@ till = \"/var/till\"
             (
                 with("cors-origins = 1"),
                 "cors-origins: invalid type: integer `1`, expected a string or an array",
+            ),
+            (
+                with("coin-value = \"1 cent\""),
+                "vendor.toml:5:14: coin-value: expected an amount with at most 8 decimals",
+            ),
+            (
+                with("coin-value = \"0 USD\""),
+                "vendor.toml:5:14: coin-value: expected more than 0 and at most 1000000 USD",
+            ),
+            (
+                with("coin-value = \"1000000.1 USD\""),
+                "expected more than 0 and at most 1000000 USD, found 1000000.1 USD",
             ),
             (with("prices = \"\""), "vendor.toml:5:10: prices: expected a path, found \"\""),
             (with("openapi = \"no\""), "vendor.toml:5:11: openapi: invalid type: string"),

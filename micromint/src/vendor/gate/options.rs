@@ -4,7 +4,7 @@
 //! around it. The invariant: a page is not given away because a directive was forgotten, so a price
 //! alone switches the paywall on.
 
-use crate::vendor::price::parse_price;
+use crate::vendor::price::{Price, parse_price};
 use crate::vendor::receipt::parse_receipt_path;
 use crate::vendor::views::FREE_VIEWS_MAX;
 
@@ -35,8 +35,8 @@ pub enum Mode {
 /// The price of a place: a number, or an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PriceValue<E> {
-    /// A number of coins.
-    Fixed(u32),
+    /// Coins or money.
+    Fixed(Price),
     /// Evaluated for each request.
     Varying(E),
 }
@@ -204,7 +204,7 @@ impl<S: Syntax> Options<S> {
         Ok(())
     }
 
-    /// Sets the price: a number of coins, or an expression that `compile` prepares.
+    /// Sets the price: a number of coins or an amount, or an expression that `compile` prepares.
     ///
     /// # Errors
     /// The number is not a price, or `compile` fails.
@@ -350,7 +350,8 @@ mod tests {
     }
 
     fn options(price: Option<u32>, mode: Option<Mode>) -> Options<Test> {
-        Options { mode, price: price.map(PriceValue::Fixed), ..Options::NONE }
+        let price = price.map(|coins| PriceValue::Fixed(Price::Coins(coins)));
+        Options { mode, price, ..Options::NONE }
     }
 
     #[test]
@@ -380,7 +381,10 @@ mod tests {
         own.set_free_views(b"0").unwrap();
         let merged = own.within(&outer);
         assert!(merged.receipt_path().is_none() && merged.charges_redirects());
-        assert_eq!((merged.free_views(), merged.price), (0, Some(PriceValue::Fixed(2))));
+        assert_eq!(
+            (merged.free_views(), merged.price),
+            (0, Some(PriceValue::Fixed(Price::Coins(2))))
+        );
         let inherited = options(None, None).within(&outer);
         assert_eq!(inherited.receipt_path(), Some(&Value::Fixed(b"/a/".to_vec())));
     }

@@ -9,7 +9,7 @@ use crate::vendor::request::Place;
 /// A place that a request passed: its price and settings, evaluated for this request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Passed {
-    /// The price in coins; 0 is free.
+    /// The price in base coins; 0 is free.
     pub price: u32,
     /// See [`Place::receipt_path`].
     pub receipt_path: Option<Vec<u8>>,

@@ -155,7 +155,7 @@ pub struct Closing {
 pub enum Variable {
     /// The outcome of the request.
     Status,
-    /// The price in coins.
+    /// The price in base coins.
     Price,
     /// The coins that this request recorded.
     Coins,
@@ -396,7 +396,7 @@ impl Visit {
         self.covered = Rank::default();
         if let Decision::Serve(serve) = &decision {
             let is_dry_run = serve.about.is_dry_run;
-            self.covered = Rank::new(self.price.max(serve.coins), is_dry_run);
+            self.covered = Rank::new(self.price.max(serve.covers), is_dry_run);
             // Free content of a request without a payment changes nothing.
             if serve.outcome != RequestOutcome::Free {
                 self.original = Some(original());

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Finding, Findings, Inspection, Severity, shown, split_place};
+use crate::host::DiskDirectory;
 use crate::money::coins;
+use crate::vendor::check::Checker;
 use crate::vendor::config::VendorConfig;
+use crate::vendor::periods::load_periods;
 use crate::vendor::price_files::{ListedFolder, PriceFact, PricedPage, survey};
 use crate::vendor::prices::PriceList;
 
@@ -14,14 +17,26 @@ const READ: u32 = 4;
 
 pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: &mut Findings) {
     let list = read_list(inspection, config, findings);
+    // Periods that cannot be read are a finding of `periods`.
+    let folder = DiskDirectory::new(config.periods());
+    let checker = load_periods(&folder, config.coin_value()).ok().map(|periods| {
+        Checker::new(config.vendor().clone(), &periods).counted_in(config.coin_value())
+    });
+    if let (Some(path), Some(list)) = (config.prices(), &list) {
+        for entry in list.entries() {
+            let what = format!("{}: ", entry.entry);
+            add_too_high(checker.as_ref(), path, what, entry.highest(), inspection, findings);
+        }
+    }
     let roots: BTreeSet<&Path> = inspection.roots().collect();
     for root in roots {
         let mut price_files: BTreeSet<PathBuf> = BTreeSet::new();
         // A folder that cannot be read is a finding of `sites`.
         let listed = list.as_ref().map(|list| ListedFolder { list, root, path: "/" });
-        let _ = survey(root, listed, |fact| {
-            if let PriceFact::Priced(PricedPage { file: Some((_, path)), .. }) = &fact {
+        let _ = survey(root, listed, config.coin_value(), |fact| {
+            if let PriceFact::Priced(PricedPage { file: Some((price, path)), .. }) = &fact {
                 price_files.insert(path.clone());
+                add_too_high(checker.as_ref(), path, String::new(), *price, inspection, findings);
             }
             findings.0.extend(price_finding(&fact));
         });
@@ -34,6 +49,23 @@ pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: 
     }
 }
 
+/// Adds a finding if a price is too high for a payment in coins of some period.
+fn add_too_high(
+    checker: Option<&Checker>,
+    path: &Path,
+    what: String,
+    price: u32,
+    inspection: &Inspection,
+    findings: &mut Findings,
+) {
+    let note = checker.and_then(|checker| checker.price_note(price, inspection.now));
+    let Some(note) = note else { return };
+    let means = "those who have no other coins cannot buy the page";
+    let advice = "ask for less, or accept coins of a higher value";
+    let texts = [what + &note, means.to_string(), advice.to_string()];
+    findings.add(Severity::Warning, "price-too-high", path, texts);
+}
+
 /// The price list, if there is one that can be read.
 fn read_list(
     inspection: &Inspection,
@@ -42,7 +74,7 @@ fn read_list(
 ) -> Option<PriceList> {
     let path = config.prices()?;
     let means = "the server does not start; a running one keeps the prices that it has";
-    match PriceList::load(path, config.origins()) {
+    match PriceList::load(path, config.origins(), config.coin_value()) {
         Ok(list) => {
             if let Some(workers) = &inspection.workers {
                 workers.need(path, READ, "the workers keep using old prices", findings);
@@ -69,7 +101,7 @@ pub fn price_finding(fact: &PriceFact) -> Option<Finding> {
             file,
             reason.clone(),
             "its page is answered with 500".to_string(),
-            "write one number of coins into it, such as 2".to_string(),
+            "write one number of coins into it, such as 2, or an amount, such as 0.02 EUR".to_string(),
         ),
         PriceFact::Orphan { file, meant, is_for_folder } => {
             let advice = match meant {

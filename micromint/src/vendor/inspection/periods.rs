@@ -13,7 +13,7 @@ const NOTICE_SECONDS: i64 = 3 * DAY_SECONDS;
 
 pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: &mut Findings) {
     let folder = DiskDirectory::new(config.periods());
-    let periods = match load_periods(&folder) {
+    let periods = match load_periods(&folder, config.coin_value()) {
         Ok(periods) => periods,
         Err(error) => {
             let (place, found) = split_place(config.periods(), &error.to_string());

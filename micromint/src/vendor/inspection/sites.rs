@@ -70,7 +70,7 @@ fn shares_a_name(one: &Site, other: &Site) -> bool {
 
 fn has_price_files(root: &Path) -> bool {
     let mut has_any = false;
-    let _ = survey(root, None, |fact| {
+    let _ = survey(root, None, None, |fact| {
         has_any |= match fact {
             PriceFact::Priced(_) | PriceFact::Broken { .. } => true,
             PriceFact::Orphan { .. }

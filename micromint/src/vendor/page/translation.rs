@@ -127,10 +127,10 @@ impl Translation {
     pub(in crate::vendor) fn fill(&self, subject: &Subject<'_>) -> Vec<u8> {
         let Subject { offer, refusal, login, preview } = *subject;
         let words = &self.words;
-        let can_be_paid = !offer.periods.is_empty();
-        let coins = words.coins(offer.price);
-        let money = offer.money().filter(|_| can_be_paid);
-        let money = money.and_then(|money| words.money(money));
+        let can_be_paid = offer.can_be_paid();
+        let coins = words.coins(offer.coins());
+        let money = offer.money().and_then(|money| words.money(money));
+        let offer = &offer.request;
         let sentence = refusal.map_or_else(
             || if can_be_paid { "" } else { words.no_coins() },
             |refusal| words.refusal(refusal),

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Paywall;
-use crate::money::Money;
-use crate::protocol::{COINS_PER_PAYMENT_MAX, RequestPayment, Url};
+use crate::protocol::{RequestPayment, Url};
 use crate::time::UnixTime;
 use crate::vendor::answer;
 use crate::vendor::charge::{Charge, Taken};
@@ -13,6 +12,7 @@ use crate::vendor::check::Checker;
 use crate::vendor::conditions::{Withheld, withheld};
 use crate::vendor::cors::CorsPolicy;
 use crate::vendor::decision::{Answer, Decision};
+use crate::vendor::offer::Offer;
 use crate::vendor::origin::{AskedHost, TargetFault};
 use crate::vendor::price::PriceError;
 use crate::vendor::receipt::{self, Scope, parse_receipt_path};
@@ -22,6 +22,7 @@ use crate::vendor::request::Request;
 pub(in crate::vendor) struct Ask<'a> {
     pub(super) request: &'a Request<'a>,
     pub(super) url: Url,
+    /// In base coins.
     pub(super) price: u32,
     pub(super) now: UnixTime,
     /// The payment is the body of a POST, which is served as a GET.
@@ -89,10 +90,12 @@ impl Paywall {
         request: &'a Request<'a>,
         is_body: bool,
     ) -> Result<Ask<'a>, Box<Answer>> {
-        if request.price > COINS_PER_PAYMENT_MAX {
-            return Err(
-                answer::price_unreadable(&PriceError::too_high(request.price), "price").into()
-            );
+        let checker = self.accepted.current();
+        if request.price > checker.price_max() {
+            let found = format!("{:?}", request.price.to_string());
+            let max = checker.price_max();
+            let error = PriceError::TooHigh { found, max };
+            return Err(answer::price_unreadable(&error, "price").into());
         }
         let host = AskedHost::of(request, self.config.origins());
         let root = host
@@ -119,7 +122,7 @@ impl Paywall {
             is_body,
             host,
             receipt_path,
-            checker: self.accepted.current(),
+            checker,
         })
     }
 
@@ -136,7 +139,7 @@ impl Paywall {
         )
     }
 
-    /// The receipt for `paid` coins, valid for this many seconds, and what deletes old receipts:
+    /// The receipt for `paid` base coins, valid for this many seconds, and what deletes old receipts:
     /// fields of the answer.
     pub(super) fn receipts(
         &self,
@@ -154,17 +157,15 @@ impl Paywall {
     }
 
     /// The price of the page, as a message.
-    pub(super) fn offer(&self, ask: &Ask<'_>) -> RequestPayment {
-        let periods = ask.checker.periods_at(ask.now);
-        let raw = periods.first().map(|params| params.raw());
-        RequestPayment {
+    pub(super) fn offer(&self, ask: &Ask<'_>) -> Offer {
+        let prices = ask.checker.prices_at(ask.price, ask.now);
+        let request = RequestPayment {
             url: ask.url.clone(),
-            price: ask.price,
             vendor: self.config.vendor().clone(),
-            broker: raw.map(|raw| raw.broker.clone()).unwrap_or_default(),
-            coin_value: raw.map_or(Money::NONE, |raw| raw.coin_value),
-            periods: periods.iter().map(|params| params.period().clone()).collect(),
+            broker: ask.checker.broker().to_string(),
+            prices,
             description: self.config.description().to_string(),
-        }
+        };
+        Offer { request, price: ask.price }
     }
 }

@@ -14,13 +14,13 @@ use crate::vendor::request::Request;
 /// A price that cannot be read remains an error: a mistake never makes a page free.
 pub(super) fn rehearsed(request: &Request<'_>, decision: Decision) -> Decision {
     let about = About { is_dry_run: true, ..decision.about().clone() };
-    let (outcome, coins, user, log) = match decision {
+    let (outcome, coins, covers, user, log) = match decision {
         Decision::Answer(answer) if answer.status == 500 => return Decision::Answer(answer),
         Decision::Answer(answer) => {
             let answer = Arc::unwrap_or_clone(answer);
-            (answer.outcome, 0, answer.user, answer.log)
+            (answer.outcome, 0, 0, answer.user, answer.log)
         }
-        Decision::Serve(serve) => (serve.outcome, serve.coins, serve.user, None),
+        Decision::Serve(serve) => (serve.outcome, serve.coins, serve.covers, serve.user, None),
     };
     let serve = match Carrier::of(request) {
         Carrier::None => Serve::default(),
@@ -31,5 +31,5 @@ pub(super) fn rehearsed(request: &Request<'_>, decision: Decision) -> Decision {
     // Failures are reported although the page is sent.
     let failure = log.filter(|_| outcome == RequestOutcome::Unavailable);
     let about = About { alert: about.alert.clone().or(failure), ..about };
-    Decision::Serve(Serve { outcome, coins, user, about, ..serve })
+    Decision::Serve(Serve { outcome, coins, covers, user, about, ..serve })
 }

@@ -15,12 +15,16 @@ use crate::vendor::bots::Bots;
 use crate::vendor::config::VendorConfig;
 use crate::vendor::config_error::ConfigError;
 use crate::vendor::lists::file_name;
-use crate::vendor::prices::Prices;
+use crate::vendor::prices::{PriceList, Prices};
 
 /// Reads the periods and the broker's lists, as a test that they can be read. Returns a line if no
-/// period is valid or will be soon, and one for each period that has not ended and has no owners
-/// file.
-pub(super) fn warnings(config: &VendorConfig, now: UnixTime) -> Result<Vec<String>, ConfigError> {
+/// period is valid or will be soon, one for each period that has not ended and has no owners file,
+/// and one for each price of the list that is too high for coins of some period.
+pub(super) fn warnings(
+    config: &VendorConfig,
+    list: Option<&PriceList>,
+    now: UnixTime,
+) -> Result<Vec<String>, ConfigError> {
     let accepted = Accepted::open_on_disk(config, KnownLists::new(), now)?;
     let checker = accepted.current();
     let mut warnings: Vec<String> = checker.period_warning(now).into_iter().collect();
@@ -28,6 +32,12 @@ pub(super) fn warnings(config: &VendorConfig, now: UnixTime) -> Result<Vec<Strin
     warnings.extend(periods.iter().map(|period| without_owners(config, period)));
     warnings.extend_from_slice(config.page().warnings());
     warnings.extend(without_keys(config));
+    let path = config.prices().map(Path::display);
+    let entries = list.into_iter().flat_map(PriceList::entries);
+    warnings.extend(entries.filter_map(|entry| {
+        let note = checker.price_note(entry.highest(), now)?;
+        Some(format!("{}: {}: {note}", path.as_ref()?, entry.entry))
+    }));
     Ok(warnings)
 }
 
@@ -58,7 +68,7 @@ pub(in crate::vendor) fn open_prices(
 ) -> Result<Option<Arc<Prices>>, ConfigError> {
     let Some(path) = config.prices() else { return Ok(None) };
     let bots = Bots::open_on_disk(config.bot_settings().clone())?;
-    Ok(Some(Arc::new(Prices::open_on_disk(path, config.origins(), bots, now)?)))
+    Ok(Some(Arc::new(Prices::open_on_disk(path, config, bots, now)?)))
 }
 
 /// Creates the directory of the till with mode 0700, and its missing parents with mode 0755, so that

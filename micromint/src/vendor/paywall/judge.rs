@@ -337,6 +337,8 @@ impl Paywall {
     ) -> Serve {
         let mut serve = served(outcome, ask.request, ask.is_body);
         serve.user = Some(checked.payment.user.clone());
+        let Payment { period, coins, .. } = &checked.payment;
+        serve.covers = ask.checker.base_coins(period, *coins);
         let receipt =
             PaymentReceipt::new(&checked.payment, recorded_at, checked.challenge_id.clone());
         serve.headers.push((RECEIPT_HEADER, receipt.to_header().into()));
@@ -349,7 +351,7 @@ impl Paywall {
         }
         if ask.is_view() {
             let seconds = self.config.receipt_seconds();
-            serve.headers.extend(self.receipts(ask, checked.payment.coins, seconds));
+            serve.headers.extend(self.receipts(ask, serve.covers, seconds));
         }
         serve
     }
@@ -384,7 +386,7 @@ impl Paywall {
     ) -> Answer {
         let offer = self.offer(ask);
         let challenge =
-            self.challenger.issue(&offer, ask.now, is_authorized_otherwise(ask.request));
+            self.challenger.issue(&offer.request, ask.now, is_authorized_otherwise(ask.request));
         answer::payment_required(&offer, &challenge, ask.request, refused, &self.config)
     }
 }

@@ -12,9 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use super::ListPrice;
 use super::list::PriceList;
 use crate::host::{Clock, Directory, DiskDirectory, Stamp};
+use crate::money::Money;
 use crate::time::UnixTime;
 use crate::toml_file::TomlError;
 use crate::vendor::bots::Bots;
+use crate::vendor::config::VendorConfig;
 use crate::vendor::origin::PublicRoot;
 use crate::vendor::request::Request;
 
@@ -42,6 +44,18 @@ struct ListFile {
     directory: Box<dyn Directory>,
     name: String,
     roots: Vec<PublicRoot>,
+    coin_value: Option<Money>,
+}
+
+impl ListFile {
+    fn new(directory: Box<dyn Directory>, name: String, config: &VendorConfig) -> ListFile {
+        let (roots, coin_value) = (config.origins().to_vec(), config.coin_value());
+        ListFile { directory, name, roots, coin_value }
+    }
+
+    fn load(&self) -> Result<PriceList, TomlError> {
+        PriceList::load_in(self.directory.as_ref(), &self.name, &self.roots, self.coin_value)
+    }
 }
 
 /// The file as it was last read.
@@ -64,49 +78,41 @@ impl Prices {
         Prices::with(Arc::new(list), None, bots, UnixTime(0), None)
     }
 
-    /// The list at `path` of a vendor whose pages are at `roots`.
+    /// The list of the vendor with this configuration, at `path`.
     ///
     /// # Errors
     /// The errors of [`PriceList::load`].
     pub(in crate::vendor) fn open_on_disk(
         path: &Path,
-        roots: &[PublicRoot],
+        config: &VendorConfig,
         bots: Bots,
         now: UnixTime,
     ) -> Result<Prices, TomlError> {
         let (directory, name) = DiskDirectory::of_file(path)
             .map_err(|error| TomlError::unreadable(&error).in_file(path))?;
-        Prices::open(Box::new(directory), name, roots, bots, now)
+        Prices::open(ListFile::new(Box::new(directory), name, config), bots, now)
             .map_err(|error| error.in_file(path))
     }
 
-    fn open(
-        directory: Box<dyn Directory>,
-        name: String,
-        roots: &[PublicRoot],
-        bots: Bots,
-        now: UnixTime,
-    ) -> Result<Prices, TomlError> {
+    fn open(file: ListFile, bots: Bots, now: UnixTime) -> Result<Prices, TomlError> {
         // Before the reading, so that a change made meanwhile is found the next time.
-        let stamp = directory.stamp(&name).ok();
-        let list = PriceList::load_in(directory.as_ref(), &name, roots)?;
-        let file = ListFile { directory, name, roots: roots.to_vec() };
+        let stamp = file.directory.stamp(&file.name).ok();
+        let list = file.load()?;
         Ok(Prices::with(Arc::new(list), Some(file), bots, now, stamp))
     }
 
-    /// The list at `path` for a process that was forked after `list` was read from there. Reads
+    /// The list at `path` for a process that was forked after `list` was read from there by this
+    /// configuration. Reads
     /// nothing: the first examination is due at once.
     pub(in crate::vendor) fn inherited(
         path: &Path,
-        roots: &[PublicRoot],
+        config: &VendorConfig,
         list: Arc<PriceList>,
         bots: Bots,
     ) -> Prices {
-        let file = DiskDirectory::of_file(path).ok().map(|(directory, name)| ListFile {
-            directory: Box::new(directory),
-            name,
-            roots: roots.to_vec(),
-        });
+        let file = DiskDirectory::of_file(path)
+            .ok()
+            .map(|(directory, name)| ListFile::new(Box::new(directory), name, config));
         Prices::with(list, file, bots, UnixTime(0), None)
     }
 
@@ -216,7 +222,7 @@ impl Prices {
             self.is_stale.store(false, Ordering::Relaxed);
             return None;
         }
-        match PriceList::load_in(file.directory.as_ref(), &file.name, &file.roots) {
+        match file.load() {
             Ok(list) => {
                 self.has_bot_prices.store(list.has_bot_prices(), Ordering::Relaxed);
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(list);
@@ -257,7 +263,8 @@ mod tests {
     fn open(directory: &SimulatedDirectory) -> Prices {
         let roots = ["https://news.example".parse().unwrap()];
         let (directory, name) = (Box::new(directory.clone()), "prices.toml".to_string());
-        Prices::open(directory, name, &roots, no_bots(), NOW).unwrap()
+        let file = ListFile { directory, name, roots: roots.into(), coin_value: None };
+        Prices::open(file, no_bots(), NOW).unwrap()
     }
 
     fn no_bots() -> Bots {
@@ -318,7 +325,7 @@ mod tests {
     #[test]
     fn a_list_that_was_passed_in_never_changes() {
         let roots = ["https://news.example".parse().unwrap()];
-        let prices = Prices::fixed(PriceList::parse(&list(1), &roots).unwrap(), no_bots());
+        let prices = Prices::fixed(PriceList::parse(&list(1), &roots, None).unwrap(), no_bots());
         assert!(!prices.is_due(UnixTime(i64::MAX)) && prices.refresh(UnixTime(0)).is_none());
     }
 }

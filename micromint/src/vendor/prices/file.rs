@@ -10,16 +10,18 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, Visitor};
+use serde::de::{Deserializer, Error, IntoDeserializer, Visitor};
 
 use super::conditions::{CONDITIONS_MAX, Conditions, Parameter, Suffix};
 use super::list::{Entry, PriceList, Twice};
 use super::pattern::Pattern;
 use crate::host::{Directory, DiskDirectory};
+use crate::money::Money;
 use crate::protocol::COINS_PER_PAYMENT_MAX;
 use crate::toml_file::{self, OneOrMany, Parsed, TomlError, TomlText};
 use crate::vendor::origin::PublicRoot;
 use crate::vendor::preview::Preview;
+use crate::vendor::price::Price;
 
 /// The largest file of a price list, in bytes.
 pub const PRICE_LIST_SIZE_MAX: u64 = 1024 * 1024;
@@ -41,9 +43,10 @@ struct PriceEntry {
     hosts: Option<OneOrMany<String>>,
     query: Option<OneOrMany<Parsed<Parameter>>>,
     suffix: Option<OneOrMany<Parsed<Suffix>>>,
-    coins: Coins,
-    verified_bots: Option<Coins>,
-    unknown_bots: Option<Coins>,
+    coins: Option<Coins>,
+    money: Option<Parsed<Money>>,
+    verified_bots: Option<BotPrice>,
+    unknown_bots: Option<BotPrice>,
     receipt: Option<Parsed<Pattern>>,
     title: Option<String>,
     teaser: Option<String>,
@@ -82,6 +85,38 @@ impl<'de> Deserialize<'de> for Coins {
     }
 }
 
+/// The value of `verified-bots` and `unknown-bots`: a number of coins or an amount.
+struct BotPrice(Price);
+
+impl<'de> Deserialize<'de> for BotPrice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<BotPrice, D::Error> {
+        struct BotPriceVisitor;
+
+        impl Visitor<'_> for BotPriceVisitor {
+            type Value = BotPrice;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(
+                    f,
+                    "a price from 0 to {COINS_PER_PAYMENT_MAX} coins, such as 2, or \"0.02 EUR\""
+                )
+            }
+
+            fn visit_i64<E: Error>(self, found: i64) -> Result<BotPrice, E> {
+                let Coins(coins) = Coins::deserialize(found.into_deserializer())?;
+                Ok(BotPrice(Price::Coins(coins)))
+            }
+
+            fn visit_str<E: Error>(self, found: &str) -> Result<BotPrice, E> {
+                let money = found.parse().map_err(E::custom)?;
+                Ok(BotPrice(Price::Money(money)))
+            }
+        }
+
+        deserializer.deserialize_any(BotPriceVisitor)
+    }
+}
+
 /// The value of `redirects`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Redirects {
@@ -105,34 +140,47 @@ impl FromStr for Redirects {
 type Fault = (&'static str, String);
 
 impl PriceList {
-    /// Reads the list at `path` of a vendor whose pages are at `roots`.
+    /// Reads the list at `path` of a vendor whose pages are at `roots`, where a base coin is worth
+    /// `coin_value`.
     ///
     /// # Errors
     /// The file cannot be read, is larger than [`PRICE_LIST_SIZE_MAX`], or [`PriceList::parse`]
     /// fails.
-    pub fn load(path: &Path, roots: &[PublicRoot]) -> Result<PriceList, TomlError> {
+    pub fn load(
+        path: &Path,
+        roots: &[PublicRoot],
+        coin_value: Option<Money>,
+    ) -> Result<PriceList, TomlError> {
         let (directory, name) = DiskDirectory::of_file(path)
             .map_err(|error| TomlError::unreadable(&error).in_file(path))?;
         // The error shows the path as the caller wrote it.
-        PriceList::load_in(&directory, &name, roots).map_err(|error| error.in_file(path))
+        PriceList::load_in(&directory, &name, roots, coin_value)
+            .map_err(|error| error.in_file(path))
     }
 
     pub(super) fn load_in(
         directory: &dyn Directory,
         name: &str,
         roots: &[PublicRoot],
+        coin_value: Option<Money>,
     ) -> Result<PriceList, TomlError> {
         let text = toml_file::load_sized(directory, name, PRICE_LIST_SIZE_MAX)?;
-        PriceList::parse(&text, roots).map_err(|error| error.in_file(&directory.path().join(name)))
+        PriceList::parse(&text, roots, coin_value)
+            .map_err(|error| error.in_file(&directory.path().join(name)))
     }
 
-    /// Parses the text of a price list of a vendor whose pages are at `roots`.
+    /// Parses the text of a price list of a vendor whose pages are at `roots`, where a base coin is
+    /// worth `coin_value`; `None` if the list has no prices in money.
     ///
     /// # Errors
     /// The text is not TOML; it has no entry or more than [`PRICE_LIST_ENTRIES_MAX`]; a key is
-    /// missing, unknown or has an invalid value; or two entries have the same path and conditions.
+    /// missing, unknown or has an invalid value; a price in money has no coins; or two entries have the same path and conditions.
     /// The error states line, column and key.
-    pub fn parse(text: &str, roots: &[PublicRoot]) -> Result<PriceList, TomlError> {
+    pub fn parse(
+        text: &str,
+        roots: &[PublicRoot],
+        coin_value: Option<Money>,
+    ) -> Result<PriceList, TomlError> {
         let text = TomlText::parse_sized(text, PRICE_LIST_SIZE_MAX)?;
         if text.is_table("price") {
             let reason = "expected [[price]] before each entry, found [price]";
@@ -145,7 +193,9 @@ impl PriceList {
             return Err(text.fault("price", reason));
         }
         let read = |(number, entry): (usize, PriceEntry)| {
-            entry.read(roots).map_err(|(key, reason)| text.fault_of("price", number, key, reason))
+            entry
+                .read(roots, coin_value)
+                .map_err(|(key, reason)| text.fault_of("price", number, key, reason))
         };
         let entries = file.price.into_iter().enumerate().map(read).collect::<Result<_, _>>()?;
         PriceList::new(entries, roots).map_err(|Twice { first, second }| {
@@ -159,11 +209,24 @@ impl PriceList {
 }
 
 impl PriceEntry {
-    fn read(self, roots: &[PublicRoot]) -> Result<Entry, Fault> {
-        let Coins(coins) = self.coins;
-        let or_coins = |price: Option<Coins>| price.map_or(coins, |Coins(price)| price);
-        let (verified_bots, unknown_bots) =
-            (or_coins(self.verified_bots), or_coins(self.unknown_bots));
+    fn read(self, roots: &[PublicRoot], coin_value: Option<Money>) -> Result<Entry, Fault> {
+        let converted =
+            |key, price: Price| price.coins(coin_value).map_err(|error| (key, error.to_string()));
+        let coins = match (self.coins, self.money) {
+            (Some(Coins(coins)), None) => coins,
+            (None, Some(money)) => converted("money", Price::Money(money.0))?,
+            (Some(_), Some(_)) => {
+                return Err(("money", "expected one of `coins` and `money`, found both".into()));
+            }
+            (None, None) => {
+                return Err(("path", "expected one of `coins` and `money` beside it".into()));
+            }
+        };
+        let or_coins = |key, price: Option<BotPrice>| {
+            price.map_or(Ok(coins), |BotPrice(price)| converted(key, price))
+        };
+        let verified_bots = or_coins("verified-bots", self.verified_bots)?;
+        let unknown_bots = or_coins("unknown-bots", self.unknown_bots)?;
         let path = self.path.0;
         let receipt = self.receipt.map(|receipt| receipt.0);
         if let Some(receipt) = &receipt
@@ -259,7 +322,7 @@ mod tests {
     }
 
     fn parse(text: &str) -> Result<PriceList, TomlError> {
-        PriceList::parse(text, &roots())
+        PriceList::parse(text, &roots(), None)
     }
 
     fn error(text: &str) -> String {
@@ -285,8 +348,6 @@ mod tests {
         };
         for (lines, says) in [
             ("path = 'b'\ncoins = 1", "prices.toml:7:8: path: expected a path that begins with /"),
-            ("path = '/b'", "prices.toml:6:"),
-            ("path = '/b'", "missing key `coins`"),
             ("coins = 1", "missing key `path`"),
             ("path = '/b'\ncoins = 501", "prices.toml:8:9: coins: expected a price from 0 to 500"),
             ("path = '/b'\ncoins = -1", "prices.toml:8:9: coins: expected a price from 0 to 500"),
@@ -295,8 +356,27 @@ mod tests {
                 "prices.toml:9:17: verified-bots: expected a price from 0 to 500 coins, found 501",
             ),
             ("path = '/b'\ncoins = 1\nunknown-bots = -1", "unknown-bots: expected a price from 0"),
-            ("path = '/b'\nunknown-bots = 1", "missing key `coins`"),
+            (
+                "path = '/b'\nunknown-bots = 1",
+                "path: expected one of `coins` and `money` beside it",
+            ),
             ("path = '/b'\ncoins = '1'", "prices.toml:8:9: coins: invalid type"),
+            ("path = '/b'", "prices.toml:7:8: path: expected one of `coins` and `money` beside it"),
+            (
+                "path = '/b'\ncoins = 1\nmoney = '0.01 USD'",
+                "prices.toml:9:9: money: expected one of `coins` and `money`, found both",
+            ),
+            ("path = '/b'\nmoney = '0.01'", "money: expected an amount with at most 8 decimals"),
+            ("path = '/b'\nmoney = 2", "money: invalid type: integer `2`, expected a string"),
+            (
+                "path = '/b'\nmoney = '0.01 USD'",
+                "prices.toml:8:9: money: expected a price in coins, found 0.01 USD: for prices in money",
+            ),
+            (
+                "path = '/b'\ncoins = 1\nunknown-bots = '0.01 USD'",
+                "prices.toml:9:16: unknown-bots: expected a price in coins, found 0.01 USD",
+            ),
+            ("path = '/b'\ncoins = 1\nunknown-bots = 'free'", "unknown-bots: expected an amount"),
             ("path = '/b'\ncoins = 1.5", "1.5`, expected a price from 0 to 500 coins, such as 2"),
             (
                 "path = '/b.html'\ncoins = 1\nsuffix = '.pdf'",
@@ -342,6 +422,29 @@ mod tests {
         ] {
             assert!(error(text).contains(says), "{}", error(text));
         }
+    }
+
+    #[test]
+    fn amounts_are_rounded_up_to_base_coins() {
+        let text = "
+            [[price]]
+            path = '/a'
+            money = '0.025 USD'
+            verified-bots = '0 USD'
+            unknown-bots = 4
+            [[price]]
+            path = '/b'
+            coins = 1
+        ";
+        let list = PriceList::parse(text, &roots(), "0.01 USD".parse().ok()).unwrap();
+        let prices: Vec<[u32; 3]> = list
+            .entries()
+            .map(|entry| [entry.coins, entry.verified_bots, entry.unknown_bots])
+            .collect();
+        assert_eq!(prices, [[3, 0, 4], [1, 1, 1]]);
+        let other = PriceList::parse(text, &roots(), "0.01 EUR".parse().ok()).unwrap_err();
+        let says = "line 4, column 21: money: expected a price in EUR, as coin-value, found";
+        assert!(other.to_string().contains(says), "{other}");
     }
 
     #[test]

@@ -54,6 +54,13 @@ pub struct ListEntry {
     pub title: String,
 }
 
+impl ListEntry {
+    /// The highest of its prices.
+    pub(in crate::vendor) fn highest(&self) -> u32 {
+        self.coins.max(self.verified_bots).max(self.unknown_bots)
+    }
+}
+
 /// A vendor's price list.
 #[derive(Debug)]
 pub struct PriceList {
@@ -299,8 +306,8 @@ impl PriceList {
         self.entries.is_empty()
     }
 
-    /// What `seller` publishes at the origin of a request. Made once, and again if the value of a
-    /// coin changes.
+    /// What `seller` publishes at the origin of a request. Made once, and again if other
+    /// kinds of coins are accepted.
     pub(in crate::vendor) fn published(
         &self,
         seller: &Seller<'_>,
@@ -308,7 +315,7 @@ impl PriceList {
     ) -> Option<Arc<Published>> {
         let (number, root) = self.root_of(request)?;
         let mut place = self.published.get(number)?.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = place.take().filter(|known| known.coin_value == seller.coin_value);
+        let known = place.take().filter(|known| known.coinage == seller.coinage);
         let known = known.unwrap_or_else(|| Arc::new(Published::new(&self.entries, seller, root)));
         *place = Some(Arc::clone(&known));
         Some(known)

@@ -89,16 +89,17 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vendor::coinage::Coinage;
     use crate::vendor::prices::{PriceList, Publication};
     use crate::vendor::request::Request;
 
     fn document(prices: &str) -> String {
         let roots = ["https://news.example".parse().unwrap()];
-        let list = PriceList::parse(prices, &roots).unwrap();
+        let list = PriceList::parse(prices, &roots, None).unwrap();
         let seller = Seller {
             vendor: "news.example",
             description: "News [of] the day",
-            coin_value: Some("0.01 USD".parse().unwrap()),
+            coinage: Coinage::new([(1, "0.01 USD".parse().unwrap())].into_iter()),
             has_openapi: false,
             has_llms: true,
         };

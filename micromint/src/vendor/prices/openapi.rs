@@ -184,13 +184,13 @@ fn operation<'a>(entry: &'a Entry, seller: &Seller<'_>) -> Operation<'a> {
 }
 
 fn offer(entry: &Entry, seller: &Seller<'_>) -> Offer {
-    let coins = entry.unknown_bots;
+    let (coins, money) = seller.price(entry.unknown_bots);
     Offer {
         intent: INTENT,
         method: METHOD,
         amount: coins.to_string(),
         currency: CURRENCY,
-        money: seller.worth(coins).map(MoneyJson::from),
+        money: money.map(MoneyJson::from),
         description: seller.price_for_programs(entry),
     }
 }
@@ -198,16 +198,17 @@ fn offer(entry: &Entry, seller: &Seller<'_>) -> Offer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vendor::coinage::Coinage;
     use crate::vendor::prices::{PriceList, Publication};
     use crate::vendor::request::Request;
 
     fn document(prices: &str, root: &str, has_llms: bool) -> serde_json::Value {
         let roots = [root.parse().unwrap()];
-        let list = PriceList::parse(prices, &roots).unwrap();
+        let list = PriceList::parse(prices, &roots, None).unwrap();
         let seller = Seller {
             vendor: "news.example",
             description: "News",
-            coin_value: Some("0.01 USD".parse().unwrap()),
+            coinage: Coinage::new([(1, "0.01 USD".parse().unwrap())].into_iter()),
             has_openapi: true,
             has_llms,
         };

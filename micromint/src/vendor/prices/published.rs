@@ -14,6 +14,7 @@ use super::pattern::Pattern;
 use super::{llms, openapi};
 use crate::money::{Money, MoneyJson, coins, coins_worth};
 use crate::protocol::{LLMS_PATH, OPENAPI_PATH, PRICES_PATH};
+use crate::vendor::coinage::Coinage;
 use crate::vendor::origin::PublicRoot;
 
 /// A document about the price list.
@@ -28,14 +29,14 @@ pub(in crate::vendor) enum Publication {
 }
 
 /// What a vendor says about itself in these documents.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::vendor) struct Seller<'a> {
     /// The vendor's identifier.
     pub(in crate::vendor) vendor: &'a str,
     /// What is sold; may be empty.
     pub(in crate::vendor) description: &'a str,
-    /// The value of a coin, if a period is accepted.
-    pub(in crate::vendor) coin_value: Option<Money>,
+    /// The kinds of coins that are accepted.
+    pub(in crate::vendor) coinage: Coinage,
     /// Whether `/openapi.json` is published.
     pub(in crate::vendor) has_openapi: bool,
     /// Whether `/llms.txt` is published.
@@ -45,8 +46,8 @@ pub(in crate::vendor) struct Seller<'a> {
 /// The documents as they are published at one origin.
 #[derive(Debug)]
 pub(in crate::vendor) struct Published {
-    /// The value of a coin in them.
-    pub(super) coin_value: Option<Money>,
+    /// The kinds of coins in them.
+    pub(super) coinage: Coinage,
     prices: Document,
     openapi: Document,
     llms: Document,
@@ -73,6 +74,9 @@ struct List<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Price<'a> {
+    /// What the coins are worth, if coins of several values are accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coin_value: Option<String>,
     coins: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     money: Option<MoneyJson>,
@@ -86,9 +90,18 @@ struct Price<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     title: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    unknown_bots: Option<u32>,
+    unknown_bots: Option<BotPrice>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    verified_bots: Option<u32>,
+    verified_bots: Option<BotPrice>,
+}
+
+/// A price for bots: a number of coins, or where coins of several values are accepted, also what
+/// they are worth.
+#[derive(Serialize)]
+#[serde(untagged, rename_all_fields = "kebab-case")]
+enum BotPrice {
+    Coins(u32),
+    Valued { coin_value: String, coins: u32, money: Option<MoneyJson> },
 }
 
 impl Publication {
@@ -112,9 +125,9 @@ impl Seller<'_> {
     /// What an entry costs programs that do not sign, in words, and what it costs those that do if
     /// that is another price.
     pub(super) fn price_for_programs(&self, entry: &Entry) -> String {
-        let price = |number: u32| match self.coin_value {
-            Some(value) => coins_worth(number.into(), value),
-            None => coins(number.into()),
+        let price = |price: u32| match self.coinage.least(price) {
+            Some((number, value)) => coins_worth(number.into(), value),
+            None => coins(price.into()),
         };
         let price_of_all = price(entry.unknown_bots);
         if entry.verified_bots == entry.unknown_bots {
@@ -123,9 +136,30 @@ impl Seller<'_> {
         format!("{price_of_all}, for verified bots {}", price(entry.verified_bots))
     }
 
-    /// What this many coins are worth.
-    pub(super) fn worth(&self, coins: u32) -> Option<Money> {
-        self.coin_value?.checked_mul(coins.into())
+    /// A price in base coins as it is paid: the number of coins, and what they are worth.
+    pub(super) fn price(&self, price: u32) -> (u32, Option<Money>) {
+        match self.coinage.least(price) {
+            Some((coins, value)) => (coins, value.checked_mul(coins.into())),
+            None => (price, None),
+        }
+    }
+
+    /// The value of the coins in which a price is paid, if coins of several values are accepted.
+    fn value(&self, price: u32) -> Option<String> {
+        let (_, value) = self.coinage.least(price).filter(|_| self.coinage.is_mixed())?;
+        Some(value.to_string())
+    }
+
+    /// A price for bots, if it is another one than that for readers.
+    fn bot_price(&self, price: u32, of_readers: u32) -> Option<BotPrice> {
+        let (coins, money) = self.price(price);
+        let bot_price = match self.value(price) {
+            None => BotPrice::Coins(coins),
+            Some(coin_value) => {
+                BotPrice::Valued { coin_value, coins, money: money.map(MoneyJson::from) }
+            }
+        };
+        (price != of_readers).then_some(bot_price)
     }
 }
 
@@ -140,7 +174,7 @@ impl Published {
         };
         let entries: Vec<&Entry> = entries.iter().filter(is_here).collect();
         Published {
-            coin_value: seller.coin_value,
+            coinage: seller.coinage.clone(),
             prices: Document::new(list(&entries, seller, root)),
             openapi: Document::new(openapi::text(&entries, seller, root)),
             llms: Document::new(llms::text(&entries, seller, root)),
@@ -186,16 +220,18 @@ pub(super) fn print(value: &impl Serialize) -> String {
 impl<'a> Price<'a> {
     fn of(entry: &'a Entry, seller: &Seller<'_>, root: &PublicRoot) -> Price<'a> {
         let public = |path: &Pattern| root.public_path(path.as_str()).into_owned();
+        let (coins, money) = seller.price(entry.coins);
         Price {
-            coins: entry.coins,
-            money: seller.worth(entry.coins).map(MoneyJson::from),
+            coin_value: seller.value(entry.coins),
+            coins,
+            money: money.map(MoneyJson::from),
             path: public(&entry.path),
             receipt: entry.receipt.as_ref().map(public),
             suffix: entry.conditions.suffixes.iter().map(|suffix| &*suffix.0).collect(),
             teaser: entry.preview.as_ref().map_or("", |preview| preview.teaser()),
             title: entry.preview.as_ref().map_or("", |preview| preview.title()),
-            unknown_bots: Some(entry.unknown_bots).filter(|price| *price != entry.coins),
-            verified_bots: Some(entry.verified_bots).filter(|price| *price != entry.coins),
+            unknown_bots: seller.bot_price(entry.unknown_bots, entry.coins),
+            verified_bots: seller.bot_price(entry.verified_bots, entry.coins),
         }
     }
 }
@@ -232,7 +268,7 @@ mod tests {
         Seller {
             vendor: "news.example",
             description: "",
-            coin_value: coin_value.map(|value| value.parse().unwrap()),
+            coinage: Coinage::new(coin_value.map(|value| (1, value.parse().unwrap())).into_iter()),
             has_openapi: true,
             has_llms: true,
         }
@@ -262,7 +298,7 @@ mod tests {
             path = '/about'
             coins = 0
         ";
-        let list = PriceList::parse(text, &roots).unwrap();
+        let list = PriceList::parse(text, &roots, None).unwrap();
         let at = |host: &'static str| {
             let request = Request { host: Some(host.as_bytes()), ..Request::default() };
             list.published(&seller(Some("0.01 USD")), &request).unwrap()
@@ -307,7 +343,7 @@ mod tests {
     #[test]
     fn another_coin_value_makes_other_documents() {
         let roots = ["https://news.example".parse().unwrap()];
-        let list = PriceList::parse("price = [{ path = '/a', coins = 3 }]", &roots).unwrap();
+        let list = PriceList::parse("price = [{ path = '/a', coins = 3 }]", &roots, None).unwrap();
         let prices = |value: Option<&str>| {
             let published = list.published(&seller(value), &Request::default()).unwrap();
             published.document(Publication::Prices).text.clone()
@@ -315,5 +351,47 @@ mod tests {
         assert!(prices(Some("0.01 USD")).contains("\"amount\": \"0.03\""));
         assert!(prices(Some("0.5 EUR")).contains("\"amount\": \"1.5\""));
         assert!(!prices(None).contains("money"));
+    }
+
+    #[test]
+    fn where_coins_of_several_values_are_accepted_each_price_says_which() {
+        let roots = ["https://news.example".parse().unwrap()];
+        let text = "
+            price = [
+                { path = '/a', money = '0.0041 USD', verified-bots = '0.04 USD' },
+                { path = '/b', money = '0.0501 USD', unknown-bots = 0 },
+            ]
+        ";
+        let base = "0.0001 USD".parse().unwrap();
+        let list = PriceList::parse(text, &roots, Some(base)).unwrap();
+        let kinds = [(40, "0.004 USD".parse().unwrap()), (1, base)];
+        let seller = Seller { coinage: Coinage::new(kinds.into_iter()), ..seller(None) };
+        let published = list.published(&seller, &Request::default()).unwrap();
+        let text = &published.document(Publication::Prices).text;
+        let prices: serde_json::Value = serde_json::from_str(text).unwrap();
+        let money = |amount: &str| serde_json::json!({ "amount": amount, "currency": "USD" });
+        let expected = serde_json::json!([
+            {
+                "coin-value": "0.0001 USD",
+                "coins": 41,
+                "money": money("0.0041"),
+                "path": "/a",
+                "verified-bots":
+                    { "coin-value": "0.004 USD", "coins": 10, "money": money("0.04") },
+            },
+            {
+                "coin-value": "0.004 USD",
+                "coins": 13,
+                "money": money("0.052"),
+                "path": "/b",
+                "unknown-bots":
+                    { "coin-value": "0.0001 USD", "coins": 0, "money": money("0") },
+            },
+        ]);
+        assert_eq!(prices["prices"], expected, "{text}");
+        let openapi = &published.document(Publication::OpenApi).text;
+        assert!(openapi.contains("\"amount\": \"41\""), "{openapi}");
+        let llms = &published.document(Publication::Llms).text;
+        assert!(llms.contains("41 coins (0.0041 USD), for verified bots 10 coins (0.04 USD)"));
     }
 }

@@ -88,7 +88,8 @@ fn a_vendor_is_asked_after_all_other_checks_and_before_the_owner() {
     let mut decide = |page: &RequestPayment, policy: &Policy| {
         wallet.pay(page, &get(&page.url), policy, NOW).unwrap()
     };
-    let costly = RequestPayment { price: 17, ..page.clone() };
+    let mut costly = page.clone();
+    costly.prices[0].coins = 17;
     assert!(matches!(refusal(decide(&costly, &FREELY)), Unpayable::TooFewCoins { .. }));
     let limited = FREELY.with_daily_limit(Some(0));
     assert!(matches!(refusal(decide(&page, &limited)), Unpayable::DailyLimit { .. }));
@@ -112,9 +113,10 @@ fn a_vendor_is_asked_once_a_period() {
     wallet.receive(&next.funds(&"alice".parse().unwrap(), &key(), &[4], 2), NOW).unwrap();
     let consent = manifest(&["https://shop.news.example"]);
     for period in ["2026-12", "2027-01"] {
-        let page = |path: &str| RequestPayment {
-            periods: vec![period.parse().unwrap()],
-            ..asked(&format!("https://shop.news.example/{path}"))
+        let page = |path: &str| {
+            let mut page = asked(&format!("https://shop.news.example/{path}"));
+            page.prices[0].period = period.parse().unwrap();
+            page
         };
         let question = needed(pay(&mut wallet, &page("a")));
         assert!(wallet.take_consent(&question, &consent, NOW).unwrap().granted().is_some());

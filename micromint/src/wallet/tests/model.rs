@@ -59,7 +59,7 @@ impl Model {
         }
         assert!(!sending.again);
         let balls = accept(&sending.message, page);
-        assert_eq!(balls.iter().collect::<HashSet<_>>().len(), page.price as usize);
+        assert_eq!(balls.iter().collect::<HashSet<_>>().len(), page.prices[0].coins as usize);
         for ball in &balls {
             let bound = self.bound.insert(*ball, (vendor.clone(), false));
             let is_allowed = bound.is_none_or(|(to, usable)| to == vendor && usable);
@@ -99,7 +99,7 @@ proptest! {
                     let mut page = request(&format!("https://v{vendor}.example/{page}"), price);
                     // A retry keeps the price of its message.
                     if let Some(message) = model.unknown.get(page.url.as_str()) {
-                        page.price = Payment::parse(message).unwrap().coins;
+                        page.prices[0].coins = Payment::parse(message).unwrap().coins;
                     }
                     match pay(&mut processes[process], &page) {
                         PaymentDecision::Send(sending) => model.sent(&page, &sending),

@@ -21,6 +21,38 @@ CREATE TABLE session (
 );
 CREATE INDEX session_of_person ON session (user_id);
 
+-- Addresses that people have confirmed. `compared` is the address in lower case.
+CREATE TABLE mail_address (
+  user_id TEXT PRIMARY KEY REFERENCES person (user_id),
+  address TEXT NOT NULL,
+  compared TEXT NOT NULL,
+  confirmed_at BIGINT NOT NULL
+);
+CREATE INDEX mail_address_compared ON mail_address (compared);
+
+-- Links that are good once. Only the SHA-256 of a token is kept.
+CREATE TABLE link (
+  sha256 BYTEA PRIMARY KEY,
+  user_id TEXT NOT NULL REFERENCES person (user_id),
+  purpose TEXT NOT NULL CHECK (purpose IN ('confirm', 'reset')),
+  address TEXT NOT NULL,
+  at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  used_at BIGINT
+);
+
+-- Mail to send. A row goes when it is sent; one that was given up has no text.
+CREATE TABLE mail (
+  id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at BIGINT NOT NULL,
+  address TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  text TEXT NOT NULL,
+  tries BIGINT NOT NULL,
+  next_at BIGINT NOT NULL,
+  fault TEXT NOT NULL
+);
+
 -- How often something was tried within a span of time, so that a restart forgets nothing.
 CREATE TABLE attempt (
   what TEXT NOT NULL,
@@ -50,6 +82,8 @@ CREATE TABLE voucher_batch (
   expires_at BIGINT NOT NULL,
   -- The codes derive from it and the broker's secret.
   salt BYTEA NOT NULL,
+  -- The generation of the broker in which it was made. A later one holds its codes.
+  generation BIGINT NOT NULL,
   void_at BIGINT
 );
 
@@ -58,7 +92,9 @@ CREATE TABLE voucher (
   sha256 BYTEA PRIMARY KEY,
   batch TEXT NOT NULL REFERENCES voucher_batch (name),
   used_at BIGINT,
-  used_by TEXT
+  used_by TEXT,
+  -- The generation in which a held code was released.
+  released BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX voucher_of_batch ON voucher (batch);
 
@@ -83,7 +119,8 @@ CREATE TABLE bank_account (
 );
 
 CREATE TABLE payout_run (
-  id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  -- The counter of the witness, so that no number comes twice after a restore.
+  id BIGINT PRIMARY KEY,
   at BIGINT NOT NULL,
   by_whom TEXT NOT NULL,
   currency TEXT NOT NULL,

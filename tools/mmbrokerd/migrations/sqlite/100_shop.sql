@@ -21,6 +21,38 @@ CREATE TABLE session (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX session_of_person ON session (user_id);
 
+-- Addresses that people have confirmed. `compared` is the address in lower case.
+CREATE TABLE mail_address (
+  user_id TEXT PRIMARY KEY REFERENCES person (user_id),
+  address TEXT NOT NULL,
+  compared TEXT NOT NULL,
+  confirmed_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX mail_address_compared ON mail_address (compared);
+
+-- Links that are good once. Only the SHA-256 of a token is kept.
+CREATE TABLE link (
+  sha256 BLOB PRIMARY KEY,
+  user_id TEXT NOT NULL REFERENCES person (user_id),
+  purpose TEXT NOT NULL CHECK (purpose IN ('confirm', 'reset')),
+  address TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  used_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Mail to send. A row goes when it is sent; one that was given up has no text.
+CREATE TABLE mail (
+  id INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  address TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  text TEXT NOT NULL,
+  tries INTEGER NOT NULL,
+  next_at INTEGER NOT NULL,
+  fault TEXT NOT NULL
+) STRICT;
+
 -- How often something was tried within a span of time, so that a restart forgets nothing.
 CREATE TABLE attempt (
   what TEXT NOT NULL,
@@ -50,6 +82,8 @@ CREATE TABLE voucher_batch (
   expires_at INTEGER NOT NULL,
   -- The codes derive from it and the broker's secret.
   salt BLOB NOT NULL,
+  -- The generation of the broker in which it was made. A later one holds its codes.
+  generation INTEGER NOT NULL,
   void_at INTEGER
 ) STRICT;
 
@@ -58,7 +92,9 @@ CREATE TABLE voucher (
   sha256 BLOB PRIMARY KEY,
   batch TEXT NOT NULL REFERENCES voucher_batch (name),
   used_at INTEGER,
-  used_by TEXT
+  used_by TEXT,
+  -- The generation in which a held code was released.
+  released INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX voucher_of_batch ON voucher (batch);
 
@@ -83,6 +119,7 @@ CREATE TABLE bank_account (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE payout_run (
+  -- The counter of the witness, so that no number comes twice after a restore.
   id INTEGER PRIMARY KEY,
   at INTEGER NOT NULL,
   by_whom TEXT NOT NULL,

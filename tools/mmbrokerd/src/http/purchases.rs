@@ -208,7 +208,8 @@ async fn account_of(app: &App, user: &UserId) -> Answer {
         (status = 404, description = "No such period", body = Problem),
         (status = 409, description = "Sold out, not begun, or another order has this number",
             body = Problem),
-        (status = 410, description = "The period expired", body = Problem)))]
+        (status = 410, description = "The period expired", body = Problem),
+        (status = 429, description = "The limit of the account for a period", body = Problem)))]
 pub(super) async fn buy(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Answer {
     buy_for(&app, &headers, body).await.map_err(|no| no.for_client(&headers))
 }

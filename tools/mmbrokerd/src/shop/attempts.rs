@@ -30,6 +30,10 @@ pub(super) const REGISTER: Limit = Limit { what: "register", most: 30, seconds: 
 pub(super) const VOUCHER: Limit = Limit { what: "voucher", most: 10, seconds: 3600 };
 /// Wrong voucher codes from one network.
 pub(super) const VOUCHER_NET: Limit = Limit { what: "voucher net", most: 30, seconds: 3600 };
+/// Mails to one address, or for one account.
+pub(super) const MAIL: Limit = Limit { what: "mail", most: 5, seconds: 3600 };
+/// Mails that one network causes.
+pub(super) const MAIL_NET: Limit = Limit { what: "mail net", most: 20, seconds: 3600 };
 /// Host proofs that one person asks for.
 pub(super) const PROOF: Limit = Limit { what: "proof", most: 20, seconds: 3600 };
 

@@ -54,7 +54,7 @@ fn hash(previous: &[u8], at: UnixTime, [by, what, detail]: [&str; 3]) -> [u8; 32
 
 impl Transaction {
     /// Adds a row to the audit log.
-    pub(super) async fn audit(
+    pub(crate) async fn audit(
         &mut self,
         by: &str,
         what: &str,

@@ -15,6 +15,8 @@ use serde::Deserialize;
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::attempts::{LOGIN, LOGIN_ACCOUNT, LOGIN_NET, REGISTER};
 use super::form::{Open, Posted};
+use super::links;
+use super::mail::{ADDRESS_LEN_MAX, address};
 use super::password::{PASSWORD_LEN_MIN, check_new};
 use super::people::{self, Person, Role};
 use super::view::{Cell, Form, Input, Page, Part, Table};
@@ -34,7 +36,7 @@ pub(super) struct Note {
 }
 
 /// The notes that a redirect may show.
-const NOTES: [&str; 15] = [
+const NOTES: [&str; 19] = [
     "done-deposit",
     "done-password",
     "done-session",
@@ -49,6 +51,10 @@ const NOTES: [&str; 15] = [
     "done-vendor",
     "done-ruling",
     "done-void",
+    "done-mint",
+    "done-mail",
+    "done-mail-removed",
+    "done-reset",
     "login-first",
 ];
 
@@ -109,7 +115,7 @@ pub(super) async fn register_page(State(shop): State<Arc<Shop>>, visitor: Visito
 fn register_form(shop: &Shop, visitor: &Visitor, name: &str, at: i64) -> Page {
     let words = visitor.words;
     let least = PASSWORD_LEN_MIN.to_string();
-    let form = Form::new("/register", words.get("register-button"))
+    let mut form = Form::new("/register", words.get("register-button"))
         .field("user", words.get("user-label"), Input::Fixed("username"))
         .value(name)
         .help(words.get("register-user-help"))
@@ -117,6 +123,11 @@ fn register_form(shop: &Shop, visitor: &Visitor, name: &str, at: i64) -> Page {
         .help(words.with("password-help", &[("least", &least)]))
         .hidden("at", at.to_string())
         .hidden("seal", seal(shop, name, at));
+    if shop.settings.mail.is_some() {
+        form = form
+            .field("mail", words.get("mail-label"), Input::Line("email", ADDRESS_LEN_MAX))
+            .help(words.get("mail-help"));
+    }
     Page::new(words.get("register-title")).text(words.get("register-text")).with(form.into())
 }
 
@@ -136,11 +147,20 @@ pub(super) async fn register(
         return Err(refuse("error-registration-old"));
     }
     check_new(password, user)?;
+    let mail = Some(fields.text("mail")).filter(|text| !text.is_empty());
+    let mail = mail.filter(|_| shop.settings.mail.is_some());
+    let mail = mail.map(|text| address(text).ok_or_else(|| refuse("error-mail"))).transpose()?;
     shop.attempt(REGISTER, &visitor.net).await?;
     let hash = shop.passwords.hash(password).await?;
     if people::add(shop.service.store(), user, &hash, now).await? {
         let user = user.parse().map_err(|_| refuse("error-registration-old"))?;
-        return begin(&shop, &Person { user, role: Role::None }, &headers).await;
+        let mut path = "/";
+        if let Some((written, _)) = mail {
+            // The account is made, whatever becomes of the mail.
+            let asked = links::ask_to_confirm(&shop, &visitor, &user, &written).await;
+            path = if asked.is_ok() { "/?note=done-mail" } else { "/account" };
+        }
+        return begin(&shop, &Person { user, role: Role::None }, path, &headers).await;
     }
     check_login(&shop, &visitor, user, password, &headers).await
 }
@@ -155,7 +175,13 @@ pub(super) async fn login_page(
         .field("user", words.get("user-label"), Input::Line("username", 40))
         .field("password", words.get("password-label"), Input::Password("current-password"));
     let page = note.on(&visitor, Page::new(words.get("login-title"))).with(form.into());
-    let mut page = page.text(words.get("login-lost"));
+    let mut page = match shop.settings.mail {
+        Some(_) => {
+            let lost = ("/lost".to_string(), words.get("lost-title"));
+            page.with(Part::Links(vec![lost]))
+        }
+        None => page.text(words.get("login-lost")),
+    };
     if !shop.settings.contact.is_empty() {
         let contact = (words.get("contact-label"), shop.settings.contact.clone());
         page = page.with(Part::Facts(vec![contact]));
@@ -192,16 +218,17 @@ async fn check_login(
     shop.forgive(LOGIN_NET, &visitor.net).await?;
     shop.forgive(LOGIN, &pair).await?;
     shop.forgive(LOGIN_ACCOUNT, &name).await?;
-    begin(shop, &person, headers).await
+    let path = if person.role == Role::None { "/" } else { "/operator" };
+    begin(shop, &person, path, headers).await
 }
 
 /// Begins a session with a token of its own, whatever cookie the browser had.
-async fn begin(shop: &Shop, person: &Person, headers: &HeaderMap) -> Answer {
+async fn begin(shop: &Shop, person: &Person, path: &str, headers: &HeaderMap) -> Answer {
     let token = random::token()?;
     let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let (store, now) = (shop.service.store(), shop.service.now());
     people::begin_session(store, person, &token, agent, now).await?;
-    let mut response = to(shop, if person.role == Role::None { "/" } else { "/operator" });
+    let mut response = to(shop, path);
     let (name, value) = session_cookie(shop, Some(&token));
     response.headers_mut().append(name, value);
     Ok(response)
@@ -274,7 +301,9 @@ pub(super) async fn account(
         .with(refund.into())
         .heading(words.get("sessions-title"))
         .with(Part::Table(sessions))
-        .with(Form::new("/account/sessions/end", words.get("sessions-end-button")).into())
+        .with(Form::new("/account/sessions/end", words.get("sessions-end-button")).into());
+    let page = links::mail_part(&shop, &visitor, page, &person.user)
+        .await?
         .heading(words.get("password-title"))
         .with(password.into())
         .heading(words.get("keys-title"))

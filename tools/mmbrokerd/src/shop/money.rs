@@ -115,7 +115,8 @@ pub(super) async fn sums_page(
         true => page.with(Part::Good(words.get("sums-good"))),
         false => page.with(Part::Bad(words.with("sums-bad", &[("faults", &faults.join("; "))]))),
     };
-    show(&shop, &visitor, &page.with(Part::Table(table)))
+    let page = super::conservation::add_to(&shop, &visitor, page.with(Part::Table(table))).await?;
+    show(&shop, &visitor, &page)
 }
 
 /// The message with the name of a kind of account.

@@ -36,6 +36,7 @@ const WHY_LEN_MAX: usize = 200;
 /// The pages of operators.
 fn links(visitor: &Visitor) -> Part {
     let names = [
+        ("/operator/periods", "periods-title"),
         ("/operator/vouchers", "vouchers-title"),
         ("/operator/deposit", "deposit-title"),
         ("/operator/payouts", "payouts-title"),
@@ -43,6 +44,7 @@ fn links(visitor: &Visitor) -> Part {
         ("/operator/complaints", "complaints-title"),
         ("/operator/disputes", "disputes-title"),
         ("/operator/users", "users-title"),
+        ("/operator/people", "people-title"),
         ("/operator/sums", "sums-title"),
         ("/operator/audit", "audit-title"),
     ];
@@ -117,7 +119,7 @@ fn plot(visitor: &Visitor, id: &'static str, title: String, days: &[(String, u64
     Plot::of(id, title, summary, days, |value| value.to_string())
 }
 
-async fn count(store: &Store, select: &'static str) -> Result<i64, StoreError> {
+pub(super) async fn count(store: &Store, select: &'static str) -> Result<i64, StoreError> {
     Ok(sqlx::query(select).fetch_one(store.pool()).await?.try_get(0)?)
 }
 
@@ -144,6 +146,11 @@ async fn facts(shop: &Shop, visitor: &Visitor) -> Result<Vec<(String, String)>, 
     ] {
         facts.push((words.get(name), count(store, select).await?.to_string()));
     }
+    if shop.settings.mail.is_some() {
+        let (waiting, given_up) = super::mail::counts(store).await?;
+        let counts = format!("{waiting} / {given_up}");
+        facts.push((words.get("fact-mails"), counts));
+    }
     Ok(facts)
 }
 
@@ -151,18 +158,10 @@ async fn facts(shop: &Shop, visitor: &Visitor) -> Result<Vec<(String, String)>, 
 async fn periods(shop: &Shop, visitor: &Visitor) -> Result<Table, Refused> {
     let words = visitor.words;
     let store = shop.service.store();
-    let now = shop.service.now();
     let mut rows = Vec::new();
     for period in shop.service.periods().iter().rev() {
         let Some(row) = store.period(period.name()).await? else { continue };
-        let raw = period.params().raw();
-        let state = match () {
-            _ if row.settled_at.is_some() => "period-settled",
-            _ if now < raw.start => "period-next",
-            _ if now < raw.expiration => "period-on-sale",
-            _ if now < raw.redeem_until => "period-redemption",
-            _ => "period-settling",
-        };
+        let state = super::periods::state(shop, period, &row).await?;
         let currency = period.params().coin_value().currency();
         let mut cells = vec![
             Cell::text(period.name()),

@@ -245,24 +245,26 @@ async fn make_once(
     (by, now): (&str, UnixTime),
 ) -> Result<Option<i64>, StoreError> {
     let mut tx = store.begin().await?;
-    let row = sqlx::query(
-        "INSERT INTO payout_run (at, by_whom, currency, token) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (token) DO NOTHING RETURNING id",
+    // Its row is locked from here on, so runs are made one after the other.
+    let run = tx.next_number(PAYOUTS).await?;
+    let added = sqlx::query(
+        "INSERT INTO payout_run (id, at, by_whom, currency, token) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (token) DO NOTHING",
     )
+    .bind(run)
     .bind(now.0)
     .bind(by.to_string())
     .bind(currency.to_string())
     .bind(token.to_string())
-    .fetch_optional(tx.connection())
+    .execute(tx.connection())
     .await?;
-    let Some(row) = row else {
+    if added.rows_affected() == 0 {
         let known = sqlx::query("SELECT id FROM payout_run WHERE token = $1")
             .bind(token.to_string())
             .fetch_one(tx.connection())
             .await?;
         return Ok(Some(known.try_get(0)?));
-    };
-    let run: i64 = row.try_get(0)?;
+    }
     let (mut count, mut sum) = (0, 0);
     for item in due {
         if add_item(&mut tx, run, item, fee, own, now).await? {
@@ -273,7 +275,6 @@ async fn make_once(
     if count == 0 {
         return Ok(None);
     }
-    tx.set_counter(PAYOUTS, run.unsigned_abs()).await?;
     let sum = micromint::money::Money::new(sum, currency);
     tx.audit(by, "payout run", &format!("{run}: {count} payments, {sum}"), now).await?;
     tx.commit().await?;

@@ -11,8 +11,10 @@ use serde::Deserialize;
 
 use super::bank::iban;
 use super::hooks::SOURCES;
+use super::mail::MailSettings;
 use super::password::MEMORY_KIB;
 use super::proof::Proofs;
+use crate::minting::MintingSettings;
 
 /// What an operator chooses about the pages.
 #[derive(Clone, Debug, Deserialize)]
@@ -40,6 +42,13 @@ pub struct ShopSettings {
     pub bank_change_hours: u32,
     /// The files with the secrets of webhooks, by source: `deposit`, `stripe`, `btcpay`, `taler`.
     pub hooks: BTreeMap<String, PathBuf>,
+    /// How mail is sent; without it, none is.
+    pub mail: Option<MailSettings>,
+    /// How the next period is minted, if that happens without a person.
+    #[serde(skip)]
+    pub minting: Option<MintingSettings>,
+    /// The file with the secrets of those who read the numbers for Prometheus.
+    pub metrics_file: Option<PathBuf>,
     /// The memory for the hash of a password, in KiB. Tests use less.
     #[serde(skip)]
     pub password_kib: u32,
@@ -62,6 +71,9 @@ impl Default for ShopSettings {
             payout_min: None,
             bank_change_hours: 72,
             hooks: BTreeMap::new(),
+            mail: None,
+            minting: None,
+            metrics_file: None,
             password_kib: MEMORY_KIB,
             proofs: Proofs::default(),
         }
@@ -86,6 +98,7 @@ impl ShopSettings {
             let found = &self.payout_iban;
             return Err(format!("shop.payout-iban: expected an IBAN, found {found:?}"));
         }
+        self.mail.as_ref().map_or(Ok(()), MailSettings::check)?;
         if self.name.trim().is_empty() || self.name.len() > 70 {
             return Err(format!("shop.name: expected 1 to 70 bytes, found {:?}", self.name));
         }

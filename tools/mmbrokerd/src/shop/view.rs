@@ -5,6 +5,7 @@
 
 use askama::Template;
 
+use super::conservation::Stack;
 use super::plot::Plot;
 use super::words::Words;
 
@@ -38,6 +39,20 @@ pub(super) enum Part {
     Code(String),
     /// A diagram.
     Plot(Plot),
+    /// Parts that make a whole.
+    Stack(Stack),
+    /// How far something is.
+    Progress(Progress),
+}
+
+/// How far something is.
+pub(super) struct Progress {
+    pub(super) label: String,
+    pub(super) done: u64,
+    /// All of it, at least 1.
+    pub(super) total: u64,
+    /// The part that is done, in words.
+    pub(super) percent: String,
 }
 
 /// A table.

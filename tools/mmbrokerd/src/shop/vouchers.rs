@@ -2,7 +2,8 @@
 //!
 //! Input: a code, or an order for a batch of them. Output: money on an account, or a page to print.
 //! The invariants: the database has hashes of codes only, and a code cannot be guessed (100 bits,
-//! and few attempts); a code is used in the transaction that moves its money.
+//! and few attempts); a code is used in the transaction that moves its money; codes of before a
+//! restore, which may have been used since the backup, wait until a person released them.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::attempts::{VOUCHER, VOUCHER_NET};
-use super::form::Posted;
+use super::form::{LARGE_FORM_SIZE_MAX, Posted};
 use super::login::Note;
 use super::people::{Person, Role};
 use super::view::{Cell, Form, Input, Page, Part, Table, render_vouchers};
@@ -31,6 +32,8 @@ const MONTHS_MAX: u64 = 120;
 const MONTH_SECONDS: i64 = 30 * 86_400;
 /// The longest name of a batch, in characters.
 pub(super) const NAME_LEN_MAX: usize = 40;
+/// The longest list of codes to release, in characters.
+const CODES_LEN_MAX: usize = 30 * VOUCHERS_MAX as usize;
 /// The highest value of a code: 10 000 of a currency.
 const VOUCHER_UNITS_MAX: u64 = 1_000_000_000_000;
 
@@ -44,10 +47,25 @@ struct Batch {
     salt: Vec<u8>,
     void_at: Option<i64>,
     used: i64,
+    /// The codes that wait for a release since the broker was restored.
+    held: i64,
 }
 
 const BATCHES: &str = "SELECT name, at, units, currency, count, expires_at, salt, void_at, \
-     (SELECT COUNT(*) FROM voucher WHERE batch = name AND used_at IS NOT NULL) FROM voucher_batch";
+     (SELECT COUNT(*) FROM voucher WHERE batch = name AND used_at IS NOT NULL), \
+     (SELECT COUNT(*) FROM voucher, broker WHERE batch = name AND used_at IS NULL \
+     AND voucher_batch.generation < broker.generation AND released < broker.generation) \
+     FROM voucher_batch";
+
+/// What became of a code.
+enum Use {
+    /// The person has its money, now or before.
+    Done,
+    /// It is not valid.
+    Wrong,
+    /// It waits for a release since the broker was restored.
+    Held,
+}
 
 impl Batch {
     fn read(row: &sqlx::any::AnyRow) -> Result<Batch, StoreError> {
@@ -67,7 +85,14 @@ impl Batch {
             salt: row.try_get(6)?,
             void_at: row.try_get(7)?,
             used: row.try_get(8)?,
+            held: row.try_get(9)?,
         })
+    }
+}
+
+impl Batch {
+    fn is_over(&self, now: UnixTime) -> bool {
+        self.void_at.is_some() || now >= self.expires_at
     }
 }
 
@@ -110,8 +135,10 @@ pub(super) async fn redeem(State(shop): State<Arc<Shop>>, posted: Posted) -> Ans
     let client = store.account(&Account::new(AccountKind::Client, user, currency)).await?;
     let outside = store.account(&Account::new(AccountKind::Outside, "", currency)).await?;
     let now = shop.service.now();
-    if !retried!(use_code(store, &digest, user, (client, outside), now))? {
-        return Err(wrong());
+    match retried!(use_code(store, &digest, user, (client, outside), now))? {
+        Use::Done => {}
+        Use::Wrong => return Err(wrong()),
+        Use::Held => return Err(refuse("error-voucher-held")),
     }
     shop.service.note_progress().await?;
     shop.forgive(VOUCHER_NET, &posted.visitor.net).await?;
@@ -130,29 +157,37 @@ async fn currency_of(store: &Store, digest: &[u8]) -> Result<Option<Currency>, S
     Ok(currency.and_then(|text| text.parse().ok()))
 }
 
-/// Uses a code. Returns whether the person has its money, now or before.
+/// Uses a code.
 async fn use_code(
     store: &Store,
     digest: &[u8],
     user: &str,
     (client, outside): (i64, i64),
     now: UnixTime,
-) -> Result<bool, StoreError> {
+) -> Result<Use, StoreError> {
     let mut tx = store.begin().await?;
-    let lock = tx.locking("SELECT batch, used_by FROM voucher WHERE sha256 = $1");
+    let lock = tx.locking("SELECT batch, used_by, released FROM voucher WHERE sha256 = $1");
     let row = sqlx::query(lock).bind(digest.to_vec()).fetch_one(tx.connection()).await?;
     let (batch, used_by): (String, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
+    let released: i64 = row.try_get(2)?;
     if let Some(used_by) = used_by {
-        return Ok(used_by == user);
+        return Ok(if used_by == user { Use::Done } else { Use::Wrong });
     }
-    let row = sqlx::query("SELECT units, expires_at, void_at FROM voucher_batch WHERE name = $1")
-        .bind(batch.clone())
-        .fetch_one(tx.connection())
-        .await?;
+    let row = sqlx::query(
+        "SELECT units, expires_at, void_at, voucher_batch.generation, broker.generation \
+         FROM voucher_batch, broker WHERE name = $1",
+    )
+    .bind(batch.clone())
+    .fetch_one(tx.connection())
+    .await?;
     let (units, expires_at): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
     let void_at: Option<i64> = row.try_get(2)?;
+    let (made, generation): (i64, i64) = (row.try_get(3)?, row.try_get(4)?);
     if void_at.is_some() || now.0 >= expires_at {
-        return Ok(false);
+        return Ok(Use::Wrong);
+    }
+    if made.max(released) < generation {
+        return Ok(Use::Held);
     }
     let reference = format!("voucher {}", random::hex(digest));
     match tx.post("voucher", &reference, &[(client, units), (outside, -units)], now).await? {
@@ -166,7 +201,7 @@ async fn use_code(
         .execute(tx.connection())
         .await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(Use::Done)
 }
 
 /// The batches, and the form for another one.
@@ -180,9 +215,11 @@ pub(super) async fn batches(
     let select = format!("{BATCHES} ORDER BY at DESC, name LIMIT 200");
     let rows =
         sqlx::query(sqlx::AssertSqlSafe(select)).fetch_all(shop.service.store().pool()).await?;
-    let mut table = Vec::new();
+    let (mut table, mut held) = (Vec::new(), 0);
     for row in &rows {
-        table.push(batch_row(&visitor, &Batch::read(row)?, shop.service.now()));
+        let batch = Batch::read(row)?;
+        held += if batch.is_over(shop.service.now()) { 0 } else { batch.held };
+        table.push(batch_row(&visitor, &batch, shop.service.now()));
     }
     let head = [
         "column-name",
@@ -210,12 +247,20 @@ pub(super) async fn batches(
         .value("20")
         .field("months", words.get("vouchers-months"), Input::Number(1, MONTHS_MAX))
         .value("36");
-    let page = note
+    let mut page = note
         .on(&visitor, Page::new(words.get("vouchers-title")))
         .text(words.get("vouchers-text"))
-        .with(Part::Table(table))
-        .heading(words.get("vouchers-new"))
-        .with(form.into());
+        .with(Part::Table(table));
+    if held > 0 {
+        let release = Form::new("/operator/vouchers/release", words.get("release-button"))
+            .field("codes", words.get("release-label"), Input::Lines(CODES_LEN_MAX))
+            .help(words.get("release-help"));
+        page = page
+            .heading(words.get("release-title"))
+            .with(Part::Bad(words.with("release-text", &[("count", &held.to_string())])))
+            .with(release.into());
+    }
+    let page = page.heading(words.get("vouchers-new")).with(form.into());
     show(&shop, &visitor, &page)
 }
 
@@ -224,9 +269,12 @@ fn batch_row(visitor: &Visitor, batch: &Batch, now: UnixTime) -> Vec<Cell> {
     let amount = visitor.money(batch.amount.units(), batch.amount.currency());
     let button =
         |action: &str, text: String| Form::new(action, text).hidden("name", batch.name.clone());
-    let is_over = batch.void_at.is_some() || now >= batch.expires_at;
-    let until = [("time", visitor.time(batch.expires_at))];
-    let until = words.with("state-until", &[("time", until[0].1.as_str())]);
+    let is_over = batch.is_over(now);
+    let state = match batch.held {
+        _ if is_over => words.get("state-over"),
+        0 => words.with("state-until", &[("time", &visitor.time(batch.expires_at))]),
+        held => words.with("state-held", &[("count", &held.to_string())]),
+    };
     let void = button("/operator/vouchers/void", words.get("vouchers-void")).danger();
     vec![
         Cell::text(&batch.name),
@@ -234,7 +282,7 @@ fn batch_row(visitor: &Visitor, batch: &Batch, now: UnixTime) -> Vec<Cell> {
         Cell::Number(amount),
         Cell::number(batch.count),
         Cell::number(batch.used),
-        Cell::Text(if is_over { words.get("state-over") } else { until }),
+        Cell::Text(state),
         Cell::Button(button("/operator/vouchers/print", words.get("vouchers-print"))),
         if is_over { Cell::text("") } else { Cell::Button(void) },
     ]
@@ -265,6 +313,7 @@ pub(super) async fn make(State(shop): State<Arc<Shop>>, posted: Posted) -> Answe
         salt: random::bytes::<32>()?.to_vec(),
         void_at: None,
         used: 0,
+        held: 0,
     };
     let codes = codes(&shop, &batch.salt, count);
     let store = shop.service.store();
@@ -294,8 +343,9 @@ async fn add_batch(
 ) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
     let added = sqlx::query(
-        "INSERT INTO voucher_batch (name, at, by_whom, units, currency, count, expires_at, salt) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO NOTHING",
+        "INSERT INTO voucher_batch (name, at, by_whom, units, currency, count, expires_at, salt, \
+         generation) SELECT $1, $2, $3, $4, $5, $6, $7, $8, generation FROM broker \
+         WHERE true ON CONFLICT (name) DO NOTHING",
     )
     .bind(batch.name.clone())
     .bind(now.0)
@@ -317,11 +367,7 @@ async fn add_batch(
             .execute(tx.connection())
             .await?;
     }
-    let batches: i64 = sqlx::query("SELECT COUNT(*) FROM voucher_batch")
-        .fetch_one(tx.connection())
-        .await?
-        .try_get(0)?;
-    tx.set_counter(VOUCHERS, batches.unsigned_abs()).await?;
+    tx.next_number(VOUCHERS).await?;
     let detail = format!("{}: {} of {}", batch.name, batch.count, batch.amount);
     tx.audit(person.user.as_str(), "vouchers", &detail, now).await?;
     tx.commit().await
@@ -361,6 +407,61 @@ pub(super) async fn print_again(State(shop): State<Arc<Shop>>, posted: Posted) -
         tx.commit().await
     })?;
     print(&shop, &posted.visitor, &batch)
+}
+
+/// Releases codes that wait since the broker was restored: those that a person knows not to have
+/// been used since the backup.
+pub(super) async fn release(
+    State(shop): State<Arc<Shop>>,
+    posted: Posted<LARGE_FORM_SIZE_MAX>,
+) -> Answer {
+    let Posted { visitor, person, fields, .. } = &posted;
+    person.needs(Role::Money)?;
+    let lines: Vec<&str> =
+        fields.text("codes").lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() || lines.len() as u64 > VOUCHERS_MAX {
+        return Err(refuse("error-release").with("most", VOUCHERS_MAX));
+    }
+    shop.service.check_progress().await?;
+    let (store, now) = (shop.service.store(), shop.service.now());
+    let unknown = retried!(release_once(store, &lines, person, now))?;
+    let words = visitor.words;
+    let count = (lines.len() - unknown.len()).to_string();
+    let mut page = Page::new(words.get("release-title"))
+        .with(Part::Good(words.with("release-done", &[("count", &count)])));
+    if !unknown.is_empty() {
+        page = page.with(Part::Bad(words.get("release-unknown")));
+        page = page.with(Part::Code(unknown.join("\n")));
+    }
+    let back = ("/operator/vouchers".to_string(), words.get("back-link"));
+    show(&shop, visitor, &page.with(Part::Links(vec![back])))
+}
+
+/// Releases codes, and returns those that are used or unknown.
+async fn release_once(
+    store: &Store,
+    lines: &[&str],
+    person: &Person,
+    now: UnixTime,
+) -> Result<Vec<String>, StoreError> {
+    let mut tx = store.begin().await?;
+    let mut unknown = Vec::new();
+    for line in lines {
+        let changed = sqlx::query(
+            "UPDATE voucher SET released = (SELECT generation FROM broker) \
+             WHERE sha256 = $1 AND used_at IS NULL",
+        )
+        .bind(digest_of(line).unwrap_or_default())
+        .execute(tx.connection())
+        .await?;
+        if changed.rows_affected() == 0 {
+            unknown.push(line.to_string());
+        }
+    }
+    let detail = format!("{} codes", lines.len() - unknown.len());
+    tx.audit(person.user.as_str(), "vouchers released", &detail, now).await?;
+    tx.commit().await?;
+    Ok(unknown)
 }
 
 /// Ends the codes of a batch that are not used.

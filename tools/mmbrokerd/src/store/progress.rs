@@ -202,6 +202,22 @@ impl Transaction {
         Ok(())
     }
 
+    /// Raises a counter of the witness by 1, and returns it. No number is returned twice, even
+    /// after a restore, since that sets the counter to what the witness knows.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn next_number(&mut self, name: &str) -> Result<i64, StoreError> {
+        let row = sqlx::query(
+            "INSERT INTO counter (name, number) VALUES ($1, 1) ON CONFLICT (name) \
+             DO UPDATE SET number = counter.number + 1 RETURNING number",
+        )
+        .bind(name.to_string())
+        .fetch_one(self.connection())
+        .await?;
+        Ok(row.try_get(0)?)
+    }
+
     /// Allows payouts again.
     ///
     /// # Errors

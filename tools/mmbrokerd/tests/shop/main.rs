@@ -1,13 +1,17 @@
 //! The pages for people, in a server of this program, on SQLite and on PostgreSQL.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod billing;
 mod browser;
 #[macro_use]
 #[path = "../broker/databases.rs"]
 mod databases;
+mod mail;
+mod minting;
 mod money;
 mod operators;
 mod people;
+mod random;
 mod reader;
 mod vendors;
 #[allow(dead_code)]

@@ -23,6 +23,7 @@ crate::on_both_databases!(
     a_changed_bank_account_counts_later,
     a_balance_is_asked_back,
     nothing_changes_while_the_broker_is_restored,
+    after_a_restore_no_run_comes_twice_and_codes_are_held,
 );
 
 const IBAN: &str = "DE89370400440532013000";
@@ -168,8 +169,10 @@ async fn operators_need_their_roles(database: Database) {
         ("/operator/vendors", Role::Support),
         ("/operator/complaints", Role::Support),
         ("/operator/users", Role::Support),
+        ("/operator/people", Role::Support),
         ("/operator/audit", Role::Support),
         ("/operator/payouts", Role::Support),
+        ("/operator/periods", Role::Support),
         ("/operator/deposit", Role::Money),
         ("/operator/vouchers", Role::Money),
         ("/operator/disputes", Role::Money),
@@ -188,12 +191,17 @@ async fn operators_need_their_roles(database: Database) {
         ("/operator/vouchers", Role::Money),
         ("/operator/vouchers/print", Role::Money),
         ("/operator/vouchers/void", Role::Money),
+        ("/operator/vouchers/release", Role::Money),
         ("/operator/payouts", Role::Money),
         ("/operator/payouts/1/paid", Role::Money),
         ("/operator/payouts/1/failed", Role::Money),
         ("/operator/disputes", Role::Money),
+        ("/operator/people", Role::Support),
+        ("/operator/people/link", Role::Money),
         ("/operator/vendors", Role::Admin),
         ("/operator/vendors/disable", Role::Admin),
+        ("/operator/periods/mint", Role::Admin),
+        ("/operator/periods/stop", Role::Admin),
         ("/operator/vendors/enable", Role::Admin),
     ];
     for (path, role) in forms {
@@ -510,4 +518,65 @@ async fn nothing_changes_while_the_broker_is_restored(database: Database) {
     assert_eq!(site.world.number("SELECT COUNT(*) FROM transfer").await, before);
     // People still see what they have.
     reader.get("/").says(200, "5.00 USD");
+}
+
+async fn after_a_restore_no_run_comes_twice_and_codes_are_held(database: Database) {
+    let (site, mut operator, _) = site_with_vendor(database, "USD").await;
+    earn(&site, "news.example", 600_000_000, "USD").await;
+    let printed = codes(&vouchers(&mut operator, "before", "5 USD", "4"));
+    let (mut alice, name) = site.reader();
+    assert_eq!(redeem(&mut alice, &printed[0]).status, 303);
+    let pay = |operator: &mut Browser| {
+        let page = operator.get("/operator/payouts");
+        operator.send(&page, "/operator/payouts", &[])
+    };
+    assert_eq!(pay(&mut operator).header("location"), Some("/operator/payouts/1"));
+    // A backup of before the run is restored.
+    for change in [
+        "DELETE FROM payout",
+        "DELETE FROM payout_run",
+        "DELETE FROM counter WHERE name = 'payouts'",
+    ] {
+        let mut tx = site.world.service.store().begin().await.unwrap();
+        sqlx::query(change).execute(tx.connection()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    redeem(&mut alice, &printed[1]).says(503, "The broker is being restored");
+    let release = |operator: &mut Browser, list: &str| {
+        let token = operator.get("/account").value("/logout", "token");
+        operator.post("/operator/vouchers/release", &[("token", &token), ("codes", list)])
+    };
+    release(&mut operator, &printed[1]).says(503, "The broker is being restored");
+    site.world.service.restored(&Default::default()).await.unwrap();
+    earn(&site, "news.example", 700_000_000, "USD").await;
+    pay(&mut operator).says(422, "Payouts are blocked");
+    // The bank knows of no run, but the witness does.
+    site.world.service.release_payouts(0).await.unwrap();
+    assert_eq!(pay(&mut operator).header("location"), Some("/operator/payouts/2"));
+    // Codes of before are held, but for one that was used; the next ones are not.
+    redeem(&mut alice, &printed[1]).says(422, "waits until its operator has released it");
+    assert_eq!(redeem(&mut alice, &printed[0]).status, 303);
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 500 * COIN);
+    operator.get("/operator/vouchers").says(200, "3 codes are held since the restore");
+    let after = codes(&vouchers(&mut operator, "after", "5 USD", "1")).remove(0);
+    assert_eq!(redeem(&mut alice, &after).status, 303);
+    // Some are released by a list, twice.
+    let list = format!("{}\r\n  {} \r\n\r\n<b>wrong\r\n{}", printed[1], printed[2], printed[0]);
+    for _ in 0..2 {
+        let answer = release(&mut operator, &list);
+        answer.says(200, "2 codes count again");
+        answer.says(200, &format!("&#60;b&#62;wrong\n{}", printed[0]));
+    }
+    assert_eq!(redeem(&mut alice, &printed[1]).status, 303);
+    redeem(&mut alice, &printed[3]).says(422, "waits until its operator has released it");
+    operator.get("/operator/vouchers").says(200, "1 code is held since the restore");
+    for wrong in ["", " \n ", &"x\n".repeat(1001)] {
+        release(&mut operator, wrong).says(422, "Expected 1 to 1000 codes");
+    }
+    release(&mut operator, &"x\n".repeat(1000)).says(200, "0 codes count again");
+    // Another restore holds all again.
+    site.world.service.restored(&Default::default()).await.unwrap();
+    redeem(&mut alice, &printed[2]).says(422, "waits until its operator has released it");
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 1500 * COIN);
+    site.world.check_ledger().await;
 }

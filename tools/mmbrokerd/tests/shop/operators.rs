@@ -1,14 +1,19 @@
 //! What operators decide: disputes.
 
 use micromint::protocol::Verdict::*;
-use mmbrokerd::shop::Role;
+use mmbrokerd::shop::{Role, ShopSettings};
 use mmbrokerd::store::AccountKind;
 
 use crate::browser::*;
 use crate::databases::Database;
 use crate::world::*;
 
-crate::on_both_databases!(a_dispute_is_decided_for_the_vendor, a_dispute_is_decided_for_the_reader);
+crate::on_both_databases!(
+    a_dispute_is_decided_for_the_vendor,
+    a_dispute_is_decided_for_the_reader,
+    numbers_are_for_those_with_the_secret,
+    the_picture_shows_where_the_money_went,
+);
 
 /// A broker with one disputed coin of alice at news.example, and the batch and the return that
 /// claim it.
@@ -64,4 +69,60 @@ async fn a_dispute_is_decided_for_the_reader(database: Database) {
     assert_eq!(site.world.redeem_at(&sent, CLOSED).await[0], NotFromOwner);
     assert_eq!(site.world.take_back(&back, CLOSED).await, [Accepted]);
     operator.get("/operator/audit").says(200, "2026-12 news.example alice refuse");
+}
+
+async fn numbers_are_for_those_with_the_secret(database: Database) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("metrics.secret");
+    std::fs::write(&file, "0123456789abcdef0123456789abcdef\n").unwrap();
+    let settings = ShopSettings { metrics_file: Some(file), ..ShopSettings::default() };
+    let site = site_with(database, settings).await;
+    site.world.sell("alice", 1, 1).await;
+    let read = |token: &str| {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+        let agent: ureq::Agent = config.build().into();
+        let request = agent.get(format!("{}/metrics", site.address));
+        let mut answer = request.header("Authorization", format!("Bearer {token}")).call().unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+    };
+    for wrong in ["", "0123456789abcdef0123456789abcdeF", "0123456789abcdef"] {
+        assert_eq!(read(wrong), (401, String::new()), "{wrong}");
+    }
+    let (status, text) = read("0123456789abcdef0123456789abcdef");
+    assert_eq!(status, 200);
+    for line in [
+        "micromint_balance_total{currency=\"USD\"} 0.0",
+        "micromint_sets{period=\"2026-12\",state=\"sold\"} 1",
+        "micromint_sets{period=\"2026-12\",state=\"all\"} 32",
+        "micromint_payouts_blocked 0",
+        "micromint_halted 0",
+        "micromint_generation 1",
+        "# EOF",
+    ] {
+        assert!(text.lines().any(|found| found == line), "no {line} in {text}");
+    }
+    assert!(!text.contains("alice"), "{text}");
+    // Without the setting there is no such page.
+    let site = crate::browser::site(Database::sqlite()).await;
+    assert_eq!(site.browser().get("/metrics").status, 404);
+}
+
+async fn the_picture_shows_where_the_money_went(database: Database) {
+    let (site, mut operator, ..) = with_dispute(database).await;
+    let balance = async |kind, owner: &str| site.world.balance(kind, owner).await / COIN;
+    let sold = site.world.number("SELECT coins FROM sale").await;
+    let vendors = balance(AccountKind::Vendor, "news.example").await;
+    let lapsed = balance(AccountKind::Lapsed, "2026-12").await;
+    assert_eq!(sold, vendors + lapsed + 1);
+    let shown = |coins: i64| format!("{}.{:02} USD", coins / 100, coins % 100);
+    let page = operator.get("/operator/sums");
+    page.says(200, &format!("Period 2026-12: sold for {}", shown(sold)));
+    page.says(200, &format!("Paid to vendors: {}", shown(vendors)));
+    page.says(200, &format!("Disputed coins: {}", shown(1)));
+    page.says(200, &format!("Lapsed coins: {}", shown(lapsed)));
+    rule(&site, &mut operator, "refuse").await;
+    let page = operator.get("/operator/sums");
+    page.says(200, &format!("Credited to clients: {}", shown(1)));
+    page.says(200, &format!("Disputed coins: {}", shown(0)));
+    assert!(!page.text.contains("are not what was sold"), "{}", page.text);
 }

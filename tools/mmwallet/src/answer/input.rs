@@ -64,16 +64,19 @@ mod tests {
     use super::*;
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use micromint::protocol::PeriodPrice;
     use micromint::scheme::charge_request;
 
     fn request() -> RequestPayment {
         RequestPayment {
             url: "https://a.example/".parse().unwrap(),
-            price: 3,
             vendor: "a.example".parse().unwrap(),
-            periods: vec!["2026-12".parse().unwrap()],
+            prices: vec![PeriodPrice::new(
+                "2026-12".parse().unwrap(),
+                3,
+                "0.01 USD".parse().unwrap(),
+            )],
             broker: "https://broker.example/".into(),
-            coin_value: "0.01 USD".parse().unwrap(),
             description: String::new(),
         }
     }

@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal, Write};
 
 use url::Url as AnyUrl;
 
-use micromint::money::coins_worth;
 use micromint::protocol::{RequestPayment, Url};
 use micromint::reply::Reply;
 use micromint::scheme::Challenge;
@@ -47,14 +46,14 @@ pub(super) fn decide(
 fn ask(
     request: &RequestPayment,
     choice: &Choice,
+    price: &str,
     autopay: &str,
 ) -> Result<Reply<(), String>, ToolError> {
-    let price = coins_worth(request.price.into(), request.coin_value);
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(Reply::Refused(format!(
             "its price is {price}, above the autopay threshold of {autopay}, and there is no \
             terminal to ask on; --autopay {} allows it",
-            request.price
+            choice.coins()
         )));
     }
     let mut terminal = io::stderr();

@@ -12,6 +12,7 @@ use micromint::authenticator::Authenticator;
 use micromint::error::chain;
 use micromint::host::{Clock, SystemClock};
 use micromint::money::{coins, coins_worth};
+use micromint::params::Params;
 use micromint::protocol::{
     InvalidPayment, MEDIA_TYPE, PAYMENT_HEADER, PROBLEM_MEDIA_TYPE, Payment, Refusal,
     RequestPayment, STATUS_HEADER,
@@ -22,8 +23,8 @@ use micromint::scheme::{
 };
 use micromint::time::UnixTime;
 use micromint::wallet::{
-    PROBLEM_SIZE_MAX, PaymentForm, PaymentOutcome, Problem, Sending, Wallet, outcome_of,
-    payment_for_header, receipt_in,
+    PROBLEM_SIZE_MAX, PastPayment, PaymentForm, PaymentOutcome, Problem, Sending, Wallet,
+    outcome_of, payment_for_header, receipt_in,
 };
 use micromint_console::{EXIT_OK, ToolError, tell};
 
@@ -35,7 +36,7 @@ use super::{GetOptions, MESSAGE_SIZE_MAX, deliver, report};
 use crate::answer::consequence;
 use crate::exit;
 use crate::net::{Client, Response};
-use crate::pay::HEADER_COINS_MAX;
+use crate::pay::{HEADER_COINS_MAX, over_in_words};
 use crate::settings::Settings;
 use crate::show;
 
@@ -129,7 +130,7 @@ impl Paying<'_> {
     /// Whether a header is worth a try after a POST that did not reach the paywall.
     fn may_send_in_header(&self, form: PaymentForm, status: u16, outcome: &PaymentOutcome) -> bool {
         self.challenge.is_none()
-            && self.request.price <= HEADER_COINS_MAX
+            && self.coins() <= HEADER_COINS_MAX
             && form.other_after(status, outcome) == Some(PaymentForm::Header)
     }
 
@@ -275,7 +276,7 @@ impl Paying<'_> {
             }
         }
         self.record_outcome(&PaymentOutcome::Paid)?;
-        self.client.count_coins(self.request.price);
+        self.client.count_coins(self.coins());
         self.say_paid(now, &said);
         Ok(Next::Done(match moved_to {
             None => EXIT_OK,
@@ -306,11 +307,28 @@ impl Paying<'_> {
         }
     }
 
+    fn payment(&self) -> &PastPayment {
+        &self.wallet.state().payments()[self.sending.payment as usize]
+    }
+
+    /// The number of coins in the payment.
+    fn coins(&self) -> u32 {
+        self.payment().coins
+    }
+
+    /// The period of the coins.
+    fn params(&self) -> &Params {
+        &self.wallet.state().holdings()[self.payment().holding].params
+    }
+
+    /// The coins of the payment in words.
+    fn paid(&self) -> String {
+        coins_worth(self.coins().into(), self.params().coin_value())
+    }
+
     /// What the recorded outcome means for which coins.
     fn consequence(&self) -> String {
-        let payment = &self.wallet.state().payments()[self.sending.payment as usize];
-        let value = self.request.coin_value;
-        format!("{}: {}", coins_worth(payment.coins.into(), value), consequence(payment))
+        format!("{}: {}", self.paid(), consequence(self.payment()))
     }
 
     fn no_answer(&self, error: &(dyn std::error::Error + 'static)) -> Next {
@@ -320,7 +338,7 @@ impl Paying<'_> {
                 "{}: {} were sent, and no complete answer came: {}; run the same command again: it \
                 sends the same coins, and the vendor does not charge twice",
                 self.request.url,
-                coins_worth(self.request.price.into(), self.request.coin_value),
+                self.paid(),
                 chain(error)
             ),
         ))
@@ -332,12 +350,13 @@ impl Paying<'_> {
 
     fn say_paid(&self, now: UnixTime, said: &str) {
         let state = self.wallet.state();
-        let holding = state.payments()[self.sending.payment as usize].holding;
+        let holding = self.payment().holding;
+        let over = over_in_words(self.request, self.params().period());
         let again =
             if self.sending.again { " (with the coins of the earlier attempt)" } else { "" };
         self.say(&format!(
-            "paid {} to {}{again}; {} remain unspent{said}",
-            coins_worth(self.request.price.into(), self.request.coin_value),
+            "paid {} to {}{over}{again}; {} remain unspent{said}",
+            self.paid(),
             self.request.vendor,
             coins(state.balance(holding).unspent.into())
         ));

@@ -70,6 +70,18 @@ fn a_challenge_is_answered_with_a_credential_that_the_vendor_takes() {
 }
 
 #[test]
+fn what_an_answer_costs_more_than_the_lowest_price_is_in_its_json() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    for (path, over) in [("/cheaper-elsewhere", "0.005 USD".into()), ("/page", Value::Null)] {
+        let url = vendor.url(path);
+        let (head, _) = ask(&url, &[], None);
+        let output = answer(&home, &head, &["--url", &url, "--autopay", "2", "--format", "json"]);
+        let paid: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&paid["coins"], &paid["over"]), (&2.into(), &over), "{output:?}");
+    }
+}
+
+#[test]
 fn a_request_payment_is_answered_in_its_own_form() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let url = vendor.url("/in-body");

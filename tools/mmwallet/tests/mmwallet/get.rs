@@ -569,6 +569,29 @@ fn a_price_is_shown_without_paying() {
 }
 
 #[test]
+fn what_a_payment_costs_more_than_the_lowest_price_is_said() {
+    let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
+    let url = vendor.url("/cheaper-elsewhere");
+    let prices = "1 coin (0.015 USD) or 2 coins (0.02 USD) to 127.0.0.1: A page\n";
+    assert_eq!(stdout(&home.run(&["price", &url])), prices);
+    let output = home.run(&["price", "--json", &url]);
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&value["price"], &value["money"]), (&1.into(), &"0.015 USD".into()));
+    let second = &value["prices"][1];
+    assert_eq!((&second["coins"], &second["money"]), (&2.into(), &"0.02 USD".into()));
+
+    let over = ", 0.005 USD more than the lowest price of 1 coin (0.015 USD)";
+    let output = get(&home, &url, &["--autopay", "1"]);
+    let asked = format!("its price is 2 coins (0.02 USD){over}, above the autopay threshold");
+    assert!(stderr(&output).contains(&asked), "{output:?}");
+    let output = get(&home, &url, &["--autopay", "2"]);
+    let said = format!("paid 2 coins (0.02 USD) to 127.0.0.1{over};");
+    assert!(status(&output) == 0 && stderr(&output).contains(&said), "{output:?}");
+    let output = get(&home, &vendor.url("/dearer-elsewhere"), &["--autopay", "2"]);
+    assert!(stderr(&output).contains("paid 2 coins (0.02 USD) to 127.0.0.1; "), "{output:?}");
+}
+
+#[test]
 fn no_output_contains_a_coin_or_a_key() {
     let (home, vendor) = (Home::with_coins(), Vendor::start(&MINT));
     let mut all = String::new();

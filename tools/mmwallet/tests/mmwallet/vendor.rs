@@ -18,7 +18,8 @@ use micromint::bin::Bin;
 use micromint::identity::{UserVector, VendorVector};
 use micromint::params::Params;
 use micromint::protocol::{
-    FundsCredited, InvalidPayment, MANIFEST_PATH, Payment, RequestCredit, RequestPayment, Verdict,
+    FundsCredited, InvalidPayment, MANIFEST_PATH, Payment, PeriodPrice, RequestCredit,
+    RequestPayment, Verdict,
 };
 use micromint::scheme::{Challenge, Credential, PaymentReceipt, charge_request, token_of};
 use micromint::testing::ObviousMint;
@@ -325,18 +326,25 @@ impl Vendor {
     fn request(&self, path: &str) -> RequestPayment {
         let mut request = RequestPayment {
             url: self.url(path).parse().unwrap(),
-            price: price(path),
             vendor: self.host.parse().unwrap(),
-            periods: vec![self.mint.params().period().clone()],
+            prices: vec![PeriodPrice::new(
+                self.mint.params().period().clone(),
+                price(path),
+                "0.01 USD".parse().unwrap(),
+            )],
             broker: self.mint.params().raw().broker.clone(),
-            coin_value: "0.01 USD".parse().unwrap(),
             description: "A page".into(),
         };
         match path {
             "/other-vendor" => request.vendor = "shop.example".parse().unwrap(),
             "/other-page" => request.url = self.url("/elsewhere").parse().unwrap(),
             "/other-broker" => request.broker = "https://thief.example/".into(),
-            "/other-period" => request.periods = vec!["1999-01".parse().unwrap()],
+            "/other-period" => request.prices[0].period = "1999-01".parse().unwrap(),
+            // One coin of another period, which is worth less than the two or more.
+            path if path.starts_with("/cheaper-elsewhere") => {
+                request.prices.insert(0, other("0.015 USD"))
+            }
+            path if path.starts_with("/dearer-elsewhere") => request.prices.push(other("0.4 USD")),
             _ => {}
         }
         request
@@ -415,6 +423,11 @@ const PROBLEM: &str = r#"{"type":"https://paymentauth.org/problems/verification-
 fn not_yet_known(retry_after: u32) -> Vec<u8> {
     let headers = format!("MicroMint-Status: not-yet-known\r\nRetry-After: {retry_after}\r\n");
     http("402 Payment Required", &headers, b"")
+}
+
+/// A price of one coin of a period of which the wallet has none.
+fn other(value: &str) -> PeriodPrice {
+    PeriodPrice::new("elsewhere".parse().unwrap(), 1, value.parse().unwrap())
 }
 
 /// `/expensive` costs 9 coins, everything else 2.
