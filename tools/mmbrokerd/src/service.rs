@@ -132,10 +132,11 @@ impl Service {
         if found != tag {
             return Err(ServiceError::OtherSecret);
         }
+        let witness = Witness::read(witness, &secret).map_err(StoreError::Witness)?;
         let progress = store.progress().await?;
         let is_new = generation == 1 && progress.numbers.is_empty();
-        let witness = Witness::open(witness, &secret, &progress, is_new);
-        let guard = Guard::new(store.clone(), witness.map_err(StoreError::Witness)?, generation);
+        witness.begin(&progress, is_new).map_err(StoreError::Witness)?;
+        let guard = Guard::new(store.clone(), witness, generation);
         let threads = std::thread::available_parallelism().map_or(1, Into::into);
         let periods = RwLock::default();
         let (part_coins, pace) = (PART_COINS_MAX, AtomicUsize::new(PART_COINS_MAX));

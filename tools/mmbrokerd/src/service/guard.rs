@@ -63,8 +63,10 @@ impl Guard {
     /// # Errors
     /// Nothing may change, or the database failed.
     pub(super) async fn check(&self) -> Result<Progress, StoreError> {
+        // In this order: another request may sell and tell the witness meanwhile.
+        let known = self.witness.progress();
         let database = self.store.progress().await?;
-        self.witness.check(&database);
+        self.witness.check(&known, &database);
         if database.number(TOLD) > 0 {
             self.witness.halt("a vendor's witness is ahead of the database".to_string());
         }

@@ -145,36 +145,41 @@ pub(super) struct Witness {
 #[derive(Default)]
 struct Known {
     progress: Progress,
+    /// Whether there was a file.
+    is_found: bool,
     halted: Option<String>,
 }
 
 impl Witness {
-    /// Opens the witness. `database` is how far the database is, and `is_new` whether nothing was
+    /// Reads the witness. Read it before the database: both grow while other processes work.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn read(path: Option<&Path>, secret: &Key) -> io::Result<Witness> {
+        let (secret, path) = (secret.clone(), path.map(Path::to_path_buf));
+        let witness = Witness { secret, path, known: Mutex::default() };
+        if let Some(found) = witness.read_slots()? {
+            *witness.known() = Known { progress: found, is_found: true, halted: None };
+        }
+        Ok(witness)
+    }
+
+    /// Begins work on a database that was read after the witness. `is_new` is whether nothing was
     /// done with it: then a witness that does not exist is made.
     ///
     /// # Errors
-    /// The file cannot be read or written.
-    pub(super) fn open(
-        path: Option<&Path>,
-        secret: &Key,
-        database: &Progress,
-        is_new: bool,
-    ) -> io::Result<Witness> {
-        let (secret, path) = (secret.clone(), path.map(Path::to_path_buf));
-        let witness = Witness { secret, path, known: Mutex::default() };
-        match witness.read()? {
-            Some(read) => {
-                witness.known().progress = read;
-                witness.check(database);
-            }
-            None if witness.path.is_none() || is_new => witness.write(database, true)?,
-            None => {
-                let why = "there is no good witness file, so it is not known whether the database \
-                           is the latest";
-                witness.halt(why.to_string());
-            }
+    /// The file cannot be written.
+    pub(super) fn begin(&self, database: &Progress, is_new: bool) -> io::Result<()> {
+        if self.known().is_found {
+            self.check(&self.progress(), database);
+        } else if self.path.is_none() || is_new {
+            self.write(database, true)?;
+        } else {
+            let why = "there is no good witness file, so it is not known whether the database is \
+                       the latest";
+            self.halt(why.to_string());
         }
-        Ok(witness)
+        Ok(())
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -197,10 +202,10 @@ impl Witness {
         self.known().progress.clone()
     }
 
-    /// Compares the database with what the witness knows, and stops all changes if it is behind.
-    pub(super) fn check(&self, database: &Progress) {
-        let behind = self.known().progress.ahead_of(database);
-        if let Some(Behind { name, found, expected }) = behind {
+    /// Compares the database with what the witness knew before it was read, and stops all changes
+    /// if it is behind. What the witness knows now may be newer than what was read.
+    pub(super) fn check(&self, known: &Progress, database: &Progress) {
+        if let Some(Behind { name, found, expected }) = known.ahead_of(database) {
             self.halt(format!(
                 "the database is older than its witness: {name} is {found}, the witness has \
                  {expected}"
@@ -257,7 +262,7 @@ impl Witness {
     }
 
     /// What the file knows; `None` if there is no file, or no good slot in it.
-    fn read(&self) -> io::Result<Option<Progress>> {
+    fn read_slots(&self) -> io::Result<Option<Progress>> {
         let Some(path) = &self.path else { return Ok(None) };
         let file = match File::open(path) {
             Ok(file) => file,
@@ -330,7 +335,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("witness");
         let open = |database: &Progress, is_new| {
-            Witness::open(Some(&path), &secret(), database, is_new).unwrap()
+            let witness = Witness::read(Some(&path), &secret()).unwrap();
+            witness.begin(database, is_new).unwrap();
+            witness
         };
         let halted = open(&progress(1, 4), false).halted().unwrap();
         assert!(halted.contains("no good witness"), "{halted}");
@@ -357,5 +364,19 @@ mod tests {
         one.write(&progress(1, 12), false).unwrap();
         other.write(&progress(1, 10), false).unwrap();
         assert_eq!(open(&progress(1, 12), false).progress(), progress(1, 12));
+    }
+
+    /// A request reads the database, and another one sells and tells the witness before the first
+    /// compares them.
+    #[test]
+    fn a_witness_that_grows_meanwhile_stops_nothing() {
+        let witness = Witness::read(None, &secret()).unwrap();
+        witness.begin(&progress(1, 4), true).unwrap();
+        let (known, database) = (witness.progress(), progress(1, 4));
+        witness.write(&progress(1, 6), false).unwrap();
+        witness.check(&known, &database);
+        assert_eq!(witness.halted(), None);
+        witness.check(&witness.progress(), &database);
+        assert!(witness.halted().is_some());
     }
 }

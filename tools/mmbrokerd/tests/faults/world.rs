@@ -189,6 +189,8 @@ impl World {
                 let status = response.status().as_u16();
                 let mut bytes = Vec::new();
                 let read = response.into_body().into_reader().read_to_end(&mut bytes);
+                let text = String::from_utf8_lossy(&bytes);
+                assert!(!text.contains("being-restored"), "nothing was restored: {text}");
                 if status < 500 && read.is_ok() {
                     return (status, bytes);
                 }
