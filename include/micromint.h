@@ -2460,8 +2460,8 @@ micromint_status micromint_paywall_metrics(const micromint_paywall *paywall,
 void micromint_paywall_free(micromint_paywall *paywall);
 
 /**
- * Parses a price: the content of a price file, or the value of a setting
- * (docs/reference/vendor.md, Prices).
+ * Parses a price in coins: the content of a price file, or the value of a setting
+ * (docs/reference/vendor.md, Prices). `micromint_paywall_price()` also reads prices in money.
  *
  * text, text_len: one line with a number from 0 to 500.
  * price_out:      the price in coins.
@@ -2473,6 +2473,23 @@ micromint_status micromint_price_parse(const uint8_t *text,
                                        size_t text_len,
                                        uint32_t *price_out,
                                        micromint_error **error_out);
+
+/**
+ * Parses a price at the site of a paywall: a number of coins, or an amount of money, which is
+ * converted to coins by the `coin-value` of its configuration (docs/reference/vendor.md, Prices).
+ *
+ * text, text_len: one line with a number from 0 to 500, or with an amount such as `0.02 EUR`.
+ * price_out:      the price in coins, for `micromint_request_set_price()`.
+ *
+ * Errors: MICROMINT_ERROR_ARGUMENT for anything else, or if the amount has no coins: there is no
+ * `coin-value`, its currency is another one, or the amount is higher than any payment. Then answer
+ * 500: an unreadable price is not free.
+ */
+micromint_status micromint_paywall_price(const micromint_paywall *paywall,
+                                         const uint8_t *text,
+                                         size_t text_len,
+                                         uint32_t *price_out,
+                                         micromint_error **error_out);
 
 /**
  * Makes a request in which nothing is set.

@@ -140,6 +140,7 @@ module.exports = {
   paywall_metrics: 'ippp',
   paywall_open: 'ipzppp',
   paywall_prepare: 'ipzpp',
+  paywall_price: 'ippzpp',
   paywall_price_tag: 'ipppp',
   paywall_promise: 'ippIpp',
   period_options_free: 'vp',

@@ -899,6 +899,12 @@ micromint_status micromint_price_parse(const uint8_t *text,
                                        uint32_t *price_out,
                                        micromint_error **error_out);
 
+micromint_status micromint_paywall_price(const micromint_paywall *paywall,
+                                         const uint8_t *text,
+                                         size_t text_len,
+                                         uint32_t *price_out,
+                                         micromint_error **error_out);
+
 micromint_request *micromint_request_new(void);
 
 void micromint_request_clear(micromint_request *request);

@@ -139,6 +139,7 @@ FUNCTIONS = {
     "paywall_metrics": "ippp",
     "paywall_open": "ipzppp",
     "paywall_prepare": "ipzpp",
+    "paywall_price": "ippzpp",
     "paywall_price_tag": "ipppp",
     "paywall_promise": "ippIpp",
     "period_options_free": "vp",

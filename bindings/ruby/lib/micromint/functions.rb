@@ -142,6 +142,7 @@ module MicroMint
       paywall_metrics: "ippp",
       paywall_open: "ipzppp",
       paywall_prepare: "ipzpp",
+      paywall_price: "ippzpp",
       paywall_price_tag: "ipppp",
       paywall_promise: "ippIpp",
       period_options_free: "vp",
