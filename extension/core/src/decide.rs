@@ -7,7 +7,7 @@
 
 use micromint::identity::VendorId;
 use micromint::money::{Money, coins_worth};
-use micromint::protocol::{PeriodPrice, RequestPayment, Url};
+use micromint::protocol::{RequestPayment, Url};
 use micromint::reply::Reply;
 use micromint::time::UnixTime;
 use micromint::wallet::{
@@ -337,6 +337,7 @@ mod tests {
     use crate::memory::MemoryDirectory;
     use crate::settings::SiteRule;
     use micromint::authenticator::Key;
+    use micromint::protocol::PeriodPrice;
     use micromint::testing::{ObviousMint, test_params};
 
     struct NoEntropy;

@@ -423,7 +423,7 @@ static void invalid_values(const micromint_paywall *paywall) {
   micromint_request_free(request);
 }
 
-static void wrong_arguments(void) {
+static void wrong_arguments(const micromint_paywall *paywall) {
   micromint_paywall *none = NULL;
   uint32_t price = 7;
   CHECK(micromint_paywall_open(TEXT("/nowhere/vendor.toml"), NULL, &none, &error) == MICROMINT_ERROR_CONFIG);
@@ -434,6 +434,10 @@ static void wrong_arguments(void) {
   CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "0 to 500 coins, found \"501\"") && price == 500);
   CHECK(micromint_price_parse(TEXT("0.02 USD"), &price, &error) == MICROMINT_ERROR_ARGUMENT);
   CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "coin-value"));
+  good(micromint_paywall_price(paywall, TEXT("7"), &price, &error), error);
+  CHECK(price == 7);
+  CHECK(micromint_paywall_price(paywall, TEXT("0.02 USD"), &price, &error) == MICROMINT_ERROR_ARGUMENT);
+  CHECK(says(error, MICROMINT_ERROR_ARGUMENT, "coin-value") && price == 7);
 }
 
 /* Several threads send the same coin, in one request: exactly one is answered as paid. */
@@ -521,7 +525,7 @@ int main(int argc, char **argv) {
   a_fault_heals(paywall, &it);
   race_for_a_coin(paywall);
   invalid_values(paywall);
-  wrong_arguments();
+  wrong_arguments(paywall);
   micromint_paywall_free(paywall);
   other_process(host);
   micromint_host_free(host);
