@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use micromint::host::{SystemClock, SystemEntropy};
 use micromint::vendor::Vendor;
-use micromint::vendor::gate::{OptionError, Options, Syntax, Variable};
+use micromint::vendor::gate::{OptionError, Options, PriceValue, Syntax, Variable};
 
 use crate::sys::{ComplexValue, ConfigPlace, LogFile, ThreadPool};
 
