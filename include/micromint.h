@@ -2574,8 +2574,9 @@ void micromint_request_set_port(micromint_request *request, int64_t port);
  * Sets the price of the requested page. If the vendor has a price list, the higher of this price
  * and the list's holds, so ask about free pages too.
  *
- * price: the coins, less than 2^32; 0 is free. A price above 500, which no payment reaches, is
- *        answered 500.
+ * price: the coins, less than 2^32; 0 is free. With `coin-value` in the configuration, base coins.
+ *        A price that no payment reaches, which is one above 500 coins of every accepted period,
+ *        is answered 500.
  */
 void micromint_request_set_price(micromint_request *request, int64_t price);
 

@@ -14,7 +14,8 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use micromint::protocol::STATUS_HEADER;
+use micromint::money::Money;
+use micromint::protocol::{COINS_PER_PAYMENT_MAX, STATUS_HEADER};
 use micromint::testing::cases::{
     Asked, Case, CaseStep, Client, FILE_SIZE, Seen, accepted_mints, assert_played, compare,
     file_modified_at, first_request_at, for_servers,
@@ -34,6 +35,8 @@ pub const FILE: &str = "X-Case-File";
 /// The request header with the client's address, which the server trusts.
 pub const CLIENT: &str = "X-Case-Client";
 
+/// What a base coin is worth in the cases that say it.
+const BASE_COIN: &str = "0.01 USD";
 /// The entity tag of the file, where a case expects one.
 const ETAG_IN_CASES: &str = "\"5f-64\"";
 /// The longest time until a line appears in a log.
@@ -67,6 +70,8 @@ pub struct Stand {
     pub tls_port: u16,
     /// The terms of its places.
     pub places: Vec<Terms>,
+    /// Whether prices can be in money: the vendor's `coin-value` is then [`BASE_COIN`].
+    has_prices_in_money: bool,
 }
 
 /// The terms of a place, besides its price.
@@ -96,7 +101,23 @@ impl Stand {
                 places.push(terms);
             }
         }
-        Stand { name: format!("case-{number}"), port: free_port(), tls_port: free_port(), places }
+        Stand {
+            name: format!("case-{number}"),
+            port: free_port(),
+            tls_port: free_port(),
+            places,
+            has_prices_in_money: case.config().contains("coin-value"),
+        }
+    }
+
+    /// The price of a step as a directive has it: in coins, or in money if these are more coins than
+    /// a text may name.
+    fn price(&self, step: &CaseStep) -> String {
+        if !self.has_prices_in_money || step.price <= COINS_PER_PAYMENT_MAX {
+            return step.price.to_string();
+        }
+        let money = BASE_COIN.parse::<Money>().unwrap().checked_mul(step.price.into());
+        money.unwrap().to_string()
     }
 
     fn build(&self, site: &Site, case: &Case) {
@@ -314,7 +335,7 @@ impl Player<'_> {
         request.headers = vec![("Host".to_string(), step.host.clone())];
         request.headers.extend(asked.headers.iter().cloned());
         let place = self.stand.places.iter().position(|terms| *terms == Terms::of(step)).unwrap();
-        request = request.with("Connection", "close").with(PRICE, &step.price.to_string());
+        request = request.with("Connection", "close").with(PRICE, &self.stand.price(step));
         request = request.with(PLACE, &place.to_string()).with(CLIENT, &step.client.to_string());
         if step.file {
             request = request.with(FILE, "1");

@@ -140,6 +140,9 @@ pub(super) enum Route<'a> {
     FreeBody,
     /// Free content, after the price list was examined for later requests.
     Free,
+    /// One of the paywall's own documents, after periods and prices were examined. Holds what it
+    /// said before.
+    Own(Box<Answer>),
 }
 
 /// What a route leads to before the till is asked.
@@ -158,7 +161,7 @@ impl Route<'_> {
         match self {
             Route::Header(ask, _) => !ask.is_view() && ask.idempotency_key().is_some(),
             Route::Body(_) | Route::FreeBody => true,
-            Route::Decided(_) | Route::Unpaid(_) | Route::Free => false,
+            Route::Decided(_) | Route::Unpaid(_) | Route::Free | Route::Own(_) => false,
         }
     }
 }
@@ -374,7 +377,9 @@ impl Paywall {
             }
             route if route.needs_body() && request.body.is_none() => read_body(),
             route => {
-                if let (Route::Free | Route::Unpaid(_), Some(prices)) = (&route, &self.prices) {
+                if let (Route::Free | Route::Unpaid(_) | Route::Own(_), Some(prices)) =
+                    (&route, &self.prices)
+                {
                     prices.delay(self.clock.now());
                 }
                 work(route)
@@ -386,7 +391,10 @@ impl Paywall {
     /// disk.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
         let now = self.clock.now();
-        let alert = if request.price == 0 { self.refresh_prices(now) } else { self.refresh(now) };
+        let alert = match request.price == 0 && !self.is_own(request.target) {
+            true => self.refresh_prices(now),
+            false => self.refresh(now),
+        };
         let mut decision = self.follow(request, self.route(request, Carrier::of(request)));
         if alert.is_some() {
             decision.about_mut().alert = alert;
@@ -448,6 +456,7 @@ impl Paywall {
             Route::Decided(decision) => return Examined::Decided(decision),
             Route::FreeBody => return Examined::Decided(Decision::Serve(free_post(request))),
             Route::Free => return Examined::Decided(Decision::Serve(free(request))),
+            Route::Own(answer) => return Examined::Decided((*answer).into()),
             Route::Unpaid(ask) => return Examined::Free(ask),
             Route::Header(ask, InHeader::Message(value)) => {
                 let checked = match carrier::from_header(value) {
@@ -586,7 +595,8 @@ impl Paywall {
             return decided(answer::bad_request(400, "A request carries at most one payment."));
         }
         if let Some(answer) = self.own_answer(request, carrier) {
-            return decided(answer);
+            let is_due = self.accepted.is_due(self.clock.now()) || self.waits_for_prices();
+            return if is_due { Route::Own(Box::new(answer)) } else { decided(answer) };
         }
         if request.price == 0 {
             return match carrier {

@@ -10,8 +10,7 @@ const PLACES: &str = "location / { autoindex on; try_files $uri $uri/ /front.htm
 
 #[test]
 fn prices_in_money_are_asked_in_coins_of_each_value() {
-    let places = "micromint on;
-        location /place/ { micromint_price \"0.015 USD\"; }
+    let places = "location /place/ { micromint_price \"0.015 USD\"; }
         location /computed/ { set $money \"0.02 USD\"; micromint_price $money; }";
     let nginx = Nginx::with_server(prices::site_in_money(), places);
     prices::prices_in_money_are_asked_in_coins_of_each_value(&nginx);
