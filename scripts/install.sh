@@ -64,12 +64,18 @@ made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
 written=$made/installed
 
+# The broker's service is not part of `make build`: it takes minutes. Where it was built, it is
+# installed, with its auditor. It is then built together with the others: cargo builds the libraries
+# with the features of all packages that are named, and again for other packages.
+service=
+if [ -x "$built/mmbrokerd" ]; then
+    service="--package mmbrokerd"
+fi
+# shellcheck disable=SC2086
 "$cargo" build --quiet --profile "$profile" \
     --package micromint-ffi --package coinmint --package mmbroker --package mmvendor \
-    --package mmwallet
-# The broker's service is not part of `make build`: it takes minutes. Where it was built, it is
-# installed, with its auditor.
-if [ -x "$built/mmbrokerd" ]; then
+    --package mmwallet $service
+if [ -n "$service" ]; then
     tools="$tools mmbrokerd"
     put 755 tools/mm-audit/mm-audit "$prefix/bin/mm-audit"
 fi
