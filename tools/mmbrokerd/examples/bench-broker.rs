@@ -119,7 +119,7 @@ fn user(number: u64) -> UserId {
 }
 
 impl Bench {
-    /// A broker with at least so many sets.
+    /// A broker with at least this many sets.
     async fn new(url: &str, folder: &Path, sets: usize) -> Bench {
         let sets = sets.max(SALES as usize) + ORDER_SETS as usize;
         let superbins = (2 * sets).next_power_of_two();
@@ -179,7 +179,7 @@ impl Bench {
         println!("sales with sets delivered: {rate:.0}/s, {CLIENTS} clients");
     }
 
-    /// Sells until so many sets are sold, by large orders that are not measured.
+    /// Sells until this many sets are sold, by large orders that are not measured.
     async fn sell_up_to(&self, sets: u64) {
         for transaction in (SALES..sets).step_by(ORDER_SETS as usize) {
             let user = user(transaction % CLIENTS);

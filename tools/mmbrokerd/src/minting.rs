@@ -55,7 +55,7 @@ pub struct MintingSettings {
     pub threads: Option<u32>,
     /// The memory, such as `2G`.
     pub memory: Option<String>,
-    /// Above 0, a job file for so many shards is written, and a cluster mints.
+    /// Above 0, a job file for this many shards is written, and a cluster mints.
     pub shards: u32,
     /// The program; without it `coinmint` beside this program, or in the path.
     pub coinmint: Option<PathBuf>,

@@ -45,7 +45,7 @@ pub struct MailSettings {
     pub tls: MailTls,
     /// A PEM file with a certificate to trust beside those of the system.
     pub ca_file: Option<PathBuf>,
-    /// The name of the login; without it there is none.
+    /// The name of the login. Absent: no login.
     pub user: Option<String>,
     /// The file with the password of the login.
     pub password_file: Option<PathBuf>,

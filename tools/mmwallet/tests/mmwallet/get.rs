@@ -587,7 +587,7 @@ fn what_a_payment_costs_more_than_the_lowest_price_is_said() {
     let output = get(&home, &url, &["--autopay", "2"]);
     let said = format!("paid 2 coins (0.02 USD) to 127.0.0.1{over};");
     assert!(status(&output) == 0 && stderr(&output).contains(&said), "{output:?}");
-    let output = get(&home, &vendor.url("/dearer-elsewhere"), &["--autopay", "2"]);
+    let output = get(&home, &vendor.url("/costlier-elsewhere"), &["--autopay", "2"]);
     assert!(stderr(&output).contains("paid 2 coins (0.02 USD) to 127.0.0.1; "), "{output:?}");
 }
 
