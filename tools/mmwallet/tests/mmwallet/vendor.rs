@@ -344,7 +344,9 @@ impl Vendor {
             path if path.starts_with("/cheaper-elsewhere") => {
                 request.prices.insert(0, other("0.015 USD"))
             }
-            path if path.starts_with("/costlier-elsewhere") => request.prices.push(other("0.4 USD")),
+            path if path.starts_with("/costlier-elsewhere") => {
+                request.prices.push(other("0.4 USD"))
+            }
             _ => {}
         }
         request
