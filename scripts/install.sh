@@ -78,6 +78,7 @@ fi
 if [ -n "$service" ]; then
     tools="$tools mmbrokerd"
     put 755 tools/mm-audit/mm-audit "$prefix/bin/mm-audit"
+    put 644 tools/mm-audit/mm-audit.1 "$prefix/share/man/man1/mm-audit.1"
 fi
 scripts/link-c.sh "$built"
 
