@@ -102,8 +102,7 @@ impl Prices {
     }
 
     /// The list at `path` for a process that was forked after `list` was read from there by this
-    /// configuration. Reads
-    /// nothing: the first examination is due at once.
+    /// configuration. Reads nothing: the first examination is due at once.
     pub(in crate::vendor) fn inherited(
         path: &Path,
         config: &VendorConfig,
