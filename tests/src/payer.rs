@@ -40,18 +40,23 @@ fn mints() -> &'static [ObviousMint; 4] {
     static MINTS: OnceLock<[ObviousMint; 4]> = OnceLock::new();
     MINTS.get_or_init(|| {
         let now = SystemClock.now();
-        let mint = |period: &str, start: i64, end: i64| {
+        // With 2^bits times the sets of the smallest period: coins for all tests of a process.
+        let mint = |period: &str, start: i64, end: i64, bits: u32| {
             ObviousMint::new(params_with(|raw| {
-                // Twice as many sets as the smallest period: coins for all tests of a process.
-                raw.output_bits += 1;
-                raw.input_bits += 1;
+                raw.output_bits += bits;
+                raw.input_bits += bits;
                 raw.period = period.parse().unwrap();
                 raw.start = now.plus_seconds(start * DAY);
                 raw.expiration = now.plus_seconds(end * DAY);
                 raw.redeem_until = now.plus_seconds((end + 7) * DAY);
             }))
         };
-        [mint("now", -1, 30), mint("past", -30, -1), mint("future", 1, 30), mint("unknown", -1, 30)]
+        [
+            mint("now", -1, 30, 2),
+            mint("past", -30, -1, 1),
+            mint("future", 1, 30, 1),
+            mint("unknown", -1, 30, 1),
+        ]
     })
 }
 

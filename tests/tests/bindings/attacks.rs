@@ -259,7 +259,8 @@ fn a_large_upload_is_not_held_in_memory() {
         shop.check("paid", answer.short(), word(200, "paid"));
         let seen = answer.seen().map(|(method, size, _)| (method, size));
         shop.check("content", seen, Some(("POST".to_string(), UPLOAD as u64)));
-        let used = shop.running.memory_peak() - before;
+        // Less if a process has ended meanwhile.
+        let used = shop.running.memory_peak().saturating_sub(before);
         assert!(application.holds_bodies || used < UPLOAD_MEMORY, "{}: {used} KiB more", shop.name);
     }
 }
