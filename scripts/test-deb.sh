@@ -11,15 +11,19 @@ fail() { echo "test-deb: $*" >&2; exit 1; }
 deb=$PWD/target/deb
 [ -d "$deb/packages" ] || fail "no packages: run 'make deb'"
 
-# system SERVER PACKAGES: a Debian with a server, made once, in $deb/with-SERVER.tar.
+# system SERVER PACKAGES: a Debian with a server and what the packages depend on, since it has no
+# network later. Made once, in $deb/with-SERVER.tar.
 system() {
-    [ -f "$deb/with-$1.tar" ] || {
-        mmdebstrap --quiet --variant=apt --include="$2,curl,adduser,init-system-helpers,procps" \
-            bookworm "$deb/with-$1.new"
-        tar -C "$deb/with-$1.new" -cf "$deb/with-$1.tar.new" .
-        rm -rf "$deb/with-$1.new"
-        mv "$deb/with-$1.tar.new" "$deb/with-$1.tar"
-    }
+    local packages="$2,curl,adduser,init-system-helpers,procps,python3"
+    if [ -f "$deb/with-$1.tar" ] && [ "$(cat "$deb/with-$1.list" 2>/dev/null)" = "$packages" ]; then
+        return
+    fi
+    rm -rf "$deb/with-$1.new"
+    mmdebstrap --quiet --variant=apt --include="$packages" bookworm "$deb/with-$1.new"
+    tar -C "$deb/with-$1.new" -cf "$deb/with-$1.tar.new" .
+    rm -rf "$deb/with-$1.new"
+    mv "$deb/with-$1.tar.new" "$deb/with-$1.tar"
+    echo "$packages" > "$deb/with-$1.list"
 }
 
 # newer FOLDER: the packages with a higher version, for the upgrade.
