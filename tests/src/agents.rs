@@ -8,8 +8,10 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use micromint::params::Params;
 use micromint::testing::ObviousMint;
 use serde_json::{Value, json};
 
@@ -165,6 +167,28 @@ pub fn crawled_site() -> Site {
     site
 }
 
+/// A site that accepts coins of 0.01 USD and of 0.25 USD, whose page `/costly.html` costs 8 USD: more
+/// small coins than a header field holds, and 32 large ones.
+pub fn valued_site() -> Site {
+    let site = site();
+    let config = site.vendor_toml("till") + "coin-value = \"0.01 USD\"\n";
+    site.write("vendor.toml", &config);
+    site.write("periods/large.params", &large_mint().params().to_toml());
+    site.page("costly.html", "content for much", Some("8 USD\n"));
+    site
+}
+
+/// The mint of coins of 0.25 USD.
+fn large_mint() -> &'static ObviousMint {
+    static MINT: OnceLock<ObviousMint> = OnceLock::new();
+    MINT.get_or_init(|| {
+        let mut large = payer::mint().params().raw().clone();
+        large.period = "large".parse().unwrap();
+        large.coin_value = "0.25 USD".parse().unwrap();
+        ObviousMint::new(Params::new(large).unwrap())
+    })
+}
+
 /// An nginx with a site of these tests: plain and over TLS, with a password for `/members/`.
 pub fn nginx(site: Site) -> Nginx {
     Nginx::start(
@@ -209,11 +233,20 @@ impl<S: Server> User<'_, S> {
     pub fn new<'a>(server: &'a S, name: &str) -> User<'a, S> {
         let wallet = server.site().path(&format!("{name}.mmw"));
         let user = User { server, wallet };
-        let funds = server.site().path(&format!("{name}.mm"));
-        std::fs::write(&funds, all_sets(payer::mint())).unwrap();
-        let output = user.wallet_command(&["receive", funds.to_str().unwrap()]);
-        assert!(output.status.success(), "{output:?}");
+        user.receive(payer::mint());
         user
+    }
+
+    /// Gives the user all the sets of the coins of 0.25 USD too.
+    pub fn receive_large(&self) {
+        self.receive(large_mint());
+    }
+
+    fn receive(&self, mint: &ObviousMint) {
+        let funds = self.server.site().path(&format!("{}.mm", mint.params().period()));
+        std::fs::write(&funds, all_sets(mint)).unwrap();
+        let output = self.wallet_command(&["receive", funds.to_str().unwrap()]);
+        assert!(output.status.success(), "{output:?}");
     }
 
     fn wallet_command(&self, args: &[&str]) -> Output {

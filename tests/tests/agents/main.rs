@@ -72,6 +72,34 @@ fn every_agent_pays_on_apache() {
     every_agent_pays(|| agents::apache(agents::site()));
 }
 
+/// With coins of two values, every agent pays a price for which a header field is too small with
+/// small coins: 32 large ones, where 800 small ones are the other choice.
+fn every_agent_pays_with_large_coins<S: Server>(start: impl Fn() -> S) {
+    for agent in Agent::ALL {
+        let server = start();
+        let site = server.site();
+        let user = User::new(&server, "agent");
+        user.receive_large();
+        let urls = [site.url("/costly.html"), site.url("/one.html")];
+        let budget = Budget { autopay: "8 USD", task_limit: "8.01 USD" };
+        let lines = user.fetch(agent, &urls, budget, "");
+        assert_eq!(words(&lines), ["paid"; 2], "{agent:?}: {lines:?}");
+        assert_eq!(lines[0]["body"], "content for much", "{agent:?}");
+        let till = site.path("till");
+        wait_until("33 coins in the till", || coins_in(&till) == 33);
+    }
+}
+
+#[test]
+fn every_agent_pays_with_large_coins_on_nginx() {
+    every_agent_pays_with_large_coins(|| agents::nginx(agents::valued_site()));
+}
+
+#[test]
+fn every_agent_pays_with_large_coins_on_apache() {
+    every_agent_pays_with_large_coins(|| agents::apache(agents::valued_site()));
+}
+
 /// A crawler that signs its requests pays the price for verified bots; one with another key, and
 /// one that only has the name of a bot, that for unknown bots; a reader the one for readers.
 fn a_signed_crawler_pays_the_price_of_its_class(server: &impl Server) {
