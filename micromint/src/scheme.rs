@@ -19,6 +19,8 @@ mod credential;
 mod payment_receipt;
 
 pub use challenge::Challenge;
+#[cfg(feature = "vendor")]
+pub(crate) use charge_request::is_charge_request_for;
 pub use charge_request::{charge_request, read_charge_request};
 pub use credential::{CREDENTIAL_LEN_MAX, Credential, token_of};
 pub use parameters::challenges_in;

@@ -1,11 +1,14 @@
 //! The parameter `request` of a challenge: a Request-Payment as the JSON of the intent `charge`.
 
+use std::borrow::Cow;
+
+use base64::Engine;
 use serde::{Deserialize, Serialize};
 
-use super::{CURRENCY, SchemeError, from_base64_json, to_base64_json};
+use super::{BASE64URL, CURRENCY, SchemeError, from_base64_json, to_base64_json};
 use crate::money::{Money, MoneyJson};
 use crate::period::Period;
-use crate::protocol::{COINS_PER_PAYMENT_MAX, PeriodPrice, RequestPayment, parse_decimal};
+use crate::protocol::{COINS_PER_PAYMENT_MAX, PeriodPrice, RequestPayment, Url, parse_decimal};
 
 /// The longest `request`, in bytes: the largest Request-Payment in base64url.
 const REQUEST_LEN_MAX: usize = 64 * 1024;
@@ -128,6 +131,23 @@ pub fn read_charge_request(value: &str) -> Result<RequestPayment, SchemeError> {
     Ok(offer)
 }
 
+/// Whether a value of `request` that this vendor issued is for the page at `url`. Reads nothing but
+/// the URL, so it says nothing about a value from anybody else.
+pub(crate) fn is_charge_request_for(value: &str, url: &Url) -> bool {
+    #[derive(Deserialize)]
+    struct OfPage<'a> {
+        #[serde(rename = "methodDetails", borrow)]
+        details: Details<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Details<'a> {
+        #[serde(borrow)]
+        url: Cow<'a, str>,
+    }
+    let Ok(json) = BASE64URL.decode(value) else { return false };
+    serde_json::from_slice::<OfPage<'_>>(&json).is_ok_and(|it| it.details.url == url.as_str())
+}
+
 fn member(why: String) -> SchemeError {
     SchemeError::Member { what: WHAT, why }
 }
@@ -170,10 +190,7 @@ fn each<'a>(
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine;
-
     use super::*;
-    use crate::scheme::BASE64URL;
 
     fn offer() -> RequestPayment {
         RequestPayment {
@@ -207,6 +224,16 @@ mod tests {
         let silent = RequestPayment { description: String::new(), ..offer() };
         assert!(!json(&silent).contains("description"));
         assert_eq!(read_charge_request(&charge_request(&silent)).unwrap(), silent);
+    }
+
+    #[test]
+    fn its_page_is_known_again() {
+        let (issued, url) = (charge_request(&offer()), offer().url);
+        assert!(is_charge_request_for(&issued, &url));
+        assert!(!is_charge_request_for(&issued, &"https://news.example/story".parse().unwrap()));
+        for other in ["", "*", "e30", &BASE64URL.encode("{\"methodDetails\":{\"url\":1}}")] {
+            assert!(!is_charge_request_for(other, &url), "{other}");
+        }
     }
 
     #[test]

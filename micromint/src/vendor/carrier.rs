@@ -122,7 +122,8 @@ pub(super) fn brings_receipt(request: &Request<'_>) -> bool {
 
 /// Whether an Authorization field has a payment after other credentials: a proxy joined two fields.
 fn holds_another_payment(value: &[u8]) -> bool {
-    value.windows(10).any(|part| part.eq_ignore_ascii_case(b", payment "))
+    // A credential alone is long and has no comma.
+    value.contains(&b',') && value.windows(10).any(|part| part.eq_ignore_ascii_case(b", payment "))
 }
 
 /// Whether the site uses Authorization for its own purposes in this request.

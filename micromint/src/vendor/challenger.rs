@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 use crate::authenticator::Key;
 use crate::protocol::{RequestPayment, Url};
 use crate::scheme::{
-    CREDENTIAL_HEADER, Challenge, INTENT, METHOD, charge_request, read_charge_request,
+    CREDENTIAL_HEADER, Challenge, INTENT, METHOD, charge_request, is_charge_request_for,
 };
 use crate::time::UnixTime;
 
@@ -80,8 +80,7 @@ impl Challenger {
     pub(super) fn check(&self, echoed: &Challenge, url: &Url, now: UnixTime) -> Echo {
         let is_ours: bool =
             echoed.id_under(&self.key).as_bytes().ct_eq(echoed.id.as_bytes()).into();
-        let is_for_page =
-            || read_charge_request(&echoed.request).is_ok_and(|offer| offer.url == *url);
+        let is_for_page = || is_charge_request_for(&echoed.request, url);
         let expires = || echoed.expires.as_deref()?.parse::<UnixTime>().ok();
         match (is_ours && is_for_page()).then(expires).flatten() {
             Some(expires) if now < expires => Echo::Timely,
