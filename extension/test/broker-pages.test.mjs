@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -75,7 +75,8 @@ async function startBroker() {
     broker.stdout.on("data", (chunk) => {
       text += chunk;
       for (const [, name, password] of text.matchAll(/log in as (\w+) +with (\S+)\n/g)) passwords[name] = password;
-      url = text.match(/listening on (http:\S+)\n/)?.[1];
+      // Passkeys need a name, not an address.
+      url = text.match(/listening on (http:\S+)\n/)?.[1].replace("127.0.0.1", "localhost");
       if (url !== undefined) resolve();
     });
   });
@@ -86,7 +87,11 @@ before(async () => {
   folder = mkdtempSync(join(tmpdir(), "micromint-pages-"));
   mail = await startMail();
   assert.equal(spawnSync(join(BIN, "mmbrokerd"), demo("--prepare")).status, 0);
-  appendFileSync(join(folder, "demo", "broker.toml"), `
+  const config = join(folder, "demo", "broker.toml");
+  const text = readFileSync(config, "utf8").replace('url = "http://127.0.0.1:', 'url = "http://localhost:');
+  writeFileSync(config, `${text}trial-sets = 1
+trial-sets-total = 5
+
 [shop.mail]
 server = "localhost"
 port = ${mail.address().port}
@@ -107,9 +112,9 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A new browser without JavaScript of the pages, in a language. */
-async function visitor(locale = "en") {
-  const context = await browser.newContext({ locale, bypassCSP: true });
+/** A new browser, in a language. */
+async function visitor(locale = "en", options = { bypassCSP: true }) {
+  const context = await browser.newContext({ locale, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
   page.faults = [];
@@ -255,6 +260,16 @@ test("a reader confirms a mail address, and sets a new password", { timeout: PAT
   await page.goto(`${url}/account`);
   await page.waitForSelector("text=alice@example.org");
   await look(page, "account-mail-de");
+  // The confirmed address has a free set.
+  await page.goto(`${url}/`);
+  await page.click("text=Mit kostenlosen Münzen ausprobieren");
+  await look(page, "buy-free-de");
+  await page.click("text=1 kostenlosen Satz nehmen");
+  await page.waitForURL(/\/purchases\/\d+$/);
+  await page.waitForSelector("text=0,00 XTS");
+  await look(page, "purchase-free-de");
+  await page.goto(`${url}/buy`);
+  assert.equal(await page.locator("form[action$='/buy/free']").count(), 0);
   await page.click("text=Abmelden");
   await page.waitForURL(/\/login$/);
   await page.click("text=Passwort verloren?");
@@ -286,7 +301,7 @@ test("an operator sees the mint, and releases vouchers after a restore", { timeo
   let operator = await visitor("de");
   await login(operator, "operator", passwords["operator"]);
   await operator.goto(`${url}/operator/vouchers`);
-  await operator.fill("[name=name]", "kiosk 2");
+  await operator.fill("form[action$='/operator/vouchers'] [name=name]", "kiosk 2");
   await operator.click("form[action$='/operator/vouchers'] button");
   await operator.waitForSelector(".vouchers");
   // The demo mints the next month, and opens it within a minute: then the one after it is next.
@@ -313,6 +328,139 @@ test("an operator sees the mint, and releases vouchers after a restore", { timeo
   await operator.click("form[action$='/release'] button");
   await operator.waitForSelector("[role=alert]");
   await look(operator, "vouchers-released");
+});
+
+/** An authenticator that Chromium plays, and a way to talk to it. */
+async function authenticator(page) {
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send("WebAuthn.enable");
+  const { authenticatorId } = await cdp.send("WebAuthn.addVirtualAuthenticator", {
+    options: {
+      protocol: "ctap2",
+      transport: "internal",
+      hasResidentKey: true,
+      hasUserVerification: true,
+      isUserVerified: true,
+      automaticPresenceSimulation: true,
+    },
+  });
+  return (method, more = {}) => cdp.send(`WebAuthn.${method}`, { authenticatorId, ...more });
+}
+
+test("a reader adds a passkey, and logs in with it", { timeout: PATIENCE }, async () => {
+  // The policy of the pages holds here.
+  const page = await visitor("en", {});
+  const device = await authenticator(page);
+  await page.goto(`${url}/register`);
+  const user = await page.inputValue("[name=user]");
+  await page.fill("[name=password]", PASSWORD);
+  await page.click("main button");
+  await page.waitForSelector("text=Balance");
+  await page.goto(`${url}/account`);
+  await page.click("text=Manage the passkeys");
+  await page.waitForSelector("text=There are no passkeys yet.");
+  await page.waitForSelector("[data-without-passkeys]", { state: "hidden" });
+  await look(page, "passkeys-empty");
+  await page.click("main button >> text=Add a passkey");
+  await page.waitForSelector("text=Expected a name of 1 to 60 characters.");
+  await look(page, "passkeys-no-name");
+  await page.fill("[name=name]", "Phone");
+  await page.click("main button >> text=Add a passkey");
+  await page.waitForSelector("text=The passkey is added.");
+  await look(page, "passkeys");
+  const { credentials: [credential] } = await device("getCredentials");
+  assert.deepEqual([credential.isResidentCredential, credential.rpId], [true, "localhost"]);
+  // The same device makes no second one.
+  await page.fill("[name=name]", "Phone again");
+  await page.click("main button >> text=Add a passkey");
+  await page.waitForSelector("text=This device has a passkey of your account already.");
+  await page.click("text=Log out");
+  await page.waitForURL(/\/login$/);
+  await look(page, "login-passkey");
+
+  // It logs in, by the mouse and by the keyboard.
+  const forms = [];
+  page.on("request", (request) => {
+    if (request.url() === `${url}/login/passkey`) forms.push(request.postData());
+  });
+  const logIn = () => page.click("text=Log in with a passkey");
+  await logIn();
+  await page.waitForSelector("text=Balance");
+  await page.goto(`${url}/account`);
+  await page.waitForSelector(`text=${user}`);
+  await page.click("text=Log out");
+  await page.waitForURL(/\/login$/);
+  await page.focus("[data-passkey] button");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("text=Balance");
+  await page.click("text=Log out");
+  await page.waitForURL(/\/login$/);
+  assert.equal(forms.length, 2);
+  const { credentials: [used] } = await device("getCredentials");
+  assert.ok(used.signCount > credential.signCount, `${used.signCount}`);
+  // What was sent is good once.
+  const again = await page.evaluate(async (body) => {
+    const headers = { "Content-Type": "application/x-www-form-urlencoded" };
+    return (await fetch("/login/passkey", { method: "POST", headers, body })).status;
+  }, forms[1]);
+  assert.equal(again, 422);
+
+  // Somebody else holds the device.
+  await device("setUserVerified", { isUserVerified: false });
+  await logIn();
+  await page.waitForSelector("text=The device or the browser ended it.");
+  await look(page, "login-passkey-ended");
+  await device("setUserVerified", { isUserVerified: true });
+  // A copy of the device, with the counter of before.
+  await device("removeCredential", { credentialId: used.credentialId });
+  await device("addCredential", { credential: { ...used, signCount: credential.signCount } });
+  await logIn();
+  await page.waitForSelector("text=This passkey did not log in.");
+  await look(page, "passkey-refused");
+  await page.goto(`${url}/login`);
+  await device("removeCredential", { credentialId: used.credentialId });
+  await device("addCredential", { credential: { ...used, signCount: used.signCount + 10 } });
+  await logIn();
+  await page.waitForSelector("text=Balance");
+
+  // It is removed, and logs in no more.
+  await page.goto(`${url}/account/passkeys`);
+  await page.click("text=Remove Phone");
+  await look(page, "passkey-remove");
+  await page.click("main form >> text=Remove the passkey");
+  await page.waitForSelector("text=The passkey is removed.");
+  await page.click("text=Log out");
+  await page.waitForURL(/\/login$/);
+  await logIn();
+  await page.waitForSelector("text=This passkey did not log in.");
+  // Nothing was refused by the policy of the pages.
+  assert.deepEqual(page.faults.filter((it) => !it.includes("422")), []);
+});
+
+test("passkeys in German, and pages without scripts", { timeout: PATIENCE }, async () => {
+  const page = await visitor("de", {});
+  await authenticator(page);
+  await page.goto(`${url}/login`);
+  await look(page, "login-passkey-de");
+  await login(page, "reader", passwords["reader"]);
+  await page.goto(`${url}/account/passkeys`);
+  await look(page, "passkeys-empty-de");
+  await page.fill("[name=name]", "Blauer Schlüssel mit einem sehr langen Namen für das Telefon");
+  await page.click("text=Passkey hinzufügen");
+  await page.waitForSelector("text=Der Passkey ist hinzugefügt.");
+  await look(page, "passkeys-de");
+  await page.click("table a");
+  await look(page, "passkey-remove-de");
+
+  const plain = await visitor("en", { javaScriptEnabled: false });
+  await plain.goto(`${url}/login`);
+  assert.equal(await plain.locator("[data-passkey]").isVisible(), false);
+  await login(plain, "reader", passwords["reader"]);
+  await plain.goto(`${url}/account/passkeys`);
+  assert.equal(await plain.locator("[data-passkey]").isVisible(), false);
+  assert.equal(await plain.locator("text=you need a browser that knows passkeys").isVisible(), true);
+  await plain.screenshot({ path: join(PICTURES, "passkeys-without-scripts.png"), fullPage: true });
+  assert.deepEqual(page.faults, []);
 });
 
 test("every page works from the keyboard", { timeout: PATIENCE }, async () => {

@@ -4,7 +4,7 @@ use clap::Args;
 use micromint::identity::UserId;
 use micromint_console::{EXIT_OK, ToolError, print_text, tell};
 use mmbrokerd::service::Service;
-use mmbrokerd::shop::{Role, set_person};
+use mmbrokerd::shop::{Role, count_passkeys, set_person};
 
 #[derive(Args)]
 pub(crate) struct SetPerson {
@@ -21,6 +21,14 @@ impl SetPerson {
         let password = set_person(service, &self.user, self.role).await?;
         print_text(&format!("{password}\n"));
         tell!("mmbrokerd: the password of {}; it is not shown again", self.user);
+        let passkeys = count_passkeys(service.store(), &self.user).await?;
+        if passkeys > 0 {
+            tell!(
+                "mmbrokerd: {passkeys} passkeys log in as {} too; the person removes them on the \
+                 page of the account",
+                self.user
+            );
+        }
         Ok(EXIT_OK)
     }
 }

@@ -1,6 +1,7 @@
 //! The broker's pages for people: readers, vendors and operators.
 //!
-//! Input: requests of browsers. Output: pages that work without JavaScript, in English and German.
+//! Input: requests of browsers. Output: pages that work without JavaScript, but for passkeys, in
+//! English and German.
 //! The invariants: nothing is changed by a GET; a POST is accepted from the broker's own pages
 //! only, and with the token of its session; every form has a largest size; a form that is sent
 //! twice does its work once.
@@ -20,6 +21,7 @@ mod metrics;
 mod money;
 mod operator;
 mod orders;
+mod passkeys;
 mod password;
 mod payouts;
 mod people;
@@ -28,9 +30,11 @@ mod plot;
 mod proof;
 mod random;
 mod reader;
+mod relying;
 mod sepa;
 mod settings;
 mod style;
+mod trial;
 mod vendor;
 mod view;
 mod visitor;
@@ -46,6 +50,7 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 
 use self::password::Passwords;
+use self::relying::RelyingParty;
 use crate::service::Service;
 
 pub use self::audit::audit_faults;
@@ -53,8 +58,12 @@ pub use self::form::{FORM_FIELDS_MAX, FORM_SIZE_MAX};
 pub use self::hooks::HOOK_SIZE_MAX;
 pub use self::mail::{MailSettings, MailTls, Mailer};
 pub use self::money::{Sum, signed_amount, sums};
+pub use self::passkeys::{
+    PASSKEY_CHALLENGES_MAX, PASSKEY_NAME_LEN_MAX, PASSKEYS_MAX, count_passkeys,
+};
 pub use self::people::{Role, set_person};
 pub use self::proof::{PROOF_PATH, ProofSource, Proofs};
+pub use self::relying::{PASSKEY_ANSWER_SIZE_MAX, PASSKEY_ID_SIZE_MAX};
 pub use self::settings::ShopSettings;
 pub use self::vendor::act_for_vendor;
 pub(crate) use self::visitor::session_user;
@@ -72,6 +81,8 @@ pub struct Shop {
     sets_max: u32,
     settings: ShopSettings,
     passwords: Passwords,
+    /// What asks for passkeys, or the message that says why there are none.
+    relying: Result<RelyingParty, &'static str>,
     /// Seals what forms carry for people who are not logged in.
     key: [u8; 32],
 }
@@ -84,7 +95,8 @@ impl Shop {
         let base = after_scheme.find('/').map_or("", |at| &after_scheme[at..]).to_string();
         let key = random::derived(service.secret().as_bytes(), "micromint shop");
         let passwords = Passwords::new(settings.password_kib);
-        Shop { service, url, base, sets_max, settings, passwords, key }
+        let relying = RelyingParty::of(&url, &settings.name);
+        Shop { service, url, base, sets_max, settings, passwords, relying, key }
     }
 
     /// Whether people reach the pages with TLS.
@@ -117,11 +129,13 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(shop: &Arc<Shop>) -> Rout
         .merge(operator_routes())
         .route("/", get(reader::home))
         .route("/shop.css", get(style::redirect))
-        .route("/{file}", get(style::style))
+        .route("/{file}", get(style::file))
         .route("/language/{code}", get(login::language))
         .route("/wallet", get(reader::wallet))
         .route("/register", get(login::register_page).post(login::register))
         .route("/login", get(login::login_page).post(login::login))
+        .route("/login/passkey", post(passkeys::login))
+        .route("/login/passkey/challenge", post(passkeys::login_challenge))
         .route("/logout", post(login::logout))
         .route("/lost", get(links::lost_page).post(links::lost))
         .route("/reset", post(links::reset))
@@ -131,12 +145,17 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(shop: &Arc<Shop>) -> Rout
         .route("/account", get(login::account))
         .route("/account/mail", post(links::set_mail))
         .route("/account/password", post(login::change_password))
+        .route("/account/passkeys", get(passkeys::page).post(passkeys::add))
+        .route("/account/passkeys/challenge", post(passkeys::add_challenge))
+        .route("/account/passkeys/remove", post(passkeys::remove))
+        .route("/account/passkeys/{passkey}", get(passkeys::remove_page))
         .route("/account/sessions/end", post(login::end_session))
         .route("/account/key", post(login::make_key))
         .route("/account/keys/end", post(login::end_keys))
         .route("/account/close", post(login::close))
         .route("/account/export", get(reader::export))
         .route("/buy", get(reader::buy_page).post(reader::buy))
+        .route("/buy/free", post(trial::take))
         .route("/purchases", get(reader::purchases))
         .route("/purchases/{transaction}", get(reader::purchase))
         .route("/purchases/{transaction}/coins", get(reader::coins))

@@ -77,6 +77,18 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/sqlite/101_mint.sql"),
         include_str!("../migrations/postgres/101_mint.sql"),
     ),
+    (
+        102,
+        "passkey",
+        include_str!("../migrations/sqlite/102_passkey.sql"),
+        include_str!("../migrations/postgres/102_passkey.sql"),
+    ),
+    (
+        103,
+        "trial",
+        include_str!("../migrations/sqlite/103_trial.sql"),
+        include_str!("../migrations/postgres/103_trial.sql"),
+    ),
 ];
 
 /// Which database it is.

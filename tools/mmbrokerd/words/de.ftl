@@ -13,6 +13,28 @@ logout-button = Abmelden
 login-title = Anmelden
 login-button = Anmelden
 login-first = Bitte melden Sie sich zuerst an.
+passkey-login = Mit einem Passkey anmelden
+passkeys-title = Passkeys
+passkeys-account = Mit einem Passkey melden Sie sich mit Finger, Gesicht oder PIN an, ohne Namen und Passwort.
+passkeys-link = Passkeys verwalten
+passkeys-text = Ein Passkey ist in Ihrem Telefon, Rechner, Passwortmanager oder Sicherheitsschlüssel. Er meldet Sie ohne Namen und Passwort an; Ihr Passwort gilt weiterhin. Wer das Gerät so benutzen kann wie Sie, kann sich anmelden: Entfernen Sie deshalb den Passkey eines Geräts, das Sie verlieren.
+passkeys-empty = Es gibt noch keine Passkeys.
+passkeys-most = Ein Konto hat höchstens { $most } Passkeys. Entfernen Sie einen, um einen anderen hinzuzufügen.
+passkeys-script = Um einen Passkey hinzuzufügen, brauchen Sie einen Browser, der Passkeys kennt, mit JavaScript.
+passkeys-no-domain = Bei diesem Broker gibt es keine Passkeys: Seine öffentliche URL hat eine IP-Adresse, und Passkeys brauchen einen Domainnamen. Sein Betreiber setzt url in der Konfiguration.
+passkeys-no-https = Bei diesem Broker gibt es keine Passkeys: Seine öffentliche URL beginnt nicht mit https, was Passkeys brauchen. Sein Betreiber setzt url in der Konfiguration.
+passkey-add-title = Neuer Passkey
+passkey-add-button = Passkey hinzufügen
+passkey-name-label = Name des Passkeys
+passkey-name-help = Damit Sie ihn wiedererkennen, etwa Telefon oder blauer Schlüssel.
+passkey-never = nie
+passkey-remove = { $name } entfernen
+passkey-remove-title = Passkey entfernen
+passkey-remove-text = Er meldet dann nicht mehr an. Sitzungen, die er begonnen hat, dauern an, bis Sie sie auf der Seite Ihres Kontos beenden. Löschen Sie ihn auch im Gerät.
+passkey-remove-button = Passkey entfernen
+passkey-ended = Das Gerät oder der Browser hat abgebrochen. Es ist nichts geschehen; Sie können es noch einmal versuchen.
+passkey-known = Dieses Gerät hat schon einen Passkey Ihres Kontos.
+passkey-failed = Das Gerät oder der Browser konnte es nicht ausführen. Es ist nichts geschehen.
 login-lost = Passwort verloren? Der Betreiber dieses Brokers gibt Ihnen ein neues. Ihre Münzen sind in Ihrer Geldbörse, nicht hier.
 mail-title = Mailadresse
 mail-label = Mailadresse (freiwillig)
@@ -48,6 +70,10 @@ lost-button = Link senden
 lost-done = Wenn es ein solches Konto mit bestätigter Mailadresse gibt, ist eine Mail unterwegs. Ihr Link gilt 30 Minuten.
 reset-title = Neues Passwort setzen
 reset-text = Alle Sitzungen enden, und Sie melden sich mit dem neuen Passwort an.
+reset-passkeys = { $count ->
+    [one] Das Konto hat { $count } Passkey. Er bleibt und meldet weiterhin an. Wenn es nicht Ihrer ist, melden Sie sich an und entfernen Sie ihn unter Passkeys auf der Seite Ihres Kontos.
+   *[other] Das Konto hat { $count } Passkeys. Sie bleiben und melden weiterhin an. Wenn einer nicht Ihrer ist, melden Sie sich an und entfernen Sie ihn unter Passkeys auf der Seite Ihres Kontos.
+}
 people-title = Leute
 people-text = Suchen Sie ein Konto. Wer das Passwort verloren und keine Mailadresse angegeben hat, bekommt von Ihnen einen Link. Vergewissern Sie sich, wer fragt: Wer das Konto hat, hat sein Guthaben.
 people-button = Suchen
@@ -91,7 +117,7 @@ export-title = Ihre Daten
 export-text = Alles, was dieser Broker über Sie speichert, als JSON-Datei.
 export-link = Ihre Daten herunterladen
 close-title = Konto schließen
-close-text = Sitzungen und Schlüssel enden, und niemand kann sich mehr anmelden. Münzen in Ihrer Geldbörse bleiben gültig. Belege über Käufe bleiben so lange, wie die Buchführung es verlangt.
+close-text = Sitzungen, Schlüssel und Passkeys enden, und niemand kann sich mehr anmelden. Münzen in Ihrer Geldbörse bleiben gültig. Belege über Käufe bleiben so lange, wie die Buchführung es verlangt.
 close-button = Konto schließen
 welcome-title = { $broker }: Münzen für Seiten
 welcome-text = Kaufen Sie hier einmal im Monat Münzen, und bezahlen Sie damit einzelne Seiten im Web: kein Abonnement, kein Konto beim Anbieter, keine Werbung, die Ihnen folgt.
@@ -120,6 +146,25 @@ buy-left = { $count ->
     [one] Sie können noch { $count } Satz dieser Periode kaufen.
    *[other] Sie können noch { $count } Sätze dieser Periode kaufen.
 }
+free-title = Kostenlos ausprobieren
+free-text = { $count ->
+    [one] Sie bekommen { $count } Satz dieser Periode geschenkt, einmal. Münzen daraus, die Ihre Geldbörse zurückgibt, werden nicht ausgezahlt.
+   *[other] Sie bekommen { $count } Sätze dieser Periode geschenkt, einmal. Münzen daraus, die Ihre Geldbörse zurückgibt, werden nicht ausgezahlt.
+}
+free-button = { $count ->
+    [one] { $count } kostenlosen Satz nehmen
+   *[other] { $count } kostenlose Sätze nehmen
+}
+free-confirm = { $count ->
+    [one] Sie bekommen { $count } Satz dieser Periode geschenkt, sobald Ihr Konto eine bestätigte Mailadresse hat.
+   *[other] Sie bekommen { $count } Sätze dieser Periode geschenkt, sobald Ihr Konto eine bestätigte Mailadresse hat.
+}
+free-link = Mit kostenlosen Münzen ausprobieren
+free-unconfirmed = Für kostenlose Sätze brauchen Sie eine bestätigte Mailadresse. Es wurde nichts genommen.
+free-taken = Ihr Konto oder Ihre Mailadresse hatte die kostenlosen Sätze dieser Periode schon, oder Sie haben die Höchstzahl der Sätze erreicht. Es wurde nichts genommen.
+free-over = Es sind nicht mehr so viele kostenlose Sätze dieser Periode übrig. Es wurde nichts genommen.
+free-label = Kostenlos
+free-paid = Der Broker bezahlt diese Münzen
 buy-too-little = Ihr Guthaben reicht für diese Bestellung nicht. Es wurde nichts gekauft. Kaufen Sie weniger Sätze, oder laden Sie mit einem Gutschein auf.
 buy-revoked = Dieses Konto kann nicht mehr kaufen. Bitte fragen Sie den Betreiber.
 buy-limit = Sie haben die meisten Sätze dieser Periode erreicht. Es wurde nichts gekauft.
@@ -167,6 +212,9 @@ error-password-weak = Wählen Sie ein anderes Passwort: { $least } bis { $most }
 error-registration = Dieser Broker legt Konten selbst an. Bitte fragen Sie den Betreiber.
 error-registration-old = Dieses Formular ist zu alt. Bitte laden Sie die Seite neu, um einen neuen Namen zu bekommen.
 error-login = Benutzername oder Passwort ist falsch.
+error-passkey = Dieser Passkey hat Sie nicht angemeldet. Bitte versuchen Sie es noch einmal, oder nehmen Sie das Passwort.
+error-passkey-add = Der Passkey wurde nicht hinzugefügt: Die Antwort des Geräts passt nicht oder kam zu spät. Bitte versuchen Sie es noch einmal.
+error-passkey-name = Erwartet wird ein Name von 1 bis { $most } Zeichen.
 error-password = Das Passwort ist falsch. Es wurde nichts geändert.
 error-close-balance = Das Konto hat noch Guthaben. Geben Sie es aus, oder bitten Sie zuerst um Erstattung.
 error-received = Diese Münzen wurden bestätigt. Sie werden nicht noch einmal geliefert.
@@ -223,6 +271,7 @@ column-answers = Antworten
 column-batches = Einreichungen
 column-what = Was
 column-sold = Verkaufte Sätze
+column-free = Davon kostenlos
 column-bad = Gefälscht oder nicht vom Besitzer
 column-users = Benutzer
 column-vendors = Anbieter
@@ -232,17 +281,18 @@ column-hash = Hash
 column-start = Beginnt
 column-redeem-until = Eingelöst und zurückgegeben bis
 sums-title = Alles ergibt null
-sums-text = Jede Buchung nimmt von einigen Konten, was sie anderen gibt. Was von außen kam, ist negativ, also sind alle Konten zusammen null.
+sums-text = Jede Buchung nimmt von einigen Konten, was sie anderen gibt. Was von außen kam und was der Broker verschenkt hat, ist negativ, also sind alle Konten zusammen null.
 sums-good = Das Hauptbuch wurde aus seinen Einträgen neu berechnet: Es ist ohne Fehler.
 sums-bad = Das Hauptbuch hat Fehler: { $faults }
 sums-total = Alle zusammen
 sums-empty = Es gibt noch keine Konten.
 conservation-title = Wohin das Geld jeder Periode ging
-conservation-text = Was verkauft wurde, ist an Anbieter gezahlt, Kunden gutgeschrieben, noch geschuldet, strittig oder verfallen. Nichts kommt aus dem Nichts, und nichts geht verloren.
+conservation-text = Was verkauft wurde, ist an Anbieter gezahlt, Kunden gutgeschrieben, noch geschuldet, strittig, verfallen oder von kostenlosen Sätzen zurückgekommen. Nichts kommt aus dem Nichts, und nichts geht verloren.
 conservation-of = Periode { $period }: verkauft für { $sold }
 conservation-bad = Die Teile der Periode { $period } sind nicht das, was verkauft wurde. Halten Sie den Broker an, behalten Sie seine Dateien, und rufen Sie mmbrokerd check auf.
 part-vendors = An Anbieter gezahlt
 part-clients = Kunden gutgeschrieben
+part-promotion = Von kostenlosen Sätzen zurück
 kind-outside = Außen: eingegangenes Geld, ohne ausgezahltes
 kind-client = Kunden
 kind-vendor = Anbieter
@@ -251,6 +301,7 @@ kind-disputed = Strittige Münzen
 kind-lapsed = Verfallene Münzen
 kind-payout = Auszahlungen unterwegs
 kind-fees = Gebühren
+kind-promotion = Werbung: kostenlose Sätze, ohne das, was zurückkam
 deposit-title = Guthaben gutschreiben
 deposit-text = Für Geld, das auf anderem Weg kam, etwa per Überweisung oder bar.
 deposit-button = Gutschreiben
@@ -365,6 +416,7 @@ fact-float = Geschuldet für Münzen
 fact-clients = Guthaben der Kunden
 fact-vendors = Guthaben der Anbieter
 fact-disputed = Strittig
+fact-promotion = Verschenkt zum Ausprobieren
 fact-mails = Mails, die warten / aufgegeben sind
 fact-people = Konten
 fact-offenders = Überführte
@@ -407,6 +459,8 @@ done-mint = Vermerkt. Der Dienst sieht alle paar Sekunden danach.
 done-mail = Eine Mail mit einem Link ist unterwegs. Die Adresse gilt, sobald Sie den Link geöffnet haben.
 done-mail-removed = Die Mailadresse ist entfernt.
 done-reset = Das Passwort ist gesetzt. Melden Sie sich damit an.
+done-passkey = Der Passkey ist hinzugefügt.
+done-passkey-removed = Der Passkey ist entfernt.
 done-void = Die nicht benutzten Codes sind beendet.
 
 error-role = Das darf Ihr Konto nicht. Es ist nichts geschehen.

@@ -13,6 +13,28 @@ logout-button = Log out
 login-title = Log in
 login-button = Log in
 login-first = Please log in first.
+passkey-login = Log in with a passkey
+passkeys-title = Passkeys
+passkeys-account = A passkey logs in with a finger, a face or a PIN, without name and password.
+passkeys-link = Manage the passkeys
+passkeys-text = A passkey is in your phone, computer, password manager or security key. It logs in without name and password, and your password goes on working. Whoever can use the device as you do can log in, so remove the passkey of a device that you lose.
+passkeys-empty = There are no passkeys yet.
+passkeys-most = An account has at most { $most } passkeys. Remove one to add another.
+passkeys-script = To add a passkey, you need a browser that knows passkeys, with JavaScript.
+passkeys-no-domain = There are no passkeys at this broker: its public URL has an IP address, and passkeys need a domain name. Its operator sets url in the configuration.
+passkeys-no-https = There are no passkeys at this broker: its public URL does not begin with https, which passkeys need. Its operator sets url in the configuration.
+passkey-add-title = New passkey
+passkey-add-button = Add a passkey
+passkey-name-label = Name of the passkey
+passkey-name-help = So that you know it again, such as phone or blue key.
+passkey-never = never
+passkey-remove = Remove { $name }
+passkey-remove-title = Remove a passkey
+passkey-remove-text = After that it logs in no more. Sessions that it began go on until you end them on the page of your account. Delete it in the device too.
+passkey-remove-button = Remove the passkey
+passkey-ended = The device or the browser ended it. Nothing was done; you can try again.
+passkey-known = This device has a passkey of your account already.
+passkey-failed = The device or the browser could not do it. Nothing was done.
 login-lost = You have lost your password? Ask the operator of this broker for a new one. Your coins are in your wallet, not here.
 mail-title = Mail address
 mail-label = Mail address (optional)
@@ -48,6 +70,10 @@ lost-button = Send me a link
 lost-done = If there is such an account with a confirmed mail address, a mail is on its way. Its link is good for 30 minutes.
 reset-title = Set a new password
 reset-text = All sessions end, and you log in with the new password.
+reset-passkeys = { $count ->
+    [one] The account has { $count } passkey. It stays, and logs in as before. If it is not yours, log in and remove it under Passkeys on the page of your account.
+   *[other] The account has { $count } passkeys. They stay, and log in as before. If one is not yours, log in and remove it under Passkeys on the page of your account.
+}
 people-title = People
 people-text = Look for an account. A reader who lost the password, and gave no mail address, gets a link from you. Make sure who asks: whoever has the account has its balance.
 people-button = Look up
@@ -91,7 +117,7 @@ export-title = Your data
 export-text = Everything that this broker keeps about you, as a JSON file.
 export-link = Download your data
 close-title = Close the account
-close-text = Sessions and keys end, and nobody can log in again. Coins in your wallet stay valid. Records of purchases are kept as long as the books require.
+close-text = Sessions, keys and passkeys end, and nobody can log in again. Coins in your wallet stay valid. Records of purchases are kept as long as the books require.
 close-button = Close the account
 welcome-title = { $broker }: coins for pages
 welcome-text = Buy coins here once a month, and pay for single pages on the web with them: no subscription, no account at the vendor, no advertisement that follows you.
@@ -120,6 +146,25 @@ buy-left = { $count ->
     [one] You can buy { $count } more set of this period.
    *[other] You can buy { $count } more sets of this period.
 }
+free-title = Free trial
+free-text = { $count ->
+    [one] You get { $count } set of this period for nothing, once. Coins of it that your wallet returns are not paid out.
+   *[other] You get { $count } sets of this period for nothing, once. Coins of them that your wallet returns are not paid out.
+}
+free-button = { $count ->
+    [one] Take { $count } free set
+   *[other] Take { $count } free sets
+}
+free-confirm = { $count ->
+    [one] You get { $count } set of this period for nothing, once your account has a confirmed mail address.
+   *[other] You get { $count } sets of this period for nothing, once your account has a confirmed mail address.
+}
+free-link = Try it with free coins
+free-unconfirmed = Free sets need a confirmed mail address. Nothing was taken.
+free-taken = Your account or your mail address has had the free sets of this period, or you have reached the most sets of it. Nothing was taken.
+free-over = There are not as many free sets of this period left. Nothing was taken.
+free-label = Free trial
+free-paid = the broker pays these coins
 buy-too-little = Your balance is too small for this order. Nothing was bought. Buy fewer sets, or add money with a voucher.
 buy-revoked = This account cannot buy any more. Please ask the operator.
 buy-limit = You have reached the most sets of this period. Nothing was bought.
@@ -167,6 +212,9 @@ error-password-weak = Choose another password: { $least } to { $most } character
 error-registration = This broker makes accounts for people by itself. Please ask its operator.
 error-registration-old = This form is too old. Please load the page again for a new name.
 error-login = User name or password is wrong.
+error-passkey = This passkey did not log in. Please try again, or use the password.
+error-passkey-add = The passkey was not added: the answer of the device does not fit, or came too late. Please try again.
+error-passkey-name = Expected a name of 1 to { $most } characters.
 error-password = The password is wrong. Nothing was changed.
 error-close-balance = The account still has money. Spend it, or ask for a refund first.
 error-received = These coins were acknowledged. They are not delivered again.
@@ -223,6 +271,7 @@ column-answers = Answers
 column-batches = Batches
 column-what = What
 column-sold = Sets sold
+column-free = Of these free
 column-bad = Forged or not the owner's
 column-users = Users
 column-vendors = Vendors
@@ -232,17 +281,18 @@ column-hash = Hash
 column-start = Begins
 column-redeem-until = Redeemed and returned until
 sums-title = Everything sums to zero
-sums-text = Every transfer takes from some accounts what it gives to others. What came in from outside is negative, so all accounts together are zero.
+sums-text = Every transfer takes from some accounts what it gives to others. What came in from outside, and what the broker gave away, is negative, so all accounts together are zero.
 sums-good = The ledger was recomputed from its entries: it has no faults.
 sums-bad = The ledger has faults: { $faults }
 sums-total = All together
 sums-empty = There are no accounts yet.
 conservation-title = Where the money of each period went
-conservation-text = What was sold is paid to vendors, credited to clients, still owed, disputed or lapsed. Nothing comes out of nowhere, and nothing gets lost.
+conservation-text = What was sold is paid to vendors, credited to clients, still owed, disputed, lapsed or back from free trials. Nothing comes out of nowhere, and nothing gets lost.
 conservation-of = Period { $period }: sold for { $sold }
 conservation-bad = The parts of period { $period } are not what was sold. Stop the broker, keep its files, and run mmbrokerd check.
 part-vendors = Paid to vendors
 part-clients = Credited to clients
+part-promotion = Back from free trials
 kind-outside = Outside: money that came in, less what was paid out
 kind-client = Clients
 kind-vendor = Vendors
@@ -251,6 +301,7 @@ kind-disputed = Disputed coins
 kind-lapsed = Lapsed coins
 kind-payout = Payouts on their way
 kind-fees = Fees
+kind-promotion = Promotion: free sets, less what came back
 deposit-title = Add money
 deposit-text = For money that came in some other way, such as a bank transfer or cash.
 deposit-button = Add the money
@@ -365,6 +416,7 @@ fact-float = Owed for coins
 fact-clients = Balances of clients
 fact-vendors = Balances of vendors
 fact-disputed = Disputed
+fact-promotion = Given away as free trials
 fact-mails = Mails that wait / were given up
 fact-people = Accounts
 fact-offenders = Offenders
@@ -407,6 +459,8 @@ done-mint = Recorded. The service looks at it every few seconds.
 done-mail = A mail with a link is on its way. The address counts once you have opened the link.
 done-mail-removed = The mail address is removed.
 done-reset = The password is set. Log in with it.
+done-passkey = The passkey is added.
+done-passkey-removed = The passkey is removed.
 done-void = The codes that were not used have ended.
 
 error-role = Your account may not do this. Nothing was done.

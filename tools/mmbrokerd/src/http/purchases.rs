@@ -48,8 +48,11 @@ pub(super) struct Purchase {
     period: String,
     /// How many sets.
     sets: u32,
-    /// How many coins, which is what the sale cost.
+    /// How many coins, which is what the sale cost unless it is free.
     coins: u32,
+    /// Whether it was a free trial, which costs nothing; absent if it was not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    free: bool,
     /// When it was made (RFC 3339).
     at: String,
     /// When the buyer acknowledged the coins; absent if they can still be fetched.
@@ -76,6 +79,7 @@ impl Purchase {
             period: sale.period.to_string(),
             sets: sale.sets,
             coins: sale.coins,
+            free: sale.is_free,
             at: sale.at.to_string(),
             received: sale.received_at.map(|at| at.to_string()),
         }

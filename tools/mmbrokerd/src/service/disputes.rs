@@ -131,14 +131,22 @@ impl Service {
             return Ok(None);
         }
         let held = self.held_vendors(period).await?;
+        let past = u64::from(u32::MAX) + 1;
+        let free = self.store.free_superbins(period.name(), 0, past).await?;
         let mut outcome = RulingOutcome::default();
         for (superbin, owner) in superbins {
-            let accounts = self.accounts_of_ruling(period, superbin, &owner, &claims).await?;
-            let decision = Decision { period, vendor, ruling, held: &held, accounts: &accounts };
+            // What came back of a free trial is no money of the reader.
+            let credited = match free.contains(&superbin) {
+                true => (AccountKind::Promotion, period.name().to_string()),
+                false => (AccountKind::Client, owner.to_string()),
+            };
+            let accounts = self.accounts_of_ruling(period, superbin, &credited, &claims).await?;
+            let (held, accounts, credited) = (&held, &accounts, &credited);
+            let decision = Decision { period, vendor, ruling, held, accounts, credited };
             let now = self.now();
             let ruled = retried!(async {
                 let mut tx = self.store.begin().await?;
-                let ruled = decision.superbin(&mut tx, superbin, &owner, now).await?;
+                let ruled = decision.superbin(&mut tx, superbin, now).await?;
                 tx.commit().await?;
                 Ok::<RulingOutcome, StoreError>(ruled)
             })?;
@@ -155,7 +163,7 @@ impl Service {
         &self,
         period: &OpenPeriod,
         superbin: u32,
-        owner: &UserId,
+        credited: &(AccountKind, String),
         claims: &[DoubtfulRow],
     ) -> Result<BTreeMap<(AccountKind, String), i64>, StoreError> {
         let currency = period.params().coin_value().currency();
@@ -163,7 +171,7 @@ impl Service {
         let mut wanted: BTreeSet<(AccountKind, String)> = BTreeSet::from([
             (AccountKind::Disputed, name.clone()),
             (AccountKind::Lapsed, name),
-            (AccountKind::Client, owner.to_string()),
+            credited.clone(),
         ]);
         let here = claims.iter().filter(|claim| claim.bin.superbin == superbin);
         wanted.extend(here.map(|claim| (AccountKind::Vendor, claim.vendor.to_string())));
@@ -183,6 +191,8 @@ struct Decision<'a> {
     ruling: Ruling,
     held: &'a BTreeSet<String>,
     accounts: &'a BTreeMap<(AccountKind, String), i64>,
+    /// The account that gets what was returned.
+    credited: &'a (AccountKind, String),
 }
 
 impl Decision<'_> {
@@ -191,7 +201,6 @@ impl Decision<'_> {
         &self,
         tx: &mut Transaction,
         superbin: u32,
-        owner: &UserId,
         now: micromint::time::UnixTime,
     ) -> Result<RulingOutcome, StoreError> {
         let period = self.period.name();
@@ -234,7 +243,7 @@ impl Decision<'_> {
             }
         }
         tx.write_superbins(period, rows.iter().map(|(at, row)| (*at, row))).await?;
-        self.move_money(tx, superbin, owner, &outcome, &paid, now).await?;
+        self.move_money(tx, superbin, &outcome, &paid, now).await?;
         Ok(outcome)
     }
 
@@ -258,7 +267,6 @@ impl Decision<'_> {
         &self,
         tx: &mut Transaction,
         superbin: u32,
-        owner: &UserId,
         outcome: &RulingOutcome,
         paid: &BTreeMap<String, u64>,
         now: micromint::time::UnixTime,
@@ -272,7 +280,7 @@ impl Decision<'_> {
         };
         let mut entries: Vec<Entry> = vec![
             (account(AccountKind::Lapsed, &name)?, outcome.lapsed as i64 * value),
-            (account(AccountKind::Client, owner.as_str())?, outcome.credited as i64 * value),
+            (account(self.credited.0, &self.credited.1)?, outcome.credited as i64 * value),
         ];
         for (vendor, coins) in paid {
             entries.push((account(AccountKind::Vendor, vendor)?, *coins as i64 * value));

@@ -181,6 +181,7 @@ impl Service {
             first,
             sets: 1,
             coins,
+            is_free: false,
             user: user.clone(),
             transaction,
             at: now,
@@ -195,7 +196,7 @@ impl Service {
             let entries = [(payer, -price), (sold, price)];
             let reference = format!("sale {transaction}");
             if let Posted::Made(_) = tx.post("sale", &reference, &entries, now).await? {
-                tx.add_sale(&sale).await?;
+                tx.add_sale(&sale, None).await?;
                 tx.add_rebooked(period.name()).await?;
                 tx.commit().await?;
             }

@@ -2,7 +2,8 @@
 //!
 //! Input: orders. Output: for each a sale, or a refusal. The invariants: a sale is durable with its
 //! money before its coins are sent; the period's row is locked from the reading of the next
-//! superbin to the commit; a Transaction-ID that was sold or refused is answered alike for ever.
+//! superbin to the commit; a Transaction-ID that was sold or refused is answered alike for ever;
+//! free trials never pass the numbers that the operator chose, however many ask at once.
 
 use std::sync::Arc;
 
@@ -38,6 +39,23 @@ pub struct SaleOrder {
     pub now: UnixTime,
 }
 
+/// How many free trial sets of a period there are. What is taken is counted while the period is
+/// locked.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// The most for one account, and for one mail address.
+    pub for_one: u64,
+    /// The most for all accounts together.
+    pub for_all: u64,
+    /// What stands for the mail address of the account; `None` if none is needed.
+    pub address: Option<Vec<u8>>,
+}
+
+/// The status of an order for a free trial by somebody who had it.
+pub const TRIAL_TAKEN_STATUS: u16 = 429;
+/// The status of an order for a free trial when all are taken.
+pub const TRIAL_OVER_STATUS: u16 = 409;
+
 /// The answer to an order.
 #[derive(Debug)]
 pub enum SaleAnswer {
@@ -52,13 +70,21 @@ pub enum SaleAnswer {
 
 /// An order in the queue of its period.
 pub(super) struct Queued {
-    order: SaleOrder,
+    order: Order,
     answer: oneshot::Sender<Result<SaleAnswer, StoreError>>,
+}
+
+/// An order, and by which rules the operator gives it away; `None` if its buyer pays.
+#[derive(Clone)]
+struct Order {
+    order: SaleOrder,
+    trial: Option<Trial>,
 }
 
 /// An order with the account that pays it.
 struct Payer {
     order: SaleOrder,
+    trial: Option<Trial>,
     account: i64,
 }
 
@@ -73,12 +99,30 @@ impl Service {
         period: &OpenPeriod,
         order: SaleOrder,
     ) -> Result<SaleAnswer, ServiceError> {
+        self.order(period, Order { order, trial: None }).await
+    }
+
+    /// Gives sets away as a free trial, or answers as before. The promotion of the period pays.
+    ///
+    /// # Errors
+    /// As for [`Service::buy`].
+    pub async fn give(
+        &self,
+        period: &OpenPeriod,
+        order: SaleOrder,
+        trial: Trial,
+    ) -> Result<SaleAnswer, ServiceError> {
+        self.order(period, Order { order, trial: Some(trial) }).await
+    }
+
+    async fn order(&self, period: &OpenPeriod, order: Order) -> Result<SaleAnswer, ServiceError> {
+        let SaleOrder { user, sets, .. } = &order.order;
         let max = FundsWithdrawn::sets_max(period.params());
-        if !(1..=max).contains(&order.sets) {
-            let refusal = SaleRefusal::Sets { max, found: order.sets };
+        if !(1..=max).contains(sets) {
+            let refusal = SaleRefusal::Sets { max, found: *sets };
             return Ok(SaleAnswer::Rejected(refusal));
         }
-        if let Err(none) = UserVector::new(period.params(), &order.user) {
+        if let Err(none) = UserVector::new(period.params(), user) {
             return Ok(SaleAnswer::Rejected(none.into()));
         }
         let (answer, answered) = oneshot::channel();
@@ -138,7 +182,7 @@ pub(super) fn start_seller(
 async fn sell_group(
     from: (&Store, &Guard),
     period: &Arc<OpenPeriod>,
-    orders: Vec<SaleOrder>,
+    orders: Vec<Order>,
     answers: Vec<oneshot::Sender<Result<SaleAnswer, StoreError>>>,
 ) {
     match sell(from, period, &orders).await {
@@ -167,17 +211,21 @@ async fn sell_group(
 async fn sell(
     (store, guard): (&Store, &Guard),
     period: &Arc<OpenPeriod>,
-    orders: &[SaleOrder],
+    orders: &[Order],
 ) -> Result<Vec<SaleAnswer>, StoreError> {
     let currency = period.params().coin_value().currency();
-    let name = period.name().to_string();
+    let name = period.name().as_str();
     let coins = store.account(&Account::new(AccountKind::Coins, name, currency)).await?;
     let mut payers = Vec::with_capacity(orders.len());
-    for order in orders {
-        let account = Account::new(AccountKind::Client, order.user.as_str(), currency);
-        payers.push(Payer { order: order.clone(), account: store.account(&account).await? });
+    for Order { order, trial } in orders {
+        let account = match trial {
+            None => Account::new(AccountKind::Client, order.user.as_str(), currency),
+            Some(_) => Account::new(AccountKind::Promotion, name, currency),
+        };
+        let account = store.account(&account).await?;
+        payers.push(Payer { order: order.clone(), trial: trial.clone(), account });
     }
-    let superbins = orders.iter().map(|order| 2 * u64::from(order.sets)).sum();
+    let superbins = orders.iter().map(|order| 2 * u64::from(order.order.sets)).sum();
     let mut tries = 1;
     let sold = loop {
         let reserved = guard.reserve(period.params(), superbins).await?;
@@ -247,7 +295,7 @@ struct Seller<'a> {
 impl Seller<'_> {
     async fn answer(&mut self, payer: &Payer) -> Result<SaleAnswer, StoreError> {
         let order = &payer.order;
-        if let Some(known) = self.known(order) {
+        if let Some(known) = self.known(payer) {
             return Ok(known);
         }
         let facts = SaleFacts {
@@ -260,16 +308,36 @@ impl Seller<'_> {
             let status = status_of(&refusal);
             return self.refuse(order, status, refusal.to_string()).await;
         }
+        if let Some((status, why)) = self.trial_refusal(payer).await? {
+            return self.refuse(order, status, why).await;
+        }
         self.make(payer).await
     }
 
+    /// Why a free trial is not given.
+    async fn trial_refusal(&mut self, payer: &Payer) -> Result<Option<(u16, String)>, StoreError> {
+        let Payer { order, trial: Some(trial), .. } = payer else { return Ok(None) };
+        let free_for = trial.address.as_deref();
+        let (all, own) = self.tx.free_sets(self.period.name(), &order.user, free_for).await?;
+        let sets = u64::from(order.sets);
+        Ok(if own + sets > trial.for_one {
+            let why = format!("an account gets at most {} free sets of a period", trial.for_one);
+            Some((TRIAL_TAKEN_STATUS, why))
+        } else if all + sets > trial.for_all {
+            let why = "there are not as many free sets of the period left".to_string();
+            Some((TRIAL_OVER_STATUS, why))
+        } else {
+            None
+        })
+    }
+
     /// The answer to an order whose Transaction-ID was used before.
-    fn known(&self, order: &SaleOrder) -> Option<SaleAnswer> {
+    fn known(&self, Payer { order, trial, .. }: &Payer) -> Option<SaleAnswer> {
         let transaction = order.transaction;
         let other = || SaleAnswer::Rejected(SaleRefusal::OtherSale { transaction });
         if let Some(sale) = self.sold.iter().find(|sale| sale.transaction == transaction) {
-            let is_same = (&sale.user, sale.sets, &sale.period)
-                == (&order.user, order.sets, self.period.name());
+            let is_same = (&sale.user, sale.sets, &sale.period, sale.is_free)
+                == (&order.user, order.sets, self.period.name(), trial.is_some());
             return Some(if is_same { SaleAnswer::Sold(sale.clone()) } else { other() });
         }
         let refused = self.refused.iter().find(|refused| refused.transaction == transaction)?;
@@ -291,6 +359,7 @@ impl Seller<'_> {
             first,
             sets: order.sets,
             coins,
+            is_free: payer.trial.is_some(),
             user: order.user.clone(),
             transaction: order.transaction,
             at: order.now,
@@ -301,7 +370,8 @@ impl Seller<'_> {
         let reference = format!("sale {}", order.transaction);
         match self.tx.post("sale", &reference, &entries, order.now).await? {
             Posted::Made(_) => {
-                self.tx.add_sale(&sale).await?;
+                let free_for = payer.trial.as_ref().and_then(|trial| trial.address.as_deref());
+                self.tx.add_sale(&sale, free_for).await?;
                 self.tx.keep().await?;
                 self.next += 2 * u64::from(order.sets);
                 self.sold.push(sale.clone());

@@ -30,6 +30,8 @@ const SUPERBINS_AT_A_TIME: u64 = 8192;
 struct Outcome {
     vendors: BTreeMap<String, u64>,
     users: BTreeMap<String, u64>,
+    /// What came back of free trials.
+    promotion: u64,
     disputed: u64,
     lapsed: u64,
 }
@@ -89,14 +91,17 @@ impl Service {
         let to = (from + SUPERBINS_AT_A_TIME).min(row.next_superbin);
         let sold = self.sold_coins(period, from, to).await?;
         let held = self.held_vendors(period).await?;
-        let accounts = self.accounts_for(period, from, to).await?;
+        // Nothing is sold any more.
+        let free = self.store.free_superbins(period.name(), from, to).await?;
+        let accounts = self.accounts_for(period, from, to, !free.is_empty()).await?;
+        let facts = Facts { sold: &sold, free: &free, held: &held };
         retried!(async {
             let mut tx = self.store.begin().await?;
             let now_row = tx.lock_whole_period(period.name()).await?;
             if now_row.settled_to != row.settled_to {
                 return Ok(());
             }
-            let outcome = decide(&mut tx, period, &sold, &held, (from, to)).await?;
+            let outcome = decide(&mut tx, period, &facts, (from, to)).await?;
             move_money(&mut tx, period, &outcome, &accounts, from, self.now()).await?;
             let is_last = to >= row.next_superbin;
             let at = is_last.then(|| self.now());
@@ -146,6 +151,7 @@ impl Service {
         period: &OpenPeriod,
         from: u64,
         to: u64,
+        has_free: bool,
     ) -> Result<BTreeMap<(AccountKind, String), i64>, ServiceError> {
         let currency = period.params().coin_value().currency();
         let name = period.name().to_string();
@@ -153,6 +159,9 @@ impl Service {
             [AccountKind::Coins, AccountKind::Disputed, AccountKind::Lapsed]
                 .map(|kind| (kind, name.clone()))
                 .into();
+        if has_free {
+            wanted.insert((AccountKind::Promotion, name));
+        }
         for vendor in self.store.vendors(period.name()).await? {
             wanted.insert((AccountKind::Vendor, vendor.to_string()));
         }
@@ -172,12 +181,21 @@ impl Service {
     }
 }
 
+/// What is known of superbins before their claims are decided.
+struct Facts<'a> {
+    /// The number of first balls delivered from each.
+    sold: &'a BTreeMap<u32, u64>,
+    /// Those of free trials.
+    free: &'a BTreeSet<u32>,
+    /// The vendors whose claims of rank 2 a person must decide.
+    held: &'a BTreeSet<String>,
+}
+
 /// Decides about all claims on superbins from `from` to below `to`, and marks the outcome.
 async fn decide(
     tx: &mut Transaction,
     period: &OpenPeriod,
-    sold: &BTreeMap<u32, u64>,
-    held: &BTreeSet<String>,
+    Facts { sold, free, held }: &Facts<'_>,
     (from, to): (u64, u64),
 ) -> Result<Outcome, StoreError> {
     let superbins: Vec<u32> = sold.keys().copied().collect();
@@ -188,7 +206,7 @@ async fn decide(
     }
     let mut outcome = Outcome::default();
     let mut verdicts = Vec::new();
-    for (superbin, sold) in sold {
+    for (superbin, sold) in *sold {
         let row = rows.entry(*superbin).or_default();
         let doubtful = claims.remove(superbin).unwrap_or_default();
         let sums = settle_superbin(row, *superbin, &doubtful, held, &mut verdicts, *sold);
@@ -196,7 +214,12 @@ async fn decide(
         for (vendor, coins) in sums.vendors {
             *outcome.vendors.entry(vendor).or_default() += coins;
         }
-        *outcome.users.entry(owner).or_default() += sums.credited;
+        // What came back of a free trial is no money of the reader.
+        if free.contains(superbin) {
+            outcome.promotion += sums.credited;
+        } else {
+            *outcome.users.entry(owner).or_default() += sums.credited;
+        }
         outcome.disputed += sums.disputed;
         outcome.lapsed += sums.lapsed;
     }
@@ -322,6 +345,9 @@ async fn move_money(
     }
     for (user, coins) in outcome.users.iter().filter(|(_, coins)| **coins > 0) {
         entries.push((account(AccountKind::Client, user)?, amount(*coins)?));
+    }
+    if outcome.promotion > 0 {
+        entries.push((account(AccountKind::Promotion, &name)?, amount(outcome.promotion)?));
     }
     let total: i64 = entries.iter().map(|(_, amount)| amount).sum();
     entries.push((account(AccountKind::Coins, &name)?, -total));

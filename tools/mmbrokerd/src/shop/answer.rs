@@ -25,6 +25,10 @@ use crate::store::StoreError;
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; \
                       connect-src 'self'; form-action 'self'; frame-ancestors 'none'; \
                       base-uri 'none'";
+/// The same for the pages with passkeys, which have a script of the broker.
+const POLICY_WITH_SCRIPT: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+                                  img-src 'self' data:; connect-src 'self'; form-action 'self'; \
+                                  frame-ancestors 'none'; base-uri 'none'";
 
 /// Why a request is refused, as the name of a message.
 #[derive(Clone, Debug)]
@@ -107,7 +111,12 @@ pub(super) fn to(shop: &Shop, path: &str) -> Response {
 
 /// The response with a page.
 pub(super) fn show(shop: &Shop, visitor: &Visitor, page: &Page) -> Answer {
-    Ok(Html(render(&visitor.frame(shop), page)?).into_response())
+    let mut response = Html(render(&visitor.frame(shop), page)?).into_response();
+    if page.has_script {
+        let policy = HeaderValue::from_static(POLICY_WITH_SCRIPT);
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    Ok(response)
 }
 
 /// Finds out who asks, refuses what other sites caused, and adds the headers.

@@ -1,5 +1,5 @@
 //! Where the money of a period went, as a sentence and as a picture: what was sold is paid to
-//! vendors, credited to clients, owed, disputed or lapsed, and nothing else.
+//! vendors, credited to clients, back at the promotion, owed, disputed or lapsed, and nothing else.
 //!
 //! Input: the entries of the ledger. Output: parts that together are the whole. The invariant: a
 //! period whose parts are not what was sold is shown as a fault.
@@ -19,15 +19,21 @@ const PERIODS_SHOWN_MAX: usize = 12;
 /// The width of the picture.
 const WIDTH: f64 = 640.0;
 /// The parts of what was sold, by the names of their messages.
-const PARTS: [&str; 5] =
-    ["part-vendors", "part-clients", "kind-coins", "kind-disputed", "kind-lapsed"];
+const PARTS: [&str; 6] = [
+    "part-vendors",
+    "part-clients",
+    "kind-coins",
+    "kind-disputed",
+    "kind-lapsed",
+    "part-promotion",
+];
 
 /// The money of a period, in units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Whole {
     sold: i128,
-    /// To vendors, to clients, still owed, disputed, lapsed.
-    parts: [i128; 5],
+    /// To vendors, to clients, still owed, disputed, lapsed, of free trials back.
+    parts: [i128; 6],
 }
 
 /// A picture of parts that make a whole.
@@ -69,7 +75,7 @@ impl Whole {
              CAST(SUM(entry.amount % 4294967296) AS BIGINT) \
              FROM entry JOIN transfer ON transfer.id = entry.transfer \
              JOIN account AS other ON other.id = entry.account \
-             WHERE other.kind IN ('vendor', 'client') AND entry.transfer IN \
+             WHERE other.kind IN ('vendor', 'client', 'promotion') AND entry.transfer IN \
              (SELECT own.transfer FROM entry AS own JOIN account ON account.id = own.account \
              WHERE account.kind IN ('coins', 'disputed') AND account.owner = $1) \
              GROUP BY transfer.kind, other.kind",
@@ -77,18 +83,19 @@ impl Whole {
         .bind(period.to_string())
         .fetch_all(store.pool())
         .await?;
-        let (mut sold, mut vendors, mut clients) = (0, 0, 0);
+        let (mut sold, mut vendors, mut clients, mut promotion) = (0, 0, 0, 0);
         for row in &rows {
             let (transfer, account): (String, String) = (row.try_get(0)?, row.try_get(1)?);
             let (high, low): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
             let units = i128::from(high) * (1 << 32) + i128::from(low);
             match (transfer.as_str(), account.as_str()) {
-                ("sale", "client") => sold -= units,
+                ("sale", _) => sold -= units,
                 (_, "vendor") => vendors += units,
+                (_, "promotion") => promotion += units,
                 _ => clients += units,
             }
         }
-        Ok(Whole { sold, parts: [vendors, clients, owed, disputed, lapsed] })
+        Ok(Whole { sold, parts: [vendors, clients, owed, disputed, lapsed, promotion] })
     }
 
     fn is_whole(&self) -> bool {
@@ -153,9 +160,9 @@ mod tests {
 
     #[test]
     fn the_parts_are_the_whole() {
-        let whole = Whole { sold: 10, parts: [1, 2, 3, 4, 0] };
+        let whole = Whole { sold: 10, parts: [1, 2, 2, 4, 0, 1] };
         assert!(whole.is_whole());
         assert!(!Whole { sold: 11, ..whole }.is_whole());
-        assert!(!Whole { sold: 0, parts: [1, -1, 0, 0, 0] }.is_whole());
+        assert!(!Whole { sold: 0, parts: [1, -1, 0, 0, 0, 0] }.is_whole());
     }
 }

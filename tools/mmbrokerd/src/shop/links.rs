@@ -342,7 +342,12 @@ pub(super) async fn reset_page(
         .field("password", words.get("password-new-label"), Input::Password("new-password"))
         .help(words.with("password-help", &[("least", &least)]))
         .hidden("link", token);
-    let page = Page::new(words.get("reset-title")).text(words.get("reset-text")).with(form.into());
+    let mut page = Page::new(words.get("reset-title")).text(words.get("reset-text"));
+    let passkeys = super::passkeys::count_passkeys(shop.service.store(), &link.user).await?;
+    if passkeys > 0 {
+        page = page.text(words.with("reset-passkeys", &[("count", &passkeys.to_string())]));
+    }
+    let page = page.with(form.into());
     show(&shop, &visitor, &page)
 }
 

@@ -36,7 +36,7 @@ pub(super) struct Note {
 }
 
 /// The notes that a redirect may show.
-const NOTES: [&str; 19] = [
+const NOTES: [&str; 21] = [
     "done-deposit",
     "done-password",
     "done-session",
@@ -55,6 +55,8 @@ const NOTES: [&str; 19] = [
     "done-mail",
     "done-mail-removed",
     "done-reset",
+    "done-passkey",
+    "done-passkey-removed",
     "login-first",
 ];
 
@@ -160,7 +162,7 @@ pub(super) async fn register(
             let asked = links::ask_to_confirm(&shop, &visitor, &user, &written).await;
             path = if asked.is_ok() { "/?note=done-mail" } else { "/account" };
         }
-        return begin(&shop, &Person { user, role: Role::None }, path, &headers).await;
+        return begin_at(&shop, &Person { user, role: Role::None }, path, &headers).await;
     }
     check_login(&shop, &visitor, user, password, &headers).await
 }
@@ -175,6 +177,7 @@ pub(super) async fn login_page(
         .field("user", words.get("user-label"), Input::Line("username", 40))
         .field("password", words.get("password-label"), Input::Password("current-password"));
     let page = note.on(&visitor, Page::new(words.get("login-title"))).with(form.into());
+    let page = super::passkeys::add_login(&shop, &visitor, page);
     let mut page = match shop.settings.mail {
         Some(_) => {
             let lost = ("/lost".to_string(), words.get("lost-title"));
@@ -218,12 +221,17 @@ async fn check_login(
     shop.forgive(LOGIN_NET, &visitor.net).await?;
     shop.forgive(LOGIN, &pair).await?;
     shop.forgive(LOGIN_ACCOUNT, &name).await?;
+    begin(shop, &person, headers).await
+}
+
+/// Begins a session, and goes to the first page of the person.
+pub(super) async fn begin(shop: &Shop, person: &Person, headers: &HeaderMap) -> Answer {
     let path = if person.role == Role::None { "/" } else { "/operator" };
-    begin(shop, &person, path, headers).await
+    begin_at(shop, person, path, headers).await
 }
 
 /// Begins a session with a token of its own, whatever cookie the browser had.
-async fn begin(shop: &Shop, person: &Person, path: &str, headers: &HeaderMap) -> Answer {
+async fn begin_at(shop: &Shop, person: &Person, path: &str, headers: &HeaderMap) -> Answer {
     let token = random::token()?;
     let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let (store, now) = (shop.service.store(), shop.service.now());
@@ -306,6 +314,9 @@ pub(super) async fn account(
         .await?
         .heading(words.get("password-title"))
         .with(password.into())
+        .heading(words.get("passkeys-title"))
+        .text(words.get("passkeys-account"))
+        .with(Part::Links(vec![("/account/passkeys".to_string(), words.get("passkeys-link"))]))
         .heading(words.get("keys-title"))
         .text(words.get("keys-text"))
         .with(Form::new("/account/key", words.get("key-button")).into())

@@ -84,7 +84,8 @@ async fn periods(shop: &Shop, registry: &mut Registry) -> Result<(), ServiceErro
     for period in shop.service.periods() {
         let Some(row) = store.period(period.name()).await? else { continue };
         let all = period.params().superbin_count() / 2;
-        for (state, count) in [("sold", row.next_superbin / 2), ("all", all)] {
+        let free = store.free_sets(period.name()).await?;
+        for (state, count) in [("sold", row.next_superbin / 2), ("free", free), ("all", all)] {
             let labels = vec![("period", period.name().to_string()), ("state", state.to_string())];
             sets.get_or_create(&labels).set(count as i64);
         }
@@ -102,6 +103,7 @@ async fn counts(shop: &Shop, registry: &mut Registry) -> Result<(), ServiceError
     let store = shop.service.store();
     for (name, help, select) in [
         ("people", "Accounts that are open", "SELECT COUNT(*) FROM person WHERE closed_at IS NULL"),
+        ("passkeys", "Passkeys", "SELECT COUNT(*) FROM passkey"),
         ("offenders", "Offenders", "SELECT COUNT(*) FROM offender"),
         ("complaints", "Complaints", "SELECT COUNT(*) FROM complaint"),
         (

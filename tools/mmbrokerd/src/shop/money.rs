@@ -129,6 +129,7 @@ fn kind_name(kind: &str) -> &'static str {
         "disputed" => "kind-disputed",
         "lapsed" => "kind-lapsed",
         "payout" => "kind-payout",
+        "promotion" => "kind-promotion",
         _ => "kind-fees",
     }
 }

@@ -133,6 +133,7 @@ async fn facts(shop: &Shop, visitor: &Visitor) -> Result<Vec<(String, String)>, 
             "client" => "fact-clients",
             "vendor" => "fact-vendors",
             "disputed" => "fact-disputed",
+            "promotion" => "fact-promotion",
             _ => continue,
         };
         let amount = super::money::signed_amount(sum.units, sum.currency);
@@ -171,6 +172,7 @@ async fn periods(shop: &Shop, visitor: &Visitor) -> Result<Table, Refused> {
                 row.next_superbin / 2,
                 period.params().superbin_count() / 2
             )),
+            Cell::number(store.free_sets(period.name()).await?),
         ];
         for kind in [AccountKind::Coins, AccountKind::Disputed, AccountKind::Lapsed] {
             let balances = store.balances(kind, period.name().as_str()).await?;
@@ -183,6 +185,7 @@ async fn periods(shop: &Shop, visitor: &Visitor) -> Result<Table, Refused> {
         "period-label",
         "column-state",
         "column-sold",
+        "column-free",
         "kind-coins",
         "kind-disputed",
         "kind-lapsed",

@@ -303,6 +303,18 @@ pub(super) async fn session(
     Ok(Some(read_person(&row)?))
 }
 
+/// When the session with this token began.
+pub(super) async fn session_began(
+    store: &Store,
+    token: &str,
+) -> Result<Option<UnixTime>, StoreError> {
+    let row = sqlx::query("SELECT at FROM session WHERE sha256 = $1")
+        .bind(random::digest(token).to_vec())
+        .fetch_optional(store.pool())
+        .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?.map(UnixTime))
+}
+
 /// The sessions of a person that have not ended, the last used first.
 pub(super) async fn sessions(
     store: &Store,
@@ -382,7 +394,7 @@ pub(super) async fn wish_refund(
     })
 }
 
-/// Closes an account: its sessions and API keys end. Its purchases stay, as the books need them.
+/// Closes an account: its sessions and API keys end, and its passkeys go. Its purchases stay, as the books need them.
 pub(super) async fn close(store: &Store, user: &UserId, now: UnixTime) -> Result<(), StoreError> {
     retried!(async {
         let mut tx = store.begin().await?;
@@ -395,6 +407,10 @@ pub(super) async fn close(store: &Store, user: &UserId, now: UnixTime) -> Result
         sqlx::query("UPDATE api_key SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL")
             .bind(user.to_string())
             .bind(now.0)
+            .execute(tx.connection())
+            .await?;
+        sqlx::query("DELETE FROM passkey WHERE user_id = $1")
+            .bind(user.to_string())
             .execute(tx.connection())
             .await?;
         tx.commit().await

@@ -22,8 +22,8 @@ use super::login::Note;
 use super::orders::LIMIT_STATUS;
 use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
-use super::{Shop, random};
-use crate::service::{OpenPeriod, SaleAnswer, SaleOrder};
+use super::{Shop, passkeys, random, trial};
+use crate::service::{OpenPeriod, SaleAnswer, SaleOrder, Trial};
 use crate::store::{AccountKind, SaleRow, StoreError};
 
 /// Tells a wallet in the browser where coins are.
@@ -74,10 +74,16 @@ async fn overview(shop: &Shop, visitor: &Visitor, user: &UserId, note: &Note) ->
     let sales = store.sales_of(user).await?;
     let mut page = note.on(visitor, Page::new(words.get("menu-overview")));
     page = page.with(Part::Facts(balance_facts(shop, visitor, user).await?));
-    page = page.with(Part::Links(vec![
+    let mut links = vec![
         ("/buy".to_string(), words.get("buy-title")),
         ("/voucher".to_string(), words.get("voucher-title")),
-    ]));
+    ];
+    if let Some(period) = on_sale(shop)
+        && !matches!(trial::offer(shop, &period, user).await?, trial::Offer::Nothing)
+    {
+        links.insert(0, ("/buy".to_string(), words.get("free-link")));
+    }
+    page = page.with(Part::Links(links));
     let open: Vec<&SaleRow> = sales.iter().filter(|sale| sale.received_at.is_none()).collect();
     if !open.is_empty() {
         let links = open.iter().rev().take(20).map(|sale| {
@@ -222,6 +228,7 @@ async fn buy_form(
     facts.push((words.get("expires-label"), visitor.time(params.raw().expiration)));
     facts.push((words.get("coin-value-label"), visitor.money(value.units(), value.currency())));
     page = page.with(Part::Facts(facts));
+    page = trial::add_to(shop, visitor, page, (&period, user)).await?;
     if most == 0 {
         return Ok(page.with(Part::Bad(words.get("buy-limit"))));
     }
@@ -235,9 +242,15 @@ async fn buy_form(
     Ok(page.with(form.into()).text(words.with("buy-left", &[("count", &left.to_string())])))
 }
 
-/// Buys sets. The number in the form identifies the purchase.
+/// Buys sets.
 pub(super) async fn buy(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
-    let Posted { visitor, person, fields, .. } = &posted;
+    order(&shop, &posted, None).await
+}
+
+/// Makes the order of a form, which the reader pays, or which is a free trial. The number in the
+/// form identifies it.
+pub(super) async fn order(shop: &Shop, posted: &Posted, trial: Option<Trial>) -> Answer {
+    let Posted { visitor, person, fields, .. } = posted;
     let (transaction, sets) = (fields.number("transaction")?, fields.number("sets")?);
     let sets = u32::try_from(sets).ok().filter(|sets| (1..=shop.sets_max).contains(sets));
     let sets = sets.ok_or_else(|| refuse("error-number").with("field", "sets"))?;
@@ -245,29 +258,32 @@ pub(super) async fn buy(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer
     let now = shop.service.now();
     if let Some(sale) = shop.service.store().sale(transaction).await? {
         let is_own = sale.user == person.user;
-        return if is_own {
-            Ok(to_purchase(&shop, transaction))
-        } else {
-            Err(refuse("error-form"))
-        };
+        return if is_own { Ok(to_purchase(shop, transaction)) } else { Err(refuse("error-form")) };
     }
     let period = shop.service.period(&name).filter(|period| period.has_begun(now));
     let period = period.ok_or_else(|| refuse("nothing-on-sale"))?;
     let order = SaleOrder { user: person.user.clone(), sets, transaction, now };
     shop.apply_limit(&period, &order).await?;
-    let why = match shop.service.buy(&period, order).await? {
-        SaleAnswer::Sold(_) => return Ok(to_purchase(&shop, transaction)),
+    let is_free = trial.is_some();
+    let answer = match trial {
+        None => shop.service.buy(&period, order).await?,
+        Some(trial) => shop.service.give(&period, order, trial).await?,
+    };
+    let why = match answer {
+        SaleAnswer::Sold(_) => return Ok(to_purchase(shop, transaction)),
         SaleAnswer::Refused(refused) => match refused.status {
             402 => "buy-too-little",
             403 => "buy-revoked",
             410 => "nothing-on-sale",
+            LIMIT_STATUS if is_free => "free-taken",
             LIMIT_STATUS => "buy-limit",
+            _ if is_free => "free-over",
             _ => "buy-sold-out",
         },
         SaleAnswer::Rejected(_) => return Err(refuse("error-form")),
     };
-    let page = buy_form(&shop, visitor, &person.user, Some(visitor.words.get(why))).await?;
-    let mut response = show(&shop, visitor, &page)?;
+    let page = buy_form(shop, visitor, &person.user, Some(visitor.words.get(why))).await?;
+    let mut response = show(shop, visitor, &page)?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
 }
@@ -320,6 +336,9 @@ pub(super) async fn purchases(
 fn price(shop: &Shop, visitor: &Visitor, sale: &SaleRow) -> String {
     let Some(period) = shop.service.period(&sale.period) else { return String::new() };
     let value: Money = period.params().coin_value();
+    if sale.is_free {
+        return visitor.money(0, value.currency());
+    }
     let price = value.checked_mul(sale.coins.into()).unwrap_or(value);
     visitor.money(price.units(), price.currency())
 }
@@ -349,7 +368,13 @@ pub(super) async fn purchase(
         (words.get("transaction-label"), sale.transaction.to_string()),
     ];
     if !shop.settings.vat.is_empty() {
-        facts.push((words.get("vat-label"), shop.settings.vat.clone()));
+        // There is no tax on what costs nothing.
+        let vat =
+            if sale.is_free { price(&shop, &visitor, &sale) } else { shop.settings.vat.clone() };
+        facts.push((words.get("vat-label"), vat));
+    }
+    if sale.is_free {
+        facts.push((words.get("free-label"), words.get("free-paid")));
     }
     let page = Page::new(words.get("purchase-title"));
     let mut page = note.on(&visitor, page).with(Part::Facts(facts));
@@ -439,7 +464,7 @@ pub(super) async fn export(
     let purchase = |sale: &SaleRow| {
         json!({
             "transaction": sale.transaction.to_string(), "period": sale.period.to_string(),
-            "sets": sale.sets, "coins": sale.coins, "at": sale.at.to_string(),
+            "sets": sale.sets, "coins": sale.coins, "free": sale.is_free, "at": sale.at.to_string(),
             "received": sale.received_at.map(|at| at.to_string()),
         })
     };
@@ -449,12 +474,18 @@ pub(super) async fn export(
         let (since, last) = (row.at.to_string(), row.seen_at.to_string());
         json!({ "program": row.agent, "since": since, "last": last })
     };
+    let passkey = |row: &passkeys::PasskeyRow| {
+        let used = row.used_at.map(|at| at.to_string());
+        json!({ "name": row.name, "since": row.at.to_string(), "last": used })
+    };
+    let passkeys = passkeys::passkeys_of(store, user).await?;
     let everything = json!({
         "user": user.as_str(),
         "made": now.to_string(),
         "balances": balances.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "purchases": sales.iter().map(purchase).collect::<Vec<_>>(),
         "sessions": sessions.iter().map(session).collect::<Vec<_>>(),
+        "passkeys": passkeys.iter().map(passkey).collect::<Vec<_>>(),
         "returns": rows_of(&shop, RETURNS, user).await?,
         "complaints": rows_of(&shop, COMPLAINTS, user).await?,
         "transfers": rows_of(&shop, TRANSFERS, user).await?,

@@ -26,6 +26,10 @@ pub struct ShopSettings {
     pub registration: bool,
     /// The most sets that a person buys of a period.
     pub sets_per_period: u64,
+    /// The most sets of a period that an account gets as a free trial; 0 for none.
+    pub trial_sets: u64,
+    /// The most sets of a period that all accounts together get as free trials.
+    pub trial_sets_total: u64,
     /// How people reach the operator: shown on pages that say so.
     pub contact: String,
     /// Words about VAT on receipts; empty for none.
@@ -63,6 +67,8 @@ impl Default for ShopSettings {
             name: "MicroMint".to_string(),
             registration: true,
             sets_per_period: 1000,
+            trial_sets: 0,
+            trial_sets_total: 0,
             contact: String::new(),
             vat: String::new(),
             payout_name: String::new(),
@@ -97,6 +103,13 @@ impl ShopSettings {
         if !self.payout_iban.is_empty() && iban(&self.payout_iban).is_none() {
             let found = &self.payout_iban;
             return Err(format!("shop.payout-iban: expected an IBAN, found {found:?}"));
+        }
+        if self.trial_sets_total < self.trial_sets {
+            return Err(format!(
+                "shop.trial-sets-total: expected at least trial-sets = {}, found {}; it is the \
+                 most free sets of a period for all accounts together",
+                self.trial_sets, self.trial_sets_total
+            ));
         }
         self.mail.as_ref().map_or(Ok(()), MailSettings::check)?;
         if self.name.trim().is_empty() || self.name.len() > 70 {

@@ -1,4 +1,7 @@
-//! The style sheet, under a name with its hash, so that browsers keep it for ever.
+//! The style sheet and the script for passkeys, under names with their hashes, so that browsers
+//! keep them for ever.
+//!
+//! Input: the name of a file. Output: the file. The invariant: there are no other files.
 
 use std::sync::{Arc, LazyLock};
 
@@ -11,18 +14,26 @@ use super::{Shop, random};
 
 const STYLE: &str = include_str!("../../templates/shop.css");
 
-/// The name of the file.
+const SCRIPT: &str = include_str!("../../templates/passkey.js");
+
+/// The name of the style sheet.
 pub(super) static NAME: LazyLock<String> =
     LazyLock::new(|| format!("shop-{}.css", &random::hex(&random::digest(STYLE))[..16]));
+/// The name of the script.
+pub(super) static SCRIPT_NAME: LazyLock<String> =
+    LazyLock::new(|| format!("passkey-{}.js", &random::hex(&random::digest(SCRIPT))[..16]));
 
-/// The style sheet.
-pub(super) async fn style(Path(file): Path<String>) -> Answer {
-    if file != *NAME {
+/// The style sheet, or the script.
+pub(super) async fn file(Path(file): Path<String>) -> Answer {
+    let (kind, text) = if file == *NAME {
+        ("text/css; charset=utf-8", STYLE)
+    } else if file == *SCRIPT_NAME {
+        ("text/javascript; charset=utf-8", SCRIPT)
+    } else {
         return Err(refuse("error-no-page"));
-    }
-    let headers =
-        [(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "max-age=31536000, immutable")];
-    Ok((headers, STYLE).into_response())
+    };
+    let headers = [(CONTENT_TYPE, kind), (CACHE_CONTROL, "max-age=31536000, immutable")];
+    Ok((headers, text).into_response())
 }
 
 /// The style sheet by a name that does not change.

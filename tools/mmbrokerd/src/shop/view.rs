@@ -15,6 +15,8 @@ pub(super) struct Page {
     pub(super) title: String,
     /// What it shows, in order.
     pub(super) parts: Vec<Part>,
+    /// Whether it has the script for passkeys.
+    pub(super) has_script: bool,
 }
 
 /// A part of a page.
@@ -43,6 +45,8 @@ pub(super) enum Part {
     Stack(Stack),
     /// How far something is.
     Progress(Progress),
+    /// Text for browsers without scripts or without passkeys: the script hides it.
+    WithoutPasskeys(String),
 }
 
 /// How far something is.
@@ -89,6 +93,22 @@ pub(super) struct Form {
     pub(super) button: String,
     /// Whether the button takes something away.
     pub(super) is_danger: bool,
+    /// What the script does before it is sent. Without the script, it is not shown.
+    pub(super) passkey: Option<Ceremony>,
+}
+
+/// What the script asks an authenticator for. Its words are for people.
+pub(super) struct Ceremony {
+    /// `create` or `get`.
+    pub(super) what: &'static str,
+    /// Where the challenge is, below the address of the broker.
+    pub(super) challenge: &'static str,
+    /// The person or the browser ended it.
+    pub(super) ended: String,
+    /// The authenticator has a passkey of this account.
+    pub(super) known: String,
+    /// Anything else.
+    pub(super) failed: String,
 }
 
 /// A field of a form.
@@ -127,6 +147,8 @@ pub(super) struct Frame {
     pub(super) broker: String,
     /// The file with the styles.
     pub(super) style: String,
+    /// The file with the script for passkeys.
+    pub(super) script: String,
     /// The token of the session; empty without one.
     pub(super) token: String,
     /// The User-ID of the person who is logged in; empty without one.
@@ -170,7 +192,13 @@ pub(super) fn render_vouchers(
 
 impl Page {
     pub(super) fn new(title: String) -> Page {
-        Page { title, parts: Vec::new() }
+        Page { title, parts: Vec::new(), has_script: false }
+    }
+
+    /// The page with the script for passkeys.
+    pub(super) fn scripted(mut self) -> Page {
+        self.has_script = true;
+        self
     }
 
     pub(super) fn with(mut self, part: Part) -> Page {
@@ -197,7 +225,8 @@ impl Table {
 
 impl Form {
     pub(super) fn new(action: impl Into<String>, button: String) -> Form {
-        Form { action: action.into(), fields: Vec::new(), button, is_danger: false }
+        let (fields, is_danger, passkey) = (Vec::new(), false, None);
+        Form { action: action.into(), fields, button, is_danger, passkey }
     }
 
     pub(super) fn danger(mut self) -> Form {

@@ -112,7 +112,8 @@ impl Visitor {
             None => Default::default(),
         };
         let (base, broker) = (shop.base.clone(), shop.settings.name.clone());
-        Frame { words, base, broker, style: style::NAME.clone(), token, user, menu }
+        let (style, script) = (style::NAME.clone(), style::SCRIPT_NAME.clone());
+        Frame { words, base, broker, style, script, token, user, menu }
     }
 
     /// An amount of money as people of this language write it, with at least two decimals.

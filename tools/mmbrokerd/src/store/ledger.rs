@@ -2,9 +2,9 @@
 //!
 //! Input: a transfer as amounts by account. Output: its number, or the account that has too little.
 //! The invariants: the entries of a transfer sum to zero; a balance is the sum of its account's
-//! entries, and only `outside` falls below zero; transfers and entries are append-only, which
-//! triggers of the database enforce; no two transfers have the same reference; balances are locked
-//! in the order of their accounts.
+//! entries, and only `outside` and `promotion` fall below zero; transfers and entries are
+//! append-only, which triggers of the database enforce; no two transfers have the same reference;
+//! balances are locked in the order of their accounts.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +34,8 @@ pub enum AccountKind {
     Payout,
     /// The broker's fees.
     Fees,
+    /// What pays the free trial sets of a period: minus what was given away, plus what came back.
+    Promotion,
 }
 
 /// An account: a kind, an owner (a name or a period, empty for `outside`), and a currency.
@@ -72,12 +74,16 @@ impl AccountKind {
             AccountKind::Lapsed => "lapsed",
             AccountKind::Payout => "payout",
             AccountKind::Fees => "fees",
+            AccountKind::Promotion => "promotion",
         }
     }
 
     /// The lowest balance that is allowed.
     fn floor(self) -> i64 {
-        if self == AccountKind::Outside { i64::MIN / 2 } else { 0 }
+        match self {
+            AccountKind::Outside | AccountKind::Promotion => i64::MIN / 2,
+            _ => 0,
+        }
     }
 }
 
@@ -269,7 +275,7 @@ const LEDGER_CHECKS: [(&str, &str); 4] = [
     ),
     (
         "SELECT COUNT(*) FROM balance JOIN account ON account.id = balance.account \
-         WHERE amount < 0 AND kind <> 'outside'",
+         WHERE amount < 0 AND kind NOT IN ('outside', 'promotion')",
         "accounts below zero",
     ),
 ];

@@ -2,6 +2,8 @@
 //!
 //! Input: sales. Output: rows. The invariant: a Transaction-ID is one sale or one refusal for ever.
 
+use std::collections::BTreeSet;
+
 use micromint::identity::UserId;
 use micromint::period::Period;
 use micromint::time::UnixTime;
@@ -22,6 +24,8 @@ pub struct SaleRow {
     pub sets: u32,
     /// The number of coins, which is what the sale cost.
     pub coins: u32,
+    /// Whether it is a free trial: the broker's promotion paid it.
+    pub is_free: bool,
     /// The buyer.
     pub user: UserId,
     /// The Transaction-ID.
@@ -61,6 +65,7 @@ impl SaleRow {
             first: fitting("sale.first", row.try_get("first")?)?,
             sets: fitting("sale.sets", row.try_get("sets")?)?,
             coins: fitting("sale.coins", row.try_get("coins")?)?,
+            is_free: row.try_get::<i64, _>("free")? != 0,
             user: parsed("sale.user_id", "a User-ID", &user)?,
             transaction: transaction as u64,
             at: UnixTime(row.try_get("at")?),
@@ -85,6 +90,11 @@ impl RefusedSale {
     }
 }
 
+/// The free trial sets of a period: all, and those of a user or for a mail address.
+const FREE_SETS: &str = "SELECT CAST(COALESCE(SUM(sets), 0) AS BIGINT), CAST(COALESCE(SUM( \
+     CASE WHEN user_id = $2 OR free_for = $3 THEN sets ELSE 0 END), 0) AS BIGINT) \
+     FROM sale WHERE period = $1 AND free = 1";
+
 /// The Transaction-IDs as a list for `json_each`.
 fn transactions_json(transactions: &[u64]) -> String {
     rows_json(transactions.iter().map(|number| [*number as i64]))
@@ -97,7 +107,7 @@ impl Store {
     /// The database failed.
     pub async fn sale(&self, transaction: u64) -> Result<Option<SaleRow>, StoreError> {
         let row = sqlx::query(
-            "SELECT period, first, sets, coins, user_id, transaction_id, at, received_at \
+            "SELECT period, first, sets, coins, user_id, transaction_id, at, received_at, free \
              FROM sale WHERE transaction_id = $1",
         )
         .bind(transaction as i64)
@@ -118,7 +128,7 @@ impl Store {
         past: u64,
     ) -> Result<Vec<SaleRow>, StoreError> {
         let rows = sqlx::query(
-            "SELECT period, first, sets, coins, user_id, transaction_id, at, received_at \
+            "SELECT period, first, sets, coins, user_id, transaction_id, at, received_at, free \
              FROM sale WHERE period = $1 AND first >= $2 AND first < $3 ORDER BY first",
         )
         .bind(period.to_string())
@@ -135,7 +145,7 @@ impl Store {
     /// The database failed.
     pub async fn sales_of(&self, user: &UserId) -> Result<Vec<SaleRow>, StoreError> {
         let rows = sqlx::query(
-            "SELECT period, first, sets, coins, user_id, transaction_id, at, received_at \
+            "SELECT period, first, sets, coins, user_id, transaction_id, at, received_at, free \
              FROM sale WHERE user_id = $1 ORDER BY period, first",
         )
         .bind(user.to_string())
@@ -158,6 +168,68 @@ impl Store {
         .fetch_one(self.pool())
         .await?;
         fitting("sets", row.try_get(0)?)
+    }
+
+    /// How many sets of a period were given away as free trials.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn free_sets(&self, period: &Period) -> Result<u64, StoreError> {
+        let row = sqlx::query(FREE_SETS)
+            .bind(period.to_string())
+            .bind(String::new())
+            .bind(None::<Vec<u8>>)
+            .fetch_one(self.pool())
+            .await?;
+        fitting("sets", row.try_get(0)?)
+    }
+
+    /// How many sets of a period were given away as free trials to a user, or for a mail address.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn free_sets_of(
+        &self,
+        period: &Period,
+        user: &UserId,
+        free_for: Option<&[u8]>,
+    ) -> Result<u64, StoreError> {
+        let row = sqlx::query(FREE_SETS)
+            .bind(period.to_string())
+            .bind(user.to_string())
+            .bind(free_for.map(<[u8]>::to_vec))
+            .fetch_one(self.pool())
+            .await?;
+        fitting("sets", row.try_get(1)?)
+    }
+
+    /// The first superbins, of those from `from` to below `past`, of sets that were free trials.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn free_superbins(
+        &self,
+        period: &Period,
+        from: u64,
+        past: u64,
+    ) -> Result<BTreeSet<u32>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT first, sets FROM sale WHERE period = $1 AND free = 1 \
+             AND first < $3 AND first + 2 * sets > $2",
+        )
+        .bind(period.to_string())
+        .bind(from as i64)
+        .bind(past as i64)
+        .fetch_all(self.pool())
+        .await?;
+        let mut superbins = BTreeSet::new();
+        for row in rows {
+            let first: u32 = fitting("sale.first", row.try_get(0)?)?;
+            let sets: u32 = fitting("sale.sets", row.try_get(1)?)?;
+            let all = (0..sets).map(|set| first + 2 * set);
+            superbins.extend(all.filter(|at| (from..past).contains(&u64::from(*at))));
+        }
+        Ok(superbins)
     }
 
     /// Records that the buyer has the coins, unless that is recorded.
@@ -188,7 +260,7 @@ impl Transaction {
     /// The database failed.
     pub async fn sales(&mut self, transactions: &[u64]) -> Result<Vec<SaleRow>, StoreError> {
         let rows = sqlx::query(
-            "SELECT period, first, sets, coins, user_id, transaction_id, at, received_at \
+            "SELECT period, first, sets, coins, user_id, transaction_id, at, received_at, free \
              FROM sale WHERE transaction_id IN \
              (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each($1))",
         )
@@ -217,14 +289,38 @@ impl Transaction {
         rows.iter().map(RefusedSale::read).collect()
     }
 
-    /// Records a sale.
+    /// How many sets of a period were given away as free trials: in all, and to a user or for a
+    /// mail address. The period is locked, so there are no others meanwhile.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn free_sets(
+        &mut self,
+        period: &Period,
+        user: &UserId,
+        free_for: Option<&[u8]>,
+    ) -> Result<(u64, u64), StoreError> {
+        let row = sqlx::query(FREE_SETS)
+            .bind(period.to_string())
+            .bind(user.to_string())
+            .bind(free_for.map(<[u8]>::to_vec))
+            .fetch_one(self.connection())
+            .await?;
+        Ok((fitting("sets", row.try_get(0)?)?, fitting("sets", row.try_get(1)?)?))
+    }
+
+    /// Records a sale. A free trial may count for a mail address too.
     ///
     /// # Errors
     /// The database failed, or the Transaction-ID or the superbin is taken.
-    pub async fn add_sale(&mut self, sale: &SaleRow) -> Result<(), StoreError> {
+    pub async fn add_sale(
+        &mut self,
+        sale: &SaleRow,
+        free_for: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO sale (period, first, sets, coins, user_id, transaction_id, at, received_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO sale (period, first, sets, coins, user_id, transaction_id, at, \
+             received_at, free, free_for) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(sale.period.to_string())
         .bind(i64::from(sale.first))
@@ -234,6 +330,8 @@ impl Transaction {
         .bind(sale.transaction as i64)
         .bind(sale.at.0)
         .bind(sale.received_at.map(|at| at.0))
+        .bind(i64::from(sale.is_free))
+        .bind(free_for.map(<[u8]>::to_vec))
         .execute(self.connection())
         .await?;
         Ok(())

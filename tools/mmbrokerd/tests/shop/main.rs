@@ -6,13 +6,16 @@ mod browser;
 #[macro_use]
 #[path = "../broker/databases.rs"]
 mod databases;
+mod device;
 mod mail;
 mod minting;
 mod money;
 mod operators;
+mod passkeys;
 mod people;
 mod random;
 mod reader;
+mod trial;
 mod vendors;
 #[allow(dead_code)]
 #[path = "../broker/world.rs"]

@@ -93,7 +93,9 @@ async fn numbers_are_for_those_with_the_secret(database: Database) {
     for line in [
         "micromint_balance_total{currency=\"USD\"} 0.0",
         "micromint_sets{period=\"2026-12\",state=\"sold\"} 1",
+        "micromint_sets{period=\"2026-12\",state=\"free\"} 0",
         "micromint_sets{period=\"2026-12\",state=\"all\"} 32",
+        "micromint_passkeys 0",
         "micromint_payouts_blocked 0",
         "micromint_halted 0",
         "micromint_generation 1",

@@ -78,6 +78,8 @@ async fn the_books_stay_right_under_random_commands(database: Database) {
         payout_min: Some("0.02 USD".to_string()),
         hooks: BTreeMap::from([("deposit".to_string(), secrets)]),
         sets_per_period: 6,
+        trial_sets: 2,
+        trial_sets_total: 4,
         ..ShopSettings::default()
     };
     let site = site_with(database, settings).await;
@@ -110,8 +112,13 @@ async fn the_books_stay_right_under_random_commands(database: Database) {
         walk.give_back().await;
         walk.check().await;
     }
+    walk.give_back_free().await;
+    let given = walk.site.world.balance(AccountKind::Promotion, "2026-12").await;
     walk.site.world.settle().await;
     walk.check().await;
+    let left = walk.site.world.balance(AccountKind::Promotion, "2026-12").await;
+    assert!(given < left, "nothing of the free sets came back: {given}, {left}");
+    crate::trial::audit(&walk.site.world);
     walk.operator = walk.site.operator("boss", Role::Admin).await;
     walk.rule().await;
     for _ in 0..6 {
@@ -125,6 +132,9 @@ async fn the_books_stay_right_under_random_commands(database: Database) {
     let coins = walk.site.world.balance(AccountKind::Coins, "2026-12").await;
     assert_eq!(coins, 0, "all coins went somewhere");
     assert!(walk.runs > 0 && !walk.sold.is_empty(), "the walk went nowhere");
+    let free = walk.site.world.number("SELECT COUNT(*) FROM sale WHERE free = 1").await;
+    assert!(free > 0, "nothing was given away");
+    crate::trial::audit(&walk.site.world);
 }
 
 impl Walk {
@@ -145,7 +155,7 @@ impl Walk {
 
     async fn command(&mut self) {
         self.step += 1;
-        match self.random.below(12) {
+        match self.random.below(13) {
             0 => self.deposit(),
             1 => self.make_vouchers(),
             2 | 3 => self.use_code(),
@@ -154,6 +164,7 @@ impl Walk {
             7 | 8 => self.redeem().await,
             9 => self.ask_back(),
             10 => self.pay_out().await,
+            11 => self.take_free().await,
             _ => self.void(),
         }
     }
@@ -248,6 +259,21 @@ impl Walk {
             assert!([303, 422, 429].contains(&answer.status), "{}", answer.text);
         }
         assert!(bought == 0 || bought == 2, "{sets}: {bought}");
+        self.learn_sales().await;
+    }
+
+    /// Takes free sets, also more than there are, and once for a double click.
+    async fn take_free(&mut self) {
+        let sets = *self.random.one(&["0", "1", "1", "2", "3", "21"]);
+        let who = self.random.below(self.readers.len());
+        let reader = &mut self.readers[who];
+        let page = reader.browser.get("/buy");
+        if !page.text.contains("/buy/free") {
+            return;
+        }
+        let answers =
+            [(); 2].map(|()| reader.browser.send(&page, "/buy/free", &[("sets", sets)]).status);
+        assert!(answers == [303, 303] || answers == [422, 422], "{sets}: {answers:?}");
         self.learn_sales().await;
     }
 
@@ -390,6 +416,18 @@ impl Walk {
         }
     }
 
+    /// Returns all coins of the free sets.
+    async fn give_back_free(&mut self) {
+        let world = &self.site.world;
+        let store = world.service.store();
+        let free = store.free_superbins(world.period.name(), 0, 64).await.unwrap();
+        for (owner, first) in self.sold.iter().filter(|(_, first)| free.contains(first)) {
+            let all = coins(owner, "news.example", *first);
+            let x: Vec<u64> = all.iter().map(|coin| coin[0]).collect();
+            world.take_back(&return_of(owner, &format!("f-{first}"), &x), EXPIRED).await;
+        }
+    }
+
     /// Decides about what is disputed, one way or the other.
     async fn rule(&mut self) {
         for _ in 0..4 {
@@ -411,7 +449,7 @@ impl Walk {
             .world
             .number(
                 "SELECT COUNT(*) FROM balance JOIN account ON id = account \
-                 WHERE amount < 0 AND kind <> 'outside'",
+                 WHERE amount < 0 AND kind NOT IN ('outside', 'promotion')",
             )
             .await;
         assert_eq!(below, 0, "step {}", self.step);
@@ -420,6 +458,12 @@ impl Walk {
             *totals.entry(sum.currency.to_string()).or_insert(0) += sum.units;
         }
         assert!(totals.values().all(|total| *total == 0), "step {}: {totals:?}", self.step);
+        let world = &self.site.world;
+        let free =
+            world.number("SELECT CAST(COALESCE(SUM(sets), 0) AS BIGINT) FROM sale WHERE free = 1");
+        assert!(free.await <= 4, "step {}", self.step);
+        let promotion = world.balance(AccountKind::Promotion, "2026-12").await;
+        assert!(promotion <= 0, "step {}: {promotion}", self.step);
         let outside = self.site.world.balance(AccountKind::Outside, "").await;
         assert_eq!(-outside, self.inside, "step {}", self.step);
     }
