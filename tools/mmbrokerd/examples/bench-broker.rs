@@ -8,6 +8,7 @@
 //! database holds when a broker starts on it, by default 10 000 000: 32 bytes each on disk.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -191,15 +192,17 @@ impl Bench {
 
     /// Batches with so many coins of each of these sets.
     async fn redemption(&self, what: &str, from: usize, sets: usize, coins_a_set: usize) {
+        let owners = self.owners().await;
         let mut payments: Vec<Vec<u8>> = Vec::new();
         let mut coins = 0;
         for set in from..from + sets {
-            let sale = self.owner_of(set as u32 * 2).await;
-            let all = self.mint.coins(&sale, &self.vendor, set as u32 * 2);
-            let key = Key::from_bytes([42; 32]).user_key(self.period.name(), &sale);
+            let first = set as u32 * 2;
+            let (_, owner) = owners.range(..=first).next_back().expect("a sold set");
+            let all = self.mint.coins(owner, &self.vendor, first);
+            let key = Key::from_bytes([42; 32]).user_key(self.period.name(), owner);
             for chunk in all[..coins_a_set.min(all.len())].chunks(COINS_A_PAYMENT) {
                 let url: Url = format!("https://{}/{set}", self.vendor).parse().unwrap();
-                let payment = self.mint.payment(&sale, &key, &self.vendor, &url, chunk);
+                let payment = self.mint.payment(owner, &key, &self.vendor, &url, chunk);
                 payments.push(payment.record().to_bytes());
                 coins += chunk.len();
             }
@@ -262,9 +265,10 @@ impl Bench {
         println!("start with {} claims, to the first answer: {took:.2} s", parts * PART_CLAIMS);
     }
 
-    async fn owner_of(&self, first: u32) -> UserId {
-        let sales = self.service.store().sales_from(self.period.name(), first.into(), 1).await;
-        sales.unwrap().remove(0).user
+    /// Who bought each set, by the first superbin of the sale.
+    async fn owners(&self) -> BTreeMap<u32, UserId> {
+        let all = self.service.store().sales_from(self.period.name(), 0, i64::MAX).await;
+        all.unwrap().into_iter().map(|sale| (sale.first, sale.user)).collect()
     }
 
     fn batch(&self, name: &str, records: &[Vec<u8>]) -> RequestRedemption {
