@@ -9,7 +9,7 @@ MDBOOK := mdbook 0.5.4 --no-default-features --features search
 GECKODRIVER := geckodriver 0.37.1
 
 .DEFAULT_GOAL := help
-.PHONY: help build nginx-module apache-module demo install uninstall deb test-deb rpm book clean \
+.PHONY: help build broker nginx-module apache-module demo install uninstall deb test-deb rpm book clean \
 	test test-core lint test-c test-servers test-vectors wasm fuzz-build test-bindings test-agents wheel \
 	deny msrv check-page check-platforms extension test-browser attack test-slow test-load \
 	test-reload test-guide test-asan test-slurm \
@@ -26,6 +26,10 @@ help: ## print this list
 build: ## the library and the tools, in target/release
 	@scripts/setup.sh build
 	$(CARGO) build --release
+
+broker: ## the broker's programs mmbrokerd, mmbroker and mmredeem, in target/release (Rust 1.94)
+	@scripts/setup.sh build
+	$(CARGO) build --release -p coinmint -p mmbrokerd
 
 nginx-module: ## the module for the installed nginx, in target/nginx
 	@scripts/setup.sh nginx
@@ -45,9 +49,9 @@ demo: ## a broker with pages: register, voucher, buy, pay on a real nginx, payou
 	@$(MAKE) --no-print-directory nginx-module
 	@scripts/demo.sh
 
-install: ## library, tools, pages, modules: PREFIX=/usr/local DESTDIR= LIBDIR= MODULES=yes
+install: ## library, tools, pages, modules: PREFIX=/usr/local DESTDIR= LIBDIR= MODULES=yes BROKER=no
 	@PREFIX="$(PREFIX)" LIBDIR="$(LIBDIR)" DESTDIR="$(DESTDIR)" MODULES="$(MODULES)" \
-		scripts/install.sh
+		BROKER="$(BROKER)" scripts/install.sh
 
 uninstall: ## remove what make install with the same PREFIX and DESTDIR installed
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install.sh --uninstall
@@ -146,7 +150,7 @@ test-browser: nginx-module apache-module ## the browser wallet in real browsers:
 	@scripts/setup.sh servers browser
 	@scripts/build-extension.sh --for-tests
 	@cd extension/core && $(CARGO) test --quiet --locked
-	$(CARGO) build --quiet -p mmbroker -p mmvendor -p mmwallet
+	$(CARGO) build --quiet -p coinmint -p mmbrokerd -p mmvendor -p mmwallet
 	@driver=$$(scripts/cargo-tool.sh $(GECKODRIVER)) && cd extension && \
 		MICROMINT_GECKODRIVER="$$driver" node --test --test-concurrency=1 test/core.test.mjs test/lifecycle.test.mjs test/browser.test.mjs
 
@@ -165,9 +169,9 @@ attack: ## every known attack on the money, on a real demo period (a minute, onc
 	$(CARGO) run --release -p micromint --example attack
 
 test-slow: ## the largest sizes, measurements, and a hundred purchases that are killed
-	@scripts/setup.sh core
+	@scripts/setup.sh core broker
 	$(CARGO) test --release -p micromint -- --ignored --nocapture --test-threads 1
-	$(CARGO) test --release -p mmbroker --test broker -- --ignored a_hundred
+	$(CARGO) test -p mmbrokerd --test commands -- --ignored a_hundred
 
 test-broker: ## the broker's service, on SQLite and on a PostgreSQL of its own (builds sqlx: minutes)
 	@scripts/setup.sh broker
@@ -213,6 +217,7 @@ test-reload: nginx-module apache-module ## payments during reloads and upgrades:
 
 test-guide: nginx-module ## execute the commands of docs/guide/nginx.md (root, in namespaces)
 	@scripts/setup.sh servers
+	$(CARGO) build --quiet -p mmbrokerd
 	@scripts/test-guide.sh docs/guide/nginx.md
 
 test-deb: ## install, upgrade, remove and purge the packages of make deb beside servers (root)

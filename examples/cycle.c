@@ -1,6 +1,6 @@
 /* The whole cycle in one program: mint, buy, pay for a page, redeem. Comments say where each part
-   runs in practice. The broker is not in the library: the program runs mmbroker and mmredeem, which
-   are installed with it.
+   runs in practice. The broker is not in the library: the program runs mmbroker and mmredeem, the
+   programs of a broker on a SQLite database (make broker).
    cc cycle.c $(pkg-config --cflags --libs micromint) && mkdir world && ./a.out world */
 #include <micromint.h>
 #include <stdio.h>
@@ -122,8 +122,11 @@ int main(int argc, char **argv) {
   mint(folder);
   DO(micromint_secret_create(TEXT(path(folder, "broker.secret")), NULL, secret, &error));
 
-  /* The broker sells a set; the client's wallet hashes every ball to check it. */
-  broker(folder, "mmbroker withdraw --coinfile today.coins --user alice --sets 1 -o sale 2>/dev/null");
+  /* The broker sells a set, paid from alice's account; the client's wallet hashes every ball to check
+     it. */
+  broker(folder, "mmbroker --config broker.toml init --url https://broker.example >/dev/null");
+  broker(folder, "mmbroker --config broker.toml deposit alice '1 USD' --reference cash-1 >/dev/null");
+  broker(folder, "mmbroker --config broker.toml withdraw --user alice --sets 1 -o sale 2>/dev/null");
   len = read_file(path(folder, "sale"), sale, sizeof sale);
   DO(micromint_wallet_open(TEXT(path(folder, "wallet")), host, &wallet, &error));
   DO(micromint_wallet_receive(wallet, sale, len, &received, &coins, &reason, &error));
@@ -147,13 +150,13 @@ int main(int argc, char **argv) {
   /* Ten minutes later the vendor sends its batch to the broker, and the broker pays. The broker has
      given the key to the vendor. */
   ahead = 601;
-  broker(folder, "mmbroker vendor-key --coinfile today.coins news.example >/dev/null");
+  broker(folder, "mmbroker --config broker.toml vendor-key news.example >/dev/null");
   DO(micromint_vendor_key(secret, sizeof secret, TEXT("news.example"), vendor_key, &error));
   micromint_key_wipe(secret, sizeof secret);
   DO(micromint_till_open(TEXT(path(folder, "vendor.toml")), host, &till, &error));
   DO(micromint_till_make_batch(till, vendor_key, sizeof vendor_key, NULL, 0, 0, &sent, &batch, &error));
   write_file(path(folder, "batch"), BYTES(batch));
-  broker(folder, "mmredeem --coinfile today.coins batch >/dev/null 2>&1");
+  broker(folder, "mmredeem --config broker.toml batch >/dev/null 2>&1");
   len = read_file(path(folder, "batch.result"), result, sizeof result);
   DO(micromint_till_read_result(till, vendor_key, sizeof vendor_key, result, len, &paid, &error));
   printf("redeemed: %u of %u\n", (unsigned)micromint_batch_coins_paid(paid), (unsigned)micromint_batch_coins(paid));

@@ -1142,11 +1142,6 @@ uint64_t micromint_mint_state_total(const micromint_mint_state *mint_state);
 uint64_t micromint_mint_state_balls(const micromint_mint_state *mint_state);
 
 /**
- * The number of sets of a complete file that are sold. NULL gives 0.
- */
-uint64_t micromint_mint_state_sets_sold(const micromint_mint_state *mint_state);
-
-/**
  * The CRC-32C over all bins of a complete file, as they were minted. NULL gives 0.
  */
 uint32_t micromint_mint_state_checksum(const micromint_mint_state *mint_state);

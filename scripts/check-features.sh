@@ -2,7 +2,7 @@
 # Checks that the core builds without warnings with no features, with each feature alone, and with
 # the features that each crate of the workspace requests. A build of the whole workspace does not
 # check this, because cargo then enables the features of all crates together. A tool by itself also
-# checks the core with its one role: mint, broker, wallet or vendor.
+# checks the core with its one role: mint, wallet or vendor.
 set -eu
 cd "$(dirname "$0")/.."
 CARGO=${CARGO:-cargo}
@@ -11,12 +11,12 @@ CARGO=${CARGO:-cargo}
 # roles.
 check() { "$CARGO" clippy --quiet "$@" -- -D warnings; }
 
-for features in "" vendor wallet,mint vendor,simulated-host; do
+for features in "" broker vendor wallet,mint vendor,simulated-host; do
     echo "micromint with ${features:-no feature}"
     check -p micromint --lib --no-default-features --features "$features"
 done
 
-for crate in coinmint mmwallet mmbroker mmvendor micromint-console; do
+for crate in coinmint mmwallet mmvendor micromint-console; do
     echo "$crate by itself, and the core with its features"
     check -p "$crate"
 done

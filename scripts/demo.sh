@@ -37,7 +37,7 @@ end() {
 trap end EXIT
 
 [ -f "$module" ] || fail "no $module: run 'make nginx-module' first"
-for program in coinmint mmbrokerd mmvendor mmwallet; do
+for program in coinmint mmbroker mmbrokerd mmvendor mmwallet; do
     [ -x "$bin/$program" ] || fail "no $bin/$program: run 'make demo', which builds it"
 done
 umask 077
@@ -197,13 +197,13 @@ send operator /operator/payouts/1/paid | facts
 
 step "10. What the operator sees"
 page operator /operator | tee "$demo/dashboard.html" | facts
-brokerd() {
-    told "\$ mmbrokerd $*"
-    "$bin/mmbrokerd" --config "$demo/broker/broker.toml" "$@"
+operate() {
+    told "\$ mmbroker $*"
+    "$bin/mmbroker" --config "$demo/broker/broker.toml" "$@"
 }
-brokerd status
-brokerd sums
-brokerd check
+operate status
+operate sums
+operate check
 
 end
 service=

@@ -4,7 +4,9 @@
 #   PREFIX=/usr/local LIBDIR=$PREFIX/lib DESTDIR= scripts/install.sh
 #   PREFIX=/usr/local DESTDIR= scripts/install.sh --uninstall    removes what was installed there
 # The modules go where Debian's nginx and Apache look, whatever PREFIX is; MODULES=no leaves them
-# out. PROFILE=dev installs the development profile, which builds faster, for the tests.
+# out. BROKER=yes builds and installs the broker's programs too (Rust 1.94, minutes); they are also
+# installed where they were built before. PROFILE=dev installs the development profile, which builds
+# faster, for the tests.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -14,7 +16,7 @@ root=${DESTDIR:-}
 profile=${PROFILE:-release}
 cargo=${CARGO:-cargo}
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-tools="coinmint mmbroker mmredeem mmvendor mmwallet printwallet"
+tools="coinmint mmvendor mmwallet printwallet"
 built=${CARGO_TARGET_DIR:-target}/$profile
 [ "$profile" != dev ] || built=${CARGO_TARGET_DIR:-target}/debug
 # The list of the installed files, one path per line.
@@ -64,19 +66,18 @@ made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
 written=$made/installed
 
-# The broker's service is not part of `make build`: it takes minutes. Where it was built, it is
-# installed, with its auditor. It is then built together with the others: cargo builds the libraries
-# with the features of all packages that are named, and again for other packages.
-service=
-if [ -x "$built/mmbrokerd" ]; then
-    service="--package mmbrokerd"
+# The broker's programs are not part of `make build`: they take minutes. They are then built together
+# with the others: cargo builds the libraries with the features of all packages that are named, and
+# again for other packages.
+broker=
+if [ "${BROKER:-no}" = yes ] || [ -x "$built/mmbrokerd" ]; then
+    broker="--package mmbrokerd"
 fi
 # shellcheck disable=SC2086
 "$cargo" build --quiet --profile "$profile" \
-    --package micromint-ffi --package coinmint --package mmbroker --package mmvendor \
-    --package mmwallet $service
-if [ -n "$service" ]; then
-    tools="$tools mmbrokerd"
+    --package micromint-ffi --package coinmint --package mmvendor --package mmwallet $broker
+if [ -n "$broker" ]; then
+    tools="$tools mmbroker mmbrokerd mmredeem"
     put 755 tools/mm-audit/mm-audit "$prefix/bin/mm-audit"
     put 644 tools/mm-audit/mm-audit.1 "$prefix/share/man/man1/mm-audit.1"
 fi

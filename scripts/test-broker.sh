@@ -45,12 +45,12 @@ cd "$work/broker"
 "$bin/coinmint" init --profile test --weak --period "$period" --broker "$url/" \
     --coin-value "0.01 USD" -o mint.toml >mint.log
 "$bin/coinmint" mint mint.toml >>mint.log
-brokerd() { "$bin/mmbrokerd" --config "$work/broker/broker.toml" "$@"; }
-brokerd init --url "$url" --listen "127.0.0.1:$service"
-brokerd vendor --period "$period" localhost >"$work/vendor/vendor.key"
-brokerd vendor --period "$period" shop.localhost >"$work/shop/vendor.key"
-brokerd deposit alice "5 USD" --reference 1
-brokerd key alice >"$work/client/key" 2>/dev/null
+operate() { "$bin/mmbroker" --config "$work/broker/broker.toml" "$@"; }
+operate init --url "$url" --listen "127.0.0.1:$service"
+operate vendor-key --period "$period" localhost >"$work/vendor/vendor.key"
+operate vendor-key --period "$period" shop.localhost >"$work/shop/vendor.key"
+operate deposit alice "5 USD" --reference 1
+operate key alice >"$work/client/key" 2>/dev/null
 # Not by the function, whose process would be another one.
 "$bin/mmbrokerd" --config "$work/broker/broker.toml" >"$work/broker.log" 2>&1 &
 broker=$!
@@ -134,8 +134,8 @@ step "the vendor redeems and is credited"
 # A batch holds payments older than ten minutes.
 sync --as-of "$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ)" | tee "$work/sync.out"
 grep -q '2 coins' "$work/sync.out" || fail "nothing was redeemed"
-brokerd status
-brokerd check
+operate status
+operate check
 "$root/tools/mm-audit/mm-audit" "sqlite:$work/broker/broker.db" "$work/broker"
 credited=$(python3 - "$work/broker/broker.db" <<'PYTHON'
 import sqlite3, sys
@@ -146,7 +146,7 @@ PYTHON
 [ "$credited" = 2000000 ] || fail "expected a credit of 2000000 units, found $credited"
 
 step "a revoked user is refused after the next sync"
-brokerd revoke alice
+operate revoke alice
 sync >/dev/null
 grep -qx alice "$work/vendor/periods/$period.revoked" || fail "the list does not name alice"
 sleep 2
@@ -155,8 +155,8 @@ if wallet get --autopay 2 "$site/long.html?again" >"$work/refused.log" 2>&1; the
 fi
 
 step "a user who spends coins at two vendors is refused at both"
-brokerd deposit eve "5 USD" --reference 2
-brokerd key eve >"$work/client/eve.key" 2>/dev/null
+operate deposit eve "5 USD" --reference 2
+operate key eve >"$work/client/eve.key" 2>/dev/null
 one() { "$bin/mmwallet" --wallet "$work/client/one.mmw" "$@"; }
 two() { "$bin/mmwallet" --wallet "$work/client/two.mmw" "$@"; }
 one login "$url" --user eve --key-file "$work/client/eve.key"

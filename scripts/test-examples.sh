@@ -34,10 +34,11 @@ says good "$folder/static" $params
 readelf --version-info "$folder/shared" | grep -q "Name: MICROMINT_" ||
     fail "the symbols of the library have no version"
 
-# The whole payment cycle in C, with the installed broker.
+# The whole payment cycle in C, with the installed broker. Its programs are installed where they were
+# built (BROKER=yes).
 mkdir "$folder/cycle"
 "${compile[@]}" examples/cycle.c -o "$folder/whole" "${libs[@]}"
-says "minted a test period
+[ ! -x "$1/opt/mm/bin/mmbroker" ] || says "minted a test period
 alice has coins
 without a payment: 402
 with a payment: paid
@@ -51,10 +52,7 @@ day() { date -u -d "$1 days" +%Y-%m-%dT00:00:00Z; }
     --expiration "$(day +2)" --broker https://broker.example/ -o "$world/mint.toml" >/dev/null
 "$bin/coinmint" mint "$world/mint.toml" >/dev/null 2>&1
 "$bin/coinmint" params "$world/mint.toml" -o "$world/periods/today.params" >/dev/null
-for user in python python-2; do
-    "$bin/mmbroker" withdraw --coinfile "$world/today.coins" --user $user --sets 1 \
-        -o "$world/$user.sale" 2>/dev/null
-done
+"${CARGO:-cargo}" run --quiet --package micromint --example sell -- "$world/today.coins" python python-2
 cat > "$world/vendor.toml" <<'TOML'
 vendor-id = "news.example"
 origins = ["https://news.example", "http://news.example"]

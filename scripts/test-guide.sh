@@ -45,43 +45,26 @@ HOME=$scratch/home PATH=$scratch/bin:/usr/local/bin:$PATH PROFILE=${PROFILE:-dev
     bash -euxo pipefail "$scratch/commands"
 echo "test-guide: every command of $guide succeeded"
 
-# The guide leaves redemption to a timer. Run the command of micromint-redeem.service, unchanged, as
+# The guide leaves redemption to the vendor's service. Run a round of it with the guide's broker, as
 # the unit's user, a quarter of an hour later, after another payment.
-grep -q 'micromint-redeem.timer' "$guide" || exit 0
-unit=/usr/local/lib/systemd/system/micromint-redeem.service
-faketime=$(find /usr/lib -name libfaketime.so.1 -print -quit)
-[ -n "$faketime" ] || fail "libfaketime is missing: apt-get install libfaketime"
+grep -q 'micromint-vendor.service' "$guide" || exit 0
 export PATH=$scratch/bin:/usr/local/bin:$PATH
-round() {
-    local script
-    script=$(sed -n '/^ExecStart=/,/[^\\]$/p' "$unit" |
-        sed "1s/^ExecStart=.bin.sh -c '//; \$s/'\$//; s/\\\\\$//; s/[$][$]/\$/g" |
-        tr '\n' ' ')
-    (
-        cd /var/lib/micromint
-        umask 077
-        setpriv --reuid=www-data --regid=www-data --clear-groups \
-            env "LD_PRELOAD=$faketime" FAKETIME=+15m FAKETIME_DISABLE_SHM=1 sh -c "$script"
-    )
-}
 broker=$scratch/home/broker
-coins=$broker/$(date -u +%Y-%m).coins
 echo '<h1>Another</h1>' > /var/www/html/another.html
 echo 3 > /var/www/html/another.html.mm
 mmwallet --wallet "$broker/alice.wallet" get --autopay 3 http://localhost/another.html |
     grep -q Another
-cat > /etc/micromint/send-batch <<SH
-#!/bin/sh -e
-cat > $broker/sent.mm
-echo . >> $broker/rounds
-mmredeem --coinfile $coins --out $broker/sent.result $broker/sent.mm >&2
-cat $broker/sent.result
-SH
-chmod 755 /etc/micromint/send-batch "$scratch" "$scratch/home"
-chown -R www-data "$broker"
-round
-round
-sent=$(wc -l < "$broker/rounds")
-[ "$sent" = 1 ] || fail "expected one batch, found $sent"
-mmbroker account --coinfile "$coins" localhost | tee /dev/stderr | grep -q 'redeemed: 5 coins'
-echo "test-guide: $unit redeemed the new payment"
+mmbrokerd --config "$broker/broker.toml" &
+service=$!
+trap 'kill $service; stop' EXIT
+for _ in $(seq 100); do
+    if curl -fs -o /dev/null http://127.0.0.1:8402/health; then break; fi
+    sleep 0.1
+done
+chown www-data /etc/micromint/periods
+setpriv --reuid=www-data --regid=www-data --clear-groups mmvendor sync --once \
+    --config /etc/micromint/vendor.toml --broker http://127.0.0.1:8402 \
+    --as-of "$(date -u -d '+15 min' +%Y-%m-%dT%H:%M:%SZ)"
+mmbroker --config "$broker/broker.toml" account localhost | tee /dev/stderr |
+    grep -q 'redeemed: 5 coins'
+echo "test-guide: mmvendor sync redeemed the new payment"

@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 fail() { echo "test-install: $*" >&2; exit 1; }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-tools="coinmint mmbroker mmredeem mmvendor mmwallet printwallet"
+tools="coinmint mmvendor mmwallet printwallet"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 root=$folder/root
 here=$root/opt/mm
@@ -82,12 +82,16 @@ END
         fail "Apache does not load the module: $(cat "$folder/apache")"
 
     # The folder of the units that packages install.
-    for unit in micromint-redeem.service micromint-redeem.timer; do
-        said=$(systemd-analyze verify "$root/usr/lib/systemd/system/$unit" 2>&1) ||
-            fail "$unit: $said"
+    for unit in micromint-vendor.service micromint-broker.service; do
+        # The programs are below DESTDIR.
+        file=$folder/$unit
+        sed "s|^ExecStart=/usr|ExecStart=$root/usr|" \
+            "$root/usr/lib/systemd/system/$unit" > "$file"
+        [ -x "$root/usr/bin/mmbrokerd" ] || sed -i "s|/usr/bin/mmbrokerd|/bin/true|" "$file"
+        said=$(systemd-analyze verify "$file" 2>&1) || fail "$unit: $said"
         [ -z "$said" ] || fail "$unit: $said"
+        names_documents "$root/usr/lib/systemd/system/$unit"
     done
-    names_documents "$root/usr/lib/systemd/system/micromint-redeem.service"
     names_documents "$mods/micromint.conf"
     [ -f "$root/usr/share/zsh/vendor-completions/_mmwallet" ] ||
         fail "no completions in the folder of Debian's zsh"
@@ -100,7 +104,7 @@ fi
 export MODULES=no
 installs /opt/mm
 for file in include/micromint.h lib/libmicromint.{a,so,so.0.1,so.$version} \
-    lib/pkgconfig/micromint.pc lib/systemd/system/micromint-redeem.{service,timer} \
+    lib/pkgconfig/micromint.pc lib/systemd/system/micromint-{broker,vendor}.service \
     share/doc/micromint/reference/c-conventions.md; do
     [ -f "$here/$file" ] || fail "$file was not installed"
 done
@@ -113,6 +117,12 @@ while read -r page; do
     [ -f "$docs/$page" ] || fail "README.md links to $page, which was not installed"
 done < <(sed 's/](/\n](/g' "$docs/README.md" |
     sed -n 's/^](\(\(guide\|reference\|internals\)\/[^)#]*\).*/\1/p')
+
+# The broker's programs are installed where they were built.
+if [ -x "$here/bin/mmbrokerd" ]; then
+    tools="$tools mmbroker mmbrokerd mmredeem"
+    [ -f "$here/share/man/man1/mmbroker-withdraw.1" ] || fail "mmbroker-withdraw.1 is missing"
+fi
 
 # Tools: they run, and their shells and man accept completions and pages.
 for tool in $tools; do
@@ -128,8 +138,7 @@ for page in "$here"/share/man/man1/*.1 micromint-ffi/man/*.3; do
         man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
     [ -z "$said" ] || fail "$page: $said"
 done
-for page in coinmint coinmint-mint mmbroker mmbroker-withdraw mmredeem mmvendor mmvendor-check \
-    mmwallet mmwallet-get printwallet; do
+for page in coinmint coinmint-mint mmvendor mmvendor-check mmwallet mmwallet-get printwallet; do
     [ -f "$here/share/man/man1/$page.1" ] || fail "$page.1 was not installed"
 done
 # Every function of the library has a page, which shows its declaration.
@@ -147,7 +156,7 @@ offered=$(bash -c '. "$1"; COMP_WORDS=(coinmint pl) COMP_CWORD=1
     - "$here/share/bash-completion/completions/coinmint")
 [ "$offered" = plan ] || fail "coinmint pl<Tab> in bash: expected plan, found \"$offered\""
 
-names_documents "$here/lib/systemd/system/micromint-redeem.service"
+names_documents "$here/lib/systemd/system/micromint-vendor.service"
 
 scripts/test-examples.sh "$root"
 

@@ -64,11 +64,11 @@ for month in 01 02 03; do
         --coin-value "0.01 USD" -o "$month.toml" >>mint.log
     "$bin/coinmint" mint "$month.toml" >>mint.log
 done
-brokerd() { faked "$bin/mmbrokerd" --config "$work/broker/broker.toml" "$@"; }
-brokerd init --url "$url" --listen "127.0.0.1:$service"
-brokerd vendor --period "$year-01" localhost >"$work/vendor/vendor.key"
-brokerd deposit alice "20 USD" --reference 1
-brokerd key alice >"$work/client/key" 2>/dev/null
+operate() { faked "$bin/mmbroker" --config "$work/broker/broker.toml" "$@"; }
+operate init --url "$url" --listen "127.0.0.1:$service"
+operate vendor-key --period "$year-01" localhost >"$work/vendor/vendor.key"
+operate deposit alice "20 USD" --reference 1
+operate key alice >"$work/client/key" 2>/dev/null
 # Not by a function, whose process would be another one.
 LD_PRELOAD=$library FAKETIME_TIMESTAMP_FILE=$work/clock FAKETIME_NO_CACHE=1 \
     DONT_FAKE_MONOTONIC=1 "$bin/mmbrokerd" --config "$work/broker/broker.toml" \
@@ -162,7 +162,7 @@ for month in 01 02; do
     step "$year-$month is settled"
     clock "$year-$next-09 00:10:00"
     until_so "it is settled" settled "$year-$month"
-    brokerd check
+    operate check
     "$root/tools/mm-audit/mm-audit" "sqlite:$work/broker/broker.db" "$work/broker"
 done
 echo "test-months: done"

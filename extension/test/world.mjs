@@ -67,10 +67,9 @@ export class World {
     tool("mmbroker", "trial", "--vendor", "localhost", "--out", join(world.folder, "trial"));
     world.writeVendor(receiptTime);
     // The vendor does not know these sets yet.
-    const [coinFile] = readdirSync(join(world.folder, "trial")).filter((it) => it.endsWith(".coins"));
-    world.coinFile = join(world.folder, "trial", coinFile);
+    world.broker = join(world.folder, "trial", "broker.toml");
     world.coins = join(world.folder, "trial", "more.mm");
-    tool("mmbroker", "withdraw", "--coinfile", world.coinFile, "--user", "reader", "--sets", "20", "--out", world.coins);
+    tool("mmbroker", "--config", world.broker, "withdraw", "--user", "reader", "--sets", "20", "--out", world.coins);
     world.writeSite();
     if (server === "nginx") await world.startNginx();
     else await world.startApache();
@@ -97,8 +96,9 @@ export class World {
 
   /** Tells the vendor of the sets that were sold since. */
   tellOwners() {
-    tool("mmbroker", "owners", "--coinfile", this.coinFile, "--vendor", "localhost");
-    const owners = this.coinFile.replace(/\.coins$/, ".owners");
+    tool("mmbroker", "--config", this.broker, "owners", "--vendor", "localhost");
+    const [name] = readdirSync(join(this.folder, "trial")).filter((it) => it.endsWith(".owners"));
+    const owners = join(this.folder, "trial", name);
     const to = join(this.folder, "vendor", "periods", basename(owners));
     writeFileSync(`${to}.new`, readFileSync(owners));
     renameSync(`${to}.new`, to);
@@ -154,10 +154,12 @@ export class World {
     const port = await freePort();
     const origin = `http://localhost:${port}`;
     const period = new Date().toISOString().slice(0, 7);
-    const [config, coinFile, message] = ["mint.toml", `${period}.coins`, "sale.mm"].map((it) => join(folder, it));
+    const [config, records, message] = ["mint.toml", "broker.toml", "sale.mm"].map((it) => join(folder, it));
     tool("coinmint", "init", "--profile", "test", "--weak", "--period", period, "--broker", `${origin}/`, "--coin-value", "0.01 USD", "-o", config);
     tool("coinmint", "mint", config);
-    tool("mmbroker", "withdraw", "--coinfile", coinFile, "--user", "buyer", "--sets", "2", "--out", message);
+    tool("mmbroker", "--config", records, "init", "--url", "https://broker.example");
+    tool("mmbroker", "--config", records, "deposit", "buyer", "5 USD", "--reference", "1");
+    tool("mmbroker", "--config", records, "withdraw", "--user", "buyer", "--sets", "2", "--out", message);
     const bytes = readFileSync(message);
     const seen = [];
     const broker = { origin, period, seen, complaints: [], takeComplaint: undefined };

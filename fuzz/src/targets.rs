@@ -85,7 +85,7 @@ pub fn coin_file(data: &[u8]) {
     directory.put("fuzz.coins", data);
     for open in [CoinFile::open, CoinFile::open_read, CoinFile::inspect, CoinFile::open_minting] {
         let Ok(file) = open(&directory, "fuzz.coins") else { continue };
-        let _ = (file.minting_state(), file.sale_state(), file.next_superbin());
+        let _ = (file.minting_state(), file.next_superbin());
         for index in [0, 1, file.params().superbin_count() as u32 - 1] {
             let _ = (file.superbin(index), file.superbin_header(index));
         }

@@ -34,7 +34,6 @@ pub struct micromint_mint_state {
     done: u64,
     total: u64,
     balls: u64,
-    sets_sold: u64,
     checksum: u32,
 }
 
@@ -89,15 +88,6 @@ pub unsafe extern "C" fn micromint_mint_state_balls(
 ) -> u64 {
     // SAFETY: the caller passes NULL or a live object.
     unsafe { mint_state.as_ref() }.map_or(0, |it| it.balls)
-}
-
-/// The number of sets of a complete file that are sold. NULL gives 0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn micromint_mint_state_sets_sold(
-    mint_state: *const micromint_mint_state,
-) -> u64 {
-    // SAFETY: the caller passes NULL or a live object.
-    unsafe { mint_state.as_ref() }.map_or(0, |it| it.sets_sold)
 }
 
 /// The CRC-32C over all bins of a complete file, as they were minted. NULL gives 0.
@@ -156,7 +146,6 @@ fn state_of(mint: &micromint_mint) -> Answer<micromint_mint_state> {
         done: 0,
         total: 0,
         balls: 0,
-        sets_sold: 0,
         checksum: 0,
     };
     let names = mint.directory.names().map_err(FileError::on("read", mint.directory.path()));
@@ -190,8 +179,6 @@ fn state_of(mint: &micromint_mint) -> Answer<micromint_mint_state> {
         }
         Phase::Complete => {
             found.phase = micromint_mint_phase::MICROMINT_MINT_COMPLETE;
-            let sale = coin_file.sale_state().map_err(failed(MICROMINT_ERROR_FILE))?;
-            found.sets_sold = sale.next_superbin.div_ceil(2).min(plan.set_count);
             (found.balls, found.checksum) = (state.ball_count, state.checksum);
         }
     }

@@ -1,5 +1,5 @@
 //! The speed with which a broker judges redeemed coins: coins against a coin file of 1 GiB, from
-//! the bytes of batches to verdicts on disk.
+//! the bytes of batches to verdicts. `bench-broker` measures the service with its database.
 //! `cargo bench -p micromint --bench redemption [-- OPTIONS]`
 //!
 //! Options: `--coins N` (default 10 million), `--each N` coins per payment (default 10),
@@ -16,10 +16,10 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use micromint::authenticator::{Authenticator, Key};
-use micromint::broker::Broker;
+use micromint::broker::MemoryBroker;
 use micromint::coin::CoinRules;
 use micromint::coin_file::{CoinFile, Superbin};
-use micromint::host::{DiskDirectory, SystemEntropy};
+use micromint::host::DiskDirectory;
 use micromint::identity::{UserId, UserVector, VendorId, VendorVector};
 use micromint::minting::{MintConfig, MintJobBuilder};
 use micromint::params::Params;
@@ -67,10 +67,10 @@ fn main() {
 
     let params = mint(&directory, cores);
     let secret = || Key::from_bytes([42; 32]);
-    let mut broker = Broker::open(&directory, NAME, secret(), &SystemEntropy).unwrap();
+    let mut broker = MemoryBroker::open(&directory, NAME, secret()).unwrap();
     let vendor: VendorId = "news.example".parse().unwrap();
     broker.set_threads(threads);
-    broker.register_vendor(&vendor, NOW).unwrap().granted().unwrap();
+    broker.register_vendor(&vendor, NOW).granted().unwrap();
     let payments = payments(&directory, &mut broker, &params, &secret(), (wanted, each));
     let batches = batches(&payments, &params, &secret(), &vendor);
     drop(payments);
@@ -119,7 +119,7 @@ fn mint(directory: &DiskDirectory, threads: usize) -> Params {
 /// Payments of this many coins in all and each, printed, in random order.
 fn payments(
     directory: &DiskDirectory,
-    broker: &mut Broker,
+    broker: &mut MemoryBroker,
     params: &Params,
     secret: &Key,
     (wanted, each): (usize, usize),

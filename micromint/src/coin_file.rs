@@ -1,19 +1,18 @@
 //! The coin file: every ball that the broker minted for a period (thesis 3.2.1, figure 3-1).
 //!
-//! Input: the balls of a mint; later, the sales and redemptions of the broker. Output: sets of
-//! balls and their status. A ball's place implies its y, so a bin is eight bytes: x and four status
-//! bits.
+//! Input: the balls of a mint. Output: sets of balls. A ball's place implies its y, so a bin is
+//! eight bytes: x and four status bits.
 //!
 //! The invariants: what minting wrote never changes once the file is complete; coins are sold only
 //! from a complete file; a crash at any moment leaves a file that opens, because each state that
 //! changes has two slots that are written in turn.
 //!
-//! The broker's journal decides what was sold and redeemed. The marks in the coin file are replayed
-//! from it, starting at [`SaleState::journal_offset`]. `docs/reference/coin-file.md` describes the
-//! format byte by byte.
+//! A broker only reads the file: its database says what was sold and redeemed. The marks of sales
+//! and the status bits are made in a copy, for tools that read them ([`CoinFile::mark_set`],
+//! [`CoinFile::mark_balls`]). `docs/reference/coin-file.md` describes the format byte by byte.
 //!
-//! A process that changes a file holds its exclusive lock. Only the parameters are kept in memory,
-//! so several processes can have one file open.
+//! A process that mints holds the exclusive lock of the file. Only the parameters are kept in
+//! memory, so several processes can have one file open.
 //!
 //! ```
 //! use micromint::coin_file::CoinFile;
@@ -31,7 +30,7 @@
 //! #     .build()?
 //! #     .mint()?;
 //! let coin_file = CoinFile::open_read(&directory, "2026-12.coins")?;
-//! assert_eq!(coin_file.sale_state()?.next_superbin, 0);
+//! assert_eq!(coin_file.next_superbin()?, 0);
 //!
 //! let superbin = coin_file.superbin(2)?;
 //! assert!(superbin.header.sold.is_none());
@@ -64,9 +63,7 @@ pub(crate) use self::layout::{
     superbin_size,
 };
 use self::layout::{MAGIC, MINTING_SLOTS, SALE_SLOTS, SLOT_SIZE};
-pub use self::layout::{
-    MintingState, Phase, Purchase, SaleState, Status, Stored, SuperbinHeader, X_MASK,
-};
+pub use self::layout::{MintingState, Phase, Purchase, Status, Stored, SuperbinHeader, X_MASK};
 
 /// The name of the broker's secret, a key file beside the coin files.
 pub const SECRET_NAME: &str = "broker.secret";
@@ -104,7 +101,7 @@ impl Superbin {
 }
 
 impl CoinFile {
-    /// Opens a complete coin file for selling and redeeming.
+    /// Opens a complete coin file for marking, which is done in copies alone.
     ///
     /// # Errors
     /// It cannot be opened, is not a valid coin file, or is not complete.
@@ -150,7 +147,7 @@ impl CoinFile {
         let mut header = layout::encode_fixed(MAGIC, params, key_tag);
         header.resize(HEADER_SIZE as usize, 0);
         let minting = layout::encode_minting(0, &MintingState::START);
-        let sale = layout::encode_sale(0, &SaleState::default());
+        let sale = layout::encode_sale(0, 0);
         for (at, slot) in [(MINTING_SLOTS[0], minting), (SALE_SLOTS[0], sale)] {
             header[at as usize..at as usize + SLOT_SIZE].copy_from_slice(&slot);
         }
@@ -201,7 +198,7 @@ impl CoinFile {
         }
         let coin_file = CoinFile { file, path, params, key_tag };
         coin_file.minting_state()?;
-        coin_file.sale_state()?;
+        coin_file.next_superbin()?;
         Ok(coin_file)
     }
 
@@ -270,34 +267,13 @@ impl CoinFile {
         self.sync()
     }
 
-    /// The progress of selling.
+    /// The next superbin to sell, as it was marked; 0 in a file that is as it was minted.
     ///
     /// # Errors
     /// It cannot be read, or both slots are damaged.
-    pub fn sale_state(&self) -> Result<SaleState, CoinFileError> {
+    pub fn next_superbin(&self) -> Result<u64, CoinFileError> {
         let (_, slot) = self.current_slot(SALE_SLOTS, "the sale state")?;
         Ok(layout::decode_sale(&slot))
-    }
-
-    /// Records the progress of selling, after making everything written before durable. A crash
-    /// leaves the state before or this one, and neither mentions sales that are not in the file.
-    /// The caller holds the exclusive lock, and calls [`CoinFile::sync`] if this state must be
-    /// durable too.
-    ///
-    /// # Errors
-    /// The operating system's.
-    #[cfg(any(feature = "broker", test))]
-    pub(crate) fn set_sale_state(&self, state: &SaleState) -> Result<(), CoinFileError> {
-        let (number, _) = self.current_slot(SALE_SLOTS, "the sale state")?;
-        self.write_slot(SALE_SLOTS, number + 1, &layout::encode_sale(number + 1, state))
-    }
-
-    /// The next superbin to sell.
-    ///
-    /// # Errors
-    /// As [`CoinFile::sale_state`].
-    pub fn next_superbin(&self) -> Result<u64, CoinFileError> {
-        Ok(self.sale_state()?.next_superbin)
     }
 
     /// Reads a whole superbin.
@@ -332,45 +308,28 @@ impl CoinFile {
         layout::decode_superbin_header(bytes, params.subbin_count())
     }
 
-    /// Marks a superbin as sold as the first of a set. The same sale may be written again, which
-    /// repairs a header that a crash left half written.
-    ///
-    /// # Errors
-    /// There is no superbin of this index, or the operating system's.
-    #[cfg(any(feature = "broker", test))]
-    pub(crate) fn mark_sold(&self, index: u32, purchase: &Purchase) -> Result<(), CoinFileError> {
-        self.check_bin(Bin { superbin: index, subbin: 0 })?;
-        // Minting wrote the ball count before these bytes; it stays untouched.
-        let offset = superbin_offset(&self.params, index.into()) + SALE_AT as u64;
-        self.write(&layout::encode_sold(purchase)[SALE_AT..], offset)
-    }
-
     /// Marks a set as sold, in a copy of a coin file that is made for tools.
     ///
     /// # Errors
     /// There is no superbin of this index, or the operating system's.
     #[cfg(any(feature = "broker", test))]
     pub fn mark_set(&self, first: u32, purchase: &Purchase) -> Result<(), CoinFileError> {
-        self.mark_sold(first, purchase)
+        self.check_bin(Bin { superbin: first, subbin: 0 })?;
+        // Minting wrote the ball count before these bytes; it stays untouched.
+        let offset = superbin_offset(&self.params, first.into()) + SALE_AT as u64;
+        self.write(&layout::encode_sold(purchase)[SALE_AT..], offset)
     }
 
-    /// Adds status bits to balls, in a copy of a coin file that is made for tools. The bins are in
-    /// ascending order.
-    ///
-    /// # Errors
-    /// They are out of order, there is no such bin or no ball in it, or the operating system's.
-    #[cfg(any(feature = "broker", test))]
-    pub fn mark_balls(&self, marks: &[(Bin, Status)]) -> Result<(), CoinFileError> {
-        self.add_status(marks)
-    }
-
-    /// Sets the next superbin to sell, in a copy of a coin file that is made for tools.
+    /// Sets the next superbin to sell, in a copy of a coin file that is made for tools, after
+    /// making everything written before durable.
     ///
     /// # Errors
     /// The operating system's.
     #[cfg(any(feature = "broker", test))]
     pub fn mark_next_superbin(&self, next_superbin: u64) -> Result<(), CoinFileError> {
-        self.set_sale_state(&SaleState { next_superbin, journal_offset: 0 })?;
+        let (number, _) = self.current_slot(SALE_SLOTS, "the sale state")?;
+        let slot = layout::encode_sale(number + 1, next_superbin);
+        self.write_slot(SALE_SLOTS, number + 1, &slot)?;
         self.sync()
     }
 

@@ -20,13 +20,12 @@ use crate::identity::UserId;
 pub const HEAD_SIZE: usize = 16 * 1024;
 
 /// The magic numbers of the binary files, and their kinds.
-const MAGICS: [(&[u8], FileKind); 9] = [
+const MAGICS: [(&[u8], FileKind); 8] = [
     (b"\x89MMC\r\n\x1a\n", FileKind::CoinFile),
     (b"\x89MMR\r\n\x1a\n", FileKind::MintingFile),
     (b"\x89MMP\r\n\x1a\n", FileKind::MintingFile),
     (b"MMjrnl1\nwallet\0\0", FileKind::Wallet),
     (b"MMjrnl1\n", FileKind::Journal),
-    (b"MMclaims", FileKind::ClaimsFile),
     (b"MMowners", FileKind::Owners),
     (b"MMindex", FileKind::TillFile),
     (b"MMtill", FileKind::TillFile),
@@ -49,10 +48,8 @@ pub enum FileKind {
     MintingFile,
     /// A wallet or its backup.
     Wallet,
-    /// Another journal: the broker's, or a till's.
+    /// Another journal, such as a till's.
     Journal,
-    /// The broker's claims.
-    ClaimsFile,
     /// `PERIOD.owners`.
     Owners,
     /// Another file of a till.
@@ -138,8 +135,7 @@ impl fmt::Display for FileKind {
             FileKind::CoinFile => "a coin file",
             FileKind::MintingFile => "a run file or a part of a coin file",
             FileKind::Wallet => "a wallet or its backup",
-            FileKind::Journal => "a journal of a broker or a till",
-            FileKind::ClaimsFile => "a claims file of a broker",
+            FileKind::Journal => "a journal of a till",
             FileKind::Owners => "an owners file",
             FileKind::TillFile => "a file of a till",
             FileKind::Message(message_type) => return write!(f, "a {message_type} message"),
@@ -182,7 +178,7 @@ mod tests {
             (b"\xef\xbb\xbfvendor-id = \"a.example\"\ntill=\"t\"\n", FileKind::VendorConfig),
             (b"# mine\nproxy = \"\"\ndaily-limit = 5\n", FileKind::WalletSettings),
             (b"mmk_1-a\nhttps://broker.example\nalice\n", FileKind::Login),
-            (b"MMjrnl1\nbroker\0\0", FileKind::Journal),
+            (b"MMjrnl1\ntill\0\0\0\0", FileKind::Journal),
             (b"MMjrnl1\nwallet\0\0", FileKind::Wallet),
         ] {
             assert_eq!(FileKind::of(text), Some(kind), "{}", text.escape_ascii());

@@ -1,5 +1,4 @@
-//! The file format of everything that is only appended to: the vendor's till, the wallet, the
-//! broker's records.
+//! The file format of everything that is only appended to: the vendor's till and the wallet.
 //!
 //! Input: payloads of 1 byte to 64 KiB. Output: the same payloads in order, with their offsets.
 //!

@@ -16,7 +16,7 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use micromint::broker::Broker;
+//! use micromint::broker::MemoryBroker;
 //! use micromint::coin_file::SECRET_NAME;
 //! use micromint::host::{DiskDirectory, FixedClock, SystemEntropy};
 //! use micromint::key_file::create_key;
@@ -40,7 +40,7 @@
 //! let mint = NewPeriod { weak: true, ..period }.draw(&SystemEntropy)?;
 //! MintJobBuilder::new(&directory, &mint.coinfile, &mint).build()?.mint()?;
 //! let secret = create_key(&directory, SECRET_NAME, &SystemEntropy)?;
-//! let mut broker = Broker::open(&directory, &mint.coinfile, secret, &SystemEntropy)?;
+//! let mut broker = MemoryBroker::open(&directory, &mint.coinfile, secret)?;
 //! let funds = broker.withdraw(&"alice".parse()?, 1, 1, now)?.granted().ok_or("refused")?;
 //!
 //! // Alice puts the set into her wallet.
@@ -74,7 +74,7 @@
 //! let disk = Box::new(DiskDirectory::new(&till));
 //! let (clock, entropy) = (Arc::new(FixedClock(later)), Arc::new(SystemEntropy));
 //! let till = Till::open(disk, SyncMode::Always, clock, entropy)?;
-//! let key = broker.register_vendor(&vendor, now)?.granted().ok_or("refused")?;
+//! let key = broker.register_vendor(&vendor, now).granted().ok_or("refused")?;
 //! let batch = make_batch(&till, &vendor, &key, None, BatchLimits::default())?.ok_or("none")?;
 //! let judged = broker.redeem(&batch.message, later)?.granted().ok_or("refused")?;
 //! assert_eq!(read_result(&till, &vendor, &key, &judged.result)?.count(Verdict::Accepted), 2);
@@ -100,7 +100,7 @@
 //! | [`wallet`] | the client: receiving, spending and returning coins |
 //! | [`till`] | the vendor's record of the coins spent at its site |
 //! | [`vendor`] | the paywall of a web site, and redemption |
-//! | [`journal`] | append-only files, from which broker, wallet and till recover after a crash |
+//! | [`journal`] | append-only files, from which wallet and till recover after a crash |
 //! | [`host`], [`time`] | what a program passes in: clock, randomness, files |
 //! | [`toml_file`], [`text_file`], [`file_kind`] | configuration files, and what a file is |
 //! | [`error`], [`reply`] | errors, and refusals |
@@ -112,7 +112,7 @@
 //! | feature | modules |
 //! |---|---|
 //! | `mint` | [`minting`], [`coin_file`] |
-//! | `broker` | [`broker`], and those of `mint`, whose coin file it changes |
+//! | `broker` | [`broker`], and those of `mint`, whose coin file it reads |
 //! | `wallet` | [`wallet`] |
 //! | `vendor` | [`till`], [`vendor`]; needs files on disk, which wasm does not have |
 //!
@@ -121,7 +121,7 @@
 //! # What this crate does not do
 //!
 //! - No network: it makes and reads messages; programs carry them.
-//! - No money: the broker's accounts say what it owes to whom; charging and paying out is outside.
+//! - No database and no money: the service `mmbrokerd` keeps what the broker's rules decide about.
 //! - No ambient state: clock, randomness and files are passed in ([`host`]). The C library, the
 //!   nginx and Apache modules and the command-line tools only translate.
 #![forbid(unsafe_code)]

@@ -98,7 +98,6 @@ module.exports = {
   mint_state_done: 'Lp',
   mint_state_free: 'vp',
   mint_state_phase: 'ip',
-  mint_state_sets_sold: 'Lp',
   mint_state_total: 'Lp',
   mint_verify: 'ipzppppp',
   params_coin_size: 'zp',

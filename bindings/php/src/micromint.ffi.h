@@ -389,8 +389,6 @@ uint64_t micromint_mint_state_total(const micromint_mint_state *mint_state);
 
 uint64_t micromint_mint_state_balls(const micromint_mint_state *mint_state);
 
-uint64_t micromint_mint_state_sets_sold(const micromint_mint_state *mint_state);
-
 uint32_t micromint_mint_state_checksum(const micromint_mint_state *mint_state);
 
 void micromint_mint_state_free(micromint_mint_state *mint_state);

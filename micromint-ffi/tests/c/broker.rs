@@ -1,13 +1,13 @@
-//! The broker of `cycle.c`: the core's, with the coin file that the C program minted. The library
-//! has none.
+//! The broker of `cycle.c`: the core's in memory, with the coin file that the C program minted. The
+//! library has none.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::Stdio;
 
 use micromint_core::authenticator::Key;
-use micromint_core::broker::Broker;
-use micromint_core::host::{DiskDirectory, SystemEntropy};
+use micromint_core::broker::MemoryBroker;
+use micromint_core::host::DiskDirectory;
 use micromint_core::protocol::{RequestCredit, RequestRedemption};
 use micromint_core::reply::Reply;
 use micromint_core::time::UnixTime;
@@ -48,13 +48,13 @@ pub(crate) fn serve(program: &Path, folder: &Path) {
     assert!(status.success(), "{}: {status}", program.display());
 }
 
-fn open(folder: &Path) -> Broker {
+fn open(folder: &Path) -> MemoryBroker {
     let (directory, name) = DiskDirectory::of_file(&folder.join("2026-12.coins")).unwrap();
-    Broker::open(&directory, &name, secret(), &SystemEntropy).unwrap()
+    MemoryBroker::open(&directory, &name, secret()).unwrap()
 }
 
 fn answer(
-    broker: &mut Broker,
+    broker: &mut MemoryBroker,
     what: &str,
     now: UnixTime,
     words: &[&str],
@@ -68,7 +68,7 @@ fn answer(
         }
         "register" => {
             let vendor = words[0].parse().unwrap();
-            told(broker.register_vendor(&vendor, now).unwrap().map(|_| Vec::new()))
+            told(broker.register_vendor(&vendor, now).map(|_| Vec::new()))
         }
         "redeem" => {
             let batch = RequestRedemption::parse(bytes).unwrap();

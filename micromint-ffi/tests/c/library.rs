@@ -148,7 +148,7 @@ fn build() -> PathBuf {
     if profile == "dev" {
         // The packages of scripts/install.sh, so that cargo chooses the same features of the
         // dependencies and builds the core once for this and for the installation of the tests.
-        for package in ["coinmint", "mmbroker", "mmvendor", "mmwallet"] {
+        for package in ["coinmint", "mmvendor", "mmwallet"] {
             cargo.args(["--package", package]);
         }
     }

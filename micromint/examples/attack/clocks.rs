@@ -18,7 +18,7 @@ pub(crate) fn settlement(mint: &Mint) -> Report {
     let expired = world.params().raw().expiration;
     world.clock.set(world.params().raw().redeem_until);
     let now = world.now();
-    assert!(world.broker.settle(now).unwrap());
+    assert!(world.broker.settle(now));
 
     world.clock.set(middle);
     let sale = world.broker.withdraw(&thief.user, 1, 77, middle).unwrap();

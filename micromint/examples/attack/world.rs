@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use micromint::authenticator::{Authenticator, Key, OwnerToken};
 use micromint::bin::Bin;
-use micromint::broker::Broker;
+use micromint::broker::MemoryBroker;
 use micromint::coin::CoinRules;
 use micromint::coin_file::{CoinFile, SECRET_NAME};
 use micromint::host::{Clock, DiskDirectory, SystemEntropy};
@@ -109,7 +109,7 @@ impl Random {
 /// A broker on its own copy of the coin file, and everyone else.
 pub(crate) struct World {
     pub(crate) clock: Arc<SetClock>,
-    pub(crate) broker: Broker,
+    pub(crate) broker: MemoryBroker,
     pub(crate) rules: CoinRules,
     pub(crate) random: Random,
     /// The stored balls. For counting, and for gifts to the coalition.
@@ -134,7 +134,7 @@ impl World {
         std::fs::copy(mint.folder.path().join(name), folder.path().join(name)).unwrap();
         let directory = DiskDirectory::new(folder.path());
         let secret: Key = create_key(&directory, SECRET_NAME, &SystemEntropy).unwrap();
-        let broker = Broker::open(&directory, name, secret, &SystemEntropy).unwrap();
+        let broker = MemoryBroker::open(&directory, name, secret).unwrap();
         let coin_file = CoinFile::open_read(&directory, name).unwrap();
         let params = mint.config.params.clone();
         let middle = params.raw().start.plus_seconds(10 * 86_400);

@@ -63,7 +63,7 @@ pub struct Blocks<U: Ord> {
 }
 
 /// The hour in which a time lies, counted from 1970.
-pub(super) fn hour_of(when: UnixTime) -> i64 {
+pub fn hour_of(when: UnixTime) -> i64 {
     when.0.div_euclid(SECONDS_PER_HOUR)
 }
 

@@ -1,4 +1,4 @@
-//! The entry of one coin or returned ball in the claims file: its verdict, its rank, and what was
+//! What is kept of one coin or returned ball: its verdict, its rank, and what was
 //! found out about it.
 //!
 //! Input: a [`Claim`]. Output: its bytes; and the reverse. The invariant: the entry contains all
@@ -11,10 +11,10 @@ use crate::bin::Bin;
 use crate::hash::leading_u64;
 use crate::protocol::Verdict;
 
-/// The size of a claim in the claims file, in bytes.
+/// The size of the bytes of a claim.
 pub const CLAIM_SIZE: usize = 32;
 
-/// A claim in the claims file.
+/// The bytes of a claim.
 mod layout {
     use super::CLAIM_SIZE;
     use crate::bytes::Field;
@@ -102,7 +102,7 @@ impl Claim {
         Claim { verdict, digest: number, ..self }
     }
 
-    /// The bytes of the claim in the claims file.
+    /// The bytes of the claim.
     pub fn to_bytes(self) -> [u8; CLAIM_SIZE] {
         let mut bytes = [0; CLAIM_SIZE];
         layout::PLACE.set(&mut bytes, self.bin.map_or(NO_PLACE, place));

@@ -9,8 +9,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::claim::{Buyer, Claim};
 use super::rank::Source;
 use crate::bin::Bin;
+use crate::protocol::Verdict;
 use crate::time::UnixTime;
 
 /// One coin of a payment that a vendor sent.
@@ -34,6 +36,28 @@ pub struct Evidence<U, V> {
     pub is_paid: bool,
     /// The vendor will not be paid for it.
     pub is_refused: bool,
+}
+
+impl<V> Evidence<Buyer, V> {
+    /// The evidence in a claim of a batch or a watch of `vendor`, with its verdict today; `None` if
+    /// anybody can have made the coin.
+    pub fn of(claim: &Claim, vendor: V, when: UnixTime, is_watch: bool) -> Option<Self> {
+        let source = claim.facts.source;
+        if !source.is_signed && !source.has_token {
+            return None;
+        }
+        Some(Evidence {
+            bin: claim.bin?,
+            user: claim.buyer?,
+            vendor,
+            when,
+            payment: claim.digest,
+            source,
+            is_forged: claim.facts.is_forged,
+            is_paid: claim.verdict == Verdict::Accepted && !is_watch,
+            is_refused: claim.verdict.is_rejection(),
+        })
+    }
 }
 
 /// A user who is proved to have cheated, by name.
@@ -66,6 +90,31 @@ pub struct Suspect<U, V> {
     pub balls: u64,
     /// The vendors that received payments with right tokens for which they are not paid.
     pub unpaid_at: BTreeSet<V>,
+}
+
+impl<U, V> Offender<U, V> {
+    /// The same with other words for user and vendors; `None` if there is none for the user.
+    pub fn named<X, Y: Ord>(
+        self,
+        user: impl FnOnce(U) -> Option<X>,
+        vendor: impl Fn(V) -> Y,
+    ) -> Option<Offender<X, Y>> {
+        let Offender { balls, spent_twice, forged, first, last, .. } = self;
+        let (user, vendors) = (user(self.user)?, self.vendors.into_iter().map(vendor).collect());
+        Some(Offender { user, balls, spent_twice, forged, vendors, first, last })
+    }
+}
+
+impl<U, V> Suspect<U, V> {
+    /// The same with other words for user and vendors; `None` if there is none for the user.
+    pub fn named<X, Y: Ord>(
+        self,
+        user: impl FnOnce(U) -> Option<X>,
+        vendor: impl Fn(V) -> Y,
+    ) -> Option<Suspect<X, Y>> {
+        let unpaid_at = self.unpaid_at.into_iter().map(vendor).collect();
+        Some(Suspect { user: user(self.user)?, balls: self.balls, unpaid_at })
+    }
 }
 
 /// What the evidence on any number of first bins shows.

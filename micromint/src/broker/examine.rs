@@ -362,7 +362,7 @@ impl ExaminedCoin {
         }
     }
 
-    /// The entry for the claims file, with this verdict.
+    /// The claim with this verdict.
     pub(crate) fn claim(&self, payment: &ExaminedPayment, number: u32, verdict: Verdict) -> Claim {
         Claim {
             verdict,

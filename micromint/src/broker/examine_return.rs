@@ -69,7 +69,7 @@ impl ExaminedBall {
         ExaminedBall { bin: None, is_sold: false, rank: Err(verdict) }
     }
 
-    /// The entry for the claims file, with this verdict.
+    /// The claim with this verdict.
     pub(super) fn claim(&self, buyer: Option<Buyer>, verdict: Verdict) -> Claim {
         // The authenticator of the return is right: it is checked before anything else.
         let source = Source { is_signed: true, has_token: false, is_sold: self.is_sold };

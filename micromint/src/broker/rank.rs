@@ -91,7 +91,7 @@ impl Lookup {
 }
 
 impl Rank {
-    /// The rank of a code in the claims file.
+    /// The rank of a code in the bytes of a claim.
     pub fn from_code(code: u8) -> Option<Rank> {
         [Rank::Certain, Rank::Doubtful, Rank::Return].into_iter().find(|rank| *rank as u8 == code)
     }

@@ -5,7 +5,6 @@
 //! lock is needed while coins are examined.
 
 use super::claim::Buyer;
-use super::ledger::Ledger;
 use crate::bin::Bin;
 use crate::identity::UserId;
 
@@ -26,26 +25,4 @@ pub trait Sold: Sync {
 
     /// Whether a bin of this superbin is declared compromised.
     fn has_compromised(&self, superbin: u32) -> bool;
-}
-
-impl Sold for Ledger {
-    fn owner(&self, first_superbin: u32) -> Option<&UserId> {
-        Ledger::owner(self, first_superbin)
-    }
-
-    fn buyer(&self, user: &UserId) -> Option<Buyer> {
-        Ledger::buyer(self, user)
-    }
-
-    fn is_withheld(&self, bin: Bin, first_superbin: u32) -> bool {
-        Ledger::is_withheld(self, bin, first_superbin)
-    }
-
-    fn is_compromised(&self, bin: Bin) -> bool {
-        Ledger::is_compromised(self, bin)
-    }
-
-    fn has_compromised(&self, superbin: u32) -> bool {
-        Ledger::has_compromised(self, superbin)
-    }
 }

@@ -9,7 +9,7 @@ use crate::bin::Bin;
 const GAP_MAX: u64 = 16 * 1024;
 /// Marked bins with fewer bytes than this between them are written together: a write costs more
 /// than these, and no page is written that would not be anyway. The bytes between cannot change
-/// meanwhile, since every writer of them holds the exclusive lock too.
+/// meanwhile, since nobody else writes to a copy.
 const WRITE_GAP_MAX: usize = 4 * 1024;
 /// The most bytes in one read.
 const RANGE_SIZE_MAX: u64 = 1024 * 1024;
@@ -28,13 +28,14 @@ impl CoinFile {
         Ok(balls)
     }
 
-    /// Adds status bits to balls, which keep the bits that they have. The bins are in ascending
-    /// order (equal ones allowed). The caller holds the exclusive lock. Nothing is written if a bin
-    /// is empty or out of order; after another error some may be marked, and it may be done again.
+    /// Adds status bits to balls, which keep the bits that they have, in a copy of a coin file that
+    /// is made for tools. The bins are in ascending order (equal ones allowed). Nothing is written
+    /// if a bin is empty or out of order; after another error some may be marked, and it may be done
+    /// again.
     ///
     /// # Errors
     /// They are out of order, there is no such bin or no ball in it, or the operating system's.
-    pub(crate) fn add_status(&self, marks: &[(Bin, Status)]) -> Result<(), CoinFileError> {
+    pub fn mark_balls(&self, marks: &[(Bin, Status)]) -> Result<(), CoinFileError> {
         let bins: Vec<Bin> = marks.iter().map(|(bin, _)| *bin).collect();
         let balls = self.balls(&bins)?;
         if let Some((bin, _)) = bins.iter().zip(&balls).find(|(_, stored)| !stored.exists()) {

@@ -93,7 +93,6 @@ mod sale {
     use super::*;
 
     pub(super) const NEXT_SUPERBIN: Field<u64> = SLOT_NUMBER.then();
-    pub(super) const JOURNAL_OFFSET: Field<u64> = NEXT_SUPERBIN.then();
 }
 
 /// The number of balls in a superbin header.
@@ -207,16 +206,6 @@ pub struct SuperbinHeader {
     pub ball_count: u32,
     /// Who bought the set, if this superbin was sold as the first of one.
     pub sold: Option<Purchase>,
-}
-
-/// The progress of selling: the part of the file header that sales change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SaleState {
-    /// The next superbin to sell; 2^u or more when all are sold.
-    pub next_superbin: u64,
-    /// The offset up to which this file reflects the broker's journal.
-    pub journal_offset: u64,
 }
 
 /// The phase of minting that a file is in.
@@ -442,20 +431,16 @@ pub(super) fn decode_minting(slot: &[u8], params: &Params) -> Option<MintingStat
     fits.then_some(state)
 }
 
-pub(super) fn encode_sale(number: u64, state: &SaleState) -> Vec<u8> {
+pub(super) fn encode_sale(number: u64, next_superbin: u64) -> Vec<u8> {
     let mut slot = vec![0; SLOT_SIZE];
     SLOT_NUMBER.set(&mut slot, number);
-    sale::NEXT_SUPERBIN.set(&mut slot, state.next_superbin);
-    sale::JOURNAL_OFFSET.set(&mut slot, state.journal_offset);
+    sale::NEXT_SUPERBIN.set(&mut slot, next_superbin);
     seal(&mut slot);
     slot
 }
 
-pub(super) fn decode_sale(slot: &[u8]) -> SaleState {
-    SaleState {
-        next_superbin: sale::NEXT_SUPERBIN.get(slot),
-        journal_offset: sale::JOURNAL_OFFSET.get(slot),
-    }
+pub(super) fn decode_sale(slot: &[u8]) -> u64 {
+    sale::NEXT_SUPERBIN.get(slot)
 }
 
 /// The header of a sold superbin. Write only the part from [`SALE_AT`] on: the number of balls is

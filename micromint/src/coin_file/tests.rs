@@ -57,18 +57,13 @@ fn purchase(user: &str) -> Purchase {
     }
 }
 
-fn set_next_superbin(coin_file: &CoinFile, next_superbin: u64) {
-    let state = SaleState { next_superbin, ..coin_file.sale_state().unwrap() };
-    coin_file.set_sale_state(&state).unwrap();
-}
-
 #[test]
 fn what_was_written_is_read_back() {
     let directory = complete();
     let coin_file = CoinFile::open(&directory, NAME).unwrap();
     assert_eq!(coin_file.params(), &test_params());
     assert_eq!(coin_file.key_tag(), [7; 16]);
-    assert_eq!(coin_file.sale_state().unwrap(), SaleState::default());
+    assert_eq!(coin_file.next_superbin().unwrap(), 0);
 
     let superbin = coin_file.superbin(5).unwrap();
     assert_eq!(superbin.header, SuperbinHeader { ball_count: 11, sold: None });
@@ -81,7 +76,7 @@ fn what_was_written_is_read_back() {
     assert_eq!(coin_file.ball(bin(5, 1)).unwrap(), Stored { x: 0, status: Status::NONE });
 
     let longest = purchase(&"u".repeat(40));
-    coin_file.mark_sold(5, &longest).unwrap();
+    coin_file.mark_set(5, &longest).unwrap();
     let marked = SuperbinHeader { ball_count: 11, sold: Some(longest) };
     assert_eq!(coin_file.superbin_header(5).unwrap(), marked);
     assert_eq!(coin_file.superbin(5).unwrap().bins, superbin.bins);
@@ -93,15 +88,11 @@ fn what_was_written_is_read_back() {
     coin_file.set_status(bin(5, 0), Status::RETURNED).unwrap();
     assert!(!coin_file.ball(bin(5, 0)).unwrap().status.contains(Status::REDEEMED));
 
-    set_next_superbin(&coin_file, 8);
-    let state = SaleState { next_superbin: 10, journal_offset: 1 << 40 };
-    coin_file.set_sale_state(&state).unwrap();
-    set_next_superbin(&coin_file, 12);
+    for next in [8, 10, 12] {
+        coin_file.mark_next_superbin(next).unwrap();
+    }
     let again = CoinFile::open(&directory, NAME).unwrap();
-    assert_eq!(
-        again.sale_state().unwrap(),
-        SaleState { next_superbin: 12, journal_offset: 1 << 40 }
-    );
+    assert_eq!(again.next_superbin().unwrap(), 12);
 }
 
 #[test]
@@ -111,10 +102,7 @@ fn what_is_not_there_is_an_error() {
     assert!(coin_file.superbin(63).is_ok() && coin_file.ball(bin(63, 15)).is_ok());
     assert!(matches!(coin_file.superbin(64), Err(CoinFileError::NoSuchBin { .. })));
     assert!(matches!(coin_file.superbin_header(64), Err(CoinFileError::NoSuchBin { .. })));
-    assert!(matches!(
-        coin_file.mark_sold(64, &purchase("a")),
-        Err(CoinFileError::NoSuchBin { .. })
-    ));
+    assert!(matches!(coin_file.mark_set(64, &purchase("a")), Err(CoinFileError::NoSuchBin { .. })));
     assert!(matches!(coin_file.ball(bin(0, 16)), Err(CoinFileError::NoSuchBin { .. })));
     assert!(matches!(
         coin_file.set_status(bin(0, 0), Status::REDEEMED),
@@ -144,7 +132,7 @@ fn many_bins_are_read_and_marked_like_single_ones() {
     coin_file.set_status(filled[0], Status::COMPROMISED).unwrap();
     let mut marks: Vec<(Bin, Status)> = filled.iter().map(|bin| (*bin, Status::REDEEMED)).collect();
     marks.insert(1, (filled[0], Status::RETURNED));
-    coin_file.add_status(&marks).unwrap();
+    coin_file.mark_balls(&marks).unwrap();
     for (i, bin) in filled.iter().enumerate() {
         let more = if i == 0 { Status::COMPROMISED | Status::RETURNED } else { Status::NONE };
         let stored = coin_file.ball(*bin).unwrap();
@@ -154,7 +142,7 @@ fn many_bins_are_read_and_marked_like_single_ones() {
     // Far from each other, and in one range: nothing between changes.
     let before = directory.bytes(NAME).unwrap();
     let far = [filled[1], filled[2], filled[filled.len() - 1]];
-    coin_file.add_status(&far.map(|bin| (bin, Status::RETURNED))).unwrap();
+    coin_file.mark_balls(&far.map(|bin| (bin, Status::RETURNED))).unwrap();
     let mut expected = before;
     for bin in far {
         expected[bin_offset(&test_params(), bin) as usize + 7] |= 4 << 4;
@@ -162,7 +150,7 @@ fn many_bins_are_read_and_marked_like_single_ones() {
     assert!(directory.bytes(NAME).unwrap() == expected);
     let before = directory.bytes(NAME).unwrap();
     let with_empty = [(filled[0], Status::COMPROMISED), (bin(63, 0), Status::REDEEMED)];
-    assert!(matches!(coin_file.add_status(&with_empty), Err(CoinFileError::NoBall { .. })));
+    assert!(matches!(coin_file.mark_balls(&with_empty), Err(CoinFileError::NoBall { .. })));
     assert!(directory.bytes(NAME).unwrap() == before);
 }
 
@@ -214,8 +202,8 @@ fn damage_is_told_and_never_a_panic() {
 fn a_damaged_slot_falls_back_and_two_are_an_error() {
     let directory = complete();
     let coin_file = CoinFile::open(&directory, NAME).unwrap();
-    set_next_superbin(&coin_file, 2);
-    set_next_superbin(&coin_file, 4);
+    coin_file.mark_next_superbin(2).unwrap();
+    coin_file.mark_next_superbin(4).unwrap();
     let file = directory.open(NAME, Open::Write).unwrap();
     file.write_at(&[0xff; 40], SALE_SLOTS[0] + 100).unwrap();
     assert_eq!(coin_file.next_superbin().unwrap(), 2);
@@ -236,7 +224,7 @@ fn a_damaged_superbin_header_is_told() {
         (5, 41, "41 bytes"),
         (24, b'!', "User-ID"),
     ] {
-        coin_file.mark_sold(9, &purchase("alice")).unwrap();
+        coin_file.mark_set(9, &purchase("alice")).unwrap();
         let mut good = [0; 1];
         file.read_at(&mut good, offset + at).unwrap();
         file.write_at(&[byte], offset + at).unwrap();
@@ -250,23 +238,21 @@ fn a_damaged_superbin_header_is_told() {
     assert!(coin_file.superbin(9).is_ok());
 }
 
-/// Crashes at every step of a sale: the file opens, what minting wrote is intact, and writing the
-/// sale again from the journal results in the same file.
+/// Crashes at every step of marking: the file opens, what minting wrote is intact, and marking it
+/// again results in the same file.
 #[test]
-fn a_crash_at_any_step_of_a_sale_leaves_a_file_that_opens() {
-    let sell = |directory: &SimulatedDirectory| -> Result<(), CoinFileError> {
+fn a_crash_at_any_step_of_marking_leaves_a_file_that_opens() {
+    let mark = |directory: &SimulatedDirectory| -> Result<(), CoinFileError> {
         let coin_file = CoinFile::open(directory, NAME)?;
         let _lock = LockGuard::new(coin_file.file(), Lock::Exclusive).unwrap();
-        coin_file.mark_sold(2, &purchase("alice"))?;
-        coin_file.add_status(&[(bin(2, 0), Status::REDEEMED), (bin(2, 2), Status::RETURNED)])?;
-        coin_file.sync()?;
-        coin_file.set_sale_state(&SaleState { next_superbin: 4, journal_offset: 99 })?;
-        coin_file.sync()
+        coin_file.mark_set(2, &purchase("alice"))?;
+        coin_file.mark_balls(&[(bin(2, 0), Status::REDEEMED), (bin(2, 2), Status::RETURNED)])?;
+        coin_file.mark_next_superbin(4)
     };
     let whole = complete();
     let before = whole.bytes(NAME).unwrap();
     let steps = whole.steps();
-    sell(&whole).unwrap();
+    mark(&whole).unwrap();
     let steps = whole.steps() - steps;
     for step in 0..=steps {
         for survives in [Survives::Written, Survives::Synced, Survives::Some(3), Survives::Some(8)]
@@ -274,11 +260,11 @@ fn a_crash_at_any_step_of_a_sale_leaves_a_file_that_opens() {
             let directory = SimulatedDirectory::new();
             directory.put(NAME, &before);
             directory.crash_after(step);
-            assert_eq!(sell(&directory).is_err(), step < steps);
+            assert_eq!(mark(&directory).is_err(), step < steps);
             let after = directory.after_crash(survives);
-            let state = CoinFile::open(&after, NAME).unwrap().sale_state().unwrap();
-            assert!([0, 4].contains(&state.next_superbin));
-            sell(&after).unwrap();
+            let next = CoinFile::open(&after, NAME).unwrap().next_superbin().unwrap();
+            assert!([0, 4].contains(&next));
+            mark(&after).unwrap();
             let again = CoinFile::open(&after, NAME).unwrap();
             assert_eq!(again.superbin_header(2).unwrap().sold, Some(purchase("alice")));
             let body = HEADER_SIZE as usize;

@@ -22,8 +22,7 @@ use super::*;
 use crate::bin::Bin;
 use crate::coin::CoinRules;
 use crate::coin_file::{
-    CoinFile, CoinFileError, MintingState, SUPERBIN_HEADER_SIZE, SaleState, Status, Stored,
-    superbin_offset,
+    CoinFile, CoinFileError, MintingState, SUPERBIN_HEADER_SIZE, Status, Stored, superbin_offset,
 };
 use crate::hash::HashName;
 use crate::hash::bulk::WalkBits;

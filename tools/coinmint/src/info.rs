@@ -53,14 +53,13 @@ enum Found {
     Complete {
         balls: u64,
         checksum: u32,
-        sets_sold: u64,
     },
 }
 
 pub(crate) fn run(args: &InfoArgs) -> Result<u8, ToolError> {
     let mint = Mint::read(args.config.as_deref())?;
     let plan = MintPlan::new(&mint.config.params, mint.config.walk);
-    let found = found(&mint, &plan)?;
+    let found = found(&mint)?;
     match args.format.is_json() {
         true => print_json(&mint, &plan, &found),
         false => print_text(&mint, &plan, &found),
@@ -68,7 +67,7 @@ pub(crate) fn run(args: &InfoArgs) -> Result<u8, ToolError> {
     Ok(EXIT_OK)
 }
 
-fn found(mint: &Mint, plan: &MintPlan) -> Result<Found, ToolError> {
+fn found(mint: &Mint) -> Result<Found, ToolError> {
     if !mint.path().try_exists()? {
         return Ok(Found::NotBegun);
     }
@@ -77,10 +76,7 @@ fn found(mint: &Mint, plan: &MintPlan) -> Result<Found, ToolError> {
     Ok(match state.phase {
         Phase::Tossing => Found::Tossing(mint.job().build()?.tosses_kept()?),
         Phase::Counting => Found::Counting(state.counted_superbins),
-        Phase::Complete => {
-            let sold = coin_file.sale_state()?.next_superbin.div_ceil(2).min(plan.set_count);
-            Found::Complete { balls: state.ball_count, checksum: state.checksum, sets_sold: sold }
-        }
+        Phase::Complete => Found::Complete { balls: state.ball_count, checksum: state.checksum },
     })
 }
 
@@ -104,11 +100,10 @@ fn print_json(mint: &Mint, plan: &MintPlan, found: &Found) {
             value["state"] = json!("counting");
             value["counted-superbins"] = json!(done);
         }
-        Found::Complete { balls, checksum, sets_sold } => {
+        Found::Complete { balls, checksum } => {
             value["state"] = json!("complete");
             value["balls"] = json!(balls);
             value["checksum"] = json!(format!("{checksum:08x}"));
-            value["sets-sold"] = json!(sets_sold);
         }
     }
     say!("{value:#}");
@@ -133,7 +128,7 @@ fn print_text(mint: &Mint, plan: &MintPlan, found: &Found) {
             let percent = part(*done, params.superbin_count());
             say!("state:          all balls tossed, {percent:.2} % of the superbins counted");
         }
-        Found::Complete { balls, checksum, sets_sold } => {
+        Found::Complete { balls, checksum } => {
             let [balls, expected] = [*balls as f64, plan.stored_balls].map(units::count);
             say!("state:          complete");
             say!(
@@ -141,7 +136,7 @@ fn print_text(mint: &Mint, plan: &MintPlan, found: &Found) {
                 units::count(plan.bin_count as f64)
             );
             say!("checksum:       {checksum:08x}");
-            say!("sets sold:      {sets_sold} of {}", plan.set_count);
+            say!("sets:           {}", plan.set_count);
         }
     }
 }

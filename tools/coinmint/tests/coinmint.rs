@@ -68,7 +68,7 @@ fn a_month_from_init_to_params() {
     assert!(info.contains("state:          complete") && info.contains("1 004 expected"), "{info}");
     let (info, _) = output(run(&directory, "info --format json").success());
     let info: serde_json::Value = serde_json::from_str(&info).unwrap();
-    assert_eq!((info["state"].as_str(), info["sets-sold"].as_u64()), (Some("complete"), Some(0)));
+    assert_eq!((info["state"].as_str(), info["sets"].as_u64()), (Some("complete"), Some(32)));
     assert_eq!(info["period"], "2026-12");
     let (verified, _) = output(run(&directory, "verify").success());
     assert!(verified.contains("no faults"), "{verified}");

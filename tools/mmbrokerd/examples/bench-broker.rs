@@ -218,7 +218,7 @@ impl Bench {
         let start = Instant::now();
         for batch in batches {
             let result = self.service.redeem(batch, DURING).await.unwrap().granted().unwrap();
-            assert!(result.verdicts.iter().all(|verdict| *verdict == Verdict::Accepted));
+            assert!(result.result.verdicts.iter().all(|verdict| *verdict == Verdict::Accepted));
         }
         let rate = coins as f64 / start.elapsed().as_secs_f64();
         let memory = memory_mib("VmHWM").saturating_sub(before);

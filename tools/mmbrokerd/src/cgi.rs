@@ -15,9 +15,8 @@ use http_body_util::BodyExt;
 use micromint_console::{EXIT_OK, ToolError};
 use mmbrokerd::config::Config;
 use mmbrokerd::http::{App, router};
+use mmbrokerd::programs::{CONFIG_DEFAULT, block_on, open};
 use tower::ServiceExt;
-
-use crate::{CONFIG_DEFAULT, open};
 
 /// The variable that a CGI program finds, and others do not.
 const INTERFACE: &str = "GATEWAY_INTERFACE";
@@ -35,8 +34,7 @@ pub(crate) fn is_cgi() -> bool {
 pub(crate) fn answer() -> Result<u8, ToolError> {
     let path = std::env::var_os(CONFIG).map_or_else(|| CONFIG_DEFAULT.into(), PathBuf::from);
     let config = Config::load(&path)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    block_on(async {
         let service = open(&config, None).await?;
         let shop = config.shop.clone();
         let app = Arc::new(App::new(Arc::clone(&service), &config.url, config.sets_max, shop));

@@ -11,6 +11,7 @@ mod owners;
 mod period;
 mod reading;
 mod redeem;
+mod reports;
 mod sale;
 mod settle;
 mod shown;
@@ -42,7 +43,8 @@ pub use self::guard::{BLOCK_SUPERBINS, PAYOUTS, RestoredPeriod};
 pub use self::mark::Marked;
 pub use self::owners::OwnersRefusal;
 pub use self::period::OpenPeriod;
-pub use self::redeem::{BatchAnswer, PART_COINS_MAX, PART_TIME_MAX, PIECE_SIZE, Upload};
+pub use self::redeem::{Answered, BatchReply, PART_COINS_MAX, PART_TIME_MAX, PIECE_SIZE, Upload};
+pub use self::reports::{PeriodReport, Suspicions, UserAlarm, UserReport, VendorReport};
 pub use self::sale::{
     GROUP_SALES_MAX, SaleAnswer, SaleOrder, TRIAL_OVER_STATUS, TRIAL_TAKEN_STATUS, Trial,
 };
@@ -98,12 +100,13 @@ pub enum ServiceError {
         /// The period.
         period: Period,
     },
-    /// Sets of a coin file were sold by a broker that keeps its records in files.
+    /// A coin file is a marked copy.
     #[error(
-        "{}: its sets were sold by mmbroker, up to superbin {next}; the service would sell them again",
+        "{}: it is marked as sold up to superbin {next}, as `mmbroker mark` does in copies; use \
+         the coin file as it was minted",
         path.display()
     )]
-    SoldElsewhere {
+    Marked {
         /// The coin file.
         path: PathBuf,
         /// The next superbin to sell, by the coin file.
@@ -212,7 +215,7 @@ impl Service {
         // The service never writes this number.
         let next = coin_file.next_superbin()?;
         if next != 0 {
-            return Err(ServiceError::SoldElsewhere { path: path.to_path_buf(), next });
+            return Err(ServiceError::Marked { path: path.to_path_buf(), next });
         }
         self.store.add_period(&params, &path.display().to_string()).await?;
         let row = self.store.period(&period).await?;

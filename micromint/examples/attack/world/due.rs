@@ -68,7 +68,7 @@ impl World {
     pub(crate) fn close(mut self, report: &mut Report) {
         self.clock.set(self.params().raw().redeem_until.plus_seconds(1));
         let now = self.now();
-        assert!(self.broker.settle(now).unwrap());
+        assert!(self.broker.settle(now));
         let due = std::mem::take(&mut self.due);
         let mut paid: HashMap<Bin, Vec<Payee>> = HashMap::new();
         let mut unpaid: HashMap<(Bin, VendorId), bool> = HashMap::new();
@@ -131,7 +131,7 @@ impl World {
 
     /// The number of honest users who are named as offenders, or blocked at an honest vendor.
     fn blamed(&mut self) -> u64 {
-        let offenders = self.broker.offenders().unwrap();
+        let offenders = self.broker.offenders();
         let offenders = offenders.into_iter().map(|it| it.user);
         let blamed: BTreeSet<UserId> =
             offenders.chain(self.blocked_by_honest.iter().cloned()).collect();
@@ -139,17 +139,17 @@ impl World {
     }
 
     fn check_sums(&mut self, report: &mut Report) {
-        let coins = self.broker.status().unwrap().coins;
+        let coins = self.broker.status().coins;
         report.expect(coins.is_balanced(), || format!("the sums do not add up: {coins:?}"));
     }
 
     /// The users whom the broker names as offenders now.
     pub(crate) fn offenders(&mut self) -> BTreeSet<UserId> {
-        self.broker.offenders().unwrap().into_iter().map(|it| it.user).collect()
+        self.broker.offenders().into_iter().map(|it| it.user).collect()
     }
 
     /// The users whom the broker shows to people as suspects now.
     pub(crate) fn suspects(&mut self) -> BTreeSet<UserId> {
-        self.broker.suspicions().unwrap().users.into_iter().map(|it| it.user).collect()
+        self.broker.suspicions().users.into_iter().map(|it| it.user).collect()
     }
 }

@@ -48,9 +48,8 @@ fn marks_of_the_broker_are_no_faults() {
         when: crate::time::UnixTime(1),
         transaction: 2,
     };
-    coin_file.mark_sold(2, &purchase).unwrap();
-    let sale_state = SaleState { next_superbin: 4, ..coin_file.sale_state().unwrap() };
-    coin_file.set_sale_state(&sale_state).unwrap();
+    coin_file.mark_set(2, &purchase).unwrap();
+    coin_file.mark_next_superbin(4).unwrap();
     assert_eq!(Bench::new(&directory).verify().unwrap().fault_count, 0);
 }
 

@@ -150,7 +150,7 @@ fn unredeemed(
     let age = first.map_or(0, |first| now.0.saturating_sub(first.0));
     let held = coins(*count);
     let run = "run `mmvendor redeem`, send the batch to your broker, and read the answer with \
-               `mmvendor result`; see whether micromint-redeem.timer is active";
+               `mmvendor result`; see whether micromint-vendor.service is active";
     let mut add = |severity, kind, found: String, means: &str| {
         findings.add(severity, kind, config.till(), [found, means.to_string(), run.to_string()]);
     };

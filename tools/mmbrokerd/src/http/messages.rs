@@ -113,7 +113,7 @@ pub(super) async fn redeem(State(app): State<Arc<App>>, headers: HeaderMap, body
         };
         let _turn = app.judging.acquire().await.map_err(Problem::busy)?;
         let judged = app.service.redeem_read(read, upload, rest, app.service.now()).await?;
-        answered(judged, |result| result.to_bytes())
+        answered(judged, |answered| answered.result.to_bytes())
     };
     answer.await.map_err(|no: Problem| no.for_client(&headers))
 }
@@ -160,7 +160,8 @@ async fn receive(
 pub(super) async fn watch(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Answer {
     let answer = async {
         let request = parsed(&app, &headers, body, WATCH_SIZE_MAX, RequestWatch::parse).await?;
-        answered(app.service.watch(request, app.service.now()).await?, |result| result.to_bytes())
+        let judged = app.service.watch(request, app.service.now()).await?;
+        answered(judged, |answered| answered.result.to_bytes())
     };
     answer.await.map_err(|no: Problem| no.for_client(&headers))
 }

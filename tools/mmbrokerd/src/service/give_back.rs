@@ -117,7 +117,7 @@ impl Service {
     }
 
     /// The verdicts on returned balls as they stand now.
-    async fn verdicts_today(
+    pub(super) async fn verdicts_today(
         &self,
         period: &OpenPeriod,
         claims: &[Claim],

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator, Key};
 use micromint::identity::{UserId, VendorId};
-use micromint::owner::{OwnerTag, owner_tag};
+use micromint::owner::{OwnerTag, Owners, owner_tag};
 use micromint::period::Period;
 use micromint::protocol::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners};
 use micromint::reply::Reply;
@@ -80,6 +80,27 @@ impl Service {
         let authenticator = Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]);
         let answer = OwnersSold { vendor, period, generation, from, nonce, authenticator, tags };
         Ok(Reply::Granted((answer.authenticated(&key), witness)))
+    }
+
+    /// The owners of all sets sold so far, as `vendor` can check them. The vendor need not be
+    /// registered.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn all_owners(
+        &self,
+        period: &Arc<OpenPeriod>,
+        vendor: &VendorId,
+    ) -> Result<Owners, ServiceError> {
+        period.catch_up(&self.store).await?;
+        let mut owners = Owners::new(vendor, period.name(), self.generation());
+        loop {
+            let tags = self.tags(period, vendor, owners.count()).await?;
+            if tags.is_empty() {
+                return Ok(owners);
+            }
+            owners.extend(&tags);
+        }
     }
 
     async fn tags(

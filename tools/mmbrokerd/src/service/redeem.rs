@@ -77,17 +77,31 @@ impl Upload {
     }
 }
 
-/// The verdicts on a batch.
+/// The answer to a batch or a watch, and what its operator should know.
 #[derive(Clone, Debug)]
-pub struct BatchAnswer {
-    /// One for each coin, in order.
-    pub verdicts: Vec<Verdict>,
-    /// The users whom the vendor should stop serving.
-    pub blocked: Vec<UserId>,
+pub struct Answered<T> {
+    /// The answer to the vendor.
+    pub result: T,
     /// What is wrong with its coins.
     pub alarm: Alarm,
     /// Whether it was judged before.
     pub is_repeated: bool,
+}
+
+/// The answer to a batch.
+pub type BatchReply = Reply<Answered<RedemptionResult>, BatchRefusal>;
+
+/// The verdicts on a batch.
+#[derive(Clone, Debug)]
+pub(super) struct BatchAnswer {
+    /// One for each coin, in order.
+    pub(super) verdicts: Vec<Verdict>,
+    /// The users whom the vendor should stop serving.
+    pub(super) blocked: Vec<UserId>,
+    /// What is wrong with its coins.
+    pub(super) alarm: Alarm,
+    /// Whether it was judged before.
+    pub(super) is_repeated: bool,
 }
 
 /// What became of a part.
@@ -119,7 +133,7 @@ impl Service {
         &self,
         batch: RequestRedemption,
         now: UnixTime,
-    ) -> Result<Reply<RedemptionResult, BatchRefusal>, ServiceError> {
+    ) -> Result<BatchReply, ServiceError> {
         let is_authentic = batch.is_authentic(&self.secret().vendor_key(&batch.vendor));
         let RequestRedemption { vendor, batch: name, period, payments, authenticator, data } =
             batch;
@@ -180,7 +194,7 @@ impl Service {
         mut upload: Upload,
         rest: Vec<u8>,
         now: UnixTime,
-    ) -> Result<Reply<RedemptionResult, BatchRefusal>, ServiceError> {
+    ) -> Result<BatchReply, ServiceError> {
         let ReadRedemption { head, sha256, is_authentic } = read;
         let vendor = head.vendor.clone();
         let Some(period) = self.period(&head.period) else {
@@ -214,11 +228,12 @@ impl Service {
         let judged = judged?;
         self.give_up(upload).await?;
         let key = self.secret().vendor_key(&vendor);
-        Ok(judged.map(|BatchAnswer { verdicts, blocked, .. }| {
+        Ok(judged.map(|BatchAnswer { verdicts, blocked, alarm, is_repeated }| {
             let authenticator = Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]);
             let blocked = Blocked::new(blocked);
-            RedemptionResult { vendor, batch: name, blocked, authenticator, verdicts }
-                .authenticated(&key, &head.period, &sha256)
+            let result = RedemptionResult { vendor, batch: name, blocked, authenticator, verdicts }
+                .authenticated(&key, &head.period, &sha256);
+            Answered { result, alarm, is_repeated }
         }))
     }
 
@@ -490,10 +505,7 @@ impl Sum {
     /// Adds the claims of a part. `decided` are the verdicts on those that waited, after the
     /// settlement.
     fn add(&mut self, claims: &[Claim], decided: Option<&BTreeMap<u32, u8>>, at: UnixTime) {
-        let alarm = Alarm::of(claims);
-        self.alarm.forged += alarm.forged;
-        self.alarm.not_from_owner += alarm.not_from_owner;
-        self.alarm.invented += alarm.invented;
+        self.alarm.add(Alarm::of(claims));
         for served in served_by(claims, at) {
             let is_failing = served.conduct == Conduct::Failing;
             if served.conduct != Conduct::NotFrom && self.known.insert((served.user, is_failing)) {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use micromint::broker::{
-    BatchRefusal, Blocks, Buyer, Claim, Conduct, Rank, Served, WATCH_COINS_PER_HOUR_MAX, blocks,
-    served_by,
+    BatchRefusal, Blocks, Buyer, Claim, Conduct, Rank, Served, blocks, hour_of, served_by,
+    watch_refusal,
 };
 use micromint::identity::VendorId;
 use micromint::protocol::{Blocked, RequestWatch, WatchResult};
@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use super::period::OpenPeriod;
 use super::reading::{Data, coins_in_data};
-use super::redeem::{BatchAnswer, Sent};
+use super::redeem::{Answered, BatchAnswer, Sent};
 use super::{Service, ServiceError};
 use crate::store::{BatchKind, NewOffender, StoreError, Transaction};
 
@@ -29,12 +29,7 @@ use crate::store::{BatchKind, NewOffender, StoreError, Transaction};
 const HOUR_SECONDS: i64 = 3600;
 
 /// The answer to a watch.
-pub type WatchReply = Reply<WatchResult, BatchRefusal>;
-
-/// The hour in which a time lies, counted from 1970.
-fn hour_of(when: UnixTime) -> i64 {
-    when.0.div_euclid(HOUR_SECONDS)
-}
+pub type WatchReply = Reply<Answered<WatchResult>, BatchRefusal>;
 
 impl Service {
     /// Judges payments that a vendor has just taken, and keeps them as evidence.
@@ -69,21 +64,21 @@ impl Service {
         if known.is_none() {
             let hour = UnixTime(hour_of(now) * HOUR_SECONDS);
             let shown = self.store.coins_shown(&vendor, hour).await?;
-            if shown + coins > WATCH_COINS_PER_HOUR_MAX {
-                return Ok(Reply::Refused(BatchRefusal::TooManyShown { vendor, shown, coins }));
+            if let Some(refusal) = watch_refusal(&vendor, shown, coins) {
+                return Ok(Reply::Refused(refusal));
             }
         }
         let judged = self.judge(sent, now).await?;
-        Ok(judged.map(|BatchAnswer { verdicts, blocked, .. }| {
-            WatchResult {
+        Ok(judged.map(|BatchAnswer { verdicts, blocked, alarm, is_repeated }| {
+            let result = WatchResult {
                 vendor,
                 period,
                 watch: request.watch,
                 blocked: Blocked::new(blocked),
                 authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
                 verdicts,
-            }
-            .authenticated(&key)
+            };
+            Answered { result: result.authenticated(&key), alarm, is_repeated }
         }))
     }
 

@@ -4,7 +4,7 @@
 //! vendor vectors, since each could spend the coins that the other received.
 
 use micromint::authenticator::Key;
-use micromint::broker::{BinRange, CompromiseRefusal, VendorRefusal};
+use micromint::broker::{BinRange, CompromiseRefusal, VendorRefusal, compromise_refusal};
 use micromint::identity::{VendorId, VendorVector};
 use micromint::reply::Reply;
 use micromint::time::UnixTime;
@@ -95,17 +95,10 @@ impl Service {
         bins: BinRange,
         now: UnixTime,
     ) -> Result<Reply<(), CompromiseRefusal>, ServiceError> {
-        let BinRange { superbin, first, count } = bins;
-        let params = period.params();
-        let (superbins, subbins) = (params.superbin_count(), params.subbin_count());
-        let is_known = u64::from(superbin) < superbins
-            && count > 0
-            && first.checked_add(count).is_some_and(|end| end <= subbins);
-        if !is_known {
-            let (superbin_last, subbin_last) = (superbins - 1, subbins - 1);
-            let refusal = CompromiseRefusal::NoSuchBins { bins, superbin_last, subbin_last };
+        if let Some(refusal) = compromise_refusal(period.params(), bins) {
             return Ok(Reply::Refused(refusal));
         }
+        let BinRange { superbin, first, count } = bins;
         retried!(async {
             let mut tx = self.store.begin().await?;
             let next_superbin = tx.lock_period(period.name()).await?.next_superbin;

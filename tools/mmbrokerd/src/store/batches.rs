@@ -89,7 +89,7 @@ fn claims_bytes(claims: &[Claim]) -> Vec<u8> {
 }
 
 /// Reads the bytes of claims.
-fn read_claims(bytes: &[u8]) -> Result<Vec<Claim>, StoreError> {
+pub(super) fn read_claims(bytes: &[u8]) -> Result<Vec<Claim>, StoreError> {
     let (claims, rest) = bytes.as_chunks::<CLAIM_SIZE>();
     let read = |claim: &[u8; CLAIM_SIZE]| Claim::from_bytes(claim);
     let claims: Option<Vec<Claim>> = claims.iter().map(read).collect();

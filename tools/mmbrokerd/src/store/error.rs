@@ -39,7 +39,7 @@ pub enum StoreError {
     /// The database is older than what was done with it, so nothing may change.
     #[error(
         "nothing is sold, judged or paid: {0}. If the database was restored from a backup, run \
-         `mmbrokerd restored`"
+         `mmbroker restored`"
     )]
     Halted(String),
     /// The witness cannot be written.

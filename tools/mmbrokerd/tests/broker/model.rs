@@ -1,8 +1,8 @@
-//! Random operations, compared with the broker of the core on files: the same verdicts, and the
-//! same sums of money.
+//! Random operations, compared with the core's broker in memory: the same verdicts, the same sums
+//! of money, and the same reports.
 
-use micromint::broker::Broker;
-use micromint::host::{SimulatedDirectory, SystemEntropy};
+use micromint::broker::MemoryBroker;
+use micromint::host::SimulatedDirectory;
 use micromint::protocol::{RequestCredit, RequestRedemption, Verdict};
 use mmbrokerd::store::AccountKind;
 
@@ -34,7 +34,7 @@ impl Random {
 /// Both brokers, and what was sent to them.
 struct Pair {
     world: World,
-    core: Broker,
+    core: MemoryBroker,
     sales: Vec<(&'static str, u32)>,
     batches: Vec<RequestRedemption>,
     returns: Vec<RequestCredit>,
@@ -44,9 +44,9 @@ async fn random_operations_agree_with_the_core(database: Database) {
     let world = world_with(database, |service| service.set_part_coins(5)).await;
     let directory = SimulatedDirectory::new();
     directory.put(NAME, &COINS);
-    let mut core = Broker::open(&directory, NAME, secret(), &SystemEntropy).unwrap();
+    let mut core = MemoryBroker::open(&directory, NAME, secret()).unwrap();
     for name in VENDORS {
-        core.register_vendor(&vendor(name), DURING).unwrap().granted().unwrap();
+        core.register_vendor(&vendor(name), DURING).granted().unwrap();
     }
     let (sales, batches, returns) = (Vec::new(), Vec::new(), Vec::new());
     let mut pair = Pair { world, core, sales, batches, returns };
@@ -82,7 +82,7 @@ impl Pair {
     async fn compromise(&mut self, random: &mut Random) {
         let superbin = random.below(64) as u32;
         let bins = format!("{superbin}:{}", random.below(16)).parse().unwrap();
-        self.core.compromise(bins, DURING).unwrap().granted().unwrap();
+        self.core.compromise(bins).unwrap().granted().unwrap();
         let service = &self.world.service;
         service.compromise(&self.world.period, bins, DURING).await.unwrap().granted().unwrap();
     }
@@ -103,13 +103,20 @@ impl Pair {
             let paid = payment(payer, at, &format!("{step}-{page}"), &all[start..end]);
             payments.push(if random.below(6) == 0 { with_junk(paid) } else { paid });
         }
+        // Some are shown before.
+        if random.below(3) == 0 {
+            let shown = watch(at, &format!("w-{step}"), &payments);
+            let core = self.core.watch(&shown, DURING).unwrap().granted().unwrap();
+            let answer = self.world.service.watch(shown, DURING).await.unwrap().granted().unwrap();
+            assert_eq!((answer.result, answer.alarm), (core.result, core.alarm));
+        }
         self.batches.push(batch(at, &format!("b-{step}"), &payments));
         // And one that was sent before.
         for sent in [self.batches.len() - 1, random.below(self.batches.len())] {
             let sent = &self.batches[sent];
             let core = self.core.redeem(sent, DURING).unwrap().granted().unwrap().result;
             let result = self.world.service.redeem(sent.clone(), DURING).await.unwrap();
-            assert_eq!(result.granted().unwrap(), core);
+            assert_eq!(result.granted().unwrap().result, core);
         }
     }
 
@@ -128,16 +135,64 @@ impl Pair {
         }
     }
 
+    /// Both make the same reports.
+    async fn compare_reports(&self) {
+        let (service, period) = (&self.world.service, &self.world.period);
+        let status = self.core.status();
+        let report = service.report(period).await.unwrap();
+        let counts = report.counts;
+        assert_eq!(
+            [counts.sales, counts.vendors, counts.batches, counts.watches, counts.returns],
+            [status.sales, status.vendors, status.batches, status.watches, status.returns]
+        );
+        assert_eq!((counts.waiting, counts.alarm), (status.claims_waiting, status.alarm));
+        let found = (report.sold, report.redeemed, report.credited, report.disputed, report.rest);
+        let sums = status.coins;
+        assert_eq!(found, (sums.sold, sums.paid, sums.credited, sums.disputed, sums.lapsed));
+        assert_eq!(report.sets_left, status.sets_left);
+        for name in USERS {
+            let core = self.core.user_account(&user(name)).unwrap();
+            let report = service.user_report(period, &user(name)).await.unwrap().unwrap();
+            assert_eq!(report.sales.len(), core.sales.len(), "{name}");
+            let found = (report.waiting, report.disputed, report.credited);
+            let expected = (core.coins_waiting, core.coins_disputed, core.coins_credited);
+            assert_eq!(found, expected, "{name}");
+        }
+        for name in VENDORS {
+            let core = self.core.vendor_account(&vendor(name)).unwrap();
+            let report = service.vendor_report(period, &vendor(name)).await.unwrap().unwrap();
+            assert_eq!(report.batches.len(), core.batches.len(), "{name}");
+            let found = (report.waiting, report.disputed, report.redeemed);
+            let expected = (core.coins_waiting, core.coins_disputed, core.coins_paid);
+            assert_eq!(found, expected, "{name}");
+        }
+        assert_eq!(service.offenders(period).await.unwrap(), self.core.offenders());
+        let (suspicions, core) =
+            (service.suspicions(period).await.unwrap(), self.core.suspicions());
+        assert_eq!((suspicions.users, suspicions.vendors), (core.users, core.vendors));
+        let ((vendors, users), core) = (service.alarms(period).await.unwrap(), self.core.alarms());
+        assert_eq!(vendors, core.vendors);
+        let pairs = |users: Vec<(_, _)>| users;
+        let found = users.into_iter().map(|it| (it.user, it.coins)).collect();
+        let expected = core.users.into_iter().map(|it| (it.user, it.coins)).collect();
+        assert_eq!(pairs(found), pairs(expected));
+        for name in VENDORS {
+            let owners = service.all_owners(period, &vendor(name)).await.unwrap();
+            assert_eq!(owners.to_bytes(), self.core.owners(&vendor(name)).to_bytes());
+        }
+    }
+
     async fn settle(&mut self) {
+        self.compare_reports().await;
         let before = self.money().await;
-        assert!(self.core.settle(CLOSED).unwrap());
+        assert!(self.core.settle(CLOSED));
         self.world.settle().await;
         self.world.check_ledger().await;
         let mut decided = std::collections::BTreeMap::new();
         for sent in &self.batches {
             let core = self.core.redeem(sent, CLOSED).unwrap().granted().unwrap().result;
             let result = self.world.service.redeem(sent.clone(), CLOSED).await.unwrap();
-            assert_eq!(result.granted().unwrap(), core);
+            assert_eq!(result.granted().unwrap().result, core);
             core.verdicts.iter().for_each(|verdict| *decided.entry(*verdict).or_insert(0) += 1);
         }
         for request in &self.returns {
@@ -148,7 +203,7 @@ impl Pair {
         for verdict in [Verdict::Accepted, Verdict::AlreadyPaid, Verdict::NotFromOwner] {
             assert!(decided.contains_key(&verdict), "{decided:?}");
         }
-        let sums = self.core.status().unwrap().coins;
+        let sums = self.core.status().coins;
         assert!(sums.is_balanced());
         let after = self.money().await;
         let coins = |kind| after[kind as usize] / COIN;
@@ -160,6 +215,7 @@ impl Pair {
         assert_eq!(coins(Money::Disputed), sums.disputed as i64);
         assert_eq!(coins(Money::Lapsed), sums.lapsed as i64);
         assert_eq!(coins(Money::Outstanding), 0);
+        self.compare_reports().await;
     }
 
     async fn money(&self) -> [i64; 5] {

@@ -103,7 +103,7 @@ async fn a_staged_batch_is_judged_in_parts_and_goes_on_where_it_stopped(database
         let (read, upload) = staged(&world, &sent, piece).await;
         assert!(world.number("SELECT COUNT(*) FROM staged_piece").await > 0);
         let answer = world.service.redeem_read(read, upload, Vec::new(), DURING).await.unwrap();
-        let verdicts = answer.granted().unwrap().verdicts;
+        let verdicts = answer.granted().unwrap().result.verdicts;
         assert_eq!(world.redeem(&sent).await, verdicts, "{piece}");
         accepted += verdicts.iter().filter(|verdict| **verdict == Accepted).count() as i64;
         assert_eq!(world.number("SELECT COUNT(*) FROM staged_piece").await, 0);
@@ -225,7 +225,7 @@ async fn a_double_spender_is_found_with_the_second_payment(database: Database) {
     assert_eq!(refused().await.unwrap(), []);
     let two = watch("shop.example", "w1", &[payment("alice", "shop.example", "a", &[shared.1])]);
     let result = world.service.watch(two, DURING).await.unwrap().granted().unwrap();
-    assert_eq!(result.verdicts, [AlreadyPaid]);
+    assert_eq!(result.result.verdicts, [AlreadyPaid]);
     assert_eq!(refused().await.unwrap(), [user("alice")]);
 }
 
@@ -236,9 +236,9 @@ async fn a_watch_pays_nothing(database: Database) {
     let paid = payment("alice", "news.example", "a", &coins[..2]);
     let shown = watch("news.example", "w1", std::slice::from_ref(&paid));
     let answer = world.service.watch(shown.clone(), DURING).await.unwrap().granted().unwrap();
-    assert_eq!(answer.verdicts, [Accepted; 2]);
+    assert_eq!((&answer.result.verdicts[..], answer.is_repeated), (&[Accepted; 2][..], false));
     let again = world.service.watch(shown, DURING).await.unwrap().granted().unwrap();
-    assert_eq!(again, answer);
+    assert_eq!((again.result, again.is_repeated), (answer.result, true));
     assert_eq!(world.balance(AccountKind::Vendor, "news.example").await, 0);
     assert_eq!(world.redeem(&batch("news.example", "b1", &[paid])).await, [Accepted; 2]);
     assert_eq!(world.balance(AccountKind::Vendor, "news.example").await, 2 * COIN);

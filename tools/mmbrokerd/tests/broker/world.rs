@@ -162,7 +162,7 @@ impl World {
 
     pub(crate) async fn redeem_at(&self, batch: &RequestRedemption, now: UnixTime) -> Vec<Verdict> {
         match self.service.redeem(batch.clone(), now).await.unwrap() {
-            Reply::Granted(result) => result.verdicts,
+            Reply::Granted(answer) => answer.result.verdicts,
             Reply::Refused(refusal) => panic!("expected verdicts, found {refusal}"),
         }
     }

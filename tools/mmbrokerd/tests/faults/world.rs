@@ -92,7 +92,7 @@ impl World {
             sold: AtomicU64::new(0),
             redeemed: AtomicU64::new(0),
         };
-        let vendors = [&["vendor", "--period", PERIOD], VENDORS.as_slice()].concat();
+        let vendors = [&["vendor-key", "--period", PERIOD], VENDORS.as_slice()].concat();
         world.done(&vendors);
         for number in 0..USERS {
             world.done(&["deposit", &name(number), "100000 USD", "--reference", "first"]);
@@ -120,16 +120,22 @@ impl World {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mmbrokerd"));
+        self.program(env!("CARGO_BIN_EXE_mmbrokerd"))
+    }
+
+    fn program(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         command.args(["--as-of", self.phase().time(), "--config", "broker.toml"]);
         command.current_dir(self.folder.path());
         command
     }
 
-    /// The standard output of a command, which is tried again while the database is disturbed.
+    /// The standard output of an operator's command, which is tried again while the database is
+    /// disturbed.
     pub(crate) fn done(&self, arguments: &[&str]) -> String {
         for _ in 0..TRIES {
-            let output = self.command().args(arguments).output().unwrap();
+            let mut command = self.program(env!("CARGO_BIN_EXE_mmbroker"));
+            let output = command.args(arguments).output().unwrap();
             if output.status.success() {
                 return String::from_utf8(output.stdout).unwrap().trim().to_string();
             }
@@ -142,7 +148,7 @@ impl World {
 
     pub(crate) fn wait_until_settled(&self) {
         for _ in 0..TRIES {
-            if self.done(&["status"]).contains("settled at") {
+            if self.done(&["status", "--format", "json"]).contains("\"is-settled\": true") {
                 return;
             }
             std::thread::sleep(BETWEEN_TRIES);

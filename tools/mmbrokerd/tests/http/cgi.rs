@@ -44,7 +44,7 @@ fn cgi(
 fn a_cgi_program_answers_like_the_service() {
     let home = Home::new();
     let key = home.client("alice", "5 USD");
-    home.done(&["vendor", "--period", "2026-12", "news.example"]);
+    home.done(&["vendor-key", "--period", "2026-12", "news.example"]);
     let running = home.serve();
     let bearer = format!("Bearer {key}");
     assert_eq!(running.order(&key, r#"{"sets": 2, "transaction": "42"}"#).status, 200);

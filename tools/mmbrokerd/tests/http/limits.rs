@@ -141,7 +141,7 @@ fn padded(running: &Running, path: &str, message: &[u8], size: usize) -> Answer 
 #[test]
 fn batches_and_returns_are_bounded() {
     let home = Home::new();
-    home.done(&["vendor", "--period", "2026-12", "news.example"]);
+    home.done(&["vendor-key", "--period", "2026-12", "news.example"]);
     let running = home.serve();
     // The largest data that a message can have is read, staged and judged.
     let largest = large_batch("largest", BATCH_DATA_SIZE_MAX - 4);
@@ -172,7 +172,7 @@ fn batches_and_returns_are_bounded() {
 #[test]
 fn a_batch_that_is_not_authentic_leaves_nothing() {
     let home = Home::new();
-    home.done(&["vendor", "--period", "2026-12", "news.example"]);
+    home.done(&["vendor-key", "--period", "2026-12", "news.example"]);
     let running = home.serve();
     let good = large_batch("b-1", 3 * PIECE_SIZE);
     let forged = String::from_utf8(good.clone()).unwrap().replace("Batch-ID: b-1", "Batch-ID: b-2");
@@ -285,7 +285,7 @@ fn connections_are_bounded() {
 }
 
 /// The coin file with a sale state of slot number 1 and the next superbin 4.
-fn sold_by_mmbroker(coins: &[u8]) -> Vec<u8> {
+fn marked(coins: &[u8]) -> Vec<u8> {
     const SLOT: std::ops::Range<usize> = 3584..4096;
     let mut slot = [0u8; 512];
     slot[..8].copy_from_slice(&1u64.to_le_bytes());
@@ -319,10 +319,10 @@ fn mistakes_of_the_operator_are_named() {
     let again = home.run(&["init", "--url", "https://broker.example"]);
     let words = String::from_utf8_lossy(&again.stderr).into_owned();
     assert!(!again.status.success() && words.contains("exists"), "{words}");
-    // A coin file from which mmbroker sold: the next superbin is in the second slot.
+    // A marked copy: the next superbin is in the second slot.
     let coins = std::fs::read(home.path("2026-12.coins")).unwrap();
-    std::fs::write(home.path("2026-12.coins"), sold_by_mmbroker(&coins)).unwrap();
-    run(&str::to_string, "its sets were sold by mmbroker, up to superbin 4");
+    std::fs::write(home.path("2026-12.coins"), marked(&coins)).unwrap();
+    run(&str::to_string, "it is marked as sold up to superbin 4");
     std::fs::write(home.path("2026-12.coins"), coins).unwrap();
     // The database was first used with another secret.
     home.done(&["check"]);

@@ -76,6 +76,13 @@ impl Home {
         self.path("broker.toml")
     }
 
+    /// The operator's program.
+    pub(crate) fn operate(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mmbroker"));
+        command.arg("--config").arg(self.config()).current_dir(self.folder.path());
+        command
+    }
+
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(program());
         command.arg("--config").arg(self.config()).current_dir(self.folder.path());
@@ -83,7 +90,7 @@ impl Home {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
-        self.command().args(["--as-of", DURING]).args(arguments).output().unwrap()
+        self.operate().args(["--as-of", DURING]).args(arguments).output().unwrap()
     }
 
     /// The standard output of a command that succeeds.

@@ -1,5 +1,5 @@
 //! `mmwallet receive --from`: orders that are recorded before they are sent. The tests against the
-//! real broker are those of `mmbroker`.
+//! real broker are those of `mmbrokerd`.
 
 use super::vendor::Vendor;
 use super::{Home, MINT, status, stderr, stdout};

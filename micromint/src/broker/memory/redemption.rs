@@ -1,0 +1,166 @@
+//! Redeeming the coins that a vendor received (thesis 3.2.3).
+//!
+//! Input: a batch. Output: a verdict for each of its coins. The invariant: a batch that is sent
+//! again is paid once and gets the same verdicts, except for claims that waited, which the
+//! settlement or a person decides.
+
+use sha2::{Digest, Sha256};
+
+use super::MemoryBroker;
+use super::records::{DIGEST_SIZE, JudgedBatch};
+use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
+use crate::broker::{
+    Alarm, BatchRefusal, Claim, ExaminedPayment, Examiner, blocks, claimed_bins, decide, served_by,
+    set_too_late,
+};
+use crate::coin_file::CoinFileError;
+use crate::identity::{UserId, VendorId};
+use crate::period::Period;
+use crate::protocol::{Blocked, RedemptionResult, RequestRedemption, Verdict};
+use crate::reply::Reply;
+use crate::time::UnixTime;
+
+/// The answer to a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchAnswer {
+    /// The answer to the vendor.
+    pub result: RedemptionResult,
+    /// Whether the batch was judged before. Nothing was paid now in that case.
+    pub is_repeated: bool,
+    /// What is wrong with its coins.
+    pub alarm: Alarm,
+}
+
+impl MemoryBroker {
+    /// Judges every coin of a batch and records what is paid.
+    ///
+    /// # Errors
+    /// The coin file cannot be read.
+    pub fn redeem(
+        &mut self,
+        batch: &RequestRedemption,
+        now: UnixTime,
+    ) -> Result<Reply<BatchAnswer, BatchRefusal>, CoinFileError> {
+        let digest: [u8; DIGEST_SIZE] = Sha256::digest(&batch.data).into();
+        if let Some(refusal) = self.batch_refusal(batch) {
+            return Ok(Reply::Refused(refusal));
+        }
+        if let Some(known) = self.known_batch(batch, &digest) {
+            return Ok(known);
+        }
+        let examined = self.examined(&batch.vendor, &batch.records())?;
+        Ok(Reply::Granted(self.judge(batch, digest, &examined, now)))
+    }
+
+    /// Examines payment records of a vendor.
+    pub(super) fn examined(
+        &self,
+        vendor: &VendorId,
+        records: &[&[u8]],
+    ) -> Result<Vec<ExaminedPayment>, CoinFileError> {
+        let examiner =
+            Examiner::new(&self.rules, &self.coin_file, &self.secret, &self.ledger, vendor);
+        examiner.examine(records, self.threads)
+    }
+
+    /// Why the batch is refused, as far as that depends on the message alone.
+    fn batch_refusal(&self, batch: &RequestRedemption) -> Option<BatchRefusal> {
+        if let Some(refusal) = self.other_period(&batch.period) {
+            return Some(refusal);
+        }
+        let key = self.secret.vendor_key(&batch.vendor);
+        if !batch.is_authentic(&key) {
+            return Some(BatchRefusal::WrongAuthenticator { vendor: batch.vendor.clone() });
+        }
+        None
+    }
+
+    pub(super) fn other_period(&self, found: &Period) -> Option<BatchRefusal> {
+        let expected = self.params().period();
+        (found != expected).then(|| {
+            let (expected, found) = (expected.clone(), found.clone());
+            BatchRefusal::OtherPeriod { expected, found }
+        })
+    }
+
+    /// The answer to a batch that need not be judged: its vendor is unknown, or its Batch-ID is
+    /// known.
+    fn known_batch(
+        &self,
+        batch: &RequestRedemption,
+        digest: &[u8; DIGEST_SIZE],
+    ) -> Option<Reply<BatchAnswer, BatchRefusal>> {
+        let vendor = batch.vendor.clone();
+        if !self.ledger.is_vendor(&vendor) {
+            return Some(Reply::Refused(BatchRefusal::UnknownVendor { vendor }));
+        }
+        let known = self.ledger.batch(&vendor, &batch.batch)?;
+        if known.digest != *digest {
+            let id = batch.batch.clone();
+            return Some(Reply::Refused(BatchRefusal::OtherContent { vendor, id }));
+        }
+        let claims = self.claims_today(&known.claims);
+        let blocked = self.named(blocks(served_by(&claims, known.when)), &[]);
+        Some(Reply::Granted(self.answer_to(batch, digest, &claims, true, blocked)))
+    }
+
+    /// The answer to a batch whose data has this digest.
+    fn answer_to(
+        &self,
+        batch: &RequestRedemption,
+        digest: &[u8; DIGEST_SIZE],
+        claims: &[Claim],
+        is_repeated: bool,
+        blocked: Vec<UserId>,
+    ) -> BatchAnswer {
+        let key = self.secret.vendor_key(&batch.vendor);
+        let result = RedemptionResult {
+            vendor: batch.vendor.clone(),
+            batch: batch.batch.clone(),
+            blocked: Blocked::new(blocked),
+            authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+            verdicts: claims.iter().map(|claim| claim.verdict).collect(),
+        }
+        .authenticated(&key, &batch.period, digest);
+        BatchAnswer { result, is_repeated, alarm: Alarm::of(claims) }
+    }
+
+    /// One claim for each coin, in order. Depends on whether the first ball is paid.
+    pub(super) fn decide(&self, examined: &[ExaminedPayment]) -> Vec<Claim> {
+        decide(examined, 0, self.are_paid(&claimed_bins(examined)))
+    }
+
+    /// Decides the claims of an examined batch and records them.
+    fn judge(
+        &mut self,
+        batch: &RequestRedemption,
+        digest: [u8; DIGEST_SIZE],
+        examined: &[ExaminedPayment],
+        now: UnixTime,
+    ) -> BatchAnswer {
+        let mut claims = self.decide(examined);
+        if self.is_closed(now) {
+            // Nothing is recorded: the verdict ends nothing if the clock was wrong.
+            set_too_late(&mut claims);
+            return self.answer_to(batch, &digest, &claims, false, Vec::new());
+        }
+        let blocked = self.named(blocks(served_by(&claims, now)), examined);
+        let answer = self.answer_to(batch, &digest, &claims, false, blocked);
+        let count = |verdict| claims.iter().filter(|claim| claim.verdict == verdict).count() as u32;
+        let (accepted, waiting) = (count(Verdict::Accepted), count(Verdict::Waiting));
+        self.note_paid(&claims);
+        let claims = self.add_claims(claims);
+        self.ledger.add_batch(JudgedBatch {
+            when: now,
+            vendor: batch.vendor.clone(),
+            batch: batch.batch.clone(),
+            digest,
+            claims,
+            accepted,
+            waiting,
+            alarm: answer.alarm,
+        });
+        answer
+    }
+}

@@ -1,0 +1,169 @@
+//! The commands that set a broker up, put money into accounts, check the books, and go on after a
+//! restore.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use micromint::error::FileError;
+use micromint::identity::UserId;
+use micromint::money::Money;
+use micromint::period::Period;
+use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, say, tell};
+use mmbrokerd::config::Config;
+use mmbrokerd::service::{RestoredPeriod, Service};
+use mmbrokerd::store::Store;
+
+#[derive(Args)]
+pub(crate) struct Init {
+    /// The public URL of the broker
+    #[arg(long, value_name = "URL")]
+    url: String,
+    /// The folder with the coin files and broker.secret
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    coins: PathBuf,
+    /// The database: sqlite:PATH or postgres://…
+    #[arg(long, value_name = "URL", default_value = "sqlite:broker.db")]
+    database: String,
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8402")]
+    listen: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Deposit {
+    /// The User-ID
+    user: UserId,
+    /// The amount, such as "5 USD"
+    amount: Money,
+    /// What identifies the deposit, such as the number of a bank transfer: the same one again adds
+    /// nothing
+    #[arg(long, value_name = "TEXT")]
+    reference: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Restored {
+    /// Skip at least this many sets of a period in all, for which no witness is left: PERIOD=SETS
+    #[arg(long, value_name = "PERIOD=SETS", value_parser = period_and_sets)]
+    skip_to: Vec<(Period, u64)>,
+    /// Revoke the users in this file too, such as a vendor's PERIOD.revoked; may be repeated
+    #[arg(long, value_name = "FILE")]
+    revoked: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct ReleasePayouts {
+    /// The number of the last payout run, by the bank; 0 if there was none
+    #[arg(long, value_name = "NUMBER")]
+    run: u64,
+    /// What the bank paid in that run, such as "120.50 USD"
+    #[arg(long, value_name = "AMOUNT")]
+    total: Money,
+}
+
+fn period_and_sets(text: &str) -> Result<(Period, u64), String> {
+    let (period, sets) = text.split_once('=').ok_or("expected PERIOD=SETS")?;
+    let sets: u64 = sets.parse().map_err(|_| format!("expected a number of sets, found {sets}"))?;
+    Ok((period.parse().map_err(|error| format!("{error}"))?, sets))
+}
+
+impl Restored {
+    pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
+        let mut users = Vec::new();
+        for path in &self.revoked {
+            let text = std::fs::read_to_string(path).map_err(FileError::on("read", path))?;
+            for line in text.lines() {
+                users.push(line.parse::<UserId>()?);
+            }
+        }
+        let skip_to = self.skip_to.iter().cloned().collect();
+        let done = service.restored(&skip_to).await?;
+        for RestoredPeriod { period, sets, was_settled } in done {
+            say!("period {period}: {sets} sets skipped");
+            if was_settled {
+                say!("  its settlement had begun: nothing of it is sold or judged any more");
+            }
+        }
+        for user in users {
+            service.store().revoke(&user, service.now()).await?;
+            say!("revoked {user}");
+        }
+        say!("payouts are blocked: compare the last payout with the bank, then run");
+        say!("  mmbroker release-payouts --run NUMBER --total AMOUNT");
+        Ok(EXIT_OK)
+    }
+}
+
+impl ReleasePayouts {
+    pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
+        service.check_progress().await?;
+        service.release_payouts(self.run).await?;
+        say!("payouts go on after run {} of {}", self.run, self.total);
+        Ok(EXIT_OK)
+    }
+}
+
+impl Init {
+    /// Writes the configuration and creates the database.
+    pub(crate) async fn run(&self, path: &Path) -> Result<u8, ToolError> {
+        let Init { url, coins, database, listen } = self;
+        let text = format!(
+            "# The configuration of mmbrokerd. docs/reference/broker-service.md describes it.\n\
+             listen = {listen:?}\nurl = {url:?}\ndatabase = {database:?}\ncoins = {:?}\n",
+            coins.display().to_string()
+        );
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let config = Config::parse(&text, folder.unwrap_or(Path::new(".")))?;
+        let write = || {
+            // The URL of a database may contain a password.
+            let mut options = std::fs::OpenOptions::new();
+            let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+            file.write_all(text.as_bytes())
+        };
+        Store::open(&config.database).await?.close().await;
+        write().map_err(FileError::on("write", path))?;
+        say!("wrote {}; start the broker with: mmbrokerd --config {0}", path.display());
+        let secret = config.secret_file();
+        if !secret.exists() {
+            tell!(
+                "mmbroker: warning: there is no {}; `coinmint init` makes it with the first \
+                 period",
+                secret.display()
+            );
+        }
+        Ok(EXIT_OK)
+    }
+}
+
+impl Deposit {
+    pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
+        let Deposit { user, amount, reference } = self;
+        let store = service.store();
+        service.check_progress().await?;
+        let is_new = store.deposit(user.as_str(), *amount, reference, service.now()).await?;
+        service.note_progress().await?;
+        if is_new {
+            say!("added {amount} to the account of {user}");
+        } else {
+            say!("the deposit {reference:?} was made before; nothing changed");
+        }
+        Ok(EXIT_OK)
+    }
+}
+
+/// Recomputes the ledger, and says what is wrong.
+pub(crate) async fn check(service: &Service) -> Result<u8, ToolError> {
+    let faults = service.store().ledger_faults().await?;
+    for fault in &faults {
+        tell!("mmbroker: {fault}");
+    }
+    let audit = mmbrokerd::shop::audit_faults(service.store()).await?;
+    for fault in &audit {
+        tell!("mmbroker: {fault}");
+    }
+    let periods = service.periods();
+    say!("{} periods are open; {} faults in the ledger", periods.len(), faults.len());
+    Ok(if faults.is_empty() && audit.is_empty() { EXIT_OK } else { EXIT_FAILURE })
+}
