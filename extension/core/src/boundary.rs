@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 use crate::session::{Output, Session};
 
+// From Rust 1.96 on, the linker refuses functions that no module is said to provide.
+#[link(wasm_import_module = "env")]
 // SAFETY: the extension provides `random`, which fills the bytes and keeps no pointer.
 unsafe extern "C" {
     /// Fills `len` bytes at `at` with unpredictable ones.
