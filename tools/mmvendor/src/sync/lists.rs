@@ -155,7 +155,7 @@ impl Link<'_> {
             if before != text {
                 replace_public(&self.periods, &name, text.as_bytes())
                     .map_err(FileError::on("write", &path))?;
-                tell!("mmvendor: {name}: {} users are refused", text.lines().count());
+                tell!("mmvendor: {name}: users refused: {}", text.lines().count());
             }
         }
         Ok(())

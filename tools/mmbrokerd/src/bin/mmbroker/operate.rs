@@ -164,6 +164,11 @@ pub(crate) async fn check(service: &Service) -> Result<u8, ToolError> {
         tell!("mmbroker: {fault}");
     }
     let periods = service.periods();
-    say!("{} periods are open; {} faults in the ledger", periods.len(), faults.len());
+    say!(
+        "open periods: {}; faults in the ledger: {}, in the audit log: {}",
+        periods.len(),
+        faults.len(),
+        audit.len()
+    );
     Ok(if faults.is_empty() && audit.is_empty() { EXIT_OK } else { EXIT_FAILURE })
 }
