@@ -87,7 +87,7 @@ END
         file=$folder/$unit
         sed "s|^ExecStart=/usr|ExecStart=$root/usr|" \
             "$root/usr/lib/systemd/system/$unit" > "$file"
-        [ -x "$root/usr/bin/mmbrokerd" ] || sed -i "s|/usr/bin/mmbrokerd|/bin/true|" "$file"
+        [ -x "$root/usr/bin/mmbrokerd" ] || sed -i "s|^ExecStart=[^ ]*/mmbrokerd|ExecStart=/bin/true|" "$file"
         said=$(systemd-analyze verify "$file" 2>&1) || fail "$unit: $said"
         [ -z "$said" ] || fail "$unit: $said"
         names_documents "$root/usr/lib/systemd/system/$unit"
