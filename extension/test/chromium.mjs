@@ -103,6 +103,9 @@ class ChromiumPage {
   constructor(page) {
     this.page = page;
   }
+  async isOpen() {
+    return !this.page.isClosed();
+  }
   async goto(url) {
     // A paid page is loaded twice, and the first load may be aborted by the second.
     await this.page.goto(url).catch(() => undefined);

@@ -134,6 +134,10 @@ class FirefoxPage {
     this.driver = driver;
     this.handle = handle;
   }
+  async isOpen() {
+    return (await this.driver.getAllWindowHandles()).includes(this.handle);
+  }
+
   async here() {
     await this.driver.switchTo().window(this.handle);
   }
