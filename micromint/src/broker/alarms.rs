@@ -67,7 +67,7 @@ pub struct VendorAlarm<V> {
     pub vendor: V,
     /// The coins.
     pub coins: Alarm,
-    /// The hours in which so many of its users failed that the vendor is at fault.
+    /// The hours with too many failing users: there the vendor is at fault.
     pub faults: Vec<FaultyHour>,
 }
 

@@ -93,7 +93,7 @@ pub struct Suspect<U, V> {
 }
 
 impl<U, V> Offender<U, V> {
-    /// The same with other words for user and vendors; `None` if there is none for the user.
+    /// The same with other words for user and vendors; `None` without a word for the user.
     pub fn named<X, Y: Ord>(
         self,
         user: impl FnOnce(U) -> Option<X>,
@@ -106,7 +106,7 @@ impl<U, V> Offender<U, V> {
 }
 
 impl<U, V> Suspect<U, V> {
-    /// The same with other words for user and vendors; `None` if there is none for the user.
+    /// The same with other words for user and vendors; `None` without a word for the user.
     pub fn named<X, Y: Ord>(
         self,
         user: impl FnOnce(U) -> Option<X>,

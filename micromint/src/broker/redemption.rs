@@ -54,7 +54,7 @@ pub enum BatchRefusal {
     },
 }
 
-/// Why a watch with so many coins is not judged, if the vendor has shown `shown` coins in this
+/// Why a watch with this number of coins is not judged, if the vendor has shown `shown` coins in this
 /// hour.
 pub fn watch_refusal(vendor: &VendorId, shown: u64, coins: u64) -> Option<BatchRefusal> {
     let is_too_many = shown.saturating_add(coins) > WATCH_COINS_PER_HOUR_MAX;

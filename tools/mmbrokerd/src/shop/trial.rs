@@ -21,9 +21,9 @@ use crate::service::{OpenPeriod, Trial};
 pub(super) enum Offer {
     /// Nothing: there is no trial, or it was taken, or all are taken.
     Nothing,
-    /// So many sets, once a mail address is confirmed.
+    /// This number of sets, once a mail address is confirmed.
     Confirm(u64),
-    /// So many sets.
+    /// This number of sets.
     Sets(u64),
 }
 

@@ -256,7 +256,7 @@ async fn wrong_answers_add_nothing(database: Database) {
     for token in [of_alice.token.as_str(), &of_nobody.token, "", "0"] {
         bob.answer_add("x", token, &answer).says(422, "The passkey was not added");
     }
-    // And that of a new passkey is none for a login.
+    // And the challenge of a new passkey is not valid for a login.
     let mut thief = site.browser();
     let of_alice = alice.ask_add("x");
     thief.answer_login(&of_alice.token, &device.get(&of_alice.options)).says(422, "did not log in");
@@ -355,7 +355,7 @@ async fn passkeys_are_bounded(database: Database) {
     assert!(!page.text.contains("data-passkey"), "{}", page.text);
     let fields = [("token", token.as_str()), ("name", "x")];
     browser.post("/account/passkeys/challenge", &fields).says(422, "at most 10 passkeys");
-    // So many challenges wait, and no more; they go with the time.
+    // No more challenges wait than this; they expire.
     let store = site.world.service.store();
     let mut tx = store.begin().await.unwrap();
     let waiting = site.world.number("SELECT COUNT(*) FROM passkey_challenge").await;

@@ -64,7 +64,7 @@ enum Command {
     Key(people::MakeKey),
     /// End all API keys of a client
     EndKeys(people::EndKeys),
-    /// Give a person a new password for the pages, and print it; makes the account if there is none
+    /// Give a person a new password for the pages, and print it; makes the account if it is missing
     Person(people::SetPerson),
     /// Register vendors for a period and print their vendor keys, which must be kept secret. A
     /// vendor that is refused does not keep the others from being registered
