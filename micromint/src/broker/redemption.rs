@@ -54,8 +54,8 @@ pub enum BatchRefusal {
     },
 }
 
-/// Why a watch with this number of coins is not judged, if the vendor has shown `shown` coins in this
-/// hour.
+/// Why a watch with this number of coins is not judged, if the vendor has shown `shown` coins in
+/// this hour.
 pub fn watch_refusal(vendor: &VendorId, shown: u64, coins: u64) -> Option<BatchRefusal> {
     let is_too_many = shown.saturating_add(coins) > WATCH_COINS_PER_HOUR_MAX;
     is_too_many.then(|| BatchRefusal::TooManyShown { vendor: vendor.clone(), shown, coins })
