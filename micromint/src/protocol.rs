@@ -73,7 +73,7 @@ pub use request_credit::{CREDIT_COINS_MAX, RequestCredit};
 pub use request_outcome::{RequestOutcome, UnknownOutcome};
 pub use request_payment::{PERIODS_PER_REQUEST_MAX, PeriodPrice, RequestPayment};
 pub use request_redemption::{
-    BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, RequestRedemption, push_record,
+    BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, RequestRedemption, push_record, split_record,
 };
 pub use request_watch::{RequestWatch, WATCH_DATA_SIZE_MAX, WATCH_PAYMENTS_MAX, WatchResult};
 pub use send_expired::SendExpired;

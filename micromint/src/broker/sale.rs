@@ -9,15 +9,6 @@ use crate::params::Params;
 use crate::protocol::FundsWithdrawn;
 use crate::time::UnixTime;
 
-impl SaleRefusal {
-    /// Whether the refusal means that nothing was sold under the Transaction-ID, and nothing will
-    /// be if the same is asked again. A number that belongs to another sale proves nothing: the
-    /// buyer may have lost the login under which it was bought.
-    pub fn is_certain(&self) -> bool {
-        !matches!(self, SaleRefusal::OtherSale { .. } | SaleRefusal::NoSuchSale { .. })
-    }
-}
-
 /// Why no sets are sold.
 #[derive(Debug, thiserror::Error)]
 pub enum SaleRefusal {

@@ -37,6 +37,27 @@ pub fn push_record(data: &mut Vec<u8>, record: &[u8]) {
     Writer::new(data).u32_be(record.len() as u32).bytes(record);
 }
 
+/// The first record in the data of a batch, and what follows it. `None` if the data has no whole
+/// record.
+///
+/// ```
+/// use micromint::protocol::{push_record, split_record};
+///
+/// let mut data = Vec::new();
+/// push_record(&mut data, b"one");
+/// push_record(&mut data, b"");
+/// let (record, rest) = split_record(&data).unwrap();
+/// assert_eq!(record, b"one");
+/// assert_eq!(split_record(rest), Some((&b""[..], &b""[..])));
+/// assert_eq!(split_record(&data[..6]), None);
+/// ```
+pub fn split_record(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut reader = Reader::new(data);
+    let size = reader.u32_be()?;
+    let record = reader.take(size as usize)?;
+    Some((record, &data[data.len() - reader.left()..]))
+}
+
 impl RequestRedemption {
     /// Parses a Request-Redemption. The records in it are not parsed: a malformed one gets a verdict
     /// of its own and does not affect the others.
@@ -100,9 +121,9 @@ pub(super) fn check_records(
         let found = data.len();
         return Err(MessageError::Data(format!("{found} bytes, at most {size_max} are allowed")));
     }
-    let mut records = Records(Reader::new(data));
+    let mut records = Records(data);
     let found = records.by_ref().count();
-    let after = records.0.left();
+    let after = records.0.len();
     if found == expected as usize && after == 0 {
         return Ok(());
     }
@@ -113,20 +134,18 @@ pub(super) fn check_records(
 
 /// The bytes of the records in data, in order.
 pub(super) fn records_in(data: &[u8]) -> Vec<&[u8]> {
-    Records(Reader::new(data)).collect()
+    Records(data).collect()
 }
 
 /// Reads records from the front of a batch's data, until one is incomplete.
-struct Records<'a>(Reader<'a>);
+struct Records<'a>(&'a [u8]);
 
 impl<'a> Iterator for Records<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let mut reader = self.0;
-        let size = reader.u32_be()?;
-        let record = reader.take(size as usize)?;
-        self.0 = reader;
+        let (record, rest) = split_record(self.0)?;
+        self.0 = rest;
         Some(record)
     }
 }

@@ -11,9 +11,11 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 use micromint::error::{FileError, chain};
-use micromint::host::DiskDirectory;
+use micromint::host::{DiskDirectory, replace_whole};
 use micromint::key_file::read_private_text;
 use micromint::text_file::decode;
+
+mod addresses;
 
 mod format;
 
@@ -23,6 +25,7 @@ mod pages;
 
 mod waiting;
 
+pub use addresses::is_public;
 pub use format::{Format, FormatArgs};
 pub use pages::command_line;
 pub use waiting::tell_waits;
@@ -154,6 +157,19 @@ pub fn read_secret_input(path: &Path, size_max: usize) -> Result<String, ToolErr
     Ok(read_private_text(&directory, &name, size_max as u64)?)
 }
 
+/// Replaces a file durably by one that only its owner can read: after a crash it has either the old
+/// or the new text.
+///
+/// # Errors
+/// It cannot be written. The old file is then unchanged.
+pub fn replace_secret_file(path: &Path, text: &str) -> Result<(), FileError> {
+    let replace = || {
+        let (directory, name) = DiskDirectory::of_file(path)?;
+        replace_whole(&directory, &name, text.as_bytes())
+    };
+    replace().map_err(FileError::on("write", path))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -185,6 +201,26 @@ mod tests {
         ] {
             assert_eq!(is_yes(line), expected, "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_secret_is_replaced_by_a_file_for_its_owner() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("login");
+        // What a crash may have left, with any mode.
+        let left = directory.path().join(".login.new");
+        std::fs::write(&left, "left").unwrap();
+        std::fs::set_permissions(&left, std::fs::Permissions::from_mode(0o666)).unwrap();
+        for text in ["first", "second"] {
+            replace_secret_file(&path, text).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+            assert!(!left.exists());
+        }
+        let nowhere = directory.path().join("no/login");
+        let error = replace_secret_file(&nowhere, "text").unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot write {}", nowhere.display())), "{error}");
     }
 
     #[test]

@@ -5,8 +5,7 @@
 //! configuration is never written again; one process mints in a folder; only `coinmint` writes the
 //! coin file. What was minted is opened like every other coin file in the folder.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,7 +20,8 @@ use micromint::params::Params;
 use micromint::period::Period;
 use micromint::time::UnixTime;
 use micromint::toml_file::TOML_FILE_SIZE_MAX;
-use micromint_console::read_secret_input;
+use micromint_console::{read_secret_input, replace_secret_file};
+use rustix::process::{Pid, Signal};
 use serde::Deserialize;
 
 use crate::service::{Service, ServiceError, blocking};
@@ -147,10 +147,15 @@ impl Minter {
             matches!(mint.state, MintState::Planned | MintState::Running | MintState::Cluster)
         };
         let Some(mint) = mints.iter().find(is_open) else { return Ok(()) };
-        if now < self.retry_at || !self.has_lock() {
+        if now < self.retry_at {
             return Ok(());
         }
-        match self.look_after(mint, now).await {
+        let done = match self.lock() {
+            Ok(true) => self.look_after(mint, now).await,
+            Ok(false) => return Ok(()),
+            Err(fault) => Err(fault),
+        };
+        match done {
             Ok(()) => Ok(()),
             Err(fault) => {
                 micromint_console::tell!("mmbrokerd: error: mint of {}: {fault}", mint.period);
@@ -176,15 +181,22 @@ impl Minter {
         }
     }
 
-    /// Whether this process is the one that mints in the folder.
-    fn has_lock(&mut self) -> bool {
-        if self.lock.is_none() {
-            let mut options = OpenOptions::new();
-            let options = options.write(true).create(true).truncate(false).mode(0o600);
-            let file = options.open(self.folder.join(LOCK_NAME)).ok();
-            self.lock = file.filter(|file| file.try_lock().is_ok());
+    /// Whether this process is the one that mints in the folder. `Ok(false)` means that another
+    /// process is.
+    fn lock(&mut self) -> Result<bool, String> {
+        if self.lock.is_some() {
+            return Ok(true);
         }
-        self.lock.is_some()
+        let path = self.folder.join(LOCK_NAME);
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(&path).map_err(|error| in_file(&path, &error))?;
+        match file.try_lock() {
+            Ok(()) => self.lock = Some(file),
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(error)) => return Err(in_file(&path, &error)),
+        }
+        Ok(true)
     }
 
     async fn look_after(&mut self, mint: &MintRow, now: UnixTime) -> Result<(), String> {
@@ -225,7 +237,7 @@ impl Minter {
         if !path.exists() {
             let last = last_period(&self.service).ok_or("there is no period to go on from")?;
             let config = self.draw(&last, period)?;
-            write_once(path, &config.to_toml()).map_err(|error| in_file(path, &error))?;
+            replace_secret_file(path, &config.to_toml()).map_err(|error| chain(&error))?;
         }
         let text = read_secret_input(path, TOML_FILE_SIZE_MAX as usize);
         let text = text.map_err(|error| error.to_string())?;
@@ -297,7 +309,7 @@ impl Minter {
             (merge, merge_script(config, &program, &self.settings)),
         ] {
             if !path.exists() {
-                write_once(&path, &text).map_err(|error| in_file(&path, &error))?;
+                replace_secret_file(&path, &text).map_err(|error| chain(&error))?;
             }
         }
         Ok(())
@@ -450,19 +462,6 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// Writes a file that only its owner reads, whole or not at all.
-fn write_once(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".new");
-    let new = path.with_file_name(name);
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)
-}
-
 fn in_file(path: &Path, error: &std::io::Error) -> String {
     format!("{}: {error}", path.display())
 }
@@ -474,10 +473,10 @@ fn last_of(log: &Path) -> String {
     String::from_utf8_lossy(last).trim().replace('\0', "")
 }
 
-/// Asks a child to end. The standard library only kills.
+/// Asks a child to end. The standard library only kills. A child that has ended keeps its number
+/// until it is waited for, so no other process is asked.
 fn terminate(child: &Child) {
-    let kill = format!("kill -TERM {}", child.id());
-    let _ = Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status();
+    let _ = rustix::process::kill_process(Pid::from_child(child), Signal::TERM);
 }
 
 #[cfg(test)]

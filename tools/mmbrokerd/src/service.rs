@@ -45,9 +45,7 @@ pub use self::owners::OwnersRefusal;
 pub use self::period::OpenPeriod;
 pub use self::redeem::{Answered, BatchReply, PART_COINS_MAX, PART_TIME_MAX, PIECE_SIZE, Upload};
 pub use self::reports::{PeriodReport, Suspicions, UserAlarm, UserReport, VendorReport};
-pub use self::sale::{
-    GROUP_SALES_MAX, SaleAnswer, SaleOrder, TRIAL_OVER_STATUS, TRIAL_TAKEN_STATUS, Trial,
-};
+pub use self::sale::{GROUP_SALES_MAX, SaleAnswer, SaleOrder, Trial};
 pub use self::shown::WatchReply;
 pub use self::witness::{Behind, PERIOD_WITNESS_LEN_MAX, Progress};
 

@@ -35,7 +35,7 @@ pub use self::owners::{CompromisedRow, SaleSpan};
 pub use self::periods::PeriodRow;
 pub use self::progress::Skipped;
 pub use self::reports::{PeriodCounts, PeriodMoney, SentRow, UserReturn, VendorBatch};
-pub use self::sales::{RefusedSale, SaleRow};
+pub use self::sales::{RefusedFor, RefusedSale, SaleRow};
 pub use self::staged::StagedRow;
 pub use self::superbins::{Bits, DoubtfulRow, SuperbinRow};
 pub use self::users::ApiKeyRow;

@@ -4,14 +4,12 @@
 //! coins. The invariant: the key is sent to the broker for which it was given and to no other, and
 //! the file is readable by its owner only.
 
-use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use micromint::error::FileError;
 use micromint::identity::UserId;
-use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, read_secret_input, say, tell};
+use micromint_console::{
+    EXIT_FAILURE, EXIT_OK, ToolError, read_secret_input, replace_secret_file, say, tell,
+};
 use serde_json::Value;
 
 use crate::answer::find_payment;
@@ -86,25 +84,12 @@ pub fn login(
         return Err(format!("the key is that of {found}, not of {user}; nothing was kept").into());
     }
     file.make_directory()?;
-    keep(&file.login_path(), &format!("{key}\n{url}\n{user}\n"))?;
+    replace_secret_file(&file.login_path(), &format!("{key}\n{url}\n{user}\n"))?;
     let balances = account["balances"].as_array().cloned().unwrap_or_default();
     let balances: Vec<&str> = balances.iter().filter_map(Value::as_str).collect();
     let balances = if balances.is_empty() { "nothing".to_string() } else { balances.join(", ") };
     say!("logged in as {user} at {url}; the account has {balances}");
     Ok(EXIT_OK)
-}
-
-/// Replaces a file that only its owner can read.
-fn keep(path: &Path, text: &str) -> Result<(), ToolError> {
-    let new = path.with_extension("login.new");
-    let write = || {
-        let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, path)
-    };
-    Ok(write().map_err(FileError::on("write", path))?)
 }
 
 /// Buys sets with the login that the wallet keeps.

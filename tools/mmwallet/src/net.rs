@@ -11,8 +11,6 @@ mod connect;
 
 mod proxy;
 
-mod public;
-
 mod shown;
 
 use std::cell::RefCell;

@@ -75,7 +75,7 @@ CREATE TABLE refused_sale (
   period TEXT NOT NULL,
   sets BIGINT NOT NULL,
   at BIGINT NOT NULL,
-  status BIGINT NOT NULL,
+  reason TEXT NOT NULL,
   body TEXT NOT NULL
 );
 

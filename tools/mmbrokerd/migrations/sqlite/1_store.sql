@@ -75,7 +75,7 @@ CREATE TABLE refused_sale (
   period TEXT NOT NULL,
   sets INTEGER NOT NULL,
   at INTEGER NOT NULL,
-  status INTEGER NOT NULL,
+  reason TEXT NOT NULL,
   body TEXT NOT NULL
 ) STRICT;
 

@@ -22,7 +22,7 @@ use super::answer::{Answer, Problem, json, message};
 use super::auth::{user_of, user_of_page};
 use super::body::{ORDER_SIZE_MAX, read};
 use crate::service::{OpenPeriod, SaleAnswer, SaleOrder};
-use crate::store::{AccountKind, SaleRow};
+use crate::store::{AccountKind, RefusedFor, SaleRow};
 
 /// An order for sets.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -245,13 +245,14 @@ async fn buy_for(app: &App, headers: &HeaderMap, body: Body) -> Answer {
     match app.service.buy(&period, order).await? {
         SaleAnswer::Sold(sale) => deliver(app, &sale).await,
         SaleAnswer::Refused(refused) => {
-            let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::CONFLICT);
-            let title = match refused.status {
-                402 => "insufficient-money",
-                403 => "revoked",
-                410 => "expired",
-                429 => "limit",
-                _ => "sold-out",
+            let (status, title) = match refused.reason {
+                RefusedFor::TooLittleMoney => (StatusCode::PAYMENT_REQUIRED, "insufficient-money"),
+                RefusedFor::Revoked => (StatusCode::FORBIDDEN, "revoked"),
+                RefusedFor::Expired => (StatusCode::GONE, "expired"),
+                RefusedFor::Limit | RefusedFor::TrialTaken => {
+                    (StatusCode::TOO_MANY_REQUESTS, "limit")
+                }
+                RefusedFor::SoldOut | RefusedFor::TrialOver => (StatusCode::CONFLICT, "sold-out"),
             };
             let not_sold = format!("{} {transaction}", refused.period);
             let problem = Problem::new(status, title, refused.why);
@@ -267,7 +268,9 @@ async fn buy_for(app: &App, headers: &HeaderMap, body: Body) -> Answer {
 
 /// A constant header name of the protocol.
 fn lower(name: &'static str) -> HeaderName {
-    HeaderName::try_from(name).unwrap_or(CONTENT_TYPE)
+    // The constants are tokens; their requests in the tests show each of them.
+    #[allow(clippy::expect_used)]
+    HeaderName::try_from(name).expect("a constant of the protocol is a header name")
 }
 
 fn other_sale(asked: &Asked) -> Problem {

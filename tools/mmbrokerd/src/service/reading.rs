@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use micromint::protocol::PaymentRecord;
+use micromint::protocol::{PaymentRecord, split_record};
 
 use crate::store::{Store, StoreError};
 
@@ -56,14 +56,9 @@ impl Reading {
     /// Where the next record is in the buffer; `None` at the end.
     async fn record(&mut self) -> Result<Option<Range<usize>>, StoreError> {
         loop {
-            let left = &self.buffer[self.at..];
-            if let Some((length, rest)) = left.split_first_chunk::<4>() {
-                let size = u32::from_be_bytes(*length) as usize;
-                if rest.len() >= size {
-                    let start = self.at + 4;
-                    self.at = start + size;
-                    return Ok(Some(start..self.at));
-                }
+            if let Some((record, rest)) = split_record(&self.buffer[self.at..]) {
+                self.at = self.buffer.len() - rest.len();
+                return Ok(Some(self.at - record.len()..self.at));
             }
             if !self.fill().await? {
                 return Ok(None);
@@ -134,10 +129,9 @@ pub(super) fn coins_in(record: &[u8]) -> usize {
 /// The number of coins in the data of a message.
 pub(super) fn coins_in_data(mut data: &[u8]) -> u64 {
     let mut coins = 0;
-    while let Some((length, rest)) = data.split_first_chunk::<4>() {
-        let size = (u32::from_be_bytes(*length) as usize).min(rest.len());
-        coins += coins_in(&rest[..size]) as u64;
-        data = &rest[size..];
+    while let Some((record, rest)) = split_record(data) {
+        coins += coins_in(record) as u64;
+        data = rest;
     }
     coins
 }

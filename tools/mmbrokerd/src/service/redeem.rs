@@ -205,12 +205,11 @@ impl Service {
             self.give_up(upload).await?;
             return Ok(Reply::Refused(BatchRefusal::WrongAuthenticator { vendor }));
         }
-        let data = if upload.staged.is_some() {
+        let data = if let Some(id) = upload.staged {
             let taken = self.take_piece(&head, &mut upload, &rest, now).await?;
             if let Reply::Refused(refusal) = taken {
                 return Ok(Reply::Refused(refusal));
             }
-            let id = upload.staged.unwrap_or_default();
             self.in_work().insert(id);
             self.store.complete_staged(id, &sha256).await?;
             Data::Staged(id)

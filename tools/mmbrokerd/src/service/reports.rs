@@ -306,7 +306,7 @@ impl Service {
             let mut evidence = Vec::new();
             for sent in &sent {
                 let is_watch = sent.kind == BatchKind::Watch;
-                let at = vendors.binary_search(&sent.vendor).unwrap_or_default();
+                let at = vendors.partition_point(|vendor| *vendor < sent.vendor);
                 let claims = self.claims_today(period, sent).await?;
                 let coins = claims.iter().filter_map(|it| Evidence::of(it, at, sent.at, is_watch));
                 // Superbins are even, so consecutive sets go to different parts.

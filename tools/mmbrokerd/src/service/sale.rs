@@ -17,8 +17,8 @@ use super::guard::Guard;
 use super::period::{Compromised, OpenPeriod};
 use super::{Service, ServiceError, blocking};
 use crate::store::{
-    Account, AccountKind, PeriodRow, Posted, RefusedSale, SaleRow, Store, StoreError, TRIES_MAX,
-    Transaction, retried,
+    Account, AccountKind, PeriodRow, Posted, RefusedFor, RefusedSale, SaleRow, Store, StoreError,
+    TRIES_MAX, Transaction, retried,
 };
 
 /// How many orders share a commit at most.
@@ -50,11 +50,6 @@ pub struct Trial {
     /// What stands for the mail address of the account; `None` if none is needed.
     pub address: Option<Vec<u8>>,
 }
-
-/// The status of an order for a free trial by somebody who had it.
-pub const TRIAL_TAKEN_STATUS: u16 = 429;
-/// The status of an order for a free trial when all are taken.
-pub const TRIAL_OVER_STATUS: u16 = 409;
 
 /// The answer to an order.
 #[derive(Debug)]
@@ -305,27 +300,29 @@ impl Seller<'_> {
         };
         let refusal = sale_refusal(self.period.params(), &order.user, order.sets, facts, order.now);
         if let Some(refusal) = refusal {
-            let status = status_of(&refusal);
-            return self.refuse(order, status, refusal.to_string()).await;
+            return self.refuse(order, reason_of(&refusal), refusal.to_string()).await;
         }
-        if let Some((status, why)) = self.trial_refusal(payer).await? {
-            return self.refuse(order, status, why).await;
+        if let Some((reason, why)) = self.trial_refusal(payer).await? {
+            return self.refuse(order, reason, why).await;
         }
         self.make(payer).await
     }
 
     /// Why a free trial is not given.
-    async fn trial_refusal(&mut self, payer: &Payer) -> Result<Option<(u16, String)>, StoreError> {
+    async fn trial_refusal(
+        &mut self,
+        payer: &Payer,
+    ) -> Result<Option<(RefusedFor, String)>, StoreError> {
         let Payer { order, trial: Some(trial), .. } = payer else { return Ok(None) };
         let free_for = trial.address.as_deref();
         let (all, own) = self.tx.free_sets(self.period.name(), &order.user, free_for).await?;
         let sets = u64::from(order.sets);
         Ok(if own + sets > trial.for_one {
             let why = format!("an account gets at most {} free sets of a period", trial.for_one);
-            Some((TRIAL_TAKEN_STATUS, why))
+            Some((RefusedFor::TrialTaken, why))
         } else if all + sets > trial.for_all {
             let why = "there are not as many free sets of the period left".to_string();
-            Some((TRIAL_OVER_STATUS, why))
+            Some((RefusedFor::TrialOver, why))
         } else {
             None
         })
@@ -382,7 +379,7 @@ impl Seller<'_> {
                 let value = self.period.params().coin_value();
                 let price = value.checked_mul(coins.into()).unwrap_or(value);
                 let why = format!("the account has less than the {price} that {coins} coins cost");
-                self.refuse(order, 402, why).await
+                self.refuse(order, RefusedFor::TooLittleMoney, why).await
             }
         }
     }
@@ -402,7 +399,7 @@ impl Seller<'_> {
     async fn refuse(
         &mut self,
         order: &SaleOrder,
-        status: u16,
+        reason: RefusedFor,
         why: String,
     ) -> Result<SaleAnswer, StoreError> {
         let refused = RefusedSale {
@@ -411,7 +408,7 @@ impl Seller<'_> {
             period: self.period.name().clone(),
             sets: order.sets,
             at: order.now,
-            status,
+            reason,
             why,
         };
         self.tx.add_refused_sale(&refused).await?;
@@ -420,11 +417,11 @@ impl Seller<'_> {
     }
 }
 
-/// The HTTP status of a refusal.
-fn status_of(refusal: &SaleRefusal) -> u16 {
+/// The kind of a refusal by the rules of sales.
+fn reason_of(refusal: &SaleRefusal) -> RefusedFor {
     match refusal {
-        SaleRefusal::Revoked { .. } => 403,
-        SaleRefusal::Expired { .. } => 410,
-        _ => 409,
+        SaleRefusal::Revoked { .. } => RefusedFor::Revoked,
+        SaleRefusal::Expired { .. } => RefusedFor::Expired,
+        _ => RefusedFor::SoldOut,
     }
 }

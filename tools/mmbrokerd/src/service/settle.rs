@@ -270,8 +270,9 @@ fn settle_superbin(
         match given {
             Award::Vendor(number) => {
                 row.paid.set(subbin);
-                let vendor = of_bin.get(number as usize).map(|claim| claim.vendor.to_string());
-                *vendors.entry(vendor.unwrap_or_default()).or_default() += 1;
+                // The number is that of one of these claims.
+                let vendor = &of_bin[number as usize].vendor;
+                *vendors.entry(vendor.to_string()).or_default() += 1;
             }
             Award::User(_) => drop(row.credited.set(subbin)),
             Award::Disputed => drop(row.disputed.set(subbin)),

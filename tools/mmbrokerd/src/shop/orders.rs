@@ -9,10 +9,8 @@ use sqlx::Row;
 
 use super::Shop;
 use crate::service::{OpenPeriod, SaleOrder};
-use crate::store::{Account, AccountKind, RefusedSale, StoreError, retried};
+use crate::store::{Account, AccountKind, RefusedFor, RefusedSale, StoreError, retried};
 
-/// The status of an order past the limit.
-pub(crate) const LIMIT_STATUS: u16 = 429;
 /// How long an order counts that was never made, in seconds.
 const WISH_SECONDS: i64 = 3600;
 
@@ -69,7 +67,7 @@ impl Shop {
                 period: period.name().clone(),
                 sets: order.sets,
                 at: order.now,
-                status: LIMIT_STATUS,
+                reason: RefusedFor::Limit,
                 why: format!("an account buys at most {most} sets of a period"),
             };
             tx.add_refused_sale(&refused).await?;

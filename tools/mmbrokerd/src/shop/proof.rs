@@ -6,11 +6,11 @@
 
 use std::fmt;
 use std::io::Read;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use micromint::identity::VendorId;
+use micromint_console::is_public;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -86,32 +86,10 @@ impl Resolver for Public {
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.0.resolve(uri, config, timeout)?;
         let mut public = self.empty();
-        for address in found.iter().filter(|address| is_public(address)) {
+        for address in found.iter().filter(|address| is_public(address.ip())) {
             public.push(*address);
         }
         if public.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(public) }
-    }
-}
-
-/// Whether an address is one of the public Internet.
-fn is_public(address: &SocketAddr) -> bool {
-    match address.ip().to_canonical() {
-        IpAddr::V4(ip) => {
-            let [a, b, ..] = ip.octets();
-            let is_shared = a == 100 && (64..128).contains(&b);
-            let is_reserved = a == 0 || a >= 224 || a == 198 && (b == 18 || b == 19);
-            !(ip.is_private()
-                || ip.is_loopback()
-                || ip.is_link_local()
-                || ip.is_documentation()
-                || is_shared
-                || is_reserved)
-        }
-        // 2000::/3 is what is assigned to the Internet; 6to4 and Teredo carry other addresses.
-        IpAddr::V6(ip) => {
-            let [first, second, ..] = ip.segments();
-            first & 0xe000 == 0x2000 && first != 0x2002 && (first, second) != (0x2001, 0)
-        }
     }
 }
 
@@ -121,24 +99,15 @@ mod tests {
 
     #[test]
     fn hosts_of_the_own_network_are_not_asked() {
-        for (address, expected) in [
-            ("93.184.216.34:443", true),
-            ("[2606:2800:220:1::1]:443", true),
-            ("127.0.0.1:443", false),
-            ("10.1.2.3:443", false),
-            ("169.254.169.254:443", false),
-            ("192.168.0.1:443", false),
-            ("100.64.0.1:443", false),
-            ("0.0.0.0:443", false),
-            ("255.255.255.255:443", false),
-            ("[::1]:443", false),
-            ("[::ffff:10.0.0.1]:443", false),
-            ("[fe80::1]:443", false),
-            ("[fd00::1]:443", false),
-            ("[2002:7f00:1::]:443", false),
-            ("[2001:0:1::]:443", false),
-        ] {
-            assert_eq!(is_public(&address.parse().unwrap()), expected, "{address}");
+        for host in ["localhost", "127.0.0.1", "10.1.2.3", "169.254.169.254", "192.0.0.8", "[::1]"]
+        {
+            let uri = format!("https://{host}/").parse().unwrap();
+            let found = Public::default().resolve(&uri, &Config::default(), NextTimeout::default());
+            assert!(matches!(found, Err(ureq::Error::HostNotFound)), "{host}: {found:?}");
         }
+        let uri = "https://93.184.216.34/".parse().unwrap();
+        let found =
+            Public::default().resolve(&uri, &Config::default(), NextTimeout::default()).unwrap();
+        assert_eq!(found.len(), 1);
     }
 }

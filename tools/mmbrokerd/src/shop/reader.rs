@@ -19,12 +19,11 @@ use sqlx::Row;
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::form::Posted;
 use super::login::Note;
-use super::orders::LIMIT_STATUS;
 use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
 use super::{Shop, passkeys, random, trial};
 use crate::service::{OpenPeriod, SaleAnswer, SaleOrder, Trial};
-use crate::store::{AccountKind, SaleRow, StoreError};
+use crate::store::{AccountKind, RefusedFor, SaleRow, StoreError};
 
 /// Tells a wallet in the browser where coins are.
 const COINS_HEADER: HeaderName = HeaderName::from_static("micromint-coins");
@@ -271,14 +270,15 @@ pub(super) async fn order(shop: &Shop, posted: &Posted, trial: Option<Trial>) ->
     };
     let why = match answer {
         SaleAnswer::Sold(_) => return Ok(to_purchase(shop, transaction)),
-        SaleAnswer::Refused(refused) => match refused.status {
-            402 => "buy-too-little",
-            403 => "buy-revoked",
-            410 => "nothing-on-sale",
-            LIMIT_STATUS if is_free => "free-taken",
-            LIMIT_STATUS => "buy-limit",
-            _ if is_free => "free-over",
-            _ => "buy-sold-out",
+        SaleAnswer::Refused(refused) => match refused.reason {
+            RefusedFor::TooLittleMoney => "buy-too-little",
+            RefusedFor::Revoked => "buy-revoked",
+            RefusedFor::Expired => "nothing-on-sale",
+            RefusedFor::Limit => "buy-limit",
+            RefusedFor::TrialTaken => "free-taken",
+            RefusedFor::TrialOver => "free-over",
+            RefusedFor::SoldOut if is_free => "free-over",
+            RefusedFor::SoldOut => "buy-sold-out",
         },
         SaleAnswer::Rejected(_) => return Err(refuse("error-form")),
     };

@@ -55,11 +55,13 @@ pub enum StoreError {
 
 impl StoreError {
     /// Whether the same transaction may succeed if it is tried again: the database gave it up
-    /// because of others, or the connection was lost before the commit.
+    /// because of others, and nothing of it was committed. A lost connection is not among these:
+    /// whether the commit arrived is then unknown.
     pub fn is_transient(&self) -> bool {
         match self {
-            // 40001 serialization failure, 40P01 deadlock, 55P03 lock timeout, 57P01 shutdown; 5, 6
-            // and 517 are SQLite's busy and locked.
+            // PostgreSQL: 40001 serialization failure, 40P01 deadlock, 55P03 lock timeout. SQLite: 5
+            // busy, 6 locked, 261 busy while another process recovers the log, 517 busy because the
+            // snapshot is old.
             StoreError::Database(sqlx::Error::Database(error)) => {
                 error.code().is_some_and(|code| {
                     matches!(&*code, "40001" | "40P01" | "55P03" | "5" | "6" | "261" | "517")

@@ -1,6 +1,7 @@
 //! Sales: who bought which sets, what was refused for good, and what was acknowledged.
 //!
-//! Input: sales. Output: rows. The invariant: a Transaction-ID is one sale or one refusal for ever.
+//! Input: sales. Output: rows. The invariant: a Transaction-ID is one sale or one
+//! refusal, and never changes.
 
 use std::collections::BTreeSet;
 
@@ -49,10 +50,63 @@ pub struct RefusedSale {
     pub sets: u32,
     /// When it was refused.
     pub at: UnixTime,
-    /// The HTTP status of the answer.
-    pub status: u16,
+    /// The kind of reason.
+    pub reason: RefusedFor,
     /// The words of the answer.
     pub why: String,
+}
+
+/// Why an order was refused for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedFor {
+    /// The account has too little money.
+    TooLittleMoney,
+    /// The user was revoked.
+    Revoked,
+    /// The period is over.
+    Expired,
+    /// Fewer sets are left, or none can be sold.
+    SoldOut,
+    /// An account buys fewer sets of a period.
+    Limit,
+    /// This user had the free trial sets.
+    TrialTaken,
+    /// All free trial sets are taken.
+    TrialOver,
+}
+
+impl RefusedFor {
+    const ALL: [RefusedFor; 7] = [
+        RefusedFor::TooLittleMoney,
+        RefusedFor::Revoked,
+        RefusedFor::Expired,
+        RefusedFor::SoldOut,
+        RefusedFor::Limit,
+        RefusedFor::TrialTaken,
+        RefusedFor::TrialOver,
+    ];
+
+    /// As the database has it.
+    fn as_str(self) -> &'static str {
+        match self {
+            RefusedFor::TooLittleMoney => "too-little-money",
+            RefusedFor::Revoked => "revoked",
+            RefusedFor::Expired => "expired",
+            RefusedFor::SoldOut => "sold-out",
+            RefusedFor::Limit => "limit",
+            RefusedFor::TrialTaken => "trial-taken",
+            RefusedFor::TrialOver => "trial-over",
+        }
+    }
+
+    fn read(text: String) -> Result<RefusedFor, StoreError> {
+        let known = RefusedFor::ALL.into_iter().find(|reason| reason.as_str() == text);
+        known.ok_or(StoreError::Value {
+            what: "refused_sale.reason",
+            expected: "a reason",
+            found: text,
+        })
+    }
 }
 
 impl SaleRow {
@@ -84,7 +138,7 @@ impl RefusedSale {
             period: parsed("refused_sale.period", "a period", &period)?,
             sets: fitting("refused_sale.sets", row.try_get("sets")?)?,
             at: UnixTime(row.try_get("at")?),
-            status: fitting("refused_sale.status", row.try_get("status")?)?,
+            reason: RefusedFor::read(row.try_get("reason")?)?,
             why: row.try_get("body")?,
         })
     }
@@ -279,7 +333,7 @@ impl Transaction {
         transactions: &[u64],
     ) -> Result<Vec<RefusedSale>, StoreError> {
         let rows = sqlx::query(
-            "SELECT transaction_id, user_id, period, sets, at, status, body \
+            "SELECT transaction_id, user_id, period, sets, at, reason, body \
              FROM refused_sale WHERE transaction_id IN \
              (SELECT CAST(value ->> 0 AS BIGINT) FROM json_each($1))",
         )
@@ -358,7 +412,7 @@ impl Transaction {
     /// The database failed.
     pub async fn add_refused_sale(&mut self, refused: &RefusedSale) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO refused_sale (transaction_id, user_id, period, sets, at, status, body) \
+            "INSERT INTO refused_sale (transaction_id, user_id, period, sets, at, reason, body) \
              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (transaction_id) DO NOTHING",
         )
         .bind(refused.transaction as i64)
@@ -366,7 +420,7 @@ impl Transaction {
         .bind(refused.period.to_string())
         .bind(i64::from(refused.sets))
         .bind(refused.at.0)
-        .bind(i64::from(refused.status))
+        .bind(refused.reason.as_str())
         .bind(refused.why.clone())
         .execute(self.connection())
         .await?;

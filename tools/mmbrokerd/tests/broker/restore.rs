@@ -9,7 +9,7 @@ use micromint::broker::ReturnRefusal;
 use micromint::protocol::{OwnersSold, RequestCredit, RequestOwners, Verdict};
 use micromint::reply::Reply;
 use mmbrokerd::service::{BLOCK_SUPERBINS, SaleAnswer, SaleOrder, ServiceError};
-use mmbrokerd::store::{AccountKind, StoreError};
+use mmbrokerd::store::{AccountKind, RefusedFor, StoreError};
 
 use crate::databases::Database;
 use crate::world::*;
@@ -163,7 +163,7 @@ async fn try_pair(
     let all = MINT.params().superbin_count();
     assert!(all <= BLOCK_SUPERBINS);
     match try_to_buy(world, 101).await.unwrap() {
-        SaleAnswer::Refused(refused) => assert_eq!(refused.status, 409, "{case}"),
+        SaleAnswer::Refused(refused) => assert_eq!(refused.reason, RefusedFor::SoldOut, "{case}"),
         other => panic!("{case}: {other:?}"),
     }
     let (answer, _) = owners(world, None).await;

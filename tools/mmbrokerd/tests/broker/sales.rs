@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mmbrokerd::service::SaleAnswer;
-use mmbrokerd::store::AccountKind;
+use mmbrokerd::store::{AccountKind, RefusedFor};
 
 use crate::databases::Database;
 use crate::world::*;
@@ -62,7 +62,7 @@ async fn a_refused_order_stays_refused(database: Database) {
         other => panic!("expected a refusal, found {other:?}"),
     };
     let poor = refused(world.order("alice", 1, 5).await);
-    assert_eq!(poor.status, 402);
+    assert_eq!(poor.reason, RefusedFor::TooLittleMoney);
     assert!(poor.why.contains("the account has less than the "), "{}", poor.why);
     assert_eq!(world.balance(AccountKind::Client, "alice").await, 3 * COIN);
     world.fund("alice", 100).await;
@@ -71,11 +71,12 @@ async fn a_refused_order_stays_refused(database: Database) {
     assert_eq!(sale.first, 0, "a refused order takes no superbin");
     world.fund("bob", 10_000).await;
     let many = refused(world.order("bob", 32, 7).await);
-    assert_eq!((many.status, many.why.as_str()), (409, "sold out: 32 sets wanted, 31 remain"));
+    assert_eq!(many.reason, RefusedFor::SoldOut);
+    assert_eq!(many.why, "sold out: 32 sets wanted, 31 remain");
     let late = refused(world.order_at("bob", 1, 8, EXPIRED).await);
-    assert_eq!(late.status, 410);
+    assert_eq!(late.reason, RefusedFor::Expired);
     world.service.store().revoke(&user("bob"), DURING).await.unwrap();
-    assert_eq!(refused(world.order("bob", 1, 9).await).status, 403);
+    assert_eq!(refused(world.order("bob", 1, 9).await).reason, RefusedFor::Revoked);
     world.check_ledger().await;
 }
 

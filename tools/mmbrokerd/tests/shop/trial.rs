@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use micromint::protocol::{FundsWithdrawn, Verdict};
-use mmbrokerd::service::{SaleAnswer, SaleOrder, TRIAL_OVER_STATUS, TRIAL_TAKEN_STATUS, Trial};
+use mmbrokerd::service::{SaleAnswer, SaleOrder, Trial};
 use mmbrokerd::shop::{MailSettings, MailTls, Role, ShopSettings};
-use mmbrokerd::store::{AccountKind, Dialect};
+use mmbrokerd::store::{AccountKind, Dialect, RefusedFor};
 
 use crate::browser::*;
 use crate::databases::Database;
@@ -18,7 +18,7 @@ crate::on_both_databases!(
     never_more_than_there_are,
     an_address_counts_once,
     free_sets_count_in_the_limit,
-    an_order_is_free_or_not_for_ever,
+    an_order_stays_free_or_not,
     what_comes_back_is_not_paid_out,
     a_dispute_about_free_coins_pays_no_reader,
     accounts_survive_the_migration,
@@ -258,16 +258,16 @@ async fn free_sets_count_in_the_limit(database: Database) {
     other.send(&form, "/buy", &[("sets", "2")]).says(422, "the most sets of this period");
 }
 
-/// The status of an answer.
-fn status(answer: &SaleAnswer) -> Option<u16> {
+/// What an order came to. `Err(None)` is a number that belongs to another order.
+fn sold(answer: SaleAnswer) -> Result<(), Option<RefusedFor>> {
     match answer {
-        SaleAnswer::Sold(_) => Some(200),
-        SaleAnswer::Refused(refused) => Some(refused.status),
-        SaleAnswer::Rejected(_) => None,
+        SaleAnswer::Sold(_) => Ok(()),
+        SaleAnswer::Refused(refused) => Err(Some(refused.reason)),
+        SaleAnswer::Rejected(_) => Err(None),
     }
 }
 
-async fn an_order_is_free_or_not_for_ever(database: Database) {
+async fn an_order_stays_free_or_not(database: Database) {
     let world = world(database).await;
     let order = |name: &str, sets, transaction| SaleOrder {
         user: user(name),
@@ -277,29 +277,28 @@ async fn an_order_is_free_or_not_for_ever(database: Database) {
     };
     let rules = |for_one, for_all| Trial { for_one, for_all, address: None };
     let give = async |order: SaleOrder, trial: Trial| {
-        status(&world.service.give(&world.period, order, trial).await.unwrap())
+        sold(world.service.give(&world.period, order, trial).await.unwrap())
     };
-    let buy =
-        async |order: SaleOrder| status(&world.service.buy(&world.period, order).await.unwrap());
+    let buy = async |order: SaleOrder| sold(world.service.buy(&world.period, order).await.unwrap());
     world.fund("alice", 1000).await;
-    assert_eq!(give(order("alice", 1, 1), rules(2, 3)).await, Some(200));
-    assert_eq!(give(order("alice", 1, 1), rules(2, 3)).await, Some(200));
+    assert_eq!(give(order("alice", 1, 1), rules(2, 3)).await, Ok(()));
+    assert_eq!(give(order("alice", 1, 1), rules(2, 3)).await, Ok(()));
     // A sale that was free is not bought under its number, nor the other way round.
-    assert_eq!(buy(order("alice", 1, 1)).await, None);
-    assert_eq!(buy(order("alice", 1, 2)).await, Some(200));
-    assert_eq!(give(order("alice", 1, 2), rules(2, 3)).await, None);
-    assert_eq!(give(order("bob", 1, 1), rules(2, 3)).await, None);
+    assert_eq!(buy(order("alice", 1, 1)).await, Err(None));
+    assert_eq!(buy(order("alice", 1, 2)).await, Ok(()));
+    assert_eq!(give(order("alice", 1, 2), rules(2, 3)).await, Err(None));
+    assert_eq!(give(order("bob", 1, 1), rules(2, 3)).await, Err(None));
     // At the numbers and past them; what was refused stays so, even if there were more now.
-    assert_eq!(give(order("alice", 2, 3), rules(2, 3)).await, Some(TRIAL_TAKEN_STATUS));
-    assert_eq!(give(order("alice", 2, 3), rules(9, 9)).await, Some(TRIAL_TAKEN_STATUS));
-    assert_eq!(give(order("alice", 1, 4), rules(2, 3)).await, Some(200));
-    assert_eq!(give(order("bob", 2, 5), rules(2, 3)).await, Some(TRIAL_OVER_STATUS));
-    assert_eq!(give(order("bob", 1, 6), rules(2, 3)).await, Some(200));
-    assert_eq!(give(order("carol", 1, 7), rules(2, 3)).await, Some(TRIAL_OVER_STATUS));
-    assert_eq!(give(order("carol", 1, 8), rules(u64::MAX, u64::MAX)).await, Some(200));
-    assert_eq!(give(order("carol", 0, 9), rules(2, 9)).await, None);
+    assert_eq!(give(order("alice", 2, 3), rules(2, 3)).await, Err(Some(RefusedFor::TrialTaken)));
+    assert_eq!(give(order("alice", 2, 3), rules(9, 9)).await, Err(Some(RefusedFor::TrialTaken)));
+    assert_eq!(give(order("alice", 1, 4), rules(2, 3)).await, Ok(()));
+    assert_eq!(give(order("bob", 2, 5), rules(2, 3)).await, Err(Some(RefusedFor::TrialOver)));
+    assert_eq!(give(order("bob", 1, 6), rules(2, 3)).await, Ok(()));
+    assert_eq!(give(order("carol", 1, 7), rules(2, 3)).await, Err(Some(RefusedFor::TrialOver)));
+    assert_eq!(give(order("carol", 1, 8), rules(u64::MAX, u64::MAX)).await, Ok(()));
+    assert_eq!(give(order("carol", 0, 9), rules(2, 9)).await, Err(None));
     world.service.store().revoke(&user("dave"), DURING).await.unwrap();
-    assert_eq!(give(order("dave", 1, 10), rules(2, 9)).await, Some(403));
+    assert_eq!(give(order("dave", 1, 10), rules(2, 9)).await, Err(Some(RefusedFor::Revoked)));
     assert_eq!(world.number("SELECT COUNT(*) FROM sale WHERE free = 1").await, 4);
     world.check_ledger().await;
     audit(&world);

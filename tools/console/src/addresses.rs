@@ -25,8 +25,9 @@ const NETWORKS: [(Ipv4Addr, u32); 14] = [
     (Ipv4Addr::new(224, 0, 0, 0), 3),
 ];
 
-/// Whether a server on the Internet can have this address.
-pub(super) fn is_public(address: IpAddr) -> bool {
+/// Whether a server on the Internet can have this address (IANA special-purpose address registries;
+/// RFC 6890). An IPv6 address that carries an IPv4 address is public if that one is.
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),
