@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::MemoryBroker;
 use super::records::{DIGEST_SIZE, JudgedWatch};
+use super::redemption::Sent;
 use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator, Key};
 use crate::broker::{
     Alarm, BatchRefusal, Blocks, Buyer, Claim, ExaminedPayment, blocks, hour_of, served_by,
@@ -44,41 +45,26 @@ impl MemoryBroker {
         now: UnixTime,
     ) -> Result<Reply<WatchAnswer, BatchRefusal>, CoinFileError> {
         let digest: [u8; DIGEST_SIZE] = Sha256::digest(&request.data).into();
-        if let Some(refusal) = self.other_period(&request.period) {
+        let key = self.secret.vendor_key(&request.vendor).sync_key();
+        let known = self.ledger.watch(&request.vendor, &request.watch);
+        let sent = Sent {
+            period: &request.period,
+            vendor: &request.vendor,
+            id: &request.watch,
+            is_authentic: request.is_authentic(&key),
+            digest: &digest,
+            known: known.map(|known| &known.digest),
+        };
+        if let Some(refusal) = self.batch_refusal(&sent) {
             return Ok(Reply::Refused(refusal));
         }
-        let key = self.secret.vendor_key(&request.vendor).sync_key();
-        if !request.is_authentic(&key) {
-            let vendor = request.vendor.clone();
-            return Ok(Reply::Refused(BatchRefusal::WrongAuthenticator { vendor }));
-        }
-        if let Some(known) = self.known_watch(request, &digest, &key, now) {
-            return Ok(known);
+        if let Some(known) = known {
+            let claims = self.claims(&known.claims);
+            let blocked = self.named(self.blocks_at(&request.vendor, now), &[]);
+            return Ok(Reply::Granted(answer_to(request, claims, &key, true, blocked)));
         }
         let examined = self.examined(&request.vendor, &request.records())?;
         Ok(self.judge_watch(request, digest, &examined, &key, now))
-    }
-
-    /// The answer to a watch that need not be judged.
-    fn known_watch(
-        &self,
-        request: &RequestWatch,
-        digest: &[u8; DIGEST_SIZE],
-        key: &Key,
-        now: UnixTime,
-    ) -> Option<Reply<WatchAnswer, BatchRefusal>> {
-        let vendor = request.vendor.clone();
-        if !self.ledger.is_vendor(&vendor) {
-            return Some(Reply::Refused(BatchRefusal::UnknownVendor { vendor }));
-        }
-        let known = self.ledger.watch(&vendor, &request.watch)?;
-        if known.digest != *digest {
-            let id = request.watch.clone();
-            return Some(Reply::Refused(BatchRefusal::OtherContent { vendor, id }));
-        }
-        let claims = self.claims(&known.claims);
-        let blocked = self.named(self.blocks_at(&vendor, now), &[]);
-        Some(Reply::Granted(answer_to(request, claims, key, true, blocked)))
     }
 
     /// What the payments that a vendor showed in the hour of `now` lead to at this vendor.

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use databases::{Database, OwnPostgres};
+use databases::{Database, Disk, OwnPostgres};
 use load::{Load, USERS};
 use world::{Phase, Processes, World};
 
@@ -80,7 +80,7 @@ fn killed(database: Database, count: usize) {
 /// The database cuts the connections of three processes, is restarted, and crashes.
 #[test]
 fn postgres_is_cut_off_and_restarted() {
-    let postgres = OwnPostgres::start();
+    let postgres = OwnPostgres::start(Disk::Temporary);
     let world = Arc::new(World::new(postgres.database()));
     let mut processes = Processes::start(&world, 3);
     let loads = start_loads(&world);
