@@ -28,7 +28,9 @@ use crate::threads::on_threads;
 /// The value of an empty bin in the table. It is no ball: every ball is below 2^w.
 const EMPTY: u64 = u64::MAX;
 /// How many balls a thread tosses before it takes the next ones. Fewer are tossed by one thread.
-const TOSSES: u64 = 1 << 20;
+const TOSSES: u64 = 1 << 18;
+/// The bins of a part of the table that fits a processor's cache.
+const PART_BINS: usize = 1 << 16;
 
 /// The parameters of the `test` profile (DES k4 u6 v4 t2 b16) as fields: period `2026-12`, valid in
 /// December 2026, redeemed until 2027-01-08, broker `https://broker.example/`.
@@ -90,10 +92,17 @@ impl ObviousMint {
         let balls: Vec<AtomicU64> = (0..bins).map(|_| AtomicU64::new(EMPTY)).collect();
         let end = 4u64 << params.raw().output_bits;
         let toss = |first: u64| {
+            // The balls of a part go into the table together: at random places of a large table
+            // they would take several times as long as the hashes.
+            let mut parts = vec![Vec::new(); bins.div_ceil(PART_BINS)];
             for x in first..end.min(first + TOSSES) {
                 if let Some(bin) = rules.bin(x) {
-                    balls[index(params, bin)].fetch_min(x, Ordering::Relaxed);
+                    let index = index(params, bin);
+                    parts[index / PART_BINS].push((index, x));
                 }
+            }
+            for (index, x) in parts.into_iter().flatten() {
+                balls[index].fetch_min(x, Ordering::Relaxed);
             }
         };
         let threads = std::thread::available_parallelism().map_or(1, Into::into);

@@ -180,7 +180,9 @@ impl Decision<'_> {
                     let winner = claims.get(number as usize).map(|claim| claim.vendor.to_string());
                     *paid.entry(winner.unwrap_or_default()).or_insert(0u64) += 1;
                 }
-                Award::User(_) => row.credited.set(bin.subbin),
+                Award::User(_) => {
+                    row.credited.set(bin.subbin);
+                }
                 Award::Disputed | Award::Nobody => {}
             }
             outcome.count(award);
