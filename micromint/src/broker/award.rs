@@ -158,6 +158,16 @@ pub fn verdict_after(award: Award, number: u64) -> Option<Verdict> {
     }
 }
 
+/// The verdict on a disputed claim of this number after a ruling. `is_refused`: the claim is one of
+/// those that the ruling refuses.
+pub fn verdict_of_ruling(award: Award, number: u64, is_refused: bool) -> Verdict {
+    match verdict_after(award, number) {
+        _ if is_refused => Verdict::NotFromOwner,
+        Some(verdict) => verdict,
+        None => Verdict::AlreadyPaid,
+    }
+}
+
 impl Dispute {
     /// The disputes, ordered by vendor and user. `coins` has the numbers of disputed coins of each
     /// vendor and user, and of those that the user has returned.

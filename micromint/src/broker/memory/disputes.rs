@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::MemoryBroker;
 use crate::bin::Bin;
 use crate::broker::{
-    Claim, Contender, Dispute, Ruling, RulingOutcome, Sold, award_after, verdict_after,
+    Claim, Contender, Dispute, Ruling, RulingOutcome, Sold, award_after, verdict_of_ruling,
 };
 use crate::identity::{UserId, VendorId};
 use crate::protocol::Verdict;
@@ -70,11 +70,7 @@ impl MemoryBroker {
             outcome.count(award);
             for (number, claim, of) in claims {
                 let is_refused = ruling == Ruling::Refuse && of == Some(vendor);
-                let verdict = match verdict_after(award, number) {
-                    _ if is_refused => Verdict::NotFromOwner,
-                    Some(verdict) => verdict,
-                    None => Verdict::AlreadyPaid,
-                };
+                let verdict = verdict_of_ruling(award, number, is_refused);
                 decided.push(claim.decided(number, verdict));
             }
         }

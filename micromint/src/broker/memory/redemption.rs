@@ -70,7 +70,7 @@ impl MemoryBroker {
         }
         if let Some(known) = known {
             let claims = self.claims_today(&known.claims);
-            let blocked = self.named(blocks(served_by(&claims, known.when)), &[]);
+            let blocked = self.named(&blocks(served_by(&claims, known.when)), &claims);
             return Ok(Reply::Granted(self.answer_to(batch, &digest, &claims, true, blocked)));
         }
         let examined = self.examined(&batch.vendor, &batch.records())?;
@@ -146,7 +146,7 @@ impl MemoryBroker {
             set_too_late(&mut claims);
             return self.answer_to(batch, &digest, &claims, false, Vec::new());
         }
-        let blocked = self.named(blocks(served_by(&claims, now)), examined);
+        let blocked = self.named(&blocks(served_by(&claims, now)), &claims);
         let answer = self.answer_to(batch, &digest, &claims, false, blocked);
         let count = |verdict| claims.iter().filter(|claim| claim.verdict == verdict).count() as u32;
         let (accepted, waiting) = (count(Verdict::Accepted), count(Verdict::Waiting));

@@ -4,8 +4,6 @@
 //! in a batch now, and the users whom the vendor should stop serving. The invariant: nothing is
 //! paid or credited. What was shown is kept as evidence, as the claims of a batch are.
 
-use std::collections::BTreeSet;
-
 use sha2::{Digest, Sha256};
 
 use super::MemoryBroker;
@@ -60,7 +58,7 @@ impl MemoryBroker {
         }
         if let Some(known) = known {
             let claims = self.claims(&known.claims);
-            let blocked = self.named(self.blocks_at(&request.vendor, now), &[]);
+            let blocked = self.named(&self.blocks_at(&request.vendor, now), claims);
             return Ok(Reply::Granted(answer_to(request, claims, &key, true, blocked)));
         }
         let examined = self.examined(&request.vendor, &request.records())?;
@@ -86,14 +84,10 @@ impl MemoryBroker {
         blocks(shown.flat_map(|watch| served_by(self.claims(&watch.claims), watch.when)))
     }
 
-    /// The users to block, by name. Since an answer has room for a bounded number, those whom
-    /// `examined`, the payments of the message that is answered, name come first.
-    pub(super) fn named(&self, blocks: Blocks<Buyer>, examined: &[ExaminedPayment]) -> Vec<UserId> {
-        let sent: BTreeSet<Buyer> = examined.iter().filter_map(|payment| payment.buyer).collect();
-        let (now, before): (Vec<Buyer>, Vec<Buyer>) =
-            blocks.users.into_iter().partition(|buyer| sent.contains(buyer));
-        let names = now.iter().chain(&before).filter_map(|buyer| self.ledger.name_of(*buyer));
-        names.cloned().collect()
+    /// The users to block, by name; those of `claims`, the message that is answered, come first.
+    pub(super) fn named(&self, blocks: &Blocks<Buyer>, claims: &[Claim]) -> Vec<UserId> {
+        let named = blocks.in_order(claims.iter().filter_map(|claim| claim.buyer));
+        named.iter().filter_map(|buyer| self.ledger.name_of(*buyer).cloned()).collect()
     }
 
     fn judge_watch(
@@ -123,7 +117,7 @@ impl MemoryBroker {
             claims: section,
             alarm: Alarm::of(&claims),
         });
-        let blocked = self.named(self.blocks_at(&vendor, now), examined);
+        let blocked = self.named(&self.blocks_at(&vendor, now), &claims);
         Reply::Granted(answer_to(request, &claims, key, false, blocked))
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use micromint::bin::Bin;
 use micromint::broker::{
-    Award, Contender, Dispute, Ruling, RulingOutcome, Sold, award_after, verdict_after,
+    Award, Contender, Dispute, Ruling, RulingOutcome, Sold, award_after, verdict_of_ruling,
 };
 use micromint::identity::{UserId, VendorId};
 use micromint::protocol::Verdict;
@@ -191,11 +191,7 @@ impl Decision<'_> {
             }
             for (number, claim) in (0..).zip(claims) {
                 let is_refused = self.ruling == Ruling::Refuse && claim.vendor == *self.vendor;
-                let verdict = match verdict_after(award, number) {
-                    _ if is_refused => Verdict::NotFromOwner,
-                    Some(verdict) => verdict,
-                    None => Verdict::AlreadyPaid,
-                };
+                let verdict = verdict_of_ruling(award, number, is_refused);
                 tx.set_doubtful(period, claim, verdict.code()).await?;
             }
         }

@@ -12,6 +12,9 @@ pub enum StoreError {
     /// The URL names no known database.
     #[error("expected a database sqlite:PATH or postgres://…, found {0:?}")]
     Url(String),
+    /// The folder of the SQLite file does not exist.
+    #[error("database: there is no folder {}", .0.display())]
+    NoFolder(std::path::PathBuf),
     /// The files of SQLite cannot be written.
     #[error(
         "database: {} cannot be written: {error}; nothing was changed. Let the user of this \

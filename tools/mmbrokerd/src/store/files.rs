@@ -47,21 +47,25 @@ impl Files {
     /// Whether SQLite can write now.
     ///
     /// # Errors
-    /// This process may not write a file, or may not make one that is missing.
+    /// This process may not write a file, or cannot make one that is missing.
     pub(super) fn check_writable(&self) -> Result<(), StoreError> {
         for path in &self.files {
             match access(path, Access::WRITE_OK) {
                 Ok(()) => {}
-                Err(Errno::NOENT) => check(&self.folder, Access::WRITE_OK | Access::EXEC_OK)?,
+                Err(Errno::NOENT) => self.check_folder()?,
                 Err(error) => return Err(not_writable(path, error)),
             }
         }
         Ok(())
     }
-}
 
-fn check(path: &Path, wanted: Access) -> Result<(), StoreError> {
-    access(path, wanted).map_err(|error| not_writable(path, error))
+    fn check_folder(&self) -> Result<(), StoreError> {
+        match access(&self.folder, Access::WRITE_OK | Access::EXEC_OK) {
+            Ok(()) => Ok(()),
+            Err(Errno::NOENT) => Err(StoreError::NoFolder(self.folder.clone())),
+            Err(error) => Err(not_writable(&self.folder, error)),
+        }
+    }
 }
 
 fn not_writable(path: &Path, error: Errno) -> StoreError {

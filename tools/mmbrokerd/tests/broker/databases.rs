@@ -41,7 +41,12 @@ while read -r command argument; do
   case $command in
     create) sql "CREATE DATABASE $argument" ;;
     cut) sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '$argument'" ;;
-    restart) kill "-$argument" $server 2>/dev/null || true; wait $server || true; start ;;
+    start)
+      until sql 'SELECT 1'; do
+        [ -e "$data/postmaster.pid" ] || { wait $server || true; start; }
+        sleep 0.1
+      done ;;
+    restart) kill "-$argument" $server; wait $server || true; start ;;
     fill) cat /dev/zero >"$BALLAST" 2>/dev/null || true ;;
     empty) rm "$BALLAST" ;;
   esac
@@ -192,9 +197,14 @@ impl OwnPostgres {
         self.0.done("restart", "INT");
     }
 
-    /// Restarts the server as after a crash, also if it ended by itself.
+    /// Restarts the server as after a crash.
     pub(crate) fn crash(&self) {
         self.0.done("restart", "QUIT");
+    }
+
+    /// Starts the server if it ended by itself.
+    pub(crate) fn start_again(&self) {
+        self.0.done("start", "");
     }
 
     /// Fills its small disk to the last byte.
