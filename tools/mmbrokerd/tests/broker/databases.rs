@@ -23,7 +23,7 @@ initdb --pgdata="$data" ${WAL:+"--waldir=$WAL" --wal-segsize=1} --auth=trust --u
   --encoding=UTF8 --locale=C --no-sync >log 2>&1 || { cat log >&2; exit 1; }
 start() {
   postgres -D "$data" -k "$folder" -c listen_addresses= -c fsync="$FSYNC" -c max_connections=200 \
-    ${WAL:+-c min_wal_size=2MB} >>log 2>&1 &
+    ${WAL:+-c min_wal_size=2MB -c max_wal_size=2MB} >>log 2>&1 &
   server=$!
   tries=0
   until psql -h "$folder" -U postgres -c 'SELECT 1' postgres >/dev/null 2>&1; do

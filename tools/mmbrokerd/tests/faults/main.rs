@@ -127,11 +127,10 @@ fn full_disk(disk: Disk) {
         wait_until("a set is sold", || world.counts().0 > sold);
         postgres.fill_disk();
         let before = unavailable();
-        // Each of the clients has a request that fails.
-        wait_until("requests fail", || unavailable() >= before + USERS as u64);
+        wait_until("a request fails", || unavailable() > before);
         processes.assert_running();
         postgres.empty_disk();
-        // Without space for its log, PostgreSQL ends, and its operator starts it again.
+        // Without space for its log, PostgreSQL may end; then its operator starts it again.
         postgres.start_again();
         let (sold, redeemed) = world.counts();
         let is_on = || world.counts().0 > sold && world.counts().1 > redeemed;
