@@ -189,7 +189,7 @@ pub mod vendor;
 // The byte codec of all files.
 mod bytes;
 
-#[cfg(feature = "mint")]
+#[cfg(any(feature = "mint", feature = "simulated-host"))]
 mod threads;
 
 // What a program passes in.

@@ -1,9 +1,9 @@
 //! For tests only (feature `simulated-host`): a mint that is obviously correct, and what it sells.
 //!
 //! Input: a period's parameters. Output: sets, coins and payments as a broker and a client would
-//! make them, by hashing x = 0, 1, 2, … into a `HashMap` and looking balls up there. Nothing of the
-//! real mint, broker or wallet is used, so they can be compared with it. For small parameters only:
-//! all balls of the period are kept in memory.
+//! make them, by hashing x = 0, 1, 2, … into a table of all bins and looking balls up there. Nothing
+//! of the real mint, broker or wallet is used, so they can be compared with it. The table is in
+//! memory, 8 bytes a bin: 2^26 bins are 512 MiB, and are filled in seconds.
 
 // This module serves tests, in which an invalid text should stop the test.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -13,7 +13,7 @@ pub mod cases;
 #[cfg(feature = "mint")]
 mod coin_file;
 
-use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::authenticator::{Authenticator, Key, OwnerToken};
 use crate::bin::Bin;
@@ -23,6 +23,14 @@ use crate::identity::{UserId, UserVector, VendorId, VendorVector};
 use crate::owner::{Owners, owner_tag};
 use crate::params::{Params, RawParams};
 use crate::protocol::{FundsWithdrawn, Payment, SoldSet, Url};
+use crate::threads::on_threads;
+
+/// The value of an empty bin in the table. It is no ball: every ball is below 2^w.
+const EMPTY: u64 = u64::MAX;
+/// How many balls a thread tosses before it takes the next ones. Fewer are tossed by one thread.
+const TOSSES: u64 = 1 << 18;
+/// The bins of a part of the table that fits a processor's cache.
+const PART_BINS: usize = 1 << 16;
 
 /// The parameters of the `test` profile (DES k4 u6 v4 t2 b16) as fields: period `2026-12`, valid in
 /// December 2026, redeemed until 2027-01-08, broker `https://broker.example/`.
@@ -71,19 +79,35 @@ pub fn resize(raw: &mut RawParams, u: u32, v: u32, k: u32, t: u32, hash: HashNam
 #[derive(Debug)]
 pub struct ObviousMint {
     rules: CoinRules,
-    balls: HashMap<Bin, u64>,
+    /// The ball of each bin, those of a superbin one after the other.
+    balls: Vec<AtomicU64>,
 }
 
 impl ObviousMint {
-    /// Tosses the balls, whatever b is.
+    /// Tosses the balls, whatever b is, on all processors.
     pub fn new(params: Params) -> ObviousMint {
         let rules = CoinRules::new(params);
-        let mut balls = HashMap::new();
-        for x in 0..4u64 << rules.params().raw().output_bits {
-            if let Some(bin) = rules.bin(x) {
-                balls.entry(bin).or_insert(x);
+        let params = rules.params();
+        let bins = params.superbin_count() as usize * params.subbin_count() as usize;
+        let balls: Vec<AtomicU64> = (0..bins).map(|_| AtomicU64::new(EMPTY)).collect();
+        let end = 4u64 << params.raw().output_bits;
+        let toss = |first: u64| {
+            // The balls of a part go into the table together: at random places of a large table
+            // they would take several times as long as the hashes.
+            let mut parts = vec![Vec::new(); bins.div_ceil(PART_BINS)];
+            for x in first..end.min(first + TOSSES) {
+                if let Some(bin) = rules.bin(x) {
+                    let index = index(params, bin);
+                    parts[index / PART_BINS].push((index, x));
+                }
             }
-        }
+            for (index, x) in parts.into_iter().flatten() {
+                balls[index].fetch_min(x, Ordering::Relaxed);
+            }
+        };
+        let threads = std::thread::available_parallelism().map_or(1, Into::into);
+        let threads = if end > TOSSES { threads } else { 1 };
+        on_threads((0..end).step_by(TOSSES as usize), threads, toss);
         ObviousMint { rules, balls }
     }
 
@@ -99,7 +123,8 @@ impl ObviousMint {
 
     /// The ball of a bin, or `None` if the bin is empty.
     pub fn ball(&self, bin: Bin) -> Option<u64> {
-        self.balls.get(&bin).copied()
+        let ball = self.balls.get(index(self.params(), bin))?.load(Ordering::Relaxed);
+        (ball != EMPTY).then_some(ball)
     }
 
     /// h'(User-ID) in this period.
@@ -199,9 +224,33 @@ impl ObviousMint {
     }
 }
 
+/// Where the ball of a bin is in the table.
+fn index(params: &Params, bin: Bin) -> usize {
+    bin.superbin as usize * params.subbin_count() as usize + bin.subbin as usize
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// More than one thread tosses, and each bin has its lowest ball.
+    #[test]
+    fn threads_find_the_lowest_ball_of_each_bin() {
+        let sizes = |raw: &mut RawParams| resize(raw, 13, 6, 2, 1, HashName::Sha256);
+        let mint = ObviousMint::new(params_with(sizes));
+        let end = 4u64 << mint.params().raw().output_bits;
+        assert!(end > 2 * TOSSES);
+        let mut lowest = std::collections::BTreeMap::new();
+        for x in 0..end {
+            if let Some(bin) = mint.rules().bin(x) {
+                lowest.entry(bin).or_insert(x);
+            }
+        }
+        assert!(lowest.iter().all(|(bin, x)| mint.ball(*bin) == Some(*x)));
+        let bins = (0..1 << 13).flat_map(|superbin| (0..64).map(move |subbin| (superbin, subbin)));
+        let found = bins.filter_map(|(superbin, subbin)| mint.ball(Bin { superbin, subbin }));
+        assert_eq!(found.count(), lowest.len());
+    }
 
     #[test]
     fn its_coins_are_coins_at_every_size() {

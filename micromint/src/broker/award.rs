@@ -8,6 +8,9 @@
 //! value before a person has decided. For each superbin, sold = paid + credited + disputed +
 //! lapsed.
 
+use std::collections::BTreeMap;
+
+use crate::identity::{UserId, VendorId};
 use crate::protocol::Verdict;
 
 /// Of a hundred claims of a vendor at most this many may be of rank 2 without a person's decision.
@@ -42,6 +45,38 @@ pub enum Ruling {
     Pay,
     /// They are not paid. What remains of the dispute is decided by the rules.
     Refuse,
+}
+
+/// The disputed coins of a user at a vendor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispute {
+    /// The vendor that claims them.
+    pub vendor: VendorId,
+    /// The user to whom they were sold.
+    pub user: UserId,
+    /// Their number.
+    pub coins: u64,
+    /// Of these, the number that the user has returned.
+    pub returned: u64,
+    /// The number of users with whom this vendor has disputes.
+    pub users_of_vendor: u64,
+    /// The number of vendors with which this user has disputes.
+    pub vendors_of_user: u64,
+    /// More than one in a hundred of the vendor's claims may not be from the owners.
+    pub is_held: bool,
+}
+
+/// What a ruling led to, in coins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RulingOutcome {
+    /// Paid to the vendor, or to another one.
+    pub paid: u64,
+    /// Credited to the users who returned them.
+    pub credited: u64,
+    /// Neither paid nor credited.
+    pub lapsed: u64,
+    /// Still disputed, because another vendor claims them too.
+    pub disputed: u64,
 }
 
 /// Where the value of sold first balls went, in coins.
@@ -120,6 +155,53 @@ pub fn verdict_after(award: Award, number: u64) -> Option<Verdict> {
         Award::Vendor(winner) | Award::User(winner) if winner == number => Some(Verdict::Accepted),
         Award::Disputed => Some(Verdict::Disputed),
         Award::Vendor(_) | Award::User(_) | Award::Nobody => None,
+    }
+}
+
+/// The verdict on a disputed claim of this number after a ruling. `is_refused`: the claim is one of
+/// those that the ruling refuses.
+pub fn verdict_of_ruling(award: Award, number: u64, is_refused: bool) -> Verdict {
+    match verdict_after(award, number) {
+        _ if is_refused => Verdict::NotFromOwner,
+        Some(verdict) => verdict,
+        None => Verdict::AlreadyPaid,
+    }
+}
+
+impl Dispute {
+    /// The disputes, ordered by vendor and user. `coins` has the numbers of disputed coins of each
+    /// vendor and user, and of those that the user has returned.
+    pub fn list(
+        coins: BTreeMap<(VendorId, UserId), (u64, u64)>,
+        is_held: impl Fn(&VendorId) -> bool,
+    ) -> Vec<Dispute> {
+        let (mut of_vendor, mut of_user) = (BTreeMap::new(), BTreeMap::new());
+        for (vendor, user) in coins.keys() {
+            *of_vendor.entry(vendor.clone()).or_insert(0) += 1;
+            *of_user.entry(user.clone()).or_insert(0) += 1;
+        }
+        let dispute = |((vendor, user), (coins, returned)): ((VendorId, UserId), _)| Dispute {
+            coins,
+            returned,
+            users_of_vendor: of_vendor.get(&vendor).copied().unwrap_or_default(),
+            vendors_of_user: of_user.get(&user).copied().unwrap_or_default(),
+            is_held: is_held(&vendor),
+            vendor,
+            user,
+        };
+        coins.into_iter().map(dispute).collect()
+    }
+}
+
+impl RulingOutcome {
+    /// Counts one coin.
+    pub fn count(&mut self, award: Award) {
+        match award {
+            Award::Vendor(_) => self.paid += 1,
+            Award::User(_) => self.credited += 1,
+            Award::Disputed => self.disputed += 1,
+            Award::Nobody => self.lapsed += 1,
+        }
     }
 }
 

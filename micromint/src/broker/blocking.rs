@@ -62,6 +62,18 @@ pub struct Blocks<U: Ord> {
     pub faults: Vec<FaultyHour>,
 }
 
+impl<U: Copy + Ord> Blocks<U> {
+    /// The users in the order in which an answer names them. It has room for a bounded number, so
+    /// those whom its own message names, `sent`, come first.
+    pub fn in_order(&self, sent: impl IntoIterator<Item = U>) -> Vec<U> {
+        let sent: BTreeSet<U> = sent.into_iter().collect();
+        let (mut named, others): (Vec<U>, Vec<U>) =
+            self.users.iter().partition(|user| sent.contains(user));
+        named.extend(others);
+        named
+    }
+}
+
 /// The hour in which a time lies, counted from 1970.
 pub fn hour_of(when: UnixTime) -> i64 {
     when.0.div_euclid(SECONDS_PER_HOUR)
@@ -127,6 +139,13 @@ mod tests {
             let conduct = if user < failing { Conduct::Failing } else { Conduct::Good };
             served(user, 7200, conduct)
         }))
+    }
+
+    #[test]
+    fn an_answer_names_the_users_of_its_message_first() {
+        let blocks = Blocks { users: BTreeSet::from([1, 2, 5, 8]), faults: Vec::new() };
+        assert_eq!(blocks.in_order([8, 7, 2, 8]), [2, 8, 1, 5]);
+        assert_eq!(blocks.in_order([]), [1, 2, 5, 8]);
     }
 
     #[test]

@@ -33,7 +33,7 @@ use self::ledger::Ledger;
 use super::claim::Claim;
 
 pub use self::accounts::{BrokerStatus, UserAccount, VendorAccount};
-pub use self::disputes::{Dispute, RulingOutcome, RulingRefusal};
+pub use self::disputes::RulingRefusal;
 pub use self::fraud::{Alarms, Suspicions, UserAlarm};
 pub use self::records::{JudgedBatch, RecordedReturn, RecordedSale, Section};
 pub use self::redemption::BatchAnswer;

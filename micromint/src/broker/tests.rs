@@ -10,7 +10,7 @@ mod model;
 
 use std::sync::LazyLock;
 
-use super::memory::{Dispute, RulingOutcome, RulingRefusal};
+use super::memory::RulingRefusal;
 use super::*;
 use crate::authenticator::{Authenticator, Key};
 use crate::bin::Bin;

@@ -13,9 +13,15 @@ impl ObviousMint {
     pub fn coin_file(&self) -> Vec<u8> {
         const NAME: &str = "coins";
         let directory = SimulatedDirectory::new();
+        self.write_coin_file(&directory, NAME);
+        directory.bytes(NAME).unwrap()
+    }
+
+    /// Writes this coin file as a new file of a directory.
+    pub fn write_coin_file(&self, directory: &dyn Directory, name: &str) {
         let params = self.params();
-        let file = directory.open(NAME, Open::Create).unwrap();
-        let path = directory.path().join(NAME);
+        let file = directory.open(name, Open::Create).unwrap();
+        let path = directory.path().join(name);
         let coin_file = CoinFile::create(file, path, params, [7; 16]).unwrap();
         let (mut ball_count, mut checksum) = (0, 0);
         for superbin in 0..params.superbin_count() as u32 {
@@ -43,6 +49,5 @@ impl ObviousMint {
                 checksum,
             })
             .unwrap();
-        directory.bytes(NAME).unwrap()
     }
 }

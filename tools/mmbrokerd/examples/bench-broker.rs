@@ -3,16 +3,23 @@
 //!     cargo run --release -p mmbrokerd --example bench-broker -- [DATABASE-URL] [COINS] [CLAIMS]
 //!
 //! Without a URL, or with `sqlite`, it uses a SQLite file in the current folder, so that the disk is
-//! the one that counts. The database must be empty. COINS is how many coins are redeemed, by default
-//! 1 000 000; they are 38 a set and 10 a payment, and then 1 a set. CLAIMS is how many claims the
-//! database holds when a broker starts on it, by default 10 000 000: 32 bytes each on disk.
+//! the one that counts. With `postgres` it starts a PostgreSQL of its own, in `/var/tmp`. The
+//! database of a URL must be empty. COINS is how many coins are redeemed, by default 1 000 000; they
+//! are 38 a set and 10 a payment, and then 1 a set. CLAIMS is how many claims the database holds when
+//! a broker starts on it, by default 10 000 000: 32 bytes each on disk. It also starts on a tenth and
+//! on a hundredth of them. The ratios are to the transfers of the bare database.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[allow(dead_code)]
+#[path = "../tests/broker/databases.rs"]
+mod databases;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use databases::{Disk, OwnPostgres};
 use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator, Key};
 use micromint::coin_file::CoinFile;
 use micromint::hash::HashName;
@@ -25,6 +32,7 @@ use mmbrokerd::service::{OpenPeriod, SaleAnswer, SaleOrder, Service};
 use mmbrokerd::store::{Account, AccountKind, Posted, Store};
 use tokio::task::JoinSet;
 
+const COIN_FILE: &str = "2026-12.coins";
 const DURING: UnixTime = UnixTime(1_797_000_000);
 const COINS_A_PAYMENT: usize = 10;
 const COINS_A_SET: usize = 38;
@@ -46,21 +54,29 @@ struct Bench {
     period: Arc<OpenPeriod>,
     mint: ObviousMint,
     vendor: VendorId,
+    /// Transfers a second of the bare database.
+    bare: f64,
 }
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let folder = tempfile::tempdir_in(".").unwrap();
     let file = format!("sqlite:{}", folder.path().join("broker.db").display());
-    let url = arguments.next().filter(|url| url != "sqlite").unwrap_or(file);
+    let url = arguments.next().unwrap_or_default();
+    let postgres = (url == "postgres").then(|| OwnPostgres::start(Disk::Durable).database());
+    let (url, disk) = match (url.as_str(), &postgres) {
+        (_, Some(own)) => (own.url.clone(), Path::new("/var/tmp")),
+        ("" | "sqlite", None) => (file, folder.path()),
+        (_, None) => (url, folder.path()),
+    };
     let mut number =
         |default: usize| arguments.next().map_or(default, |text| text.parse().expect("a number"));
     let (coins, claims) = (number(1_000_000), number(10_000_000));
-    println!("disk: {:.0} syncs/s", syncs(folder.path()));
+    println!("disk of {}: {:.0} syncs/s", disk.display(), syncs(disk));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let dense = coins.div_ceil(COINS_A_SET);
-        let bench = Bench::new(&url, folder.path(), dense + SPARSE_SETS).await;
+        let mut bench = Bench::new(&url, folder.path(), dense + SPARSE_SETS).await;
         bench.bare().await;
         bench.sales().await;
         bench.sell_up_to((dense + SPARSE_SETS) as u64).await;
@@ -73,7 +89,7 @@ fn main() {
 /// How often a second the disk makes 4 KiB durable.
 fn syncs(folder: &Path) -> f64 {
     use std::os::unix::fs::FileExt;
-    let file = std::fs::File::create(folder.join("sync")).unwrap();
+    let file = tempfile::tempfile_in(folder).unwrap();
     let (start, mut count) = (Instant::now(), 0u32);
     while start.elapsed() < Duration::from_secs(2) {
         file.write_at(&[1; 4096], 0).unwrap();
@@ -100,8 +116,8 @@ async fn open(url: &str, folder: &Path) -> Service {
     let store = Store::open(url).await.unwrap();
     let clock: Arc<dyn Clock> = Arc::new(FixedClock(DURING));
     let service = Service::open(store, Key::from_bytes([42; 32]), None, clock).await.unwrap();
-    let coin_file = CoinFile::open_read(&DiskDirectory::new(folder), "2026-12.coins").unwrap();
-    service.add_period(coin_file, &folder.join("2026-12.coins")).await.unwrap();
+    let coin_file = CoinFile::open_read(&DiskDirectory::new(folder), COIN_FILE).unwrap();
+    service.add_period(coin_file, &folder.join(COIN_FILE)).await.unwrap();
     service
 }
 
@@ -124,10 +140,12 @@ impl Bench {
     async fn new(url: &str, folder: &Path, sets: usize) -> Bench {
         let sets = sets.max(SALES as usize) + ORDER_SETS as usize;
         let superbins = (2 * sets).next_power_of_two();
+        let start = Instant::now();
         let mint = ObviousMint::new(params_with(|raw| {
-            resize(raw, superbins.trailing_zeros(), 6, 4, 1, HashName::Sha256);
+            resize(raw, superbins.trailing_zeros(), 6, 4, 0, HashName::Sha256);
         }));
-        std::fs::write(folder.join("2026-12.coins"), mint.coin_file()).unwrap();
+        mint.write_coin_file(&DiskDirectory::new(folder), COIN_FILE);
+        println!("minted {superbins} superbins: {:.0} s", start.elapsed().as_secs_f64());
         let service = open(url, folder).await;
         let period = service.period(mint.params().period()).unwrap();
         let vendor: VendorId = "news.example".parse().unwrap();
@@ -137,11 +155,11 @@ impl Bench {
             let name = user(client);
             service.store().deposit(name.as_str(), amount, "bench", DURING).await.unwrap();
         }
-        Bench { service: Arc::new(service), period, mint, vendor }
+        Bench { service: Arc::new(service), period, mint, vendor, bare: 0.0 }
     }
 
     /// Transfers between two accounts, each in a transaction of its own.
-    async fn bare(&self) {
+    async fn bare(&mut self) {
         let store = self.service.store();
         let currency = self.mint.params().coin_value().currency();
         let account = |owner| Account::new(AccountKind::Client, owner, currency);
@@ -156,8 +174,8 @@ impl Bench {
             tx.commit().await.unwrap();
             count += 1;
         }
-        let rate = f64::from(count) / start.elapsed().as_secs_f64();
-        println!("bare database: {rate:.0} transfers/s, one after the other");
+        self.bare = f64::from(count) / start.elapsed().as_secs_f64();
+        println!("bare database: {:.0} transfers/s, one after the other", self.bare);
     }
 
     /// Sales with their sets delivered, by many clients at the same time.
@@ -177,7 +195,8 @@ impl Bench {
         }
         while clients.join_next().await.transpose().unwrap().is_some() {}
         let rate = SALES as f64 / start.elapsed().as_secs_f64();
-        println!("sales with sets delivered: {rate:.0}/s, {CLIENTS} clients");
+        let ratio = rate / self.bare;
+        println!("sales with sets delivered: {rate:.0}/s, {CLIENTS} clients, ratio {ratio:.2}");
     }
 
     /// Sells until this many sets are sold, by large orders that are not measured.
@@ -190,11 +209,14 @@ impl Bench {
         }
     }
 
-    /// Batches with so many coins of each of these sets.
+    /// Batches with so many coins of each of these sets. Only what the broker does is timed. A batch
+    /// is made when it is its turn, so the memory includes one batch.
     async fn redemption(&self, what: &str, from: usize, sets: usize, coins_a_set: usize) {
         let owners = self.owners().await;
-        let mut payments: Vec<Vec<u8>> = Vec::new();
-        let mut coins = 0;
+        let mut records: Vec<Vec<u8>> = Vec::new();
+        let (mut coins, mut batches, mut took) = (0, 0, Duration::ZERO);
+        let before = memory_mib("VmRSS");
+        reset_peak();
         for set in from..from + sets {
             let first = set as u32 * 2;
             let (_, owner) = owners.range(..=first).next_back().expect("a sold set");
@@ -203,35 +225,30 @@ impl Bench {
             for chunk in all[..coins_a_set.min(all.len())].chunks(COINS_A_PAYMENT) {
                 let url: Url = format!("https://{}/{set}", self.vendor).parse().unwrap();
                 let payment = self.mint.payment(owner, &key, &self.vendor, &url, chunk);
-                payments.push(payment.record().to_bytes());
+                records.push(payment.record().to_bytes());
                 coins += chunk.len();
             }
+            if records.len() >= BATCH_PAYMENTS || set + 1 == from + sets {
+                let batch = self.batch(&format!("{what}-{batches}"), &records);
+                (records, batches) = (Vec::new(), batches + 1);
+                let start = Instant::now();
+                let result = self.service.redeem(batch, DURING).await.unwrap().granted().unwrap();
+                took += start.elapsed();
+                assert!(result.result.verdicts.iter().all(|verdict| *verdict == Verdict::Accepted));
+            }
         }
-        let batches: Vec<RequestRedemption> = payments
-            .chunks(BATCH_PAYMENTS)
-            .enumerate()
-            .map(|(number, records)| self.batch(&format!("{what}-{number}"), records))
-            .collect();
-        drop(payments);
-        let before = memory_mib("VmRSS");
-        reset_peak();
-        let start = Instant::now();
-        for batch in batches {
-            let result = self.service.redeem(batch, DURING).await.unwrap().granted().unwrap();
-            assert!(result.result.verdicts.iter().all(|verdict| *verdict == Verdict::Accepted));
-        }
-        let rate = coins as f64 / start.elapsed().as_secs_f64();
+        let rate = coins as f64 / took.as_secs_f64();
         let memory = memory_mib("VmHWM").saturating_sub(before);
         println!(
-            "redemption, {coins_a_set} coins a set: {rate:.0} coins/s of {coins}, \
-             {memory} MiB more memory"
+            "redemption, {coins_a_set} coins a set: {rate:.0} coins/s of {coins}, ratio {:.1}, \
+             {memory} MiB more memory",
+            rate / self.bare
         );
     }
 
-    /// Starts another broker on this database, once it holds this many claims.
+    /// Starts other brokers on this database, while it gets this many claims.
     async fn start(&self, url: &str, folder: &Path, claims: usize) {
         let part: Vec<u8> = random_bytes(PART_CLAIMS * CLAIM_SIZE);
-        let parts = claims / PART_CLAIMS;
         let store = self.service.store();
         sqlx::query(
             "INSERT INTO batch (period, vendor, kind, name, sha256, at, payments, judged, coins, \
@@ -243,26 +260,32 @@ impl Bench {
         .execute(store.pool())
         .await
         .unwrap();
-        for number in 0..parts {
-            sqlx::query(
-                "INSERT INTO part (batch, first_payment, payments, coins, claims) \
-                 SELECT id, $1, 1, $2, $3 FROM batch WHERE name = 'claims'",
-            )
-            .bind(number as i64)
-            .bind(PART_CLAIMS as i64)
-            .bind(&part[..])
-            .execute(store.pool())
-            .await
-            .unwrap();
+        let mut number = 0;
+        for parts in [100, 10, 1].map(|part| claims / part / PART_CLAIMS) {
+            for number in number..parts {
+                sqlx::query(
+                    "INSERT INTO part (batch, first_payment, payments, coins, claims) \
+                     SELECT id, $1, 1, $2, $3 FROM batch WHERE name = 'claims'",
+                )
+                .bind(number as i64)
+                .bind(PART_CLAIMS as i64)
+                .bind(&part[..])
+                .execute(store.pool())
+                .await
+                .unwrap();
+            }
+            number = parts;
+            let start = Instant::now();
+            let service = open(url, folder).await;
+            let period = service.period(self.period.name()).unwrap();
+            let transaction = u64::MAX - number as u64;
+            let order = SaleOrder { user: user(0), sets: 1, transaction, now: DURING };
+            let answer = service.buy(&period, order).await.unwrap();
+            assert!(matches!(answer, SaleAnswer::Sold(_)), "{answer:?}");
+            let took = start.elapsed().as_secs_f64();
+            let more = parts * PART_CLAIMS;
+            println!("start with {more} more claims, to the first sale: {took:.3} s");
         }
-        let start = Instant::now();
-        let service = open(url, folder).await;
-        let period = service.period(self.period.name()).unwrap();
-        let order = SaleOrder { user: user(0), sets: 1, transaction: 0, now: DURING };
-        let answer = service.buy(&period, order).await.unwrap();
-        assert!(matches!(answer, SaleAnswer::Sold(_)), "{answer:?}");
-        let took = start.elapsed().as_secs_f64();
-        println!("start with {} claims, to the first answer: {took:.2} s", parts * PART_CLAIMS);
     }
 
     /// Who bought each set, by the first superbin of the sale.

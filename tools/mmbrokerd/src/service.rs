@@ -37,7 +37,6 @@ use crate::store::{Store, StoreError};
 use self::guard::Guard;
 use self::witness::Witness;
 
-pub use self::disputes::{Dispute, RulingOutcome};
 pub use self::give_back::ReturnAnswer;
 pub use self::guard::{BLOCK_SUPERBINS, PAYOUTS, RestoredPeriod};
 pub use self::mark::Marked;

@@ -7,6 +7,7 @@
 mod batches;
 mod error;
 mod evidence;
+mod files;
 mod ledger;
 mod mints;
 mod owners;
@@ -25,6 +26,8 @@ use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{Any, AnyPool, AssertSqlSafe, Connection, SqlSafeStr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use self::files::Files;
 
 pub use self::batches::{BatchKind, BatchRow, NewPart, PartRow, ReturnRow};
 pub use self::error::StoreError;
@@ -109,6 +112,8 @@ pub struct Store {
     dialect: Dialect,
     /// SQLite has one writer: those of this process queue here, in order, instead of polling.
     writer: Arc<Semaphore>,
+    /// The files of SQLite.
+    files: Option<Arc<Files>>,
     accounts: Arc<std::sync::Mutex<std::collections::HashMap<Account, i64>>>,
 }
 
@@ -145,11 +150,16 @@ impl Store {
     async fn connect(url: &str) -> Result<Store, StoreError> {
         install_default_drivers();
         let dialect = Dialect::of(url).ok_or_else(|| StoreError::Url(url.to_string()))?;
+        let files = Files::of(url, dialect)?.map(Arc::new);
+        files.as_deref().map_or(Ok(()), Files::check_writable)?;
+        let of_connection = files.clone();
         let options = AnyPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .after_connect(move |connection, _| {
+                let writable = of_connection.as_deref().map_or(Ok(()), Files::check_writable);
                 Box::pin(async move {
+                    writable.map_err(sqlx::Error::config)?;
                     sqlx::raw_sql(settings(dialect)).execute(connection).await?;
                     Ok(())
                 })
@@ -160,7 +170,8 @@ impl Store {
                 Box::pin(async move { Ok(!connection.is_in_transaction()) })
             });
         let pool = options.connect(&full_url(url, dialect)).await?;
-        Ok(Store { pool, dialect, writer: Arc::new(Semaphore::new(1)), accounts: Arc::default() })
+        let writer = Arc::new(Semaphore::new(1));
+        Ok(Store { pool, dialect, writer, files, accounts: Arc::default() })
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
@@ -186,12 +197,13 @@ impl Store {
     /// Begins a transaction that may write.
     ///
     /// # Errors
-    /// The database cannot be reached, or is locked by another process for too long.
+    /// The database cannot be reached or written, or is locked by another process for too long.
     pub async fn begin(&self) -> Result<Transaction, StoreError> {
         match self.dialect {
             Dialect::Sqlite => {
                 // The semaphore is never closed.
                 let turn = Arc::clone(&self.writer).acquire_owned().await.ok();
+                self.files.as_deref().map_or(Ok(()), Files::check_writable)?;
                 let inner = self.pool.begin_with("BEGIN IMMEDIATE").await?;
                 Ok(Transaction { inner, dialect: self.dialect, _turn: turn })
             }

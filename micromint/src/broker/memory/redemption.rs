@@ -16,7 +16,7 @@ use crate::broker::{
 use crate::coin_file::CoinFileError;
 use crate::identity::{UserId, VendorId};
 use crate::period::Period;
-use crate::protocol::{Blocked, RedemptionResult, RequestRedemption, Verdict};
+use crate::protocol::{Blocked, Id, RedemptionResult, RequestRedemption, Verdict};
 use crate::reply::Reply;
 use crate::time::UnixTime;
 
@@ -32,6 +32,19 @@ pub struct BatchAnswer {
     pub alarm: Alarm,
 }
 
+/// What decides whether a batch or a watch is judged.
+pub(super) struct Sent<'a> {
+    pub(super) period: &'a Period,
+    pub(super) vendor: &'a VendorId,
+    /// The Batch-ID or Watch-ID.
+    pub(super) id: &'a Id,
+    pub(super) is_authentic: bool,
+    /// SHA-256 of the data.
+    pub(super) digest: &'a [u8; DIGEST_SIZE],
+    /// SHA-256 of the data that came under this Id before.
+    pub(super) known: Option<&'a [u8; DIGEST_SIZE]>,
+}
+
 impl MemoryBroker {
     /// Judges every coin of a batch and records what is paid.
     ///
@@ -43,11 +56,22 @@ impl MemoryBroker {
         now: UnixTime,
     ) -> Result<Reply<BatchAnswer, BatchRefusal>, CoinFileError> {
         let digest: [u8; DIGEST_SIZE] = Sha256::digest(&batch.data).into();
-        if let Some(refusal) = self.batch_refusal(batch) {
+        let known = self.ledger.batch(&batch.vendor, &batch.batch);
+        let sent = Sent {
+            period: &batch.period,
+            vendor: &batch.vendor,
+            id: &batch.batch,
+            is_authentic: batch.is_authentic(&self.secret.vendor_key(&batch.vendor)),
+            digest: &digest,
+            known: known.map(|known| &known.digest),
+        };
+        if let Some(refusal) = self.batch_refusal(&sent) {
             return Ok(Reply::Refused(refusal));
         }
-        if let Some(known) = self.known_batch(batch, &digest) {
-            return Ok(known);
+        if let Some(known) = known {
+            let claims = self.claims_today(&known.claims);
+            let blocked = self.named(&blocks(served_by(&claims, known.when)), &claims);
+            return Ok(Reply::Granted(self.answer_to(batch, &digest, &claims, true, blocked)));
         }
         let examined = self.examined(&batch.vendor, &batch.records())?;
         Ok(Reply::Granted(self.judge(batch, digest, &examined, now)))
@@ -64,45 +88,22 @@ impl MemoryBroker {
         examiner.examine(records, self.threads)
     }
 
-    /// Why the batch is refused, as far as that depends on the message alone.
-    fn batch_refusal(&self, batch: &RequestRedemption) -> Option<BatchRefusal> {
-        if let Some(refusal) = self.other_period(&batch.period) {
-            return Some(refusal);
-        }
-        let key = self.secret.vendor_key(&batch.vendor);
-        if !batch.is_authentic(&key) {
-            return Some(BatchRefusal::WrongAuthenticator { vendor: batch.vendor.clone() });
-        }
-        None
-    }
-
-    pub(super) fn other_period(&self, found: &Period) -> Option<BatchRefusal> {
+    /// Why a batch or a watch is refused before its coins are examined.
+    pub(super) fn batch_refusal(&self, sent: &Sent<'_>) -> Option<BatchRefusal> {
         let expected = self.params().period();
-        (found != expected).then(|| {
-            let (expected, found) = (expected.clone(), found.clone());
-            BatchRefusal::OtherPeriod { expected, found }
-        })
-    }
-
-    /// The answer to a batch that need not be judged: its vendor is unknown, or its Batch-ID is
-    /// known.
-    fn known_batch(
-        &self,
-        batch: &RequestRedemption,
-        digest: &[u8; DIGEST_SIZE],
-    ) -> Option<Reply<BatchAnswer, BatchRefusal>> {
-        let vendor = batch.vendor.clone();
+        if sent.period != expected {
+            let (expected, found) = (expected.clone(), sent.period.clone());
+            return Some(BatchRefusal::OtherPeriod { expected, found });
+        }
+        let vendor = sent.vendor.clone();
+        if !sent.is_authentic {
+            return Some(BatchRefusal::WrongAuthenticator { vendor });
+        }
         if !self.ledger.is_vendor(&vendor) {
-            return Some(Reply::Refused(BatchRefusal::UnknownVendor { vendor }));
+            return Some(BatchRefusal::UnknownVendor { vendor });
         }
-        let known = self.ledger.batch(&vendor, &batch.batch)?;
-        if known.digest != *digest {
-            let id = batch.batch.clone();
-            return Some(Reply::Refused(BatchRefusal::OtherContent { vendor, id }));
-        }
-        let claims = self.claims_today(&known.claims);
-        let blocked = self.named(blocks(served_by(&claims, known.when)), &[]);
-        Some(Reply::Granted(self.answer_to(batch, digest, &claims, true, blocked)))
+        let is_other = sent.known.is_some_and(|known| known != sent.digest);
+        is_other.then(|| BatchRefusal::OtherContent { vendor, id: sent.id.clone() })
     }
 
     /// The answer to a batch whose data has this digest.
@@ -145,7 +146,7 @@ impl MemoryBroker {
             set_too_late(&mut claims);
             return self.answer_to(batch, &digest, &claims, false, Vec::new());
         }
-        let blocked = self.named(blocks(served_by(&claims, now)), examined);
+        let blocked = self.named(&blocks(served_by(&claims, now)), &claims);
         let answer = self.answer_to(batch, &digest, &claims, false, blocked);
         let count = |verdict| claims.iter().filter(|claim| claim.verdict == verdict).count() as u32;
         let (accepted, waiting) = (count(Verdict::Accepted), count(Verdict::Waiting));

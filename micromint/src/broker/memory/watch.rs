@@ -4,12 +4,11 @@
 //! in a batch now, and the users whom the vendor should stop serving. The invariant: nothing is
 //! paid or credited. What was shown is kept as evidence, as the claims of a batch are.
 
-use std::collections::BTreeSet;
-
 use sha2::{Digest, Sha256};
 
 use super::MemoryBroker;
 use super::records::{DIGEST_SIZE, JudgedWatch};
+use super::redemption::Sent;
 use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator, Key};
 use crate::broker::{
     Alarm, BatchRefusal, Blocks, Buyer, Claim, ExaminedPayment, blocks, hour_of, served_by,
@@ -44,41 +43,26 @@ impl MemoryBroker {
         now: UnixTime,
     ) -> Result<Reply<WatchAnswer, BatchRefusal>, CoinFileError> {
         let digest: [u8; DIGEST_SIZE] = Sha256::digest(&request.data).into();
-        if let Some(refusal) = self.other_period(&request.period) {
+        let key = self.secret.vendor_key(&request.vendor).sync_key();
+        let known = self.ledger.watch(&request.vendor, &request.watch);
+        let sent = Sent {
+            period: &request.period,
+            vendor: &request.vendor,
+            id: &request.watch,
+            is_authentic: request.is_authentic(&key),
+            digest: &digest,
+            known: known.map(|known| &known.digest),
+        };
+        if let Some(refusal) = self.batch_refusal(&sent) {
             return Ok(Reply::Refused(refusal));
         }
-        let key = self.secret.vendor_key(&request.vendor).sync_key();
-        if !request.is_authentic(&key) {
-            let vendor = request.vendor.clone();
-            return Ok(Reply::Refused(BatchRefusal::WrongAuthenticator { vendor }));
-        }
-        if let Some(known) = self.known_watch(request, &digest, &key, now) {
-            return Ok(known);
+        if let Some(known) = known {
+            let claims = self.claims(&known.claims);
+            let blocked = self.named(&self.blocks_at(&request.vendor, now), claims);
+            return Ok(Reply::Granted(answer_to(request, claims, &key, true, blocked)));
         }
         let examined = self.examined(&request.vendor, &request.records())?;
         Ok(self.judge_watch(request, digest, &examined, &key, now))
-    }
-
-    /// The answer to a watch that need not be judged.
-    fn known_watch(
-        &self,
-        request: &RequestWatch,
-        digest: &[u8; DIGEST_SIZE],
-        key: &Key,
-        now: UnixTime,
-    ) -> Option<Reply<WatchAnswer, BatchRefusal>> {
-        let vendor = request.vendor.clone();
-        if !self.ledger.is_vendor(&vendor) {
-            return Some(Reply::Refused(BatchRefusal::UnknownVendor { vendor }));
-        }
-        let known = self.ledger.watch(&vendor, &request.watch)?;
-        if known.digest != *digest {
-            let id = request.watch.clone();
-            return Some(Reply::Refused(BatchRefusal::OtherContent { vendor, id }));
-        }
-        let claims = self.claims(&known.claims);
-        let blocked = self.named(self.blocks_at(&vendor, now), &[]);
-        Some(Reply::Granted(answer_to(request, claims, key, true, blocked)))
     }
 
     /// What the payments that a vendor showed in the hour of `now` lead to at this vendor.
@@ -100,14 +84,10 @@ impl MemoryBroker {
         blocks(shown.flat_map(|watch| served_by(self.claims(&watch.claims), watch.when)))
     }
 
-    /// The users to block, by name. Since an answer has room for a bounded number, those whom
-    /// `examined`, the payments of the message that is answered, name come first.
-    pub(super) fn named(&self, blocks: Blocks<Buyer>, examined: &[ExaminedPayment]) -> Vec<UserId> {
-        let sent: BTreeSet<Buyer> = examined.iter().filter_map(|payment| payment.buyer).collect();
-        let (now, before): (Vec<Buyer>, Vec<Buyer>) =
-            blocks.users.into_iter().partition(|buyer| sent.contains(buyer));
-        let names = now.iter().chain(&before).filter_map(|buyer| self.ledger.name_of(*buyer));
-        names.cloned().collect()
+    /// The users to block, by name; those of `claims`, the message that is answered, come first.
+    pub(super) fn named(&self, blocks: &Blocks<Buyer>, claims: &[Claim]) -> Vec<UserId> {
+        let named = blocks.in_order(claims.iter().filter_map(|claim| claim.buyer));
+        named.iter().filter_map(|buyer| self.ledger.name_of(*buyer).cloned()).collect()
     }
 
     fn judge_watch(
@@ -137,7 +117,7 @@ impl MemoryBroker {
             claims: section,
             alarm: Alarm::of(&claims),
         });
-        let blocked = self.named(self.blocks_at(&vendor, now), examined);
+        let blocked = self.named(&self.blocks_at(&vendor, now), &claims);
         Reply::Granted(answer_to(request, &claims, key, false, blocked))
     }
 }

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use micromint::bin::Bin;
-use micromint::broker::{Award, Contender, Ruling, Sold, award_after, verdict_after};
+use micromint::broker::{
+    Award, Contender, Dispute, Ruling, RulingOutcome, Sold, award_after, verdict_of_ruling,
+};
 use micromint::identity::{UserId, VendorId};
 use micromint::protocol::Verdict;
 
@@ -17,38 +19,6 @@ use super::{Service, ServiceError};
 use crate::store::{
     Account, AccountKind, DoubtfulRow, Entry, Posted, StoreError, SuperbinRow, Transaction, retried,
 };
-
-/// The disputed coins of a user at a vendor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dispute {
-    /// The vendor that claims them.
-    pub vendor: VendorId,
-    /// The user to whom they were sold.
-    pub user: UserId,
-    /// Their number.
-    pub coins: u64,
-    /// Of these, the number that the user has returned.
-    pub returned: u64,
-    /// The number of users with whom this vendor has disputes.
-    pub users_of_vendor: u64,
-    /// The number of vendors with which this user has disputes.
-    pub vendors_of_user: u64,
-    /// More than one in a hundred of the vendor's claims may not be from the owners.
-    pub is_held: bool,
-}
-
-/// What a ruling led to, in coins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RulingOutcome {
-    /// Paid to the vendor, or to another one.
-    pub paid: u64,
-    /// Credited to the users who returned them.
-    pub credited: u64,
-    /// Neither paid nor credited.
-    pub lapsed: u64,
-    /// Still disputed, because another vendor claims them too.
-    pub disputed: u64,
-}
 
 /// The disputed claims on one first bin, in the order of time.
 type Claims = BTreeMap<Bin, Vec<DoubtfulRow>>;
@@ -87,18 +57,7 @@ impl Service {
                 *returned += u64::from(is_returned);
             }
         }
-        let pairs: BTreeSet<(VendorId, UserId)> = counts.keys().cloned().collect();
-        let dispute =
-            |((vendor, user), (coins, returned)): ((VendorId, UserId), (u64, u64))| Dispute {
-                coins,
-                returned,
-                users_of_vendor: pairs.iter().filter(|(other, _)| *other == vendor).count() as u64,
-                vendors_of_user: pairs.iter().filter(|(_, other)| *other == user).count() as u64,
-                is_held: held.contains(vendor.as_str()),
-                vendor,
-                user,
-            };
-        Ok(counts.into_iter().map(dispute).collect())
+        Ok(Dispute::list(counts, |vendor| held.contains(vendor.as_str())))
     }
 
     /// Carries out what a person decided about the disputed claims of a vendor, on coins of one
@@ -220,25 +179,19 @@ impl Decision<'_> {
                     row.paid.set(bin.subbin);
                     let winner = claims.get(number as usize).map(|claim| claim.vendor.to_string());
                     *paid.entry(winner.unwrap_or_default()).or_insert(0u64) += 1;
-                    outcome.paid += 1;
                 }
                 Award::User(_) => {
                     row.credited.set(bin.subbin);
-                    outcome.credited += 1;
                 }
-                Award::Disputed => outcome.disputed += 1,
-                Award::Nobody => outcome.lapsed += 1,
+                Award::Disputed | Award::Nobody => {}
             }
+            outcome.count(award);
             if award != Award::Disputed {
                 row.disputed.clear(bin.subbin);
             }
             for (number, claim) in (0..).zip(claims) {
                 let is_refused = self.ruling == Ruling::Refuse && claim.vendor == *self.vendor;
-                let verdict = match verdict_after(award, number) {
-                    _ if is_refused => Verdict::NotFromOwner,
-                    Some(verdict) => verdict,
-                    None => Verdict::AlreadyPaid,
-                };
+                let verdict = verdict_of_ruling(award, number, is_refused);
                 tx.set_doubtful(period, claim, verdict.code()).await?;
             }
         }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use micromint::bin::Bin;
 use micromint::broker::{
-    Alarm, BatchRefusal, Blocks, Buyer, Claim, Conduct, ExaminedPayment, Examiner, Served, blocks,
+    Alarm, BatchRefusal, Buyer, Claim, Conduct, ExaminedPayment, Examiner, Served, blocks,
     claimed_bins, decide, served_by, set_too_late,
 };
 use micromint::identity::{UserId, VendorId};
@@ -300,7 +300,7 @@ impl Service {
             self.note_progress().await?;
         }
         let known = self.store.batch(period, &vendor, sent.kind, &sent.name).await?;
-        let answer = self.answer_of(&sent, known.as_ref(), too_late).await?;
+        let answer = self.answer_of(&sent, known.as_ref(), too_late, now).await?;
         Ok(Reply::Granted(BatchAnswer { is_repeated, ..answer }))
     }
 
@@ -464,6 +464,7 @@ impl Service {
         sent: &Sent,
         batch: Option<&BatchRow>,
         too_late: Vec<Claim>,
+        now: UnixTime,
     ) -> Result<BatchAnswer, ServiceError> {
         let row = self.store.period(sent.period.name()).await?;
         let is_settled = row.is_some_and(|row| row.settled_at.is_some());
@@ -481,12 +482,15 @@ impl Service {
             sum.add(&part.claims, decided.as_ref(), at);
         }
         sum.add(&too_late, None, at);
-        let Blocks { users, .. } = match sent.kind {
+        let blocks = match sent.kind {
+            // Nothing was recorded: it came too late.
+            _ if batch.is_none() => blocks([]),
             BatchKind::Redemption => blocks(sum.served),
-            BatchKind::Watch => self.blocks_of_hour(&sent.period, &sent.vendor, self.now()).await?,
+            BatchKind::Watch => self.blocks_of_hour(&sent.period, &sent.vendor, now).await?,
         };
         let index = sent.period.index();
-        let blocked = users.iter().filter_map(|buyer| index.name_of(*buyer).cloned()).collect();
+        let named = blocks.in_order(sum.sent);
+        let blocked = named.iter().filter_map(|buyer| index.name_of(*buyer).cloned()).collect();
         Ok(BatchAnswer { verdicts: sum.verdicts, blocked, alarm: sum.alarm, is_repeated: false })
     }
 }
@@ -497,6 +501,8 @@ struct Sum {
     verdicts: Vec<Verdict>,
     served: Vec<Served<Buyer>>,
     known: BTreeSet<(Buyer, bool)>,
+    /// Whom the payments name.
+    sent: BTreeSet<Buyer>,
     alarm: Alarm,
 }
 
@@ -505,6 +511,7 @@ impl Sum {
     /// settlement.
     fn add(&mut self, claims: &[Claim], decided: Option<&BTreeMap<u32, u8>>, at: UnixTime) {
         self.alarm.add(Alarm::of(claims));
+        self.sent.extend(claims.iter().filter_map(|claim| claim.buyer));
         for served in served_by(claims, at) {
             let is_failing = served.conduct == Conduct::Failing;
             if served.conduct != Conduct::NotFrom && self.known.insert((served.user, is_failing)) {

@@ -12,6 +12,22 @@ pub enum StoreError {
     /// The URL names no known database.
     #[error("expected a database sqlite:PATH or postgres://…, found {0:?}")]
     Url(String),
+    /// The folder of the SQLite file does not exist.
+    #[error("database: there is no folder {}", .0.display())]
+    NoFolder(std::path::PathBuf),
+    /// The files of SQLite cannot be written.
+    #[error(
+        "database: {} cannot be written: {error}; nothing was changed. Let the user of this \
+         process write the database, the files -wal and -shm beside it, and their folder. A running \
+         service then goes on by itself",
+        path.display()
+    )]
+    NotWritable {
+        /// The file, or the folder in which a file is missing.
+        path: std::path::PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
     /// A value in the database is invalid.
     #[error("database: {what}: expected {expected}, found {found}")]
     Value {

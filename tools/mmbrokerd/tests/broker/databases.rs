@@ -9,18 +9,21 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
-/// Runs PostgreSQL in a new folder until its standard input ends, which it does with this program
-/// however that ends. fsync is off: these tests kill programs, not the machine. Its standard input
-/// has a command and its argument on each line.
+/// Runs PostgreSQL in a new folder of `$PLACE` until its standard input ends, which it does with
+/// this program however that ends. Its standard input has a command and its argument on each line.
+/// `$DATA` and `$WAL` are where tables and log are, if not in that folder; `$BALLAST` is the file
+/// that fills the disk.
 const SCRIPT: &str = r#"
 set -eu
 PATH="$PATH:$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)"
-folder=$(mktemp -d /tmp/mmbrokerd-test.XXXXXX)
+folder=$(mktemp -d "$PLACE/mmbrokerd-test.XXXXXX")
 cd "$folder"
-initdb --pgdata=data --auth=trust --username=postgres --encoding=UTF8 --locale=C --no-sync >log 2>&1
+data=${DATA:-$folder/data}
+initdb --pgdata="$data" ${WAL:+"--waldir=$WAL" --wal-segsize=1} --auth=trust --username=postgres \
+  --encoding=UTF8 --locale=C --no-sync >log 2>&1 || { cat log >&2; exit 1; }
 start() {
-  postgres -D data -k "$folder" -c listen_addresses= -c fsync=off -c max_connections=200 \
-    >>log 2>&1 &
+  postgres -D "$data" -k "$folder" -c listen_addresses= -c fsync="$FSYNC" -c max_connections=200 \
+    ${WAL:+-c min_wal_size=2MB -c max_wal_size=2MB} >>log 2>&1 &
   server=$!
   tries=0
   until psql -h "$folder" -U postgres -c 'SELECT 1' postgres >/dev/null 2>&1; do
@@ -38,7 +41,14 @@ while read -r command argument; do
   case $command in
     create) sql "CREATE DATABASE $argument" ;;
     cut) sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '$argument'" ;;
+    start)
+      until sql 'SELECT 1'; do
+        [ -e "$data/postmaster.pid" ] || { wait $server || true; start; }
+        sleep 0.1
+      done ;;
     restart) kill "-$argument" $server; wait $server || true; start ;;
+    fill) cat /dev/zero >"$BALLAST" 2>/dev/null || true ;;
+    empty) rm "$BALLAST" ;;
   esac
   echo done
 done
@@ -51,11 +61,40 @@ struct Server {
     _child: Child,
 }
 
-static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
+static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(&Disk::Temporary));
+
+/// Where a PostgreSQL keeps what it writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "each test program uses some")]
+pub(crate) enum Disk {
+    /// In `/tmp`, and nothing is made durable: most tests kill programs, not the machine.
+    Temporary,
+    /// In `/var/tmp`, durable as in service.
+    Durable,
+    /// Its tables on a file system of [`SMALL_DISK`].
+    SmallForTables,
+    /// Its log on such a file system.
+    SmallForLog,
+}
+
+/// The size of a disk that can be filled. A new PostgreSQL with two databases has 40 MB.
+const SMALL_DISK: &str = "64m";
+/// Runs its first argument with a small file system at `/mnt`, which nobody else sees. PostgreSQL
+/// refuses to run as root, so the user gets another number there.
+const ON_SMALL_DISK: &str = r#"
+mount -t tmpfs -o "size=$SIZE" tmpfs /mnt
+exec unshare --user --map-user=1000 --map-group=1000 sh -c "$1"
+"#;
 
 impl Server {
-    fn start() -> Server {
-        let mut command = if is_root() {
+    fn start(disk: &Disk) -> Server {
+        let is_small = matches!(disk, Disk::SmallForTables | Disk::SmallForLog);
+        let mut command = if is_small {
+            let mut command = Command::new("unshare");
+            command.args(["--map-root-user", "--mount", "sh", "-ec", ON_SMALL_DISK, "sh", SCRIPT]);
+            command.env("SIZE", SMALL_DISK).env("BALLAST", "/mnt/ballast");
+            command
+        } else if is_root() {
             // PostgreSQL refuses to run as root.
             let user = if has_user("postgres") { "postgres" } else { "nobody" };
             let mut command = Command::new("setpriv");
@@ -66,7 +105,15 @@ impl Server {
             command.args(["-c", SCRIPT]);
             command
         };
+        match disk {
+            Disk::SmallForTables => command.env("DATA", "/mnt/data"),
+            Disk::SmallForLog => command.env("WAL", "/mnt/log"),
+            Disk::Temporary | Disk::Durable => &mut command,
+        };
+        let is_durable = *disk == Disk::Durable;
         let mut child = command
+            .env("PLACE", if is_durable { "/var/tmp" } else { "/tmp" })
+            .env("FSYNC", if is_durable { "on" } else { "off" })
             .current_dir("/tmp")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -125,15 +172,15 @@ impl Database {
 }
 
 /// A database of a PostgreSQL of its own, which a test may disturb.
-#[allow(dead_code, reason = "for the fault tests")]
+#[allow(dead_code, reason = "for the fault tests and the benchmark")]
 pub(crate) struct OwnPostgres(Server);
 
-#[allow(dead_code, reason = "for the fault tests")]
+#[allow(dead_code, reason = "for the fault tests and the benchmark")]
 impl OwnPostgres {
     const NAME: &str = "broker";
 
-    pub(crate) fn start() -> OwnPostgres {
-        OwnPostgres(Server::start())
+    pub(crate) fn start(disk: Disk) -> OwnPostgres {
+        OwnPostgres(Server::start(&disk))
     }
 
     pub(crate) fn database(&self) -> Database {
@@ -153,6 +200,21 @@ impl OwnPostgres {
     /// Restarts the server as after a crash.
     pub(crate) fn crash(&self) {
         self.0.done("restart", "QUIT");
+    }
+
+    /// Starts the server if it ended by itself.
+    pub(crate) fn start_again(&self) {
+        self.0.done("start", "");
+    }
+
+    /// Fills its small disk to the last byte.
+    pub(crate) fn fill_disk(&self) {
+        self.0.done("fill", "");
+    }
+
+    /// Makes space on its small disk again.
+    pub(crate) fn empty_disk(&self) {
+        self.0.done("empty", "");
     }
 }
 

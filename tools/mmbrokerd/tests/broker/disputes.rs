@@ -1,9 +1,8 @@
 //! Disputes: what a person decides, each with its money; and the marked copy of the coin file.
 
-use micromint::broker::Ruling;
+use micromint::broker::{Dispute, Ruling, RulingOutcome};
 use micromint::coin_file::{CoinFile, Status};
 use micromint::host::DiskDirectory;
-use mmbrokerd::service::{Dispute, RulingOutcome};
 use mmbrokerd::store::AccountKind;
 
 use crate::databases::Database;

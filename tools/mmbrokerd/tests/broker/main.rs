@@ -3,6 +3,8 @@
 
 #[macro_use]
 mod databases;
+
+mod blocked;
 mod disputes;
 mod faults;
 mod model;

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use databases::{Database, OwnPostgres};
+use databases::{Database, Disk, OwnPostgres};
 use load::{Load, USERS};
 use world::{Phase, Processes, World};
 
@@ -80,7 +80,7 @@ fn killed(database: Database, count: usize) {
 /// The database cuts the connections of three processes, is restarted, and crashes.
 #[test]
 fn postgres_is_cut_off_and_restarted() {
-    let postgres = OwnPostgres::start();
+    let postgres = OwnPostgres::start(Disk::Temporary);
     let world = Arc::new(World::new(postgres.database()));
     let mut processes = Processes::start(&world, 3);
     let loads = start_loads(&world);
@@ -103,6 +103,55 @@ fn postgres_is_cut_off_and_restarted() {
     let (sold, redeemed) = world.counts();
     println!("{faults} faults, {sold} sets sold, {redeemed} coins redeemed");
     assert!(sold >= 3 && redeemed >= 3, "{faults} {sold} {redeemed}");
+}
+
+#[test]
+fn the_disk_of_the_tables_of_postgres_is_full() {
+    full_disk(Disk::SmallForTables);
+}
+
+#[test]
+fn the_disk_of_the_log_of_postgres_is_full() {
+    full_disk(Disk::SmallForLog);
+}
+
+/// Fills a disk of PostgreSQL under load. What fails is done once when there is space again.
+fn full_disk(disk: Disk) {
+    let postgres = OwnPostgres::start(disk);
+    let world = Arc::new(World::new(postgres.database()));
+    let mut processes = Processes::start(&world, 2);
+    let loads = start_loads(&world);
+    let unavailable = || world.unavailable.load(Ordering::Relaxed);
+    for _ in 0..2 {
+        let (sold, _) = world.counts();
+        wait_until("a set is sold", || world.counts().0 > sold);
+        postgres.fill_disk();
+        let before = unavailable();
+        wait_until("a request fails", || unavailable() > before);
+        processes.assert_running();
+        postgres.empty_disk();
+        // Without space for its log, PostgreSQL may end; then its operator starts it again.
+        postgres.start_again();
+        let (sold, redeemed) = world.counts();
+        let is_on = || world.counts().0 > sold && world.counts().1 > redeemed;
+        wait_until("the running service goes on", is_on);
+        processes.assert_running();
+        world.audit();
+    }
+    end_loads(&world, loads);
+    processes.kill_all();
+    processes.start_all();
+    world.audit();
+    let ((sold, redeemed), failed) = (world.counts(), unavailable());
+    println!("{disk:?}: {failed} times 503, {sold} sets sold, {redeemed} coins redeemed");
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(300), "waited for five minutes: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// About a second, so that faults meet the load at any point of its work.

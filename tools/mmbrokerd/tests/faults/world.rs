@@ -46,6 +46,8 @@ pub(crate) struct World {
     pub(crate) ended: AtomicBool,
     pub(crate) sold: AtomicU64,
     pub(crate) redeemed: AtomicU64,
+    /// How often a request was answered with 503.
+    pub(crate) unavailable: AtomicU64,
 }
 
 /// The processes of a broker.
@@ -91,6 +93,7 @@ impl World {
             ended: AtomicBool::new(false),
             sold: AtomicU64::new(0),
             redeemed: AtomicU64::new(0),
+            unavailable: AtomicU64::new(0),
         };
         let vendors = [&["vendor-key", "--period", PERIOD], VENDORS.as_slice()].concat();
         world.done(&vendors);
@@ -199,6 +202,10 @@ impl World {
                 assert!(!text.contains("being-restored"), "nothing was restored: {text}");
                 if status < 500 && read.is_ok() {
                     return (status, bytes);
+                }
+                if status >= 500 {
+                    assert_eq!(status, 503, "{path}: {text}");
+                    self.unavailable.fetch_add(1, Ordering::Relaxed);
                 }
             }
             std::thread::sleep(BETWEEN_TRIES);

@@ -54,7 +54,7 @@ fn a_vendor_redeems_and_is_answered_alike() {
     assert_eq!(running.message("/v1/redemptions", &sent.to_bytes()).body, answer.body);
     let status = home.done(&["status"]);
     assert!(status.contains("period 2026-12: 2 of 32 sets sold"), "{status}");
-    assert!(home.done(&["check"]).contains("0 faults"));
+    assert!(home.done(&["check"]).contains("faults in the ledger: 0"));
     let other = batch("news.example", "b-1", &[]);
     let problem = running.message("/v1/redemptions", &other.to_bytes()).problem();
     assert_eq!(problem, (422, "other-content".to_string()));

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use micromint::broker::Ruling;
+use micromint::broker::{Ruling, RulingOutcome};
 use micromint::identity::{UserId, VendorId};
 use micromint::money::coins;
 use micromint_console::{EXIT_OK, ToolError, say, tell};
 use mmbrokerd::programs::Broker;
-use mmbrokerd::service::{Marked, RulingOutcome};
+use mmbrokerd::service::Marked;
 use mmbrokerd::shop::Mailer;
 
 use super::PeriodArgs;
