@@ -168,7 +168,8 @@ pub unsafe extern "C" fn micromint_period_options_free(
 }
 
 /// What a configuration will yield and cost. Expected numbers are means. Free it with
-/// `micromint_plan_free()`. It is immutable: threads may share it, and it may be used across a fork.
+/// `micromint_plan_free()`. It is immutable: threads may share it, and it may be used across a
+/// fork.
 pub struct micromint_plan {
     plan: MintPlan,
 }

@@ -5,9 +5,10 @@ use micromint_core::wallet::Policy;
 use crate::boundary::{free, hand_out};
 use crate::filled::{Fault, Filled, at_most, fill};
 
-/// What the wallet's owner allows. Free it with `micromint_policy_free()`. One thread at a time while
-/// it is filled; any number of threads may pass it to functions that take it `const`. It may be used
-/// across a fork. An invalid value is reported by the function that the policy is passed to.
+/// What the wallet's owner allows. Free it with `micromint_policy_free()`. One thread at a time
+/// while it is filled; any number of threads may pass it to functions that take it `const`. It may
+/// be used across a fork. An invalid value is reported by the function that the policy is passed
+/// to.
 #[derive(Default)]
 pub struct micromint_policy {
     autopay: u32,

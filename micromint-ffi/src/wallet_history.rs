@@ -17,8 +17,8 @@ pub struct micromint_past_sale {
     sets: u32,
 }
 
-/// A return, when it was read. Free it with `micromint_past_return_free()`. It is immutable: threads
-/// may share it, and it may be used across a fork.
+/// A return, when it was read. Free it with `micromint_past_return_free()`. It is immutable:
+/// threads may share it, and it may be used across a fork.
 pub struct micromint_past_return {
     at: i64,
     holding: usize,

@@ -67,7 +67,8 @@ pub fn resize(raw: &mut RawParams, u: u32, v: u32, k: u32, t: u32, hash: HashNam
     raw.input_bits = raw.output_bits + 2;
 }
 
-/// Balls of a period by bin: of the inputs below 2^(n+2), four for each bin, the lowest one in each.
+/// Balls of a period by bin: of the inputs below 2^(n+2), four for each bin, the lowest one in
+/// each.
 #[derive(Debug)]
 pub struct ObviousMint {
     rules: CoinRules,

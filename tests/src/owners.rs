@@ -154,8 +154,8 @@ pub fn an_owners_file_that_disappears_stays_in_use(server: &impl Server) {
     assert!((1..=server.children().len()).contains(&told), "{told} times: {log}");
 }
 
-/// The same as with an unreadable file if it is there when the server starts. The server was started
-/// with a file of mode 0600 of another user.
+/// The same as with an unreadable file if it is there when the server starts. The server was
+/// started with a file of mode 0600 of another user.
 pub fn an_owners_file_that_was_never_read_opens_nothing(server: &impl Server) {
     for _ in 0..4 {
         assert_eq!(server.pay("/one.html", 1).short(), word(503, "unavailable"));

@@ -86,8 +86,8 @@ impl WalkBits {
         known.ok_or(WalkBitsError(bits))
     }
 
-    /// The number of walked bits that suits t fixed bits: 8 for t >= 10, 6 for t = 8 and 9, 4 below.
-    /// More would make minting lose too many balls to others of their group.
+    /// The number of walked bits that suits t fixed bits: 8 for t >= 10, 6 for t = 8 and 9, 4
+    /// below. More would make minting lose too many balls to others of their group.
     pub fn for_fixed_count(fixed_count: u32) -> WalkBits {
         match fixed_count {
             10.. => WalkBits(8),

@@ -1,7 +1,8 @@
 //! One question and one answer: what a server does with a request whose head it has read.
 //!
-//! Input: a request. Output: a [`Look`]. The invariants: looking never waits for the disk; a payment
-//! is checked once, whichever thread concludes it; a payment that would block was not recorded.
+//! Input: a request. Output: a [`Look`]. The invariants: looking never waits for the disk; a
+//! payment is checked once, whichever thread concludes it; a payment that would block was not
+//! recorded.
 
 use std::sync::Arc;
 
@@ -202,7 +203,8 @@ impl<'a> Pending<'a> {
     }
 
     /// Decides about several requests as [`Pending::try_now`] does. Their payments are recorded
-    /// together, as by [`Till::try_spend_group`](crate::till::Till::try_spend_group). Returns a result for each, in their order.
+    /// together, as by [`Till::try_spend_group`](crate::till::Till::try_spend_group). Returns a
+    /// result for each, in their order.
     pub fn try_all(all: Vec<Pending<'a>>) -> Vec<Result<VendorDecision, Pending<'a>>> {
         let mut results: Vec<Option<Result<VendorDecision, Pending<'a>>>> = Vec::new();
         let (mut group, mut payments) = (Vec::new(), Vec::new());

@@ -1,9 +1,9 @@
 //! The pages in a folder: what each costs and why, and which price files do nothing.
 //!
-//! Input: a folder, such as the document root of a site, and the price list, if there is one. Output:
-//! a [`PriceFact`] for each page that has a price and for each mistake. The invariant: a page costs
-//! what the servers ask for it without directives: the highest price in the price files of its
-//! [`priced_names`], or that of the list if it is higher. Prices of directives are not seen.
+//! Input: a folder, such as the document root of a site, and the price list, if there is one.
+//! Output: a [`PriceFact`] for each page that has a price and for each mistake. The invariant: a
+//! page costs what the servers ask for it without directives: the highest price in the price files
+//! of its [`priced_names`], or that of the list if it is higher. Prices of directives are not seen.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -181,8 +181,8 @@ pub fn price_of(page: &Path, coin_value: Option<Money>) -> Result<Option<PriceFa
 }
 
 /// Examines a folder and the folders in it, one after the other in the order of their names.
-/// `listed` is the price list, if there is one, and `coin_value` what a base coin is worth. Returns the number of pages, with and without a
-/// price. Folders that are symbolic links are not entered.
+/// `listed` is the price list, if there is one, and `coin_value` what a base coin is worth. Returns
+/// the number of pages, with and without a price. Folders that are symbolic links are not entered.
 ///
 /// # Errors
 /// `root` cannot be read.

@@ -2,10 +2,11 @@
 //!
 //!     cargo run --release -p mmbrokerd --example bench-broker -- [DATABASE-URL] [COINS] [CLAIMS]
 //!
-//! Without a URL, or with `sqlite`, it uses a SQLite file in the current folder, so that the disk is
-//! the one that counts. The database must be empty. COINS is how many coins are redeemed, by default
-//! 1 000 000; they are 38 a set and 10 a payment, and then 1 a set. CLAIMS is how many claims the
-//! database holds when a broker starts on it, by default 10 000 000: 32 bytes each on disk.
+//! Without a URL, or with `sqlite`, it uses a SQLite file in the current folder, so that the disk
+//! is the one that counts. The database must be empty. COINS is how many coins are redeemed, by
+//! default 1 000 000; they are 38 a set and 10 a payment, and then 1 a set. CLAIMS is how many
+//! claims the database holds when a broker starts on it, by default 10 000 000: 32 bytes each on
+//! disk.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;

@@ -63,9 +63,9 @@ enum Command {
     Sync(sync::Sync),
     /// Fetch the keys of the bots that the configuration names (Web Bot Auth)
     ///
-    /// Writes the file of keys; running servers pick it up. Run it daily. A bot whose keys cannot be
-    /// fetched keeps those that it had. Exit status: 0 all were fetched; 1 some were not, standard
-    /// error says why.
+    /// Writes the file of keys; running servers pick it up. Run it daily. A bot whose keys cannot
+    /// be fetched keeps those that it had. Exit status: 0 all were fetched; 1 some were not,
+    /// standard error says why.
     Bots(bots::Bots),
     /// Show the income by day, page and period, the batches, what is in none, and blocked users
     ///

@@ -95,8 +95,8 @@ pub(crate) struct GetArgs {
     /// Send this User-Agent; an empty one sends none.
     #[arg(short = 'A', long, value_name = "NAME")]
     user_agent: Option<String>,
-    /// Send these cookies, NAME=VALUE; or, without =, those in this file, in the format of Netscape.
-    /// Can be repeated.
+    /// Send these cookies, NAME=VALUE; or, without =, those in this file, in the format of
+    /// Netscape. Can be repeated.
     #[arg(short = 'b', long, value_name = "COOKIES|FILE")]
     cookie: Vec<String>,
     /// Send this Referer. With ";auto" at the end, a redirect that is followed sends the URL that

@@ -1,5 +1,5 @@
-//! The command line of the wallet (thesis 3.4): `mmwallet receive | login | buy | complain | balance |
-//! history | get | price | answer | settle | mcp | return | credited | backup | restore | move`.
+//! The command line of the wallet (thesis 3.4): the commands, from `receive` and `login` to
+//! `restore` and `move`, with their options, and which module carries each out.
 
 mod get_args;
 

@@ -157,7 +157,8 @@ impl Server {
     }
 }
 
-/// The text of a message, up to a line with one dot. Long lines are joined again (quoted-printable).
+/// The text of a message, up to a line with one dot. Long lines are joined again
+/// (quoted-printable).
 fn data(stream: &mut impl BufRead) -> std::io::Result<String> {
     let mut text = String::new();
     loop {
