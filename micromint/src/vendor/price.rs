@@ -165,8 +165,8 @@ fn hint(text: &str) -> &'static str {
 /// if there is no file of this name. It never waits, whatever kind of file this is.
 ///
 /// # Errors
-/// The file cannot be read or is none: a folder, a pipe, or a symbolic link to nothing. Its page
-/// then must not be served.
+/// The file cannot be read, or the name is not that of a regular file but of a folder, a pipe or a
+/// symbolic link to nothing. Its page then must not be served.
 pub fn read_price_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let kind = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata.file_type(),

@@ -352,7 +352,7 @@ impl Response {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Where a redirect leads: the header Location. Servers send it in UTF-8 or, of old, in
+    /// Where a redirect leads: the header Location. Servers send it in UTF-8 or, as old ones do, in
     /// Latin-1.
     pub fn location(&self) -> Option<String> {
         // As for curl, an empty one leads nowhere.

@@ -199,8 +199,8 @@ impl Paywall {
         Demand::Recall(first_bins.first().copied(), otherwise)
     }
 
-    /// Asks for new owners if the payment was refused for want of them. Returns a line for the log
-    /// if that fails.
+    /// Asks for new owners if the payment was refused because they are missing. Returns a line for
+    /// the log if that fails.
     fn note(&self, ask: &Ask<'_>, refusal: Refusal) -> Option<String> {
         if refusal != Refusal::NotYetKnown || ask.is_dry_run() || ask.is_head() {
             return None;
