@@ -352,7 +352,7 @@ impl<S: Server> User<'_, S> {
     }
 }
 
-/// Waits for a program, but not for ever.
+/// Waits for a program, but not forever.
 fn output_of(command: &mut Command) -> Output {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));

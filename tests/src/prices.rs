@@ -1,4 +1,4 @@
-//! The price list on any server: pages that are no files, a list that changes while the server
+//! The price list on any server: pages that are not files, a list that changes while the server
 //! runs, and what a configuration test says about a broken one.
 
 use micromint::params::Params;

@@ -1,4 +1,4 @@
-//! The price list: prices for pages that are no files.
+//! The price list: prices for pages that are not files.
 //!
 //! Input: the file that `prices` in the vendor's configuration names, then requests. Output: what
 //! the list says about a page. The invariants: it depends on nothing but the list, the target and

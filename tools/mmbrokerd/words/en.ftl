@@ -17,25 +17,25 @@ passkey-login = Log in with a passkey
 passkeys-title = Passkeys
 passkeys-account = A passkey logs in with a finger, a face or a PIN, without name and password.
 passkeys-link = Manage the passkeys
-passkeys-text = A passkey is in your phone, computer, password manager or security key. It logs in without name and password, and your password goes on working. Whoever can use the device as you do can log in, so remove the passkey of a device that you lose.
+passkeys-text = A passkey is in your phone, computer, password manager or security key. It logs in without name and password, and your password still works. Whoever can use the device as you do can log in, so remove the passkey of a device that you lose.
 passkeys-empty = There are no passkeys yet.
 passkeys-most = An account has at most { $most } passkeys. Remove one to add another.
-passkeys-script = To add a passkey, you need a browser that knows passkeys, with JavaScript.
+passkeys-script = To add a passkey, you need a browser that supports passkeys, with JavaScript.
 passkeys-no-domain = There are no passkeys at this broker: its public URL has an IP address, and passkeys need a domain name. Its operator sets url in the configuration.
 passkeys-no-https = There are no passkeys at this broker: its public URL does not begin with https, which passkeys need. Its operator sets url in the configuration.
 passkey-add-title = New passkey
 passkey-add-button = Add a passkey
 passkey-name-label = Name of the passkey
-passkey-name-help = So that you know it again, such as phone or blue key.
+passkey-name-help = To recognise it later, such as phone or blue key.
 passkey-never = never
 passkey-remove = Remove { $name }
 passkey-remove-title = Remove a passkey
-passkey-remove-text = After that it logs in no more. Sessions that it began go on until you end them on the page of your account. Delete it in the device too.
+passkey-remove-text = It can then no longer log in. Sessions that it began continue until you end them on the page of your account. Delete it on the device too.
 passkey-remove-button = Remove the passkey
-passkey-ended = The device or the browser ended it. Nothing was done; you can try again.
+passkey-ended = The device or the browser cancelled it. Nothing was done; you can try again.
 passkey-known = This device has a passkey of your account already.
 passkey-failed = The device or the browser could not do it. Nothing was done.
-login-lost = You have lost your password? Ask the operator of this broker for a new one. Your coins are in your wallet, not here.
+login-lost = Have you lost your password? Ask the operator of this broker for a new one. Your coins are in your wallet, not here.
 mail-title = Mail address
 mail-label = Mail address (optional)
 mail-help = For a lost password. You get a mail with a link, and the address counts once you have opened it. Nobody but this broker sees it.
@@ -62,12 +62,12 @@ confirm-title = Confirm your mail address
 confirm-text = Is this your account? Then this address is used when you lose the password.
 confirm-button = Confirm
 confirm-done = The mail address is confirmed.
-lost-title = You have lost your password?
+lost-title = Have you lost your password?
 lost-text = If you confirmed a mail address for your account, you get a link there with which you set a new password.
 lost-label = User name or mail address
 lost-help = With a mail address, you get a link for each account that has it.
 lost-button = Send me a link
-lost-done = If there is such an account with a confirmed mail address, a mail is on its way. Its link is good for 30 minutes.
+lost-done = If there is such an account with a confirmed mail address, a mail is on its way. Its link works for 30 minutes.
 reset-title = Set a new password
 reset-text = All sessions end, and you log in with the new password.
 reset-passkeys = { $count ->
@@ -80,16 +80,16 @@ people-button = Look up
 people-role = Role
 people-closed = Closed
 people-link = Make a link for a new password
-people-link-once = Whoever opens this link sets the password of { $user }. It is good once, for 24 hours, and is not shown again.
+people-link-once = Whoever opens this link sets the password of { $user }. It works once, within 24 hours, and is not shown again.
 contact-label = The operator
 register-title = Make an account
 register-button = Make the account
-register-text = The account needs a password and nothing else. The broker draws your name: vendors see it in every payment, and it tells nothing about you.
+register-text = The account needs a password and nothing else. The broker draws your name: vendors see it in every payment, and it says nothing about you.
 register-user-help = Keep this name: you log in with it.
 user-label = User name
 password-label = Password
 password-new-label = New password
-password-old-label = Password until now
+password-old-label = Current password
 password-help = At least { $least } characters.
 password-title = Change the password
 password-button = Change the password
@@ -120,7 +120,7 @@ close-title = Close the account
 close-text = Sessions, keys and passkeys end, and nobody can log in again. Coins in your wallet stay valid. Records of purchases are kept as long as the books require.
 close-button = Close the account
 welcome-title = { $broker }: coins for pages
-welcome-text = Buy coins here once a month, and pay for single pages on the web with them: no subscription, no account at the vendor, no advertisement that follows you.
+welcome-text = Buy coins here once a month, and pay for single pages on the web with them: no subscription, no account at the vendor, no advertisements that follow you.
 coin-value-label = Value of a coin
 period-label = Period
 expires-label = Coins valid until
@@ -148,21 +148,21 @@ buy-left = { $count ->
 }
 free-title = Free trial
 free-text = { $count ->
-    [one] You get { $count } set of this period for nothing, once. Coins of it that your wallet returns are not paid out.
-   *[other] You get { $count } sets of this period for nothing, once. Coins of them that your wallet returns are not paid out.
+    [one] You get { $count } set of this period for free, once. Coins of it that your wallet returns are not paid out.
+   *[other] You get { $count } sets of this period for free, once. Coins of them that your wallet returns are not paid out.
 }
 free-button = { $count ->
     [one] Take { $count } free set
    *[other] Take { $count } free sets
 }
 free-confirm = { $count ->
-    [one] You get { $count } set of this period for nothing, once your account has a confirmed mail address.
-   *[other] You get { $count } sets of this period for nothing, once your account has a confirmed mail address.
+    [one] You get { $count } set of this period for free, once your account has a confirmed mail address.
+   *[other] You get { $count } sets of this period for free, once your account has a confirmed mail address.
 }
 free-link = Try it with free coins
 free-unconfirmed = Free sets need a confirmed mail address. Nothing was taken.
 free-taken = Your account or your mail address has had the free sets of this period, or you have reached the most sets of it. Nothing was taken.
-free-over = There are not as many free sets of this period left. Nothing was taken.
+free-over = Not enough free sets of this period are left. Nothing was taken.
 free-label = Free trial
 free-paid = the broker pays these coins
 buy-too-little = Your balance is too small for this order. Nothing was bought. Buy fewer sets, or add money with a voucher.
@@ -205,11 +205,11 @@ error-token = This form belongs to another session. Nothing was done. Please go 
 error-broker = The broker cannot answer now. Please try again in a minute: what you sent is done at most once.
 error-restored = The broker is being restored from a backup. Nothing was done; please come back later.
 error-payouts-blocked = Payouts are blocked since the broker was restored from a backup. Compare the last run with the bank, and release them with mmbroker. No run was made.
-error-busy = Too many people log in now. Please try again in a minute.
+error-busy = Too many people are logging in. Please try again in a minute.
 error-form = The form cannot be read. Please load the page again, and send it once more.
 error-number = Expected a whole number in the field { $field }.
-error-password-weak = Choose another password: { $least } to { $most } characters, not all alike, and without your user name.
-error-registration = This broker makes accounts for people by itself. Please ask its operator.
+error-password-weak = Choose another password: { $least } to { $most } characters, not all the same, and without your user name.
+error-registration = At this broker only the operator makes accounts. Please ask there.
 error-registration-old = This form is too old. Please load the page again for a new name.
 error-login = User name or password is wrong.
 error-passkey = This passkey did not log in. Please try again, or use the password.
@@ -222,7 +222,7 @@ error-received = These coins were acknowledged. They are not delivered again.
 menu-vendor = For vendors
 voucher-button = Add the money
 voucher-label = Code on the voucher
-voucher-help = 20 letters and digits. Spaces, hyphens and small letters do not matter.
+voucher-help = 20 letters and digits. Spaces, hyphens and lower case do not matter.
 vouchers-title = Vouchers
 vouchers-text = Each code adds its amount to one account, once. Codes are worth money: print them where nobody looks, and sell them when the money is yours.
 vouchers-new = New vouchers
@@ -240,7 +240,7 @@ release-text = { $count ->
    *[other] The broker was restored from a backup. { $count } codes that were made before may have been used since the backup, so they are held.
 }
 release-label = Codes to release
-release-help = One a line. Release only codes that you know not to have been used: those of sheets that you still have. A reader whose code is held asks you; look at what the reader bought before you release it.
+release-help = One on each line. Release only codes that you know not to have been used: those of sheets that you still have. A reader whose code is held asks you; look at what the reader bought before you release it.
 release-button = Release these codes
 release-done = { $count ->
     [one] { $count } code counts again.
@@ -378,7 +378,7 @@ paste-title = Set up the web server
 paste-nginx = For nginx, as root in the folder with vendor.key:
 paste-apache = For Apache, as root in the folder with vendor.key:
 complaints-title = Complaints
-complaints-text = You paid, and the page did not come? Tell us, with the payment as evidence. A person reads it.
+complaints-text = Did you pay, and the page did not come? Tell us, with the payment as evidence. A person reads it.
 complaints-empty = There are no complaints.
 complaint-new = New complaint
 complaint-button = Complain
@@ -393,7 +393,7 @@ mint-no-next = There is no next period to mint by itself: there is no period yet
 mint-automatic = After the last period comes { $period }. The service mints it by itself from { $time } on.
 mint-by-hand = After the last period comes { $period }. The service mints it when you press the button. To let it do so by itself, add the part [minting] to its configuration.
 mint-button = Mint { $period } now
-mint-go-on = Go on
+mint-go-on = Continue
 mint-stop = Stop
 mint-planned = planned
 mint-running = being minted
@@ -441,7 +441,7 @@ suspects-title = Suspects
 suspects-text = Payments with these users failed. Vendors could have made that up: nothing follows from it by itself.
 suspects-empty = There are no suspects.
 audit-title = Audit log
-audit-text = What people did who may change money. Each row has the hash of the row before it, so no row can be changed or left out unnoticed.
+audit-text = What people who may change money have done. Each row has the hash of the row before it, so no row can be changed or left out unnoticed.
 audit-good = The chain is whole.
 audit-bad = The chain is broken: { $fault }
 audit-empty = Nothing yet.
@@ -466,8 +466,8 @@ done-void = The codes that were not used have ended.
 error-role = Your account may not do this. Nothing was done.
 error-voucher = This code is not valid. Check it letter by letter; a code counts once, and until its date.
 error-voucher-held = The broker was restored from a backup, and this code waits until its operator has released it. Please ask the operator. Nothing was added.
-error-release = Expected 1 to { $most } codes, one a line.
-error-link = This link is not good any more: it was used, or is too old. Please ask for another one.
+error-release = Expected 1 to { $most } codes, one on each line.
+error-link = This link no longer works: it was used, or is too old. Please ask for another one.
 error-mail = Expected a mail address such as name@example.org.
 error-voucher-name = There is another batch of this name. Nothing was made. Choose another name.
 error-amount = Expected an amount with its currency, such as 5 EUR.

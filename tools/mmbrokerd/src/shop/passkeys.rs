@@ -4,7 +4,7 @@
 //! cookie. The invariants: a challenge is in the database until it expires, and is used at most
 //! once, whether the answer is right or wrong; only a reader who gave
 //! the password or has just logged in adds and removes passkeys; a login counts as those with a
-//! password do; no answer tells which passkeys or accounts exist.
+//! password do; no answer shows which passkeys or accounts exist.
 
 use std::sync::Arc;
 

@@ -105,7 +105,7 @@ fn codes(shop: &Shop, salt: &[u8], count: u64) -> Vec<String> {
     (0..count).map(code).collect()
 }
 
-/// What of a code stands in the database.
+/// What of a code is in the database.
 fn digest_of(code: &str) -> Option<Vec<u8>> {
     random::plain_code(code).map(|plain| random::digest(&plain).to_vec())
 }
