@@ -411,7 +411,7 @@ test("a reader adds a passkey, and logs in with it", { timeout: PATIENCE }, asyn
   await page.waitForSelector("text=The device or the browser cancelled it.");
   await look(page, "login-passkey-ended");
   await device("setUserVerified", { isUserVerified: true });
-  // A copy of the device, with the counter of before.
+  // A copy of the device, with the old counter.
   await device("removeCredential", { credentialId: used.credentialId });
   await device("addCredential", { credential: { ...used, signCount: credential.signCount } });
   await logIn();

@@ -374,7 +374,7 @@ pub(super) async fn reset(State(shop): State<Arc<Shop>>, Open { fields, .. }: Op
             .bind(hash.clone())
             .execute(tx.connection())
             .await?;
-        // Other links were for the password of before.
+        // Other links were for the old password.
         sqlx::query(
             "UPDATE link SET used_at = $2 WHERE user_id = $1 AND purpose = 'reset' \
              AND used_at IS NULL",

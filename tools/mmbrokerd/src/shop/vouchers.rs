@@ -2,8 +2,8 @@
 //!
 //! Input: a code, or an order for a batch of them. Output: money on an account, or a page to print.
 //! The invariants: the database has hashes of codes only, and a code cannot be guessed (100 bits,
-//! and few attempts); a code is used in the transaction that moves its money; codes of before a
-//! restore, which may have been used since the backup, wait until a person released them.
+//! and few attempts); a code is used in the transaction that moves its money; codes from before
+//! a restore, which may have been used since the backup, wait until a person releases them.
 
 use std::sync::Arc;
 

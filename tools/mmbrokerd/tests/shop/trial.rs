@@ -78,7 +78,7 @@ async fn a_free_set_is_taken_once(database: Database) {
     assert_eq!(promotion(&site).await, -count);
     assert_eq!(site.world.balance(AccountKind::Client, &name).await, 0);
     assert_eq!(site.world.balance(AccountKind::Coins, "2026-12").await, count * COIN);
-    // Once: neither the page nor a form of before gives more.
+    // Once: neither the page nor an older form gives more.
     for path in ["/", "/buy"] {
         assert!(!browser.get(path).text.contains("free"), "{path}");
     }
@@ -390,7 +390,7 @@ async fn a_dispute_about_free_coins_pays_no_reader(database: Database) {
     audit(&world);
 }
 
-/// The migrations of before, and rows that refer to accounts.
+/// The earlier migrations, and rows that refer to accounts.
 async fn accounts_survive_the_migration(database: Database) {
     macro_rules! texts {
         ($folder:literal) => {
