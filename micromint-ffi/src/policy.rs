@@ -45,7 +45,7 @@ pub extern "C" fn micromint_policy_new() -> *mut micromint_policy {
 /// coins: the price, less than 2^32; 0 if it is not set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_policy_set_autopay(policy: *mut micromint_policy, coins: i64) {
-    // SAFETY: the caller passes NULL or a live policy.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     unsafe {
         fill(policy, |it| {
             it.autopay = at_most(coins, u32::MAX.into(), "policy.autopay")?;
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn micromint_policy_set_daily_limit(
     policy: *mut micromint_policy,
     coins: i64,
 ) {
-    // SAFETY: the caller passes NULL or a live policy.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     unsafe {
         fill(policy, |it| {
             it.daily_limit = Some(at_most(coins, u32::MAX.into(), "policy.daily_limit")?);
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn micromint_policy_set_http(
     policy: *mut micromint_policy,
     allows_http: bool,
 ) {
-    // SAFETY: the caller passes NULL or a live policy.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     if let Some(it) = unsafe { policy.as_mut() } {
         it.allows_http = allows_http;
     }

@@ -5,8 +5,7 @@
 //! real mint, broker or wallet is used, so they can be compared with it. For small parameters only:
 //! all balls of the period are kept in memory.
 
-// This module serves tests, in which an invalid text should stop the test.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "an invalid text stops the test")]
 
 #[cfg(feature = "vendor")]
 pub mod cases;

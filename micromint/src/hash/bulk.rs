@@ -6,8 +6,15 @@
 //! reference: a [`BulkSearch`] of any [`Level`] finds exactly the same balls in the same order.
 //! `docs/internals/performance.md` describes how the kernels work and how fast they are.
 
-// The kernels need registers of x86-64. Elsewhere, as on wasm, the plain crates hash.
-#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_imports, unused_variables))]
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(
+        dead_code,
+        unused_imports,
+        unused_variables,
+        reason = "the kernels need registers of x86-64; elsewhere, as on wasm, the plain crates hash"
+    )
+)]
 
 mod des;
 mod des_kernel;

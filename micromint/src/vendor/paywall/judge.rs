@@ -66,8 +66,7 @@ pub(in crate::vendor) enum May {
 impl Paywall {
     /// Checks the payment for a page. With `challenge` the payment answers a challenge. The error
     /// is the answer to a request whose payment cannot be concluded by the till.
-    // The error is the answer, which is sent; it is not passed on as an error.
-    #[allow(clippy::result_large_err)]
+    #[allow(clippy::result_large_err, reason = "the error is the answer, and is not passed on")]
     pub(super) fn check(
         &self,
         ask: &Ask<'_>,
@@ -392,8 +391,7 @@ impl Paywall {
 }
 
 /// What the till must do about a payment.
-// It lives on the stack for a moment; a box would cost an allocation.
-#[allow(clippy::large_enum_variant)]
+#[allow(clippy::large_enum_variant, reason = "short-lived; a box would cost every payment")]
 enum Demand<'c> {
     /// Record it, with these coins, unless one of them is spent.
     Record(&'c [Bin]),
