@@ -116,7 +116,7 @@ impl Link<'_> {
         Ok(EXIT_OK)
     }
 
-    /// Fetches the lists each minute, and new owners when the paywall gives the sign.
+    /// Fetches the lists every minute, and new owners when the paywall gives the sign.
     fn keep_lists(&self) {
         let (mut due, mut sign) = (Due::new(LISTS_SECONDS), self.sign());
         loop {

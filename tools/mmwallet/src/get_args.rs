@@ -51,7 +51,7 @@ pub(crate) struct GetArgs {
     /// that exists is not overwritten: the new name gets a number.
     #[arg(short = 'J', long)]
     remote_header_name: bool,
-    /// Go on with a download from byte OFFSET, or with - from the end of the file that exists.
+    /// Continue a download from byte OFFSET, or with - from the end of the file that exists.
     #[arg(short = 'C', long, value_name = "OFFSET", value_parser = resume)]
     continue_at: Option<Resume>,
     /// Print the status line and headers of the response before the content.
