@@ -96,6 +96,7 @@ lint: ## format, warnings, features, layers, dependencies, documentation, links
 	@scripts/build-apache-module.sh --lint
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --no-deps
 	@scripts/check-features.sh
+	@scripts/check-lines.sh
 	@scripts/check-modules.sh
 	@scripts/check-msrv.sh
 	@scripts/check-abi.sh

@@ -413,8 +413,8 @@ typedef struct micromint_params micromint_params;
 typedef struct micromint_past_payment micromint_past_payment;
 
 /**
- * A return, when it was read. Free it with `micromint_past_return_free()`. It is immutable: threads
- * may share it, and it may be used across a fork.
+ * A return, when it was read. Free it with `micromint_past_return_free()`. It is immutable:
+ * threads may share it, and it may be used across a fork.
  */
 typedef struct micromint_past_return micromint_past_return;
 
@@ -443,14 +443,16 @@ typedef struct micromint_period_options micromint_period_options;
 
 /**
  * What a configuration will yield and cost. Expected numbers are means. Free it with
- * `micromint_plan_free()`. It is immutable: threads may share it, and it may be used across a fork.
+ * `micromint_plan_free()`. It is immutable: threads may share it, and it may be used across a
+ * fork.
  */
 typedef struct micromint_plan micromint_plan;
 
 /**
- * What the wallet's owner allows. Free it with `micromint_policy_free()`. One thread at a time while
- * it is filled; any number of threads may pass it to functions that take it `const`. It may be used
- * across a fork. An invalid value is reported by the function that the policy is passed to.
+ * What the wallet's owner allows. Free it with `micromint_policy_free()`. One thread at a time
+ * while it is filled; any number of threads may pass it to functions that take it `const`. It may
+ * be used across a fork. An invalid value is reported by the function that the policy is passed
+ * to.
  */
 typedef struct micromint_policy micromint_policy;
 
@@ -626,9 +628,9 @@ micromint_status micromint_checker_new(const micromint_params *params,
  * user, user_len: the User-ID of the payer.
  * x, x_len:       the inputs: k for each coin, in the order of the set, one coin after the other.
  * fault_out:      MICROMINT_COIN_GOOD, or what is wrong with them.
- * first_bins_out: an array of 2 * (x_len / k) numbers. If the coins are good, the first bins, which
- *                 identify them, are written to it: the superbin and the sub-bin of each coin's
- *                 first ball. NULL if they are not wanted.
+ * first_bins_out: an array of 2 * (x_len / k) numbers. If the coins are good, the first bins,
+ *                 which identify them, are written to it: the superbin and the sub-bin of each
+ *                 coin's first ball. NULL if they are not wanted.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid or x_len is 0. If fewer than k inputs
  * remain at the end, the fault is MICROMINT_COIN_USER_DIFFERENCES.
@@ -664,8 +666,8 @@ void micromint_key_wipe(uint8_t *key, size_t key_len);
  * user, user_len:     the User-ID.
  * key_out:            room for MICROMINT_KEY_SIZE bytes; the key.
  *
- * Errors: MICROMINT_ERROR_ARGUMENT if the name of the period, the User-ID or the size of the secret
- * is invalid.
+ * Errors: MICROMINT_ERROR_ARGUMENT if the name of the period, the User-ID or the size of the
+ * secret is invalid.
  */
 micromint_status micromint_user_key(const uint8_t *secret,
                                     size_t secret_len,
@@ -1013,7 +1015,8 @@ micromint_status micromint_mint_params(const micromint_mint *mint,
  * balls_out: the balls in the complete file.
  *
  * Errors: MICROMINT_ERROR_ARGUMENT for another number of threads or amount of memory,
- * MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file is in use, was begun with other parameters, is damaged or does not fit.
+ * MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file is in use,
+ * was begun with other parameters, is damaged or does not fit.
  */
 micromint_status micromint_mint_run(const micromint_mint *mint,
                                     size_t threads,
@@ -2404,8 +2407,8 @@ micromint_status micromint_paywall_finish(const micromint_paywall *paywall,
                                           micromint_error **error_out);
 
 /**
- * What `micromint_paywall_finish()` will say, without waiting for the disk: for a thread that makes
- * the head of a response and must not wait. Send the head as this function says, and call
+ * What `micromint_paywall_finish()` will say, without waiting for the disk: for a thread that
+ * makes the head of a response and must not wait. Send the head as this function says, and call
  * `micromint_paywall_finish()` in another thread, with the same status, within thirty seconds. A
  * reversal is recorded as promised first: if the process dies, it is carried out later.
  *

@@ -3,7 +3,9 @@
 #   scripts/check-links.sh
 #       Every relative link of a page leads to a file of the repository, and every #section to a
 #       heading. Every path in backquotes that begins with a folder of the repository exists, or is
-#       one that git ignores.
+#       one that git ignores. Of every name of a source file in backquotes, such as `file.rs` or
+#       `folder/file.ts`, there is a file. Every module in backquotes, such as `vendor::price`,
+#       exists in the core.
 #       docs/SUMMARY.md lists every page of docs/ once.
 #   scripts/check-links.sh --book DIR
 #       Every relative link of the book in DIR leads to a file of it, and every #section to an id.
@@ -13,6 +15,7 @@ exec python3 - "$@" <<'PY'
 import html.parser, os, posixpath, re, subprocess, sys, urllib.parse
 
 SUMMARY = "docs/SUMMARY.md"
+CORE = "micromint/src/"
 
 
 def without_code(text):
@@ -45,6 +48,13 @@ def headings(path, known={}):
     return known[path]
 
 
+def is_named_in(module):
+    """Whether the last name of a path is that of an item in the module before it."""
+    parent, _, name = module.rpartition("::")
+    path = CORE + parent.replace("::", "/") + ".rs"
+    return os.path.exists(path) and re.search(rf"\b{name}\b", read(path)) is not None
+
+
 def is_built(path):
     """Whether git ignores it: a document may name what a build makes."""
     return subprocess.run(["git", "check-ignore", "--quiet", path]).returncode == 0
@@ -58,6 +68,11 @@ def check_pages():
         "/".join(path.split("/")[:n]) for path in tracked for n in range(1, path.count("/") + 1)
     }
     pages = sorted(path for path in tracked if path.endswith(".md"))
+    # The ends of all paths: `b/c.rs` and `c.rs` of a/b/c.rs.
+    ends = {path.split("/", n)[-1] for path in tracked for n in range(path.count("/") + 1)}
+    rooms = "|".join(
+        sorted({path.split("/")[2].removesuffix(".rs") for path in tracked if path.startswith(CORE)})
+    )
     tops = "|".join(sorted({re.escape(folder.split("/")[0]) for folder in folders}))
 
     def is_known(path):
@@ -79,6 +94,13 @@ def check_pages():
         for path in re.findall(rf"`((?:{tops})/[\w./-]*)`", text):
             if not is_known(path.rstrip("/")) and not is_built(path):
                 yield f"{page}: `{path}`: there is no such file or folder"
+        for name in re.findall(r"`([\w./-]*\w\.(?:rs|ts|mjs|sh))`", text):
+            if name not in ends and not is_built(name):
+                yield f"{page}: `{name}`: there is no such file"
+        for module in re.findall(rf"`((?:{rooms})(?:::[a-z_0-9]+)+)`", text):
+            path = CORE + module.replace("::", "/")
+            if f"{path}.rs" not in tracked and not is_named_in(module):
+                yield f"{page}: `{module}`: there is no such module in the core"
 
     listed = [posixpath.join("docs", link) for link in links(read(SUMMARY))]
     for page in pages:

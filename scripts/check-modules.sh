@@ -1,6 +1,6 @@
 #!/bin/sh
 # Checks that the core's rooms, and the modules inside `vendor` and `minting`, depend on each other
-# in one direction only.
+# in one direction only, and that only `host` and the listed files use the operating system.
 #
 # A room (a module of micromint/src/lib.rs) uses only rooms that come before it in ORDER. In the
 # rooms of WITHIN, the graph of the inner modules has no cycle; submodules count as part of their
@@ -27,6 +27,24 @@ NUMBERS = "files and messages share one reader of decimal numbers, protocol::par
 EXCEPTIONS = {
     ("params", "protocol"): NUMBERS,
     ("money", "protocol"): NUMBERS,
+}
+# What belongs to the operating system. The room `host` has it, and of the others these files, each
+# with its reason. docs/internals/decisions.md (No ambient state) explains them.
+SYSTEM = re.compile(
+    r"\bstd::(?:fs|env|process|os::unix::(?:fs|net))\b|\brustix::|\bthread::(?:Builder|spawn|scope)\b"
+    r"|\b(?:SystemTime|Instant)\b|\bTcp(?:Stream|Listener)\b|\.(?:is_dir|is_file|canonicalize)\(\)"
+)
+SITE = "the files of a site: their kinds, links and permissions"
+THREADS = "threads"
+SYSTEM_USERS = {
+    "threads": THREADS,
+    "till/syncing": THREADS,
+    "toml_file": "a better message where a folder has the name",
+    "vendor/inspection": SITE,
+    "vendor/price": SITE,
+    "vendor/price_files": SITE,
+    "vendor/paywall/files": "the folders of a first start, with their modes",
+    "vendor/serving": "the owner of what a first start makes",
 }
 
 def code_of(text):
@@ -73,6 +91,8 @@ def absolute(path, module):
             base.pop()
     return base + names
 
+faults, allowed, users = [], set(), set()
+
 # The code and the absolute paths of every file, by module.
 modules = {}
 for folder, _, names in os.walk(SOURCE):
@@ -82,6 +102,11 @@ for folder, _, names in os.walk(SOURCE):
             continue
         module = tuple(path[len(SOURCE) + 1:-3].split("/"))
         code = code_of(open(path, encoding="utf-8").read())
+        if module[0] != "host" and (found := SYSTEM.search(code)):
+            names = ["/".join(module[:length]) for length in range(1, len(module) + 1)]
+            users |= {name for name in names if name in SYSTEM_USERS}
+            if not any(name in SYSTEM_USERS for name in names):
+                faults.append(f"{names[-1]}: uses {found.group(0)}, which is for `host`")
         used, exported = [], {}
         def of_use(found):
             for leaf in leaves(found.group(2)):
@@ -101,8 +126,6 @@ for folder, _, names in os.walk(SOURCE):
 def add(graph, user, target, module):
     if user != target:
         graph.setdefault((user, target), set()).add("/".join(module))
-
-faults, allowed = [], set()
 
 def fault(pair, what, files):
     if pair in EXCEPTIONS:
@@ -171,6 +194,8 @@ for room in WITHIN:
 for pair in sorted(set(EXCEPTIONS) - allowed):
     if pair[0].split("::")[0] in rooms:
         print(f"check-modules: the exception {pair[0]} -> {pair[1]} is no longer needed", file=sys.stderr)
+for name in sorted(set(SYSTEM_USERS) - users):
+    print(f"check-modules: {name} no longer uses the operating system", file=sys.stderr)
 for line in faults:
     print(f"check-modules: {line}", file=sys.stderr)
 sys.exit(bool(faults))

@@ -398,7 +398,7 @@ test("a reader adds a passkey, and logs in with it", { timeout: PATIENCE }, asyn
   assert.equal(forms.length, 2);
   const { credentials: [used] } = await device("getCredentials");
   assert.ok(used.signCount > credential.signCount, `${used.signCount}`);
-  // What was sent is good once.
+  // What was sent counts once.
   const again = await page.evaluate(async (body) => {
     const headers = { "Content-Type": "application/x-www-form-urlencoded" };
     return (await fetch("/login/passkey", { method: "POST", headers, body })).status;
@@ -408,10 +408,10 @@ test("a reader adds a passkey, and logs in with it", { timeout: PATIENCE }, asyn
   // Somebody else holds the device.
   await device("setUserVerified", { isUserVerified: false });
   await logIn();
-  await page.waitForSelector("text=The device or the browser ended it.");
+  await page.waitForSelector("text=The device or the browser cancelled it.");
   await look(page, "login-passkey-ended");
   await device("setUserVerified", { isUserVerified: true });
-  // A copy of the device, with the counter of before.
+  // A copy of the device, with the old counter.
   await device("removeCredential", { credentialId: used.credentialId });
   await device("addCredential", { credential: { ...used, signCount: credential.signCount } });
   await logIn();
@@ -423,7 +423,7 @@ test("a reader adds a passkey, and logs in with it", { timeout: PATIENCE }, asyn
   await logIn();
   await page.waitForSelector("text=Balance");
 
-  // It is removed, and logs in no more.
+  // It is removed, and can no longer log in.
   await page.goto(`${url}/account/passkeys`);
   await page.click("text=Remove Phone");
   await look(page, "passkey-remove");
@@ -458,7 +458,7 @@ test("passkeys in German, and pages without scripts", { timeout: PATIENCE }, asy
   await login(plain, "reader", passwords["reader"]);
   await plain.goto(`${url}/account/passkeys`);
   assert.equal(await plain.locator("[data-passkey]").isVisible(), false);
-  assert.equal(await plain.locator("text=you need a browser that knows passkeys").isVisible(), true);
+  assert.equal(await plain.locator("text=you need a browser that supports passkeys").isVisible(), true);
   await plain.screenshot({ path: join(PICTURES, "passkeys-without-scripts.png"), fullPage: true });
   assert.deepEqual(page.faults, []);
 });

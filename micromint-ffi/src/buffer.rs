@@ -23,7 +23,7 @@ pub(crate) fn lines(items: impl Iterator<Item: std::fmt::Display>) -> *mut micro
 /// The bytes of a buffer; they are valid until it is freed. NULL gives NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_buffer_data(buffer: *const micromint_buffer) -> *const u8 {
-    // SAFETY: the caller passes NULL or a live buffer of this library.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { buffer.as_ref() }.map_or(std::ptr::null(), |buffer| address(&buffer.bytes))
 }
 

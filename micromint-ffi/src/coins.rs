@@ -86,9 +86,9 @@ pub unsafe extern "C" fn micromint_checker_new(
 /// user, user_len: the User-ID of the payer.
 /// x, x_len:       the inputs: k for each coin, in the order of the set, one coin after the other.
 /// fault_out:      MICROMINT_COIN_GOOD, or what is wrong with them.
-/// first_bins_out: an array of 2 * (x_len / k) numbers. If the coins are good, the first bins, which
-///                 identify them, are written to it: the superbin and the sub-bin of each coin's
-///                 first ball. NULL if they are not wanted.
+/// first_bins_out: an array of 2 * (x_len / k) numbers. If the coins are good, the first bins,
+///                 which identify them, are written to it: the superbin and the sub-bin of each
+///                 coin's first ball. NULL if they are not wanted.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT if the User-ID is invalid or x_len is 0. If fewer than k inputs
 /// remain at the end, the fault is MICROMINT_COIN_USER_DIFFERENCES.

@@ -77,7 +77,7 @@ impl micromint_decision {
 /// Whether to serve the content; false for an answer, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_serves(decision: *const micromint_decision) -> bool {
-    // SAFETY: the caller passes NULL or a live decision.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { decision.as_ref() }.is_some_and(|it| matches!(it.decision, Decision::Serve(_)))
 }
 
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn micromint_decision_serves(decision: *const micromint_de
 /// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_status(decision: *const micromint_decision) -> u32 {
-    // SAFETY: the caller passes NULL or a live decision.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { decision.as_ref() }.map_or(0, |it| match &it.decision {
         Decision::Serve(_) => 0,
         Decision::Answer(answer) => answer.status.into(),
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn micromint_decision_status(decision: *const micromint_de
 pub unsafe extern "C" fn micromint_decision_header_count(
     decision: *const micromint_decision,
 ) -> usize {
-    // SAFETY: the caller passes NULL or a live decision.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { decision.as_ref() }.map_or(0, |it| it.headers.len())
 }
 
@@ -195,7 +195,7 @@ pub unsafe extern "C" fn micromint_decision_user(
 /// The coins that this request recorded, for logs. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_coins(decision: *const micromint_decision) -> u32 {
-    // SAFETY: the caller passes NULL or a live decision.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { decision.as_ref() }.map_or(0, |it| it.decision.coins())
 }
 
@@ -203,7 +203,7 @@ pub unsafe extern "C" fn micromint_decision_coins(decision: *const micromint_dec
 /// POST. NULL gives false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_decision_is_as_get(decision: *const micromint_decision) -> bool {
-    // SAFETY: the caller passes NULL or a live decision.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { decision.as_ref() }
         .is_some_and(|it| matches!(&it.decision, Decision::Serve(serve) if serve.as_get))
 }
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn micromint_decision_is_as_get(decision: *const micromint
 pub unsafe extern "C" fn micromint_decision_ignores_conditions(
     decision: *const micromint_decision,
 ) -> bool {
-    // SAFETY: the caller passes NULL or a live decision.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { decision.as_ref() }
         .is_some_and(|it| matches!(&it.decision, Decision::Serve(serve) if serve.ignore_conditions))
 }
@@ -225,7 +225,7 @@ pub unsafe extern "C" fn micromint_decision_ignores_conditions(
 pub unsafe extern "C" fn micromint_decision_is_private(
     decision: *const micromint_decision,
 ) -> bool {
-    // SAFETY: the caller passes NULL or a live decision.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { decision.as_ref() }
         .is_some_and(|it| matches!(&it.decision, Decision::Serve(serve) if serve.is_private))
 }
@@ -235,7 +235,7 @@ pub unsafe extern "C" fn micromint_decision_is_private(
 pub unsafe extern "C" fn micromint_decision_strip_header_count(
     decision: *const micromint_decision,
 ) -> usize {
-    // SAFETY: the caller passes NULL or a live decision.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { decision.as_ref() }.map_or(0, |it| it.stripped().len())
 }
 

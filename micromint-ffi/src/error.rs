@@ -122,7 +122,7 @@ pub extern "C" fn micromint_status_name(status: u32) -> *const c_char {
 /// error: NULL gives MICROMINT_OK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_error_status(error: *const micromint_error) -> micromint_status {
-    // SAFETY: the caller passes NULL or a live error of this library (c-conventions, "Handles").
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { error.as_ref() }.map_or(micromint_status::MICROMINT_OK, |error| error.status)
 }
 

@@ -77,7 +77,7 @@ pub unsafe extern "C" fn micromint_fields_add(
     value: *const u8,
     value_len: usize,
 ) {
-    // SAFETY: the caller passes NULL or a live list, and bytes as the conventions say.
+    // SAFETY: Handles, Threads, Texts and bytes: NULL, or live and used by nothing else.
     unsafe {
         fill(fields, |it| {
             let names = ["fields.name", "fields.value"];
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn micromint_fields_add(
 /// Removes all fields from a list, for the next response.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_fields_clear(fields: *mut micromint_fields) {
-    // SAFETY: the caller passes NULL or a live list.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     if let Some(it) = unsafe { fields.as_mut() } {
         it.fields.clear();
         it.fault = None;

@@ -90,7 +90,7 @@ pub unsafe extern "C" fn micromint_decision_event(
 /// The number of field names to remove. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_head_remove_count(head: *const micromint_head) -> usize {
-    // SAFETY: the caller passes NULL or a live head.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { head.as_ref() }.map_or(0, |it| it.changes.remove.len())
 }
 
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn micromint_head_remove(
 /// The number of fields to add. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_head_add_count(head: *const micromint_head) -> usize {
-    // SAFETY: the caller passes NULL or a live head.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { head.as_ref() }.map_or(0, |it| it.changes.add.len())
 }
 

@@ -80,7 +80,7 @@ pub unsafe extern "C" fn micromint_host_set_now(
     now: micromint_now,
     userdata: *mut c_void,
 ) {
-    // SAFETY: the caller passes NULL or a live host.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     if let Some(it) = unsafe { host.as_mut() } {
         it.now = (now, userdata);
     }
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn micromint_host_set_random(
     random: micromint_random,
     userdata: *mut c_void,
 ) {
-    // SAFETY: the caller passes NULL or a live host.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     if let Some(it) = unsafe { host.as_mut() } {
         it.random = (random, userdata);
     }
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn micromint_host_set_log(
     log: micromint_log,
     userdata: *mut c_void,
 ) {
-    // SAFETY: the caller passes NULL or a live host.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     if let Some(it) = unsafe { host.as_mut() } {
         it.log = (log, userdata);
     }

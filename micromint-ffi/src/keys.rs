@@ -31,7 +31,7 @@ const _: () = assert!(MICROMINT_OWNER_TOKEN_SIZE == OWNER_TOKEN_SIZE);
 pub unsafe extern "C" fn micromint_key_wipe(key: *mut u8, key_len: usize) {
     if !key.is_null() {
         for at in 0..key_len {
-            // SAFETY: the caller passes NULL or a key of this size that it owns.
+            // SAFETY: Keys: that many bytes of the caller, which nothing else uses.
             unsafe { key.add(at).write_volatile(0) }
         }
         compiler_fence(Ordering::SeqCst);
@@ -45,8 +45,8 @@ pub unsafe extern "C" fn micromint_key_wipe(key: *mut u8, key_len: usize) {
 /// user, user_len:     the User-ID.
 /// key_out:            room for MICROMINT_KEY_SIZE bytes; the key.
 ///
-/// Errors: MICROMINT_ERROR_ARGUMENT if the name of the period, the User-ID or the size of the secret
-/// is invalid.
+/// Errors: MICROMINT_ERROR_ARGUMENT if the name of the period, the User-ID or the size of the
+/// secret is invalid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_user_key(
     secret: *const u8,

@@ -5,11 +5,24 @@
 //! page: `docs/reference/c-conventions.md`. The header `include/micromint.h` is generated from
 //! these files.
 //!
-//! `unsafe` relies on one promise, which the conventions require of the caller: a pointer is either
-//! NULL or points to what the function's documentation says, for the length passed with it.
-#![allow(non_camel_case_types)]
-// Exported to C, not to Rust; the conventions say what must hold for the pointers.
-#![allow(unreachable_pub, clippy::missing_safety_doc)]
+//! `unsafe` relies on what the conventions require of the caller. Each `// SAFETY:` comment names
+//! the part of that page that makes it sound:
+//!
+//! - *Handles*: a pointer to a handle is NULL, or a function of this library returned it and
+//!   nothing freed it since. Its type is opaque, so a caller has no other way to get one. So it
+//!   points to a live value of its type.
+//! - *Threads*: during a call, nothing changes a handle that is passed as `const`, and nothing else
+//!   uses one that is not. So a shared or an exclusive reference to it may live as long as the
+//!   call.
+//! - *Texts and bytes*: a pointer with a length points to that many initialised items, which
+//!   nothing changes during the call; with the length 0 it is not read.
+//! - *Outputs*, *Errors*: a pointer to an output or an error is NULL, or has room for it. It is
+//!   written to and never read.
+//! - *Callbacks*: a callback may be called with its `userdata` from any thread, until the object
+//!   made with it is freed.
+#![allow(non_camel_case_types, reason = "the names that C sees")]
+#![allow(unreachable_pub, reason = "exported to C, not to Rust")]
+#![allow(clippy::missing_safety_doc, reason = "the conventions say it once for all functions")]
 
 // What every function uses.
 mod boundary;

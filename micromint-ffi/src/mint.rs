@@ -141,7 +141,8 @@ pub unsafe extern "C" fn micromint_mint_params(
 /// balls_out: the balls in the complete file.
 ///
 /// Errors: MICROMINT_ERROR_ARGUMENT for another number of threads or amount of memory,
-/// MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file is in use, was begun with other parameters, is damaged or does not fit.
+/// MICROMINT_ERROR_STOPPED if `progress` stopped it; MICROMINT_ERROR_FILE if the file is in use,
+/// was begun with other parameters, is damaged or does not fit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_run(
     mint: *const micromint_mint,

@@ -60,7 +60,7 @@ pub unsafe extern "C" fn micromint_mint_inspect(
 pub unsafe extern "C" fn micromint_mint_state_phase(
     mint_state: *const micromint_mint_state,
 ) -> micromint_mint_phase {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { mint_state.as_ref() }
         .map_or(micromint_mint_phase::MICROMINT_MINT_NOT_BEGUN, |it| it.phase)
 }
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn micromint_mint_state_phase(
 /// How much of this phase is done and on disk; 0 if there is nothing to do. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_mint_state_done(mint_state: *const micromint_mint_state) -> u64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { mint_state.as_ref() }.map_or(0, |it| it.done)
 }
 
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn micromint_mint_state_done(mint_state: *const micromint_
 pub unsafe extern "C" fn micromint_mint_state_total(
     mint_state: *const micromint_mint_state,
 ) -> u64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { mint_state.as_ref() }.map_or(0, |it| it.total)
 }
 
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn micromint_mint_state_total(
 pub unsafe extern "C" fn micromint_mint_state_balls(
     mint_state: *const micromint_mint_state,
 ) -> u64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { mint_state.as_ref() }.map_or(0, |it| it.balls)
 }
 
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn micromint_mint_state_balls(
 pub unsafe extern "C" fn micromint_mint_state_checksum(
     mint_state: *const micromint_mint_state,
 ) -> u32 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { mint_state.as_ref() }.map_or(0, |it| it.checksum)
 }
 

@@ -73,7 +73,7 @@ pub unsafe extern "C" fn micromint_params_to_toml(
 /// k, the balls in a coin, 2 to MICROMINT_COIN_SIZE_MAX. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_params_coin_size(params: *const micromint_params) -> usize {
-    // SAFETY: the caller passes NULL or live parameters.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { params.as_ref() }.map_or(0, |params| params.params.coin_size())
 }
 

@@ -215,8 +215,8 @@ pub unsafe extern "C" fn micromint_paywall_finish(
     })
 }
 
-/// What `micromint_paywall_finish()` will say, without waiting for the disk: for a thread that makes
-/// the head of a response and must not wait. Send the head as this function says, and call
+/// What `micromint_paywall_finish()` will say, without waiting for the disk: for a thread that
+/// makes the head of a response and must not wait. Send the head as this function says, and call
 /// `micromint_paywall_finish()` in another thread, with the same status, within thirty seconds. A
 /// reversal is recorded as promised first: if the process dies, it is carried out later.
 ///

@@ -62,7 +62,7 @@ pub unsafe extern "C" fn micromint_period_options_set_profile(
     profile: *const u8,
     profile_len: usize,
 ) {
-    // SAFETY: the caller passes NULL or live options, and a text as the conventions say.
+    // SAFETY: Handles, Threads, Texts and bytes: NULL, or live and used by nothing else.
     unsafe {
         fill(period_options, |it| {
             it.profile = text(profile, profile_len, "period_options.profile")?.to_string();
@@ -80,7 +80,7 @@ pub unsafe extern "C" fn micromint_period_options_set_period(
     period: *const u8,
     period_len: usize,
 ) {
-    // SAFETY: the caller passes NULL or live options, and a text as the conventions say.
+    // SAFETY: Handles, Threads, Texts and bytes: NULL, or live and used by nothing else.
     unsafe {
         fill(period_options, |it| {
             it.period = text(period, period_len, "period_options.period")?.to_string();
@@ -98,7 +98,7 @@ pub unsafe extern "C" fn micromint_period_options_set_broker(
     broker: *const u8,
     broker_len: usize,
 ) {
-    // SAFETY: the caller passes NULL or live options, and a text as the conventions say.
+    // SAFETY: Handles, Threads, Texts and bytes: NULL, or live and used by nothing else.
     unsafe {
         fill(period_options, |it| {
             it.broker = text(broker, broker_len, "period_options.broker")?.to_string();
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn micromint_period_options_set_coin_value(
     coin_value: *const u8,
     coin_value_len: usize,
 ) {
-    // SAFETY: the caller passes NULL or live options, and a text as the conventions say.
+    // SAFETY: Handles, Threads, Texts and bytes: NULL, or live and used by nothing else.
     unsafe {
         fill(period_options, |it| {
             it.coin_value =
@@ -138,7 +138,7 @@ pub unsafe extern "C" fn micromint_period_options_set_times(
     start: i64,
     expiration: i64,
 ) {
-    // SAFETY: the caller passes NULL or live options.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     if let Some(it) = unsafe { period_options.as_mut() } {
         it.times = Some((UnixTime(start), UnixTime(expiration)));
     }
@@ -152,7 +152,7 @@ pub unsafe extern "C" fn micromint_period_options_set_weak(
     period_options: *mut micromint_period_options,
     allows_weak: bool,
 ) {
-    // SAFETY: the caller passes NULL or live options.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     if let Some(it) = unsafe { period_options.as_mut() } {
         it.allows_weak = allows_weak;
     }
@@ -168,7 +168,8 @@ pub unsafe extern "C" fn micromint_period_options_free(
 }
 
 /// What a configuration will yield and cost. Expected numbers are means. Free it with
-/// `micromint_plan_free()`. It is immutable: threads may share it, and it may be used across a fork.
+/// `micromint_plan_free()`. It is immutable: threads may share it, and it may be used across a
+/// fork.
 pub struct micromint_plan {
     plan: MintPlan,
 }
@@ -252,56 +253,56 @@ pub unsafe extern "C" fn micromint_mint_plan(
 /// The bins of the coin file. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_plan_bins(plan: *const micromint_plan) -> u64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { plan.as_ref() }.map_or(0, |it| it.plan.bin_count)
 }
 
 /// The size of the coin file, in bytes. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_plan_file_size(plan: *const micromint_plan) -> u64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { plan.as_ref() }.map_or(0, |it| it.plan.file_size)
 }
 
 /// The tosses of minting. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_plan_tosses(plan: *const micromint_plan) -> u64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { plan.as_ref() }.map_or(0, |it| it.plan.toss_count)
 }
 
 /// The sets that can be sold. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_plan_sets(plan: *const micromint_plan) -> u64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { plan.as_ref() }.map_or(0, |it| it.plan.set_count)
 }
 
 /// The balls expected in the coin file. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_plan_balls(plan: *const micromint_plan) -> f64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { plan.as_ref() }.map_or(0.0, |it| it.plan.stored_balls)
 }
 
 /// The coins expected in a set. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_plan_coins_per_set(plan: *const micromint_plan) -> f64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { plan.as_ref() }.map_or(0.0, |it| it.plan.coins_per_set)
 }
 
 /// The number of coins of a set that can be spent at one given vendor. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_plan_spendable_per_set(plan: *const micromint_plan) -> f64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { plan.as_ref() }.map_or(0.0, |it| it.plan.spendable_per_set)
 }
 
 /// The tosses that the first coin forged for one user and one vendor costs. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_plan_first_forgery_tosses(plan: *const micromint_plan) -> f64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { plan.as_ref() }.map_or(0.0, |it| it.plan.first_forgery_tosses)
 }
 

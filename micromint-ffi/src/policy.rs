@@ -5,9 +5,10 @@ use micromint_core::wallet::Policy;
 use crate::boundary::{free, hand_out};
 use crate::filled::{Fault, Filled, at_most, fill};
 
-/// What the wallet's owner allows. Free it with `micromint_policy_free()`. One thread at a time while
-/// it is filled; any number of threads may pass it to functions that take it `const`. It may be used
-/// across a fork. An invalid value is reported by the function that the policy is passed to.
+/// What the wallet's owner allows. Free it with `micromint_policy_free()`. One thread at a time
+/// while it is filled; any number of threads may pass it to functions that take it `const`. It may
+/// be used across a fork. An invalid value is reported by the function that the policy is passed
+/// to.
 #[derive(Default)]
 pub struct micromint_policy {
     autopay: u32,
@@ -44,7 +45,7 @@ pub extern "C" fn micromint_policy_new() -> *mut micromint_policy {
 /// coins: the price, less than 2^32; 0 if it is not set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_policy_set_autopay(policy: *mut micromint_policy, coins: i64) {
-    // SAFETY: the caller passes NULL or a live policy.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     unsafe {
         fill(policy, |it| {
             it.autopay = at_most(coins, u32::MAX.into(), "policy.autopay")?;
@@ -61,7 +62,7 @@ pub unsafe extern "C" fn micromint_policy_set_daily_limit(
     policy: *mut micromint_policy,
     coins: i64,
 ) {
-    // SAFETY: the caller passes NULL or a live policy.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     unsafe {
         fill(policy, |it| {
             it.daily_limit = Some(at_most(coins, u32::MAX.into(), "policy.daily_limit")?);
@@ -78,7 +79,7 @@ pub unsafe extern "C" fn micromint_policy_set_http(
     policy: *mut micromint_policy,
     allows_http: bool,
 ) {
-    // SAFETY: the caller passes NULL or a live policy.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     if let Some(it) = unsafe { policy.as_mut() } {
         it.allows_http = allows_http;
     }

@@ -108,7 +108,7 @@ pub extern "C" fn micromint_request_new() -> *mut micromint_request {
 /// Makes a request as `micromint_request_new()` does, but keeps its memory for the next request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_request_clear(request: *mut micromint_request) {
-    // SAFETY: the caller passes NULL or a live request.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     if let Some(it) = unsafe { request.as_mut() } {
         it.clear();
     }
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn micromint_request_set_method(
     method: *const u8,
     method_len: usize,
 ) {
-    // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
+    // SAFETY: Handles, Threads, Texts and bytes: NULL, or live and used by nothing else.
     unsafe { set(request, |it| &mut it.method, method, method_len, "request.method") }
 }
 
@@ -144,7 +144,7 @@ pub unsafe extern "C" fn micromint_request_set_target(
     target: *const u8,
     target_len: usize,
 ) {
-    // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
+    // SAFETY: Handles, Threads, Texts and bytes: NULL, or live and used by nothing else.
     unsafe { set(request, |it| &mut it.target, target, target_len, "request.target") }
 }
 
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn micromint_request_set_host(
     host: *const u8,
     host_len: usize,
 ) {
-    // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
+    // SAFETY: Handles, Threads, Texts and bytes: NULL, or live and used by nothing else.
     unsafe { set(request, |it| &mut it.host, host, host_len, "request.host") }
 }
 
@@ -177,7 +177,7 @@ pub unsafe extern "C" fn micromint_request_add_header(
     value: *const u8,
     value_len: usize,
 ) {
-    // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
+    // SAFETY: Handles, Threads, Texts and bytes: NULL, or live and used by nothing else.
     unsafe {
         fill(request, |it| {
             let names = ["request.header.name", "request.header.value"];
@@ -198,7 +198,7 @@ pub unsafe extern "C" fn micromint_request_set_body(
     body: *const u8,
     body_len: usize,
 ) {
-    // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
+    // SAFETY: Handles, Threads, Texts and bytes: NULL, or live and used by nothing else.
     unsafe { set(request, |it| &mut it.body, body, body_len, "request.body") }
 }
 
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn micromint_request_set_https(
     request: *mut micromint_request,
     is_https: bool,
 ) {
-    // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     unsafe {
         fill(request, |it| {
             it.numbers.is_https = is_https;
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn micromint_request_set_https(
 /// port: 1 to 65535; 0 if it is not known.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_request_set_port(request: *mut micromint_request, port: i64) {
-    // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     unsafe {
         fill(request, |it| {
             let port: u16 = at_most(port, u16::MAX.into(), "request.port")?;
@@ -242,7 +242,7 @@ pub unsafe extern "C" fn micromint_request_set_port(request: *mut micromint_requ
 ///        is answered 500.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_request_set_price(request: *mut micromint_request, price: i64) {
-    // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     unsafe {
         fill(request, |it| {
             it.numbers.price = at_most(price, u32::MAX.into(), "request.price")?;
@@ -259,7 +259,7 @@ pub unsafe extern "C" fn micromint_request_set_free_views(
     request: *mut micromint_request,
     free_views: i64,
 ) {
-    // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     unsafe {
         fill(request, |it| {
             it.numbers.free_views = at_most(free_views, u32::MAX.into(), "request.free_views")?;
@@ -276,7 +276,7 @@ pub unsafe extern "C" fn micromint_request_set_dry_run(
     request: *mut micromint_request,
     is_dry_run: bool,
 ) {
-    // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     unsafe {
         fill(request, |it| {
             it.numbers.is_dry_run = is_dry_run;
@@ -293,7 +293,7 @@ pub unsafe extern "C" fn micromint_request_set_charges_redirects(
     request: *mut micromint_request,
     charges_redirects: bool,
 ) {
-    // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     unsafe {
         fill(request, |it| {
             it.numbers.charges_redirects = charges_redirects;
@@ -312,7 +312,7 @@ pub unsafe extern "C" fn micromint_request_set_receipt_path(
     path: *const u8,
     path_len: usize,
 ) {
-    // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
+    // SAFETY: Handles, Threads, Texts and bytes: NULL, or live and used by nothing else.
     unsafe { set(request, |it| &mut it.receipt_path, path, path_len, "request.receipt_path") }
 }
 
@@ -327,7 +327,7 @@ pub unsafe extern "C" fn micromint_request_set_client(
     client: *const u8,
     client_len: usize,
 ) {
-    // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
+    // SAFETY: Handles, Threads, Texts and bytes: NULL, or live and used by nothing else.
     unsafe {
         fill(request, |it| {
             it.numbers.client = Some(parse(text(client, client_len, "request.client")?)?);
@@ -345,7 +345,7 @@ pub unsafe extern "C" fn micromint_request_set_file(
     request: *mut micromint_request,
     is_file: bool,
 ) {
-    // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     unsafe {
         fill(request, |it| {
             it.numbers.is_file = is_file;
@@ -362,7 +362,7 @@ pub unsafe extern "C" fn micromint_request_set_last_modified(
     request: *mut micromint_request,
     last_modified: i64,
 ) {
-    // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     unsafe {
         fill(request, |it| {
             it.numbers.last_modified = Some(UnixTime(last_modified));
@@ -380,7 +380,7 @@ pub unsafe extern "C" fn micromint_request_set_etag(
     etag: *const u8,
     etag_len: usize,
 ) {
-    // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
+    // SAFETY: Handles, Threads, Texts and bytes: NULL, or live and used by nothing else.
     unsafe { set(request, |it| &mut it.etag, etag, etag_len, "request.etag") }
 }
 
@@ -389,7 +389,7 @@ pub unsafe extern "C" fn micromint_request_set_etag(
 /// size: in bytes, not negative. Not set: a range is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_request_set_size(request: *mut micromint_request, size: i64) {
-    // SAFETY: the caller passes NULL or a live request, and bytes as the conventions say.
+    // SAFETY: Handles and Threads: NULL, or live and used by nothing else.
     unsafe {
         fill(request, |it| {
             it.numbers.size = Some(at_most(size, i64::MAX, "request.size")?);

@@ -81,7 +81,7 @@ pub unsafe extern "C" fn micromint_challenge_has_ended(
     challenge: *const micromint_challenge,
     now: i64,
 ) -> bool {
-    // SAFETY: the caller passes NULL or a live challenge.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { challenge.as_ref() }.is_none_or(|it| has_ended(&it.challenge, UnixTime(now)))
 }
 

@@ -53,7 +53,7 @@ pub unsafe extern "C" fn micromint_till_batches(
 pub unsafe extern "C" fn micromint_batch_list_count(
     batch_list: *const micromint_batch_list,
 ) -> usize {
-    // SAFETY: the caller passes NULL or a live list.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { batch_list.as_ref() }.map_or(0, |it| it.batches.len())
 }
 
@@ -125,14 +125,14 @@ pub unsafe extern "C" fn micromint_batch_period(
 /// The payments in a batch. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_batch_payments(batch: *const micromint_batch) -> u32 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { batch.as_ref() }.map_or(0, |it| it.batch.payments)
 }
 
 /// The coins in a batch. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_batch_coins(batch: *const micromint_batch) -> u32 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { batch.as_ref() }.map_or(0, |it| it.batch.coins)
 }
 
@@ -140,35 +140,35 @@ pub unsafe extern "C" fn micromint_batch_coins(batch: *const micromint_batch) ->
 /// 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_batch_coins_paid(batch: *const micromint_batch) -> u32 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { batch.as_ref() }.map_or(0, |it| it.batch.count(Verdict::Accepted))
 }
 
 /// The coins that wait: send the batch again after redeem-until. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_batch_coins_waiting(batch: *const micromint_batch) -> u32 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { batch.as_ref() }.map_or(0, |it| it.batch.count(Verdict::Waiting))
 }
 
 /// When a batch was made, in seconds since 1970-01-01 00:00 UTC. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_batch_made_at(batch: *const micromint_batch) -> i64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { batch.as_ref() }.map_or(0, |it| it.batch.made_at.0)
 }
 
 /// The last moment to redeem a batch, in seconds since 1970-01-01 00:00 UTC. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_batch_redeem_until(batch: *const micromint_batch) -> i64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { batch.as_ref() }.map_or(0, |it| it.batch.redeem_until.0)
 }
 
 /// Whether a result was read. NULL gives false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_batch_is_answered(batch: *const micromint_batch) -> bool {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { batch.as_ref() }.is_some_and(|it| it.batch.result.is_some())
 }
 

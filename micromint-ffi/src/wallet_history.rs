@@ -17,8 +17,8 @@ pub struct micromint_past_sale {
     sets: u32,
 }
 
-/// A return, when it was read. Free it with `micromint_past_return_free()`. It is immutable: threads
-/// may share it, and it may be used across a fork.
+/// A return, when it was read. Free it with `micromint_past_return_free()`. It is immutable:
+/// threads may share it, and it may be used across a fork.
 pub struct micromint_past_return {
     at: i64,
     holding: usize,
@@ -34,7 +34,7 @@ pub struct micromint_past_return {
 pub unsafe extern "C" fn micromint_wallet_past_sale_count(
     wallet: *const micromint_wallet,
 ) -> usize {
-    // SAFETY: the caller passes NULL or a live wallet.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { here(wallet) }.map_or(0, |it| it.wallet.state().withdrawals().len())
 }
 
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn micromint_wallet_past_sale(
 /// When a sale was received, in seconds since 1970-01-01 00:00 UTC. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_past_sale_at(past_sale: *const micromint_past_sale) -> i64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { past_sale.as_ref() }.map_or(0, |it| it.at)
 }
 
@@ -76,7 +76,7 @@ pub unsafe extern "C" fn micromint_past_sale_at(past_sale: *const micromint_past
 pub unsafe extern "C" fn micromint_past_sale_holding(
     past_sale: *const micromint_past_sale,
 ) -> usize {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { past_sale.as_ref() }.map_or(0, |it| it.holding)
 }
 
@@ -85,14 +85,14 @@ pub unsafe extern "C" fn micromint_past_sale_holding(
 pub unsafe extern "C" fn micromint_past_sale_transaction(
     past_sale: *const micromint_past_sale,
 ) -> u64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { past_sale.as_ref() }.map_or(0, |it| it.transaction)
 }
 
 /// The sets of a sale. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_past_sale_sets(past_sale: *const micromint_past_sale) -> u32 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { past_sale.as_ref() }.map_or(0, |it| it.sets)
 }
 
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn micromint_past_sale_free(past_sale: *mut micromint_past
 pub unsafe extern "C" fn micromint_wallet_past_return_count(
     wallet: *const micromint_wallet,
 ) -> usize {
-    // SAFETY: the caller passes NULL or a live wallet.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { here(wallet) }.map_or(0, |it| it.wallet.state().returns().len())
 }
 
@@ -147,7 +147,7 @@ pub unsafe extern "C" fn micromint_wallet_past_return(
 pub unsafe extern "C" fn micromint_past_return_at(
     past_return: *const micromint_past_return,
 ) -> i64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { past_return.as_ref() }.map_or(0, |it| it.at)
 }
 
@@ -156,7 +156,7 @@ pub unsafe extern "C" fn micromint_past_return_at(
 pub unsafe extern "C" fn micromint_past_return_holding(
     past_return: *const micromint_past_return,
 ) -> usize {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { past_return.as_ref() }.map_or(0, |it| it.holding)
 }
 
@@ -165,7 +165,7 @@ pub unsafe extern "C" fn micromint_past_return_holding(
 pub unsafe extern "C" fn micromint_past_return_transaction(
     past_return: *const micromint_past_return,
 ) -> u64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { past_return.as_ref() }.map_or(0, |it| it.transaction.unwrap_or(0))
 }
 
@@ -174,7 +174,7 @@ pub unsafe extern "C" fn micromint_past_return_transaction(
 pub unsafe extern "C" fn micromint_past_return_coins(
     past_return: *const micromint_past_return,
 ) -> u32 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { past_return.as_ref() }.map_or(0, |it| it.coins)
 }
 
@@ -183,7 +183,7 @@ pub unsafe extern "C" fn micromint_past_return_coins(
 pub unsafe extern "C" fn micromint_past_return_credited(
     past_return: *const micromint_past_return,
 ) -> u32 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { past_return.as_ref() }.map_or(0, |it| it.credited)
 }
 
@@ -192,7 +192,7 @@ pub unsafe extern "C" fn micromint_past_return_credited(
 pub unsafe extern "C" fn micromint_past_return_waiting(
     past_return: *const micromint_past_return,
 ) -> u32 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { past_return.as_ref() }.map_or(0, |it| it.waiting)
 }
 
@@ -201,7 +201,7 @@ pub unsafe extern "C" fn micromint_past_return_waiting(
 pub unsafe extern "C" fn micromint_past_return_is_answered(
     past_return: *const micromint_past_return,
 ) -> bool {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { past_return.as_ref() }.is_some_and(|it| it.transaction.is_some())
 }
 
@@ -235,6 +235,6 @@ pub unsafe extern "C" fn micromint_past_return_free(past_return: *mut micromint_
 /// file. NULL gives false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_is_backup(wallet: *const micromint_wallet) -> bool {
-    // SAFETY: the caller passes NULL or a live wallet.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { here(wallet) }.is_some_and(|it| it.wallet.state().frozen().is_some())
 }

@@ -22,7 +22,7 @@ pub struct micromint_holding {
 /// The number of holdings. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_wallet_holding_count(wallet: *const micromint_wallet) -> usize {
-    // SAFETY: the caller passes NULL or a live wallet.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { here(wallet) }.map_or(0, |it| it.wallet.state().holdings().len())
 }
 
@@ -93,7 +93,7 @@ pub unsafe extern "C" fn micromint_holding_period(
 /// Sets. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_holding_sets(holding: *const micromint_holding) -> u32 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { holding.as_ref() }.map_or(0, |it| it.balance.sets)
 }
 
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn micromint_holding_sets(holding: *const micromint_holdin
 /// gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_holding_unspent(holding: *const micromint_holding) -> u32 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { holding.as_ref() }.map_or(0, |it| it.balance.unspent)
 }
 
@@ -109,28 +109,28 @@ pub unsafe extern "C" fn micromint_holding_unspent(holding: *const micromint_hol
 /// gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_holding_in_doubt(holding: *const micromint_holding) -> u32 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { holding.as_ref() }.map_or(0, |it| it.balance.in_doubt)
 }
 
 /// Coins that were paid; the content arrived. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_holding_paid(holding: *const micromint_holding) -> u32 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { holding.as_ref() }.map_or(0, |it| it.balance.paid)
 }
 
 /// Coins that were sent and are bound to a vendor, which did not confirm them. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_holding_bound(holding: *const micromint_holding) -> u32 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { holding.as_ref() }.map_or(0, |it| it.balance.bound)
 }
 
 /// Coins that were returned to the broker. NULL gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn micromint_holding_returned(holding: *const micromint_holding) -> u32 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { holding.as_ref() }.map_or(0, |it| it.balance.returned)
 }
 

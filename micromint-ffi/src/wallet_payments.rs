@@ -26,7 +26,7 @@ pub struct micromint_past_payment {
 pub unsafe extern "C" fn micromint_wallet_past_payment_count(
     wallet: *const micromint_wallet,
 ) -> usize {
-    // SAFETY: the caller passes NULL or a live wallet.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { here(wallet) }.map_or(0, |it| it.wallet.state().payments().len())
 }
 
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn micromint_wallet_past_payment(
 pub unsafe extern "C" fn micromint_past_payment_at(
     past_payment: *const micromint_past_payment,
 ) -> i64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { past_payment.as_ref() }.map_or(0, |it| it.at)
 }
 
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn micromint_past_payment_at(
 pub unsafe extern "C" fn micromint_past_payment_outcome_at(
     past_payment: *const micromint_past_payment,
 ) -> i64 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { past_payment.as_ref() }.map_or(0, |it| it.outcome_at.unwrap_or(0))
 }
 
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn micromint_past_payment_outcome_at(
 pub unsafe extern "C" fn micromint_past_payment_holding(
     past_payment: *const micromint_past_payment,
 ) -> usize {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { past_payment.as_ref() }.map_or(0, |it| it.holding)
 }
 
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn micromint_past_payment_holding(
 pub unsafe extern "C" fn micromint_past_payment_coins(
     past_payment: *const micromint_past_payment,
 ) -> u32 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { past_payment.as_ref() }.map_or(0, |it| it.coins)
 }
 
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn micromint_past_payment_coins(
 pub unsafe extern "C" fn micromint_past_payment_fresh(
     past_payment: *const micromint_past_payment,
 ) -> u32 {
-    // SAFETY: the caller passes NULL or a live object.
+    // SAFETY: Handles and Threads: NULL, or live and unchanged during the call.
     unsafe { past_payment.as_ref() }.map_or(0, |it| it.fresh)
 }
 

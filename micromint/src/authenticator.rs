@@ -113,8 +113,7 @@ pub struct HexError {
 impl Key {
     /// The key with these bytes.
     pub fn from_bytes(bytes: [u8; KEY_SIZE]) -> Key {
-        // HMAC accepts keys of every length, so this cannot fail.
-        #[allow(clippy::expect_used)]
+        #[allow(clippy::expect_used, reason = "HMAC accepts keys of every length")]
         let hmac = Hmac::new_from_slice(&bytes).expect("HMAC takes a key of any length");
         Key { bytes, hmac }
     }

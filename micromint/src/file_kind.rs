@@ -112,8 +112,8 @@ impl FileKind {
     }
 }
 
-/// Whether a text is a login of a wallet: exactly three lines, an API key, the URL of the broker and
-/// the User-ID.
+/// Whether a text is a login of a wallet: exactly three lines, an API key, the URL of the broker
+/// and the User-ID.
 fn is_login(text: &str) -> bool {
     let lines: Vec<&str> = text.lines().collect();
     let [key, url, user] = lines[..] else { return false };

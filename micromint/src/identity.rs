@@ -24,8 +24,8 @@ pub(crate) const USER_ID_LEN_MAX: usize = 40;
 /// One value for each ball of a coin, or for each ball but the first.
 type PerBall = SmallVec<[u32; COIN_SIZE_MAX as usize]>;
 
-/// Names a client: 1 to 40 characters of `a-z 0-9 . _ @ + -`. Letters are lower case, so that no two
-/// accounts differ in letter case only.
+/// Names a client: 1 to 40 characters of `a-z 0-9 . _ @ + -`. Letters are lower case, so that no
+/// two accounts differ in letter case only.
 ///
 /// ```
 /// use micromint::identity::UserId;

@@ -126,10 +126,9 @@
 //!   nginx and Apache modules and the command-line tools only translate.
 #![forbid(unsafe_code)]
 #![deny(rustdoc::broken_intra_doc_links)]
-// One role alone uses only a part of the modules that all roles share.
 #![cfg_attr(
     not(all(feature = "mint", feature = "broker", feature = "wallet", feature = "vendor")),
-    allow(dead_code, unused_imports)
+    allow(dead_code, unused_imports, reason = "one role alone uses a part of what all share")
 )]
 
 #[cfg(all(feature = "vendor", target_family = "wasm"))]

@@ -5,8 +5,8 @@
 //! ([`Permutation`]); if several balls fall into a bin, the one with the lowest i stays. So
 //! threads, memory and interruptions leave no trace in the file.
 //!
-//! - [`MintConfig`] is `mint.toml`; [`NewPeriod`] makes a new one, with the sizes of a [`Profile`] or
-//!   those that a [`Demand`] needs.
+//! - [`MintConfig`] is `mint.toml`; [`NewPeriod`] makes a new one, with the sizes of a [`Profile`]
+//!   or those that a [`Demand`] needs.
 //! - [`MintPlan`] predicts what a configuration will yield and cost.
 //! - [`MintJob`] does the work: it makes the coin file on one machine; or, on several, a run file
 //!   of each [`Shard`] of the tosses, and then the coin file from these; and it verifies a coin

@@ -126,7 +126,7 @@ pub enum Weakness {
     /// (u-1)(k-1) < 40.
     #[error(
         "(superbin bits - 1) * (coin-size - 1) is {product}, below 40: someone can search for a \
-         User-ID that fits superbins of others"
+         User-ID that fits superbins of other users"
     )]
     UserVectorShort {
         /// (u-1)(k-1).

@@ -5,8 +5,7 @@
 //! of the real mint, broker or wallet is used, so they can be compared with it. The table is in
 //! memory, 8 bytes a bin: 2^26 bins are 512 MiB, and are filled in seconds.
 
-// This module serves tests, in which an invalid text should stop the test.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "an invalid text stops the test")]
 
 #[cfg(feature = "vendor")]
 pub mod cases;
@@ -75,7 +74,8 @@ pub fn resize(raw: &mut RawParams, u: u32, v: u32, k: u32, t: u32, hash: HashNam
     raw.input_bits = raw.output_bits + 2;
 }
 
-/// Balls of a period by bin: of the inputs below 2^(n+2), four for each bin, the lowest one in each.
+/// Balls of a period by bin: of the inputs below 2^(n+2), four for each bin, the lowest one in
+/// each.
 #[derive(Debug)]
 pub struct ObviousMint {
     rules: CoinRules,

@@ -3,7 +3,8 @@
 //! Input: the text of a file. Output: the struct that names its keys, or an error with the place of
 //! the fault (file, line, column, key), what was expected and what was found. The invariant: a key
 //! that the struct does not name is a fault, and no text is parsed that is larger than its kind of
-//! file may be, which is [`TOML_FILE_SIZE_MAX`] for nearly all. The struct derives `Deserialize` with `deny_unknown_fields`.
+//! file may be, which is [`TOML_FILE_SIZE_MAX`] for nearly all. The struct derives `Deserialize`
+//! with `deny_unknown_fields`.
 
 #[cfg(any(feature = "vendor", test))]
 mod one_or_many;

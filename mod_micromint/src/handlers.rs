@@ -93,8 +93,9 @@ pub(crate) fn open(child: &Parent) {
 // ---- the hooks
 
 /// `Require micromint`. The paywall runs before the content, so access is granted for now, and the
-/// paywall asks for a payment if there is a price. A password that was sent is tried first, whatever
-/// stands beside it: a right one is enough, and after a wrong one the browser asks for another.
+/// paywall asks for a payment if there is a price. A password that was sent is tried first,
+/// whatever stands beside it: a right one is enough, and after a wrong one the browser asks for
+/// another.
 pub(crate) fn require(request: Request<'_>) -> Grant {
     match request.place().mode() {
         Mode::Off => {

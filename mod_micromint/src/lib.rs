@@ -3,9 +3,8 @@
 //! Input: Apache's view of a request. Output: Apache's way of serving or answering it. Only
 //! [`micromint::vendor`] decides about payments; this crate contains no rule about coins. Reading
 //! order: `module` (directives, what they set, how they merge), `handlers` (the path of a request),
-//! `visit` (what is stored about it), `vendor` (the paywall of one configuration file), then `ap`,
-//! the only place with `unsafe`. Every callback from Apache arrives in `ap`, is guarded against
-//! panics, and is passed on in safe terms.
+//! `visit` (what is stored about it), then `ap`, the only place with `unsafe`. Every callback from
+//! Apache arrives in `ap`, is guarded against panics, and is passed on in safe terms.
 //!
 //! Without the feature `module` the crate is empty: see `scripts/build-apache-module.sh`.
 #![deny(unsafe_code)]

@@ -2,8 +2,8 @@
 //!
 //! In the access phase a request passes a location and owes its price, wherever it is led on to.
 //! Under `satisfy all` (nginx's default) the price is asked in the precontent phase: by then every
-//! other check has passed, and `try_files` has found the file. The price of a folder is asked in the
-//! content phase, unless the folder has an index. Under `satisfy any` the paywall is one of the
+//! other check has passed, and `try_files` has found the file. The price of a folder is asked in
+//! the content phase, unless the folder has an index. Under `satisfy any` the paywall is one of the
 //! checks, and asks in the access phase; the precontent phase asks again, because `try_files` may
 //! have found a file with another price. All of them run [`arrive`], which nginx calls again after
 //! each wait.

@@ -1,9 +1,10 @@
 //! Programs that pay: those of others with the plug-ins of `plugins/` (mppx, its command line,
-//! pympp, the crate mpp, @x402/fetch, an MCP client), and what needs no packages of others: curl with
-//! `mmwallet answer`, and `mmwallet mcp`.
+//! pympp, the crate mpp, @x402/fetch, an MCP client), and what needs no packages of others: curl
+//! with `mmwallet answer`, and `mmwallet mcp`.
 //!
-//! `scripts/test-agents.sh` builds what the programs of others need. Each of them takes URLs and prints a line of
-//! JSON for each: `url`, and either `status`, `word` (of MicroMint-Status) and `body`, or `error`.
+//! `scripts/test-agents.sh` builds what the programs of others need. Each of them takes URLs and
+//! prints a line of JSON for each: `url`, and either `status`, `word` (of MicroMint-Status) and
+//! `body`, or `error`.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -134,8 +135,8 @@ pub fn listed_site() -> Site {
     site
 }
 
-/// The Ed25519 key of `https://bot.example` as a JWK; with `is_known` false another one. The secrets
-/// are 00 01 … 1f and 1f 1e … 00.
+/// The Ed25519 key of `https://bot.example` as a JWK; with `is_known` false another one. The
+/// secrets are 00 01 … 1f and 1f 1e … 00.
 pub fn bot_key(is_known: bool) -> String {
     let (secret, public) = match is_known {
         true => (
@@ -167,8 +168,8 @@ pub fn crawled_site() -> Site {
     site
 }
 
-/// A site that accepts coins of 0.01 USD and of 0.25 USD, whose page `/costly.html` costs 8 USD: more
-/// small coins than a header field holds, and 32 large ones.
+/// A site that accepts coins of 0.01 USD and of 0.25 USD, whose page `/costly.html` costs 8 USD:
+/// more small coins than a header field holds, and 32 large ones.
 pub fn valued_site() -> Site {
     let site = site();
     let config = site.vendor_toml("till") + "coin-value = \"0.01 USD\"\n";
@@ -351,7 +352,7 @@ impl<S: Server> User<'_, S> {
     }
 }
 
-/// Waits for a program, but not for ever.
+/// Waits for a program, but not forever.
 fn output_of(command: &mut Command) -> Output {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.unwrap_or_else(|error| panic!("{command:?}: {error}"));

@@ -274,8 +274,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads one answer, until its end or the end of the connection. Its status is 0 if no head of a
-    /// response came.
+    /// Reads one answer, until its end or the end of the connection. Its status is 0 if no head of
+    /// a response came.
     pub fn read(stream: &mut dyn Stream, method: &str) -> Answer {
         let mut bytes = Vec::new();
         loop {

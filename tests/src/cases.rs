@@ -110,8 +110,8 @@ impl Stand {
         }
     }
 
-    /// The price of a step as a directive has it: in coins, or in money if these are more coins than
-    /// a text may name.
+    /// The price of a step as a directive has it: in coins, or in money if these are more coins
+    /// than a text may name.
     fn price(&self, step: &CaseStep) -> String {
         if !self.has_prices_in_money || step.price <= COINS_PER_PAYMENT_MAX {
             return step.price.to_string();

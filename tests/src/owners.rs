@@ -154,8 +154,8 @@ pub fn an_owners_file_that_disappears_stays_in_use(server: &impl Server) {
     assert!((1..=server.children().len()).contains(&told), "{told} times: {log}");
 }
 
-/// The same as with an unreadable file if it is there when the server starts. The server was started
-/// with a file of mode 0600 of another user.
+/// The same as with an unreadable file if it is there when the server starts. The server was
+/// started with a file of mode 0600 of another user.
 pub fn an_owners_file_that_was_never_read_opens_nothing(server: &impl Server) {
     for _ in 0..4 {
         assert_eq!(server.pay("/one.html", 1).short(), word(503, "unavailable"));
@@ -184,7 +184,7 @@ pub fn site_that_requires_owners() -> Site {
     site
 }
 
-/// What a server says that refuses to start for want of owners files.
+/// What a server says that refuses to start because owners files are missing.
 pub fn assert_says_what_is_missing(site: &Site, text: &str) {
     let path = site.path("periods").join(format!("{}.owners", payer::mint().params().period()));
     let others = payer::accepted_mints()
@@ -274,7 +274,7 @@ pub fn assert_lacks_payments(text: &str, payments: &[&Payment]) {
     for payment in payments {
         let token = payment.owner_tokens[0].to_string();
         assert!(!lower.contains(&token), "{token} in {text}");
-        // The same message, but for the beginning and end of a group of three bytes.
+        // The same message, except for the beginning and end of a group of three bytes.
         let message = base64url(&payment.to_bytes());
         assert!(!text.contains(&message[..40]), "{text}");
     }

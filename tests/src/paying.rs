@@ -1,5 +1,5 @@
-//! Requesting a page, paying for it, coming back: tests of every server. The server sells everything
-//! of a new site.
+//! Requesting a page, paying for it, coming back: tests of every server. The server sells
+//! everything of a new site.
 
 use crate::client::{Connection, RequestText};
 use crate::server::{Server, word};

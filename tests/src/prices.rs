@@ -1,5 +1,5 @@
-//! The price list on any server: pages that are no files, a list that changes while the server runs,
-//! and what a configuration test says about a broken one.
+//! The price list on any server: pages that are not files, a list that changes while the server
+//! runs, and what a configuration test says about a broken one.
 
 use micromint::params::Params;
 
@@ -35,8 +35,8 @@ path = \"/counters\"
 coins = 0
 ";
 
-/// A site with this list, the front controller `front.html`, a page with a price file that asks more
-/// than the list, and a folder without an index.
+/// A site with this list, the front controller `front.html`, a page with a price file that asks
+/// more than the list, and a folder without an index.
 pub fn site_with(list: &str) -> Site {
     let site = Site::new();
     let vendor = site.vendor_toml("till") + "prices = \"prices.toml\"\n";
@@ -148,8 +148,8 @@ pub fn site_with_a_folder() -> Site {
     site
 }
 
-/// What does not exist below a priced folder asks for its price, as an access rule would be asked. It
-/// is not charged.
+/// What does not exist below a priced folder asks for its price, as an access rule would be asked.
+/// It is not charged.
 pub fn what_does_not_exist_asks_for_its_price(server: &impl Server) {
     for target in ["/sold/page.html", "/sold/absent.html", "/sold/absent/", "/sold/a/b/"] {
         let asked = server.get(target);

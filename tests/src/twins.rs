@@ -61,8 +61,8 @@ pub enum Ask {
     Sold(&'static str),
     /// The same; the request passes a cheaper place first, whose price may be asked first.
     SoldInSteps(&'static str),
-    /// It refuses the target, to which the content of a free place leads. Where the paywall is off in
-    /// that place, the body of a POST belongs to that content, so nothing is paid with it.
+    /// It refuses the target, to which the content of a free place leads. Where the paywall is off
+    /// in that place, the body of a POST belongs to that content, so nothing is paid with it.
     SoldBehind(&'static str),
     /// It refuses the target, which does not exist: nothing is sold.
     Missing(&'static str),

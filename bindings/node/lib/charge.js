@@ -53,7 +53,7 @@ function pairsOf(raw) {
   return pairs;
 }
 
-/** Reads a body of at most so many bytes, and gives it back to the stream. Null if it is longer. */
+/** Reads a body of at most this many bytes, and gives it back to the stream. Null if it is longer. */
 function readBody(req, most) {
   if (Number(req.headers['content-length'] ?? 0) > most) {
     return Promise.resolve(null);

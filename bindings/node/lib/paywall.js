@@ -180,7 +180,7 @@ class Paywall extends Handle {
   }
 
   /** Looks at a request whose head is read. Never waits for the disk. Returns `{ decision }`, or `{ bodyMax }`: read
-   * the body, and if it has at most so many bytes pass it to setBody(), then decide(); or `{}`: decide(). */
+   * the body, and if it has at most this many bytes pass it to setBody(), then decide(); or `{}`: decide(). */
   look(request) {
     const [what, bodyMax, decision] = [place(), place(), place()];
     call('paywall_look', this._pointer, request._pointer, what, bodyMax, decision);

@@ -78,7 +78,7 @@ final class Middleware implements MiddlewareInterface
         );
     }
 
-    /** Reads a body of at most so many bytes; null if it is longer. The handler can read it again. */
+    /** Reads a body of at most this many bytes; null if it is longer. The handler can read it again. */
     private function readBody(ServerRequestInterface &$request, int $most): ?string
     {
         $body = $request->getBody();

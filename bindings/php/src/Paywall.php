@@ -295,7 +295,7 @@ final class Paywall extends Handle
     /**
      * Decides about a request. An accepted payment is recorded.
      *
-     * @param callable(int): ?string $readBody reads a body of at most so many bytes; null if it is longer. Called only
+     * @param callable(int): ?string $readBody reads a body of at most this many bytes; null if it is longer. Called only
      *     if the body is needed.
      */
     public function decide(Request $request, callable $readBody): Decision

@@ -1,9 +1,9 @@
 //! Whether to pay for what the browser asked for, beyond the checks of the core: how the page came
 //! to be asked for, what the owner allows, and what was paid for already.
 //!
-//! Input: a request for payment and a [`Visit`]. Output: a [`Verdict`]; a payment in it is recorded.
-//! The invariant: without the owner's word, nothing is paid for a page that was paid for before,
-//! nor past a limit, nor for what nobody opened.
+//! Input: a request for payment and a [`Visit`]. Output: a [`Verdict`]; a payment in it is
+//! recorded. The invariant: without the owner's word, nothing is paid for a page that was paid for
+//! before, nor past a limit, nor for what nobody opened.
 
 use micromint::identity::VendorId;
 use micromint::money::{Money, coins_worth};

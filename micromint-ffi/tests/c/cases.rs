@@ -1,5 +1,5 @@
-//! Plays the cases of `testdata/cases/*.toml` against paywalls in C (`player.c`), one after the other
-//! in one process, each with a folder of its own.
+//! Plays the cases of `testdata/cases/*.toml` against paywalls in C (`player.c`), one after the
+//! other in one process, each with a folder of its own.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! The committed header, what is made from it and the manual pages are generated from the source, and
-//! document every function completely.
+//! The committed header, what is made from it and the manual pages are generated from the source,
+//! and document every function completely.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

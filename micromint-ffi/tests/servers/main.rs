@@ -2,8 +2,8 @@
 //! by default (uWSGI) or on request (`gunicorn --preload`): no payment is lost or sold twice.
 //!
 //! The servers are those of Debian (`uwsgi-core`, `uwsgi-plugin-python3`, `gunicorn`), which
-//! `make test-core` installs and requires with `MICROMINT_REQUIRE_SERVERS`. Without the variable and
-//! without a server its test does nothing.
+//! `make test-core` installs and requires with `MICROMINT_REQUIRE_SERVERS`. Without the variable
+//! and without a server its test does nothing.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

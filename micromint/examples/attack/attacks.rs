@@ -1,8 +1,9 @@
 //! The attacks, and the world in which they are played.
 //!
 //! Input: a minted period. Output: for each attack, what it gained and whom it harmed. The
-//! invariant: an attack uses public functions of the core only, and what the harness knows of others
-//! (such as which balls are stored) serves to count, or is a gift to the coalition that is named.
+//! invariant: an attack uses public functions of the core only, and what the harness knows of
+//! others (such as which balls are stored) serves to count, or is a gift to the coalition that is
+//! named.
 
 // An attack that cannot be played as written should stop the program.
 #![allow(clippy::unwrap_used)]

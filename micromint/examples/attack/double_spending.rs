@@ -113,7 +113,7 @@ pub(crate) fn hidden(mint: &Mint) -> Report {
     });
     report.expect(blocked == SHOPS, || format!("the thief is blocked at {blocked} of {SHOPS}"));
     report.expect(paid <= scene.thief.funds.sets[0].superbins[0].len() as u64, || {
-        "the own shop is paid more than the thief bought".to_string()
+        "the thief's own shop is paid more than the thief bought".to_string()
     });
     report.allow_unpaid(SHOPS as u64 * u64::from(CAP));
     report.tried = format!(

@@ -1,9 +1,10 @@
 //! Plays every known attack on the money against the core: `make attack`.
 //!
-//! The program mints a `demo` period. For each attack it gives the coalition a tenth of the sets and
-//! a tenth of the vendors, and everyone else is honest. It prints one line for each attack and the
-//! totals, and fails if anything was stolen, if an innocent user was blamed, or if the broker did
-//! not answer as `docs/reference/broker.md` says. `docs/internals/attacks.md` names these lines.
+//! The program mints a `demo` period. For each attack it gives the coalition a tenth of the sets
+//! and a tenth of the vendors, and everyone else is honest. It prints one line for each attack and
+//! the totals, and fails if anything was stolen, if an innocent user was blamed, or if the broker
+//! did not answer as `docs/reference/broker.md` says. `docs/internals/attacks.md` names these
+//! lines.
 
 // The path is explicit, as in the test that includes this module, so that both find its submodules.
 #[path = "attacks.rs"]

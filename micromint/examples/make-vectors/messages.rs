@@ -154,7 +154,8 @@ impl Cast {
         self.payment_from(url, &[(8, coins)])
     }
 
-    /// A payment with the first coins of each set: sets by their first superbin, and numbers of coins.
+    /// A payment with the first coins of each set: sets by their first superbin, and numbers of
+    /// coins.
     fn payment_from(&self, url: &str, sets: &[(u32, usize)]) -> Payment {
         let (user, vendor) = ("alice".parse().unwrap(), "news.example".parse().unwrap());
         let first_of = |(first, count): &(u32, usize)| {

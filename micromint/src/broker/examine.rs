@@ -3,9 +3,9 @@
 //!
 //! Input: payment records. Output: for each coin its first bin and a rank, or the verdict that
 //! rejects it. The invariants: whose a coin is comes first, and its balls are looked up only if it
-//! is from the owner. What is read here never changes after the payment was made, but for bins that
-//! are declared compromised, so no lock is needed. Coins are hashed and looked up many at a time,
-//! in the order of the file.
+//! is from the owner. What is read here never changes after the payment was made, except for bins
+//! that are declared compromised, so no lock is needed. Coins are hashed and looked up many at a
+//! time, in the order of the file.
 
 use std::collections::HashMap;
 
@@ -234,7 +234,7 @@ impl<'a> Examiner<'a> {
     }
 
     /// Checks one coin by hashing, and tells which balls to look up. Returns the verdict if there
-    /// are none.
+    /// is nothing to look up.
     fn check(
         &self,
         coin: &mut ExaminedCoin,

@@ -30,8 +30,8 @@ impl CoinFile {
 
     /// Adds status bits to balls, which keep the bits that they have, in a copy of a coin file that
     /// is made for tools. The bins are in ascending order (equal ones allowed). Nothing is written
-    /// if a bin is empty or out of order; after another error some may be marked, and it may be done
-    /// again.
+    /// if a bin is empty or out of order; after another error some may be marked, and it may be
+    /// done again.
     ///
     /// # Errors
     /// They are out of order, there is no such bin or no ball in it, or the operating system's.

@@ -187,7 +187,7 @@ impl Stored {
     }
 }
 
-/// The sale of one set, as the header of its first superbin records it.
+/// The mark of a sold set, in the header of its first superbin of a marked copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Purchase {
     /// The buyer.

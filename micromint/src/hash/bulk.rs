@@ -6,8 +6,15 @@
 //! reference: a [`BulkSearch`] of any [`Level`] finds exactly the same balls in the same order.
 //! `docs/internals/performance.md` describes how the kernels work and how fast they are.
 
-// The kernels need registers of x86-64. Elsewhere, as on wasm, the plain crates hash.
-#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_imports, unused_variables))]
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(
+        dead_code,
+        unused_imports,
+        unused_variables,
+        reason = "the kernels need registers of x86-64; elsewhere, as on wasm, the plain crates hash"
+    )
+)]
 
 mod des;
 mod des_kernel;
@@ -86,8 +93,8 @@ impl WalkBits {
         known.ok_or(WalkBitsError(bits))
     }
 
-    /// The number of walked bits that suits t fixed bits: 8 for t >= 10, 6 for t = 8 and 9, 4 below.
-    /// More would make minting lose too many balls to others of their group.
+    /// The number of walked bits that suits t fixed bits: 8 for t >= 10, 6 for t = 8 and 9, 4
+    /// below. More would make minting lose too many balls to others of their group.
     pub fn for_fixed_count(fixed_count: u32) -> WalkBits {
         match fixed_count {
             10.. => WalkBits(8),

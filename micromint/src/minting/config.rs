@@ -111,7 +111,7 @@ impl MintConfig {
     /// Writes a configuration.
     pub fn to_toml(&self) -> String {
         let mut text = String::from(
-            "# The configuration of a mint. Keep it secret: input-key tells which balls are \
+            "# The configuration of a mint. Keep it secret: input-key shows which balls are \
              yours.\n",
         );
         text.push_str(&line("coinfile", self.coinfile.as_str()));

@@ -82,8 +82,7 @@ impl PermutationKey {
     /// The key for the period `params`, whose groups have 2^`walk` tosses.
     pub(super) fn derive(params: &Params, key: &InputKey, walk: WalkBits) -> PermutationKey {
         let raw = params.raw();
-        // HMAC accepts keys of every length, so this cannot fail.
-        #[allow(clippy::expect_used)]
+        #[allow(clippy::expect_used, reason = "HMAC accepts keys of every length")]
         let hmac = <Hmac<Sha256> as KeyInit>::new_from_slice(&key.0)
             .expect("HMAC takes a key of any length");
         let digest = hmac

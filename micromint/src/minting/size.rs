@@ -106,7 +106,7 @@ pub enum DemandError {
         /// The hours that the machine needs for them.
         hours: f64,
     },
-    /// A period cannot have so many coins.
+    /// A period cannot have this many coins.
     #[error(
         "expected at most 2^{sets_max_bits} sets of {coins_per_set} coins for all readers, found \
          {sets}: sell them in several periods"

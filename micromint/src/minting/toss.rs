@@ -2,7 +2,7 @@
 //!
 //! Input: a range of toss numbers. Output: its hits in order of toss, each with its place. A hit is
 //! the first good ball of its group, that is, the first whose fixed bits are right: a ball that was
-//! sold then tells which of its siblings are not stored, and nothing else. The invariant: the hits
+//! sold then shows which of its siblings are not stored, and nothing else. The invariant: the hits
 //! depend on the range alone, not on how it is divided into units or which thread takes which unit,
 //! and not on the bins that are filled already.
 

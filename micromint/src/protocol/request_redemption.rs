@@ -59,8 +59,8 @@ pub fn split_record(data: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 impl RequestRedemption {
-    /// Parses a Request-Redemption. The records in it are not parsed: a malformed one gets a verdict
-    /// of its own and does not affect the others.
+    /// Parses a Request-Redemption. The records in it are not parsed: a malformed one gets a
+    /// verdict of its own and does not affect the others.
     ///
     /// # Errors
     /// The text is not one, or its data does not have the stated number of records.

@@ -7,7 +7,7 @@
 
 mod compare;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -243,7 +243,7 @@ pub fn assert_played(steps: usize) {
 /// only those whose name contains its value.
 ///
 /// # Panics
-/// No name contains it.
+/// No name contains it, or two cases have one name.
 pub fn all() -> Vec<(String, Case)> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -265,11 +265,21 @@ pub fn all() -> Vec<(String, Case)> {
         }
         cases.extend(read.case.into_iter().map(|case| (name.clone(), case)));
     }
+    let names = cases.iter().map(|(_, case)| case.name.as_str());
+    if let Some(name) = repeated(names) {
+        panic!("two cases have the name {name:?}");
+    }
     if let Ok(part) = std::env::var(CASES_VARIABLE) {
         cases.retain(|(_, case)| case.name.contains(&part));
         assert!(!cases.is_empty(), "no case has a name with {part:?}");
     }
     cases
+}
+
+/// The first of these names that came before.
+fn repeated<'a>(mut names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut seen = BTreeSet::new();
+    names.find(|name| !seen.insert(*name))
 }
 
 /// A target in which each `{N times TEXT}` is replaced by N copies of the text.
@@ -496,5 +506,16 @@ fn damage_coins(mint: &ObviousMint, coins: &mut [Vec<u64>], damage: &str) {
         "rotated" => last.rotate_left(1),
         "short" => _ = last.pop(),
         other => panic!("unknown damage {other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_came_before_is_found() {
+        assert_eq!(repeated(["a", "b", "a", "b"].into_iter()), Some("a"));
+        assert_eq!(repeated(["a", "b", "ab"].into_iter()), None);
     }
 }

@@ -89,8 +89,8 @@ impl<'a> Spend<'a> {
     }
 }
 
-/// The identity of a payment: SHA-256 over URL, period, user, authenticator, owner tokens and coins,
-/// and over `extra`, such as an Idempotency-Key and the digest of a body.
+/// The identity of a payment: SHA-256 over URL, period, user, authenticator, owner tokens and
+/// coins, and over `extra`, such as an Idempotency-Key and the digest of a body.
 pub fn fingerprint(payment: &Payment, extra: &[&[u8]]) -> [u8; 32] {
     // The lengths ensure that different fields never form the same bytes.
     let size = |size: usize| u64_be(size as u64);

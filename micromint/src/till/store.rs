@@ -164,7 +164,7 @@ impl Store {
 
     // Lookups.
 
-    /// Whether a journal with spent coins of this period was removed. Then nothing tells which of
+    /// Whether a journal with spent coins of this period was removed. Then nothing shows which of
     /// its coins were spent.
     pub(super) fn is_closed(&mut self, period: &Period) -> Result<bool, TillError> {
         self.read_closed()?;

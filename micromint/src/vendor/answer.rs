@@ -37,7 +37,8 @@ const CHALLENGE_LEN_MAX: usize = 8000;
 const LINK: &str = "</.well-known/micromint>; rel=\"payment\"";
 /// What follows the place of the license in the Link field (RSL 1.0).
 const LICENSE_LINK: &str = "; rel=\"license\"; type=\"application/rsl+xml\"";
-/// The request fields that choose the form of a 402, and those that choose the page and its language.
+/// The request fields that choose the form of a 402, and those that choose the page and its
+/// language.
 const VARY: &str = "Accept, Accept-Payment";
 const VARY_OF_PAGE: &str = "Accept, Accept-Payment, Accept-Language";
 /// How long caches may keep a document of the paywall, in seconds.
@@ -55,8 +56,8 @@ pub(super) struct RefusedPayment {
 }
 
 /// 402: the price of the page in the form and language that the client prefers, and why a payment
-/// was refused. If the offer names no period, nothing can be paid now: the answer has no request for
-/// payment.
+/// was refused. If the offer names no period, nothing can be paid now: the answer has no request
+/// for payment.
 pub(super) fn payment_required(
     offer: &Offer,
     challenge: &Challenge,

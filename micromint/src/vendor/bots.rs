@@ -1,8 +1,8 @@
 //! Who asks: a reader, a bot that proves who it is, or another bot.
 //!
 //! Input: a request, and the keys of bots in a file. Output: an [`Asker`], for which the price list
-//! may have a price of its own. The invariants: a bot is verified by a signature alone (Web Bot Auth),
-//! for the host that was asked and for a bounded time; nothing is fetched here, a command of
+//! may have a price of its own. The invariants: a bot is verified by a signature alone (Web Bot
+//! Auth), for the host that was asked and for a bounded time; nothing is fetched here, a command of
 //! `mmvendor` does that; a request without a signature costs no check of one.
 
 mod keys;

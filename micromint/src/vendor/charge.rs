@@ -1,5 +1,5 @@
-//! What a request was charged: the coins of a payment, or a free view; and with which answers of the
-//! content the charge stays.
+//! What a request was charged: the coins of a payment, or a free view; and with which answers of
+//! the content the charge stays.
 
 use std::net::IpAddr;
 

@@ -103,7 +103,8 @@ impl Checker {
 
     /// The price of a page that costs `price` base coins, in coins of each period that a
     /// Request-Payment names at `now`: the lowest in money first, then in the fewest coins, then of
-    /// the period that expires first. A period in whose coins no payment can be as high is left out.
+    /// the period that expires first. A period in whose coins no payment can be as high is left
+    /// out.
     pub(super) fn prices_at(&self, price: u32, now: UnixTime) -> Vec<PeriodPrice> {
         let valid = self.periods.iter().filter(|it| validity(it.rules.params(), now).is_ok());
         let mut priced: Vec<(u32, &AcceptedPeriod)> = valid
@@ -184,8 +185,8 @@ impl Checker {
         changes.filter(|change| *change > now).min()
     }
 
-    /// Checks a payment for the page at `url`, which costs `price` base coins, at `now`. Returns the
-    /// first bin of every coin.
+    /// Checks a payment for the page at `url`, which costs `price` base coins, at `now`. Returns
+    /// the first bin of every coin.
     ///
     /// # Errors
     /// The refusal of highest precedence among those that need no till.

@@ -1,9 +1,10 @@
-//! The header fields of pay per crawl: a crawler learns the price in money, and limits what it pays.
+//! The header fields of pay per crawl: a crawler learns the price in money, and limits what it
+//! pays.
 //!
 //! Input: the fields `Crawler-Exact-Price` and `Crawler-Max-Price` of a request, and what is owed.
-//! Output: the values of `Crawler-Price`, `Crawler-Charged` and `Crawler-Error`, as Cloudflare's pay
-//! per crawl has them. The invariants: the fields pay nothing, coins do; no coin is taken from a
-//! request whose limit does not allow it.
+//! Output: the values of `Crawler-Price`, `Crawler-Charged` and `Crawler-Error`, as Cloudflare's
+//! pay per crawl has them. The invariants: the fields pay nothing, coins do; no coin is taken from
+//! a request whose limit does not allow it.
 
 use super::offer::Offer;
 use super::request::Request;

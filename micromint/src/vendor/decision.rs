@@ -24,8 +24,7 @@ use crate::protocol::RequestOutcome;
 /// assert_eq!((decision.coins(), decision.user()), (0, None));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-// A free page must not cost an allocation.
-#[allow(clippy::large_enum_variant)]
+#[allow(clippy::large_enum_variant, reason = "a free page must not cost an allocation")]
 pub enum Decision {
     /// Serve the content.
     Serve(Serve),

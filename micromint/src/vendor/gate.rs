@@ -4,10 +4,10 @@
 //! Input: the places that a request passes, then the request itself. Output: whether it goes on to
 //! its content, and what is sent instead. Server modules translate; they hold no rule.
 //!
-//! The rule: **a price is asked wherever an access rule standing in the same place would be asked.**
-//! A request owes the highest price of all places that it passed, however it was led on. The
-//! invariants: a client's request is charged at most once; a charge that a later place makes too
-//! small is reversed before the higher price is asked.
+//! The rule: **a price is asked wherever an access rule standing in the same place would be
+//! asked.** A request owes the highest price of all places that it passed, however it was led on.
+//! The invariants: a client's request is charged at most once; a charge that a later place makes
+//! too small is reversed before the higher price is asked.
 
 mod options;
 mod passed;

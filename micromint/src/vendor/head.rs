@@ -88,8 +88,8 @@ impl Answer {
         changes
     }
 
-    /// [`Answer::head`] for an error page of the site that is sent in place of the body: without the
-    /// fields that describe the body.
+    /// [`Answer::head`] for an error page of the site that is sent in place of the body: without
+    /// the fields that describe the body.
     pub fn head_of_error_page(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges<'_> {
         let mut changes = self.head(values);
         changes.add.retain(|(name, _)| !BODY_HEADERS.contains(name));

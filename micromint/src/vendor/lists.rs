@@ -2,7 +2,7 @@
 //!
 //! Input: `PERIOD.revoked` and `PERIOD.owners` beside `PERIOD.params` (written by `mmbroker revoke`
 //! and `mmbroker owners`, formats in `docs/reference/broker.md`). Output: whether well-formed coins
-//! belong to their payer. Without an owners file nobody is refused for want of ownership. The
+//! belong to their payer. Without an owners file nobody is refused because of ownership. The
 //! invariants: an owners file that was read is never replaced by an older one; a list that was read
 //! stays when its file disappears; an owners file that exists and cannot be read does not count as
 //! absent.

@@ -1,7 +1,8 @@
 //! One question and one answer: what a server does with a request whose head it has read.
 //!
-//! Input: a request. Output: a [`Look`]. The invariants: looking never waits for the disk; a payment
-//! is checked once, whichever thread concludes it; a payment that would block was not recorded.
+//! Input: a request. Output: a [`Look`]. The invariants: looking never waits for the disk; a
+//! payment is checked once, whichever thread concludes it; a payment that would block was not
+//! recorded.
 
 use std::sync::Arc;
 
@@ -14,8 +15,7 @@ use crate::protocol::PAYMENT_SIZE_MAX;
 
 /// What a server does with a request whose head was read. Exhaustive on purpose: a server must
 /// handle every case.
-// A free page must not cost an allocation.
-#[allow(clippy::large_enum_variant)]
+#[allow(clippy::large_enum_variant, reason = "a free page must not cost an allocation")]
 pub enum Look<'a> {
     /// It is decided; the disk was not accessed.
     Decided(VendorDecision),
@@ -58,8 +58,7 @@ pub struct Pending<'a> {
 }
 
 /// What remains to be done.
-// It lives on the stack for a moment; a box would cost every payment an allocation.
-#[allow(clippy::large_enum_variant)]
+#[allow(clippy::large_enum_variant, reason = "short-lived; a box would cost every payment")]
 enum Work<'a> {
     /// Everything.
     Everything,
@@ -70,7 +69,7 @@ enum Work<'a> {
 }
 
 /// A request that was examined on a thread that must not wait.
-#[allow(clippy::large_enum_variant)]
+#[allow(clippy::large_enum_variant, reason = "short-lived; a box would cost every payment")]
 enum Tried<'a> {
     /// It is decided.
     Decided(VendorDecision),
@@ -185,8 +184,7 @@ impl<'a> Pending<'a> {
     ///
     /// # Errors
     /// It would block. Nothing was recorded; what was checked is not checked again.
-    // The error is what the caller goes on with; boxing it would cost every payment.
-    #[allow(clippy::result_large_err)]
+    #[allow(clippy::result_large_err, reason = "the caller continues with the error")]
     pub fn try_now(self) -> Result<VendorDecision, Pending<'a>> {
         let (mut pending, paywall, ask, checked) = match self.examined()? {
             Tried::Decided(decided) => return Ok(decided),
@@ -202,7 +200,8 @@ impl<'a> Pending<'a> {
     }
 
     /// Decides about several requests as [`Pending::try_now`] does. Their payments are recorded
-    /// together, as by [`Till::try_spend_group`](crate::till::Till::try_spend_group). Returns a result for each, in their order.
+    /// together, as by [`Till::try_spend_group`](crate::till::Till::try_spend_group). Returns a
+    /// result for each, in their order.
     pub fn try_all(all: Vec<Pending<'a>>) -> Vec<Result<VendorDecision, Pending<'a>>> {
         let mut results: Vec<Option<Result<VendorDecision, Pending<'a>>>> = Vec::new();
         let (mut group, mut payments) = (Vec::new(), Vec::new());
@@ -245,7 +244,7 @@ impl<'a> Pending<'a> {
 
     /// Checks what can be checked without the till. The error is a request that only a thread that
     /// may block decides about.
-    #[allow(clippy::result_large_err)]
+    #[allow(clippy::result_large_err, reason = "the caller continues with the error")]
     fn examined(mut self) -> Result<Tried<'a>, Pending<'a>> {
         let has_failed = self.vendor.is_some_and(|vendor| vendor.to_record().is_none());
         let Some(paywall) =

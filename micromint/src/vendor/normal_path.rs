@@ -1,10 +1,10 @@
 //! The normal form of a path. Every rule of the vendor compares paths in it, so that all spellings
 //! of a page cost the same.
 //!
-//! Input: a path as a client sent it, or as a server decoded it. Output: its one spelling. It begins
-//! with `/`, has no empty part and none that is `.` or `..`, and contains a percent sign only in
-//! `%25` and `%2F`: to decode one of these would change what else the path says. The invariant: the
-//! normal form of a normal form is itself.
+//! Input: a path as a client sent it, or as a server decoded it. Output: its one spelling. It
+//! begins with `/`, has no empty part and none that is `.` or `..`, and contains a percent sign
+//! only in `%25` and `%2F`: to decode one of these would change what else the path says. The
+//! invariant: the normal form of a normal form is itself.
 //!
 //! Servers and applications do not agree about some paths. [`NormalPath::readings`] has the normal
 //! form of everything that such a path may mean.
@@ -97,8 +97,8 @@ fn is_normal(path: &[u8]) -> bool {
     path.first() == Some(&b'/')
 }
 
-/// A path with each escape decoded that does not stand for `%` or `/`. A percent sign that begins no
-/// escape stands for itself.
+/// A path with each escape decoded that does not stand for `%` or `/`. A percent sign that begins
+/// no escape stands for itself.
 fn decoded(path: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(path.len() + 8);
     let mut rest = path;

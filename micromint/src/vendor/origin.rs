@@ -312,7 +312,7 @@ fn default_port(is_https: bool) -> u16 {
 }
 
 /// Splits `name:port`. Without a port in digits up to 65535, all of it is the name; an empty port
-/// is none.
+/// counts as no port.
 fn split_port(host: &[u8]) -> (&[u8], Option<u16>) {
     let Some(at) = host.iter().rposition(|byte| *byte == b':') else { return (host, None) };
     let (name, digits) = (&host[..at], &host[at + 1..]);

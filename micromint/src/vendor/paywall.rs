@@ -309,9 +309,9 @@ impl Paywall {
         Paywall { prices: Some(Arc::new(Prices::fixed(list, bots))), ..self }
     }
 
-    /// What the price list says about the page that a request is for; `None` if there is no list, if
-    /// no entry matches, or, with `has_exemptions`, if the path is exempt. Only target and host of
-    /// the request count, as the client sent them, and where an entry has prices for bots, the
+    /// What the price list says about the page that a request is for; `None` if there is no list,
+    /// if no entry matches, or, with `has_exemptions`, if the path is exempt. Only target and host
+    /// of the request count, as the client sent them, and where an entry has prices for bots, the
     /// method and the header fields. Does not access the disk.
     pub fn list_price(&self, request: &Request<'_>, has_exemptions: bool) -> Option<ListPrice> {
         self.prices.as_ref()?.find(request, has_exemptions, self.clock.as_ref())
@@ -538,8 +538,9 @@ impl Paywall {
     }
 
     /// Reverses the payment or free view of this request if the `status` of its answer is not one
-    /// that is charged: 2xx, 101, and redirects where [`Place::charges_redirects`] or the method says
-    /// so. Call it with a final status, not with an interim one (100, 103). Returns the outcome: [`RequestOutcome::Reversed`], or [`RequestOutcome::Paid`] or
+    /// that is charged: 2xx, 101, and redirects where [`Place::charges_redirects`] or the method
+    /// says so. Call it with a final status, not with an interim one (100, 103). Returns the
+    /// outcome: [`RequestOutcome::Reversed`], or [`RequestOutcome::Paid`] or
     /// [`RequestOutcome::FreeView`] if the charge stays.
     ///
     /// A payment is not reversed if it was retried meanwhile, if ten minutes have passed, or if the

@@ -1,7 +1,7 @@
 //! What a visitor sees of a page before paying: its title and a teaser.
 //!
-//! Input: texts of the vendor's price list. Output: the same texts, within their bounds, for the 402
-//! and the public list. The invariant: neither is markup, so whatever shows them escapes them.
+//! Input: texts of the vendor's price list. Output: the same texts, within their bounds, for the
+//! 402 and the public list. The invariant: neither is markup, so whatever shows them escapes them.
 
 use super::config_error::SettingError;
 use crate::protocol::is_printable_char;

@@ -2,8 +2,8 @@
 //!
 //! Input: the content of a price file (`NAME.mm` beside `NAME`, thesis 3.3.1), or the value of a
 //! directive or server variable; and what a base coin is worth. Output: a number of base coins. The
-//! invariant: a price that cannot be parsed or converted is an error, never free; the server answers
-//! 500 then.
+//! invariant: a price that cannot be parsed or converted is an error, never free; the server
+//! answers 500 then.
 //!
 //! A *base coin* is worth the `coin-value` of the vendor's configuration, or if that does not say,
 //! as much as every coin that the vendor accepts. Coins of the accepted periods are worth a whole
@@ -161,12 +161,12 @@ fn hint(text: &str) -> &'static str {
     }
 }
 
-/// The content of a price file, or a little more than [`PRICE_FILE_SIZE_MAX`] bytes of it. `None` if
-/// there is no file of this name. It never waits, whatever kind of file this is.
+/// The content of a price file, or a little more than [`PRICE_FILE_SIZE_MAX`] bytes of it. `None`
+/// if there is no file of this name. It never waits, whatever kind of file this is.
 ///
 /// # Errors
-/// The file cannot be read or is none: a folder, a pipe, or a symbolic link to nothing. Its page then
-/// must not be served.
+/// The file cannot be read, or the name is not that of a regular file but of a folder, a pipe or a
+/// symbolic link to nothing. Its page then must not be served.
 pub fn read_price_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let kind = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata.file_type(),
@@ -316,8 +316,8 @@ mod tests {
     }
 
     proptest! {
-        /// Rounding up to base coins first changes no price in coins that are worth whole numbers of
-        /// them.
+        /// Rounding up to base coins first changes no price in coins that are worth whole numbers
+        /// of them.
         #[test]
         fn a_price_in_coins_of_a_period_is_exact(
             units in 0..=u64::from(u32::MAX),

@@ -1,9 +1,9 @@
 //! The pages in a folder: what each costs and why, and which price files do nothing.
 //!
-//! Input: a folder, such as the document root of a site, and the price list, if there is one. Output:
-//! a [`PriceFact`] for each page that has a price and for each mistake. The invariant: a page costs
-//! what the servers ask for it without directives: the highest price in the price files of its
-//! [`priced_names`], or that of the list if it is higher. Prices of directives are not seen.
+//! Input: a folder, such as the document root of a site, and the price list, if there is one.
+//! Output: a [`PriceFact`] for each page that has a price and for each mistake. The invariant: a
+//! page costs what the servers ask for it without directives: the highest price in the price files
+//! of its [`priced_names`], or that of the list if it is higher. Prices of directives are not seen.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,8 +53,8 @@ pub enum PriceFact {
         /// Whether there is a folder of this name, which a price file does not cover.
         is_for_folder: bool,
     },
-    /// A file looks like a price file but is none by its name, such as `page.html.MM`. It has no
-    /// effect, and anyone can read it.
+    /// A file looks like a price file but does not have the name of one, such as `page.html.MM`.
+    /// It has no effect, and anyone can read it.
     WrongName {
         /// The file.
         file: PathBuf,
@@ -181,8 +181,8 @@ pub fn price_of(page: &Path, coin_value: Option<Money>) -> Result<Option<PriceFa
 }
 
 /// Examines a folder and the folders in it, one after the other in the order of their names.
-/// `listed` is the price list, if there is one, and `coin_value` what a base coin is worth. Returns the number of pages, with and without a
-/// price. Folders that are symbolic links are not entered.
+/// `listed` is the price list, if there is one, and `coin_value` what a base coin is worth. Returns
+/// the number of pages, with and without a price. Folders that are symbolic links are not entered.
 ///
 /// # Errors
 /// `root` cannot be read.
@@ -340,7 +340,7 @@ impl<'a> Folder<'a> {
         Folder { path, names, listed, prices: prices.collect() }
     }
 
-    /// The facts about this folder. Adds its pages to `files`, but for those that are reported here
+    /// The facts about this folder. Adds its pages to `files`, except those that are reported here
     /// as variants or copies.
     fn facts(&self, files: &mut FileNames) -> Vec<PriceFact> {
         let mut facts = Vec::new();
@@ -479,7 +479,7 @@ fn read(path: &Path, coin_value: Option<Money>) -> Result<u32, String> {
     price.and_then(|price| price.coins(coin_value)).map_err(|error| error.to_string())
 }
 
-/// The price file that this name was probably meant to be, if it looks like one but is none:
+/// The price file that this name was probably meant to be, if it looks like one and is not:
 /// `page.html.mm` for `page.html.MM`, `page.html.mm.txt` and `page.html.mm~`.
 fn meant_price_file(name: &[u8]) -> Option<Vec<u8>> {
     let suffix = PRICE_FILE_SUFFIX.as_bytes();

@@ -1,10 +1,10 @@
-//! The price list: prices for pages that are no files.
+//! The price list: prices for pages that are not files.
 //!
-//! Input: the file that `prices` in the vendor's configuration names, then requests. Output: what the
-//! list says about a page. The invariants: it depends on nothing but the list, the target and host
-//! that the client sent, and where an entry has prices for bots, on who asks, so every server and the
-//! C library agree; a file that cannot be used changes nothing, so the prices read before stay in
-//! use.
+//! Input: the file that `prices` in the vendor's configuration names, then requests. Output: what
+//! the list says about a page. The invariants: it depends on nothing but the list, the target and
+//! host that the client sent, and where an entry has prices for bots, on who asks, so every server
+//! and the C library agree; a file that cannot be used changes nothing, so the prices read before
+//! stay in use.
 
 mod conditions;
 mod current;

@@ -112,9 +112,9 @@ impl Vendor {
         })
     }
 
-    /// The same vendor for a process that was forked after this one was opened: nothing is open, and
-    /// it continues with the configuration, the broker's lists and the prices that were read first.
-    /// Reads nothing, and takes no lock: a thread of the parent may have held it.
+    /// The same vendor for a process that was forked after this one was opened: nothing is open,
+    /// and it continues with the configuration, the broker's lists and the prices that were read
+    /// first. Reads nothing, and takes no lock: a thread of the parent may have held it.
     #[must_use]
     pub fn forked(&self) -> Vendor {
         let known = self.prices.as_ref().zip(self.listed.as_ref());
@@ -212,8 +212,8 @@ impl Vendor {
         at_list_price(self.list_price(request, true), request, with)
     }
 
-    /// What the price list says about a part of another page's response, by the path that the server
-    /// includes, decoded.
+    /// What the price list says about a part of another page's response, by the path that the
+    /// server includes, decoded.
     pub fn list_price_of_part(&self, path: &[u8], request: &Request<'_>) -> Option<ListPrice> {
         self.prices.as_ref()?.find_decoded(path, request, self.clock.as_ref())
     }
@@ -512,8 +512,8 @@ mod tests {
         assert!(site.vendor.to_ask().is_some() && site.vendor.to_record().is_some());
     }
 
-    /// A list that is replaced takes effect although nobody pays, and a broken one is reported by the
-    /// request that found it.
+    /// A list that is replaced takes effect although nobody pays, and a broken one is reported by
+    /// the request that found it.
     #[test]
     fn a_request_for_a_free_page_finds_a_new_price_list() {
         let site = site();

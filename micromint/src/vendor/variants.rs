@@ -41,9 +41,10 @@ const CHARSETS: [&str; 15] = [
 /// names without parts that tell a variant, such as `page.html` for `page.html.gz`, `page.de.html`
 /// and `page.html.en`. The price of the file is the highest of theirs.
 ///
-/// A part tells a variant if it is a compression (`gz`, `br`, `zst`, `Z`, `bz2`, `xz`, `lz4`, `zz`),
-/// a language (a code of two letters, three letters that are no common type of file, or either with
-/// subtags, such as `pt-br`) or a character set. The part before the first dot never does.
+/// A part tells a variant if it is a compression (`gz`, `br`, `zst`, `Z`, `bz2`, `xz`, `lz4`,
+/// `zz`), a language (a code of two letters, three letters that are no common type of file, or
+/// either with subtags, such as `pt-br`) or a character set. The part before the first dot never
+/// does.
 ///
 /// ```
 /// use micromint::vendor::priced_names;

@@ -87,8 +87,8 @@ impl NeededConsent {
         &self.consent.origin
     }
 
-    /// Where the vendor's manifest is. Send no cookies and follow no redirect. Only a body that came
-    /// with status 200 counts. The scheme is https, unless the page itself came over http.
+    /// Where the vendor's manifest is. Send no cookies and follow no redirect. Only a body that
+    /// came with status 200 counts. The scheme is https, unless the page itself came over http.
     pub fn url(&self) -> &str {
         &self.url
     }

@@ -419,8 +419,8 @@ impl WalletState {
 
     /// Chooses coins for the price: from the holding whose price is the least in money, of those in
     /// which it is equal from the one whose price is the fewest coins, then from the first. In it,
-    /// coins that this vendor did not record come first, then coins of sets that are in use already,
-    /// then coins of the oldest sets.
+    /// coins that this vendor did not record come first, then coins of sets that are in use
+    /// already, then coins of the oldest sets.
     fn choose(
         &self,
         request: &RequestPayment,

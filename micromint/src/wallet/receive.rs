@@ -1,9 +1,9 @@
 //! Receiving coins: all sets of a Funds-Withdrawn message enter the wallet, or none.
 //!
-//! Input: the message. Output: [`Received`]. Every ball is hashed first ([`super::genuine`]). Hashing
-//! cannot tell who wrote the message: anyone can, in the name of any broker. The invariants: the
-//! sets are written in pieces and synced, and count only with the record that follows them; a
-//! message never keeps out another that has another User-Key or other parameters.
+//! Input: the message. Output: [`Received`]. Every ball is hashed first ([`super::genuine`]).
+//! Hashing cannot tell who wrote the message: anyone can, in the name of any broker. The
+//! invariants: the sets are written in pieces and synced, and count only with the record that
+//! follows them; a message never keeps out another that has another User-Key or other parameters.
 
 use std::collections::HashSet;
 

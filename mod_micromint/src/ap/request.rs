@@ -374,8 +374,8 @@ impl<'a> Request<'a> {
 // ---- its body, and what makes its content
 
 impl<'a> Request<'a> {
-    /// Reads the body, or a little more than its first `size_max` bytes. `Err` is what the hook must
-    /// return.
+    /// Reads the body, or a little more than its first `size_max` bytes. `Err` is what the hook
+    /// must return.
     pub(crate) fn read_body(self, size_max: usize) -> Result<Body, Code> {
         // SAFETY: the request is live and its filters were not read from.
         unsafe { filters::read_all(self.r, size_max) }

@@ -1,5 +1,5 @@
-//! The head of a response, or of a switch of protocols: what the paywall adds to it, and the reversal
-//! of a payment whose response is not one that is charged.
+//! The head of a response, or of a switch of protocols: what the paywall adds to it, and the
+//! reversal of a payment whose response is not one that is charged.
 
 use micromint::protocol::RequestOutcome;
 use micromint::vendor::HeadChanges;
@@ -36,8 +36,8 @@ pub(crate) fn filter_head(request: Request<'_>) -> Result<(), Code> {
     Ok(())
 }
 
-/// The fields that the paywall adds to a switch of protocols, as lines. The content, which sends its
-/// head itself, has written its own.
+/// The fields that the paywall adds to a switch of protocols, as lines. The content, which sends
+/// its head itself, has written its own.
 pub(crate) fn fields_of_switch(request: Request<'_>) -> Vec<u8> {
     let Some(visit) = request.visit() else { return Vec::new() };
     let closing = visit.gate.borrow_mut().close(101, Thread::Blocking, |_| Vec::new());

@@ -98,8 +98,8 @@ pub(super) unsafe fn open_beside(
     Ok(Some(CachedFile { fd: info.fd, modified: info.mtime, size: info.size }))
 }
 
-/// The answer for a file beside another one that was not found. A symbolic link that leads nowhere is
-/// a mistake, and not an absent file.
+/// The answer for a file beside another one that was not found. A symbolic link that leads nowhere
+/// is a mistake, and not an absent file.
 ///
 /// # Safety
 /// `path` must be a live string.

@@ -12,8 +12,8 @@ use nginx_sys::{
 
 use super::{Level, Log, Request, guard};
 
-/// A worker that is to end stays as long as it has a timer, and knows nothing of tasks in a pool. So
-/// each task has a timer, which is set again after this many milliseconds.
+/// A worker that is to end stays as long as it has a timer, and knows nothing of tasks in a pool.
+/// So each task has a timer, which is set again after this many milliseconds.
 const HOLD_MSEC: ngx_msec_t = 60_000;
 
 /// A thread pool of the configuration.

@@ -1,8 +1,8 @@
 //! The payments of one wake-up of a worker, which are decided together.
 //!
-//! nginx wakes up, handles every connection that has something to say, and then runs the events that
-//! were posted meanwhile. The first payment of a wake-up is decided at once: it may be the only one.
-//! It opens a group, which later payments join; a posted event decides about them.
+//! nginx wakes up, handles every connection that has something to say, and then runs the events
+//! that were posted meanwhile. The first payment of a wake-up is decided at once: it may be the
+//! only one. It opens a group, which later payments join; a posted event decides about them.
 //!
 //! Input: requests that join. Output: one call for all of them. The invariant: no request waits
 //! longer than the wake-up in which it joined. nginx runs posted events before it waits for others,
@@ -94,8 +94,8 @@ unsafe extern "C" fn close(event: *mut ngx_event_t) {
         group.members.take()
     });
     let requests: Vec<_> = members.iter().map(|member| member.request.as_ptr()).collect();
-    // SAFETY: `keep` has kept the requests and their connections alive until now. A request that has
-    // ended meanwhile pays nothing. Only `resume` runs code of nginx that may end others.
+    // SAFETY: `keep` has kept the requests and their connections alive until now. A request that
+    // has ended meanwhile pays nothing. Only `resume` runs code of nginx that may end others.
     unsafe {
         let is_live = |member: &Member| !has_ended(member.request.as_ptr());
         let mut live: Vec<Member> = members.into_iter().filter(is_live).collect();

@@ -97,8 +97,8 @@ fn a_bad_configuration_is_refused_with_its_place_and_reason() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "accepted: {text}\n{toml}");
         assert!(said.contains(expected), "{expected:?} not in {said}");
-        // The first directive names a vendor's file; the directive under test is the last, also where
-        // only the vendor's file makes it wrong.
+        // The first directive names a vendor's file; the directive under test is the last, also
+        // where only the vendor's file makes it wrong.
         let file = std::fs::read_to_string(site.path("httpd.conf")).unwrap();
         let is_ours =
             |line: &str| line.starts_with("MicroMint") || line.starts_with("Require micromint");

@@ -1,5 +1,5 @@
-//! Programs pay with the user's wallet: curl with `mmwallet answer`, and `mmwallet mcp`. The programs
-//! of others are tested by `make test-agents`.
+//! Programs pay with the user's wallet: curl with `mmwallet answer`, and `mmwallet mcp`. The
+//! programs of others are tested by `make test-agents`.
 
 use micromint_servers::agents::{self, Budget, LOGIN, PAGES, PLENTY, User};
 use micromint_servers::server::{Server, coins_in, word};

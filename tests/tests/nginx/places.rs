@@ -455,7 +455,8 @@ fn error_pages_stand_in_for_the_message() {
     }
 }
 
-/// The recipe of docs/reference/nginx.md: a teaser of the site's own for each page, and 402 as before.
+/// The recipe of docs/reference/nginx.md: a teaser of the site's own for each page, and 402 as
+/// before.
 #[test]
 fn a_teaser_stands_in_for_the_page_and_wallets_still_pay() {
     const TEASER: &str = "<meta property='og:title' content='One'><img src=/one.png>";

@@ -128,7 +128,8 @@ pub fn read_input(path: &Path, size_max: usize) -> Result<Vec<u8>, ToolError> {
     Ok(bytes)
 }
 
-/// Reads the answer to a question from standard input: a line. Whether it is yes; anything else is no.
+/// Reads the answer to a question from standard input: a line. Whether it is yes; anything else is
+/// no.
 ///
 /// # Errors
 /// Standard input cannot be read.

@@ -2,8 +2,8 @@
 //!
 //! Input: requests. Output: responses. The invariants: every size that a client controls has a
 //! bound here or in the messages; whatever moves coins or money is identified by its message or its
-//! Transaction-ID, so that the same request again is answered alike; no response is cached unless
-//! it has a tag.
+//! Transaction-ID, so that the same request again gets the same answer; no response is cached
+//! unless it has a tag.
 
 mod answer;
 mod api;

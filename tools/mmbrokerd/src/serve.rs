@@ -78,7 +78,7 @@ async fn send_mail(mailer: Mailer) {
     }
 }
 
-/// What needs nobody: batches go on that were cut off, new coin files are opened, vendors are
+/// What needs no person: batches that were cut off continue, new coin files are opened, vendors are
 /// carried over, periods are settled.
 async fn take_turns(service: Arc<Service>, config: Config) {
     loop {

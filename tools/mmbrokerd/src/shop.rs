@@ -1,10 +1,9 @@
 //! The broker's pages for people: readers, vendors and operators.
 //!
-//! Input: requests of browsers. Output: pages that work without JavaScript, but for passkeys, in
-//! English and German.
-//! The invariants: nothing is changed by a GET; a POST is accepted from the broker's own pages
-//! only, and with the token of its session; every form has a largest size; a form that is sent
-//! twice does its work once.
+//! Input: requests of browsers. Output: pages in English and German that work without JavaScript,
+//! except for passkeys. The invariants: nothing is changed by a GET; a POST is accepted from the
+//! broker's own pages only, and with the token of its session; every form has a largest size; a
+//! form that is sent twice does its work once.
 
 mod answer;
 mod attempts;

@@ -47,7 +47,7 @@ pub use self::users::ApiKeyRow;
 const CONNECTIONS_MAX: u32 = 16;
 /// How long a request waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
-/// How often a transaction is tried again that the database gave up because of others.
+/// How often a transaction is tried again that the database gave up because of other ones.
 pub const TRIES_MAX: u32 = 8;
 
 /// The migrations, with the same numbers for both databases.
@@ -299,7 +299,7 @@ fn full_url(url: &str, dialect: Dialect) -> String {
     }
 }
 
-/// Tries a transaction again that the database gave up because of others.
+/// Tries a transaction again that the database gave up because of other ones.
 macro_rules! retried {
     ($attempt:expr) => {{
         let mut tries = 1;

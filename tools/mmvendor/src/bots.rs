@@ -1,8 +1,8 @@
 //! `bots`: the keys of the bots that the configuration names.
 //!
 //! Input: the directories that bots publish. Output: the file of their keys. The invariants: a
-//! directory comes from the bot's own origin, over https or from this machine; a bot whose directory
-//! cannot be had keeps the keys that it had; running servers pick the file up.
+//! directory comes from the bot's own origin, over https or from this machine; a bot whose
+//! directory cannot be had keeps the keys that it had; running servers pick the file up.
 
 use std::io::Read;
 use std::path::PathBuf;

@@ -54,20 +54,20 @@ enum Command {
     Prune(redeem::Prune),
     /// Stay up to date with the broker, and redeem
     ///
-    /// Fetches the parameters of each period when it begins, new owners and revoked users each
-    /// minute and when the paywall meets an unknown set, shows payments to the broker's watch each
-    /// ten seconds, and sends batches each hour. Running servers pick up what it writes. Without
-    /// the broker selling goes on.
+    /// Fetches the parameters of each period when it begins, new owners and revoked users
+    /// every minute and when the paywall meets an unknown set, shows payments to the broker's watch
+    /// every ten seconds, and sends batches every hour. Running servers pick up what it writes.
+    /// If the broker does not answer, selling continues.
     ///
     /// Exit status with --once: 0 all was done; 1 something failed, standard error says what.
     Sync(sync::Sync),
     /// Fetch the keys of the bots that the configuration names (Web Bot Auth)
     ///
-    /// Writes the file of keys; running servers pick it up. Run it daily. A bot whose keys cannot be
-    /// fetched keeps those that it had. Exit status: 0 all were fetched; 1 some were not, standard
-    /// error says why.
+    /// Writes the file of keys; running servers pick it up. Run it daily. A bot whose keys cannot
+    /// be fetched keeps those that it had. Exit status: 0 all were fetched; 1 some were not,
+    /// standard error says why.
     Bots(bots::Bots),
-    /// Show the income by day, page and period, the batches, what is in none, and blocked users
+    /// Show the income by day, page and period, the batches, what is in no batch, and blocked users
     ///
     /// Days are UTC days. All income since the till was made counts.
     Status(status::Status),

@@ -1,4 +1,4 @@
-//! `status`: the income, the batches, and what is in none.
+//! `status`: the income, the batches, and what is in no batch.
 
 use std::collections::BTreeMap;
 

@@ -3,8 +3,8 @@
 //! Input: the broker's service. Output: parameters of periods that have begun, owners and lists of
 //! revoked users beside them, payments shown to the watch, and batches with their results. The
 //! invariants: what is written is complete and from this broker, and running servers pick it up; a
-//! broker that does not answer stops nothing else, and selling goes on; a long batch delays neither
-//! the watch nor the lists.
+//! broker that does not answer stops nothing else, and selling continues; a long batch delays
+//! neither the watch nor the lists.
 
 mod broker;
 mod lists;
@@ -116,7 +116,7 @@ impl Link<'_> {
         Ok(EXIT_OK)
     }
 
-    /// Fetches the lists each minute, and new owners when the paywall gives the sign.
+    /// Fetches the lists every minute, and new owners when the paywall gives the sign.
     fn keep_lists(&self) {
         let (mut due, mut sign) = (Due::new(LISTS_SECONDS), self.sign());
         loop {

@@ -51,7 +51,7 @@ pub(crate) struct GetArgs {
     /// that exists is not overwritten: the new name gets a number.
     #[arg(short = 'J', long)]
     remote_header_name: bool,
-    /// Go on with a download from byte OFFSET, or with - from the end of the file that exists.
+    /// Continue a download from byte OFFSET, or with - from the end of the file that exists.
     #[arg(short = 'C', long, value_name = "OFFSET", value_parser = resume)]
     continue_at: Option<Resume>,
     /// Print the status line and headers of the response before the content.
@@ -95,8 +95,8 @@ pub(crate) struct GetArgs {
     /// Send this User-Agent; an empty one sends none.
     #[arg(short = 'A', long, value_name = "NAME")]
     user_agent: Option<String>,
-    /// Send these cookies, NAME=VALUE; or, without =, those in this file, in the format of Netscape.
-    /// Can be repeated.
+    /// Send these cookies, NAME=VALUE; or, without =, those in this file, in the format of
+    /// Netscape. Can be repeated.
     #[arg(short = 'b', long, value_name = "COOKIES|FILE")]
     cookie: Vec<String>,
     /// Send this Referer. With ";auto" at the end, a redirect that is followed sends the URL that

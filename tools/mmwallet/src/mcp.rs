@@ -1,7 +1,7 @@
 //! `mmwallet mcp`: a server of the Model Context Protocol, with which an agent fetches pages and
 //! pays for them within its user's limits.
 //!
-//! Input: JSON-RPC messages, one a line, on standard input. Output: their answers on standard
+//! Input: JSON-RPC messages, one on each line, on standard input. Output: their answers on standard
 //! output. The tools are those of `tools`. A page is fetched by `mmwallet get` in a process of
 //! its own, with the limits of this command.
 //!

@@ -1,5 +1,5 @@
-//! The command line of the wallet (thesis 3.4): `mmwallet receive | login | buy | complain | balance |
-//! history | get | price | answer | settle | mcp | return | credited | backup | restore | move`.
+//! The command line of the wallet (thesis 3.4): the commands, from `receive` and `login` to
+//! `restore` and `move`, with their options, and which module carries each out.
 
 mod get_args;
 
@@ -70,7 +70,7 @@ enum Command {
         net: NetArgs,
     },
     /// Buy coins from your account at the broker's service, after `login`. If an order is open, the
-    /// wallet goes on with it and buys nothing else.
+    /// wallet continues it and buys nothing else.
     Buy {
         /// How many sets to buy [default: 1].
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -250,12 +250,12 @@ impl LoginArgs {
 #[derive(Args)]
 struct ReceiveArgs {
     /// The file with the broker's message; - reads standard input. Without a file and without
-    /// --from, the wallet goes on with its open orders.
+    /// --from, the wallet continues its open orders.
     file: Option<PathBuf>,
     /// Buy coins on this web page of a broker instead.
     #[arg(long, value_name = "URL", conflicts_with = "file")]
     from: Option<String>,
-    /// How many sets to buy [default: 1]. If an order is open at this page, the wallet goes on with
+    /// How many sets to buy [default: 1]. If an order is open at this page, the wallet continues
     /// that order and buys nothing else.
     #[arg(long, value_name = "N", requires = "from",
         value_parser = clap::value_parser!(u32).range(1..))]

@@ -312,8 +312,8 @@ impl Client {
         }
     }
 
-    /// Fetches a document of at most `size_max` bytes within `time_max`, with a plain GET. A redirect
-    /// is not followed.
+    /// Fetches a document of at most `size_max` bytes within `time_max`, with a plain GET. A
+    /// redirect is not followed.
     ///
     /// # Errors
     /// No whole response came in time, its status is not 200, or it is longer.
@@ -350,7 +350,8 @@ impl Response {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Where a redirect leads: the header Location. Servers send it in UTF-8 or, of old, in Latin-1.
+    /// Where a redirect leads: the header Location. Servers send it in UTF-8 or, as old ones do, in
+    /// Latin-1.
     pub fn location(&self) -> Option<String> {
         // As for curl, an empty one leads nowhere.
         let bytes =

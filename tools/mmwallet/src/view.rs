@@ -1,8 +1,8 @@
 //! The terminal view of the wallet: `mmwallet` without a command.
 //!
 //! Input: the wallet file, the settings, and keys. Output: the screen. The view changes nothing: it
-//! reads the file when it opens and when the user asks again, holds no lock meanwhile, and shows what
-//! [`crate::show`] prints. `model` decides what is shown, `draw` draws it.
+//! reads the file when it opens and when the user asks again, holds no lock meanwhile, and shows
+//! what [`crate::show`] prints. `model` decides what is shown, `draw` draws it.
 
 mod contents;
 

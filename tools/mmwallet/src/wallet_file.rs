@@ -123,7 +123,8 @@ impl WalletFile {
         Ok(Wallet::open_to_read(&self.directory, &self.name)?)
     }
 
-    /// Why the existing file cannot be written, if it is one of others or on a read-only file system.
+    /// Why the existing file cannot be written, if it belongs to other users or is on a read-only
+    /// file system.
     pub fn unwritable(&self) -> Option<io::Error> {
         let error = fs::OpenOptions::new().append(true).open(&self.path).err()?;
         let kinds = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];

@@ -206,7 +206,7 @@ class Look:
     decision: Optional[Decision]
     """It is decided."""
     body_max: Optional[int]
-    """Read the body; if it has at most so many bytes, pass it to :meth:`Request.set_body`, else
+    """Read the body; if it has at most this many bytes, pass it to :meth:`Request.set_body`, else
     pass the request on without. Then call :meth:`Paywall.decide`. None if there is nothing to
     read."""
 

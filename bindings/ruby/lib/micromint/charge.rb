@@ -65,7 +65,7 @@ module MicroMint
       env["QUERY_STRING"].to_s.empty? ? path : "#{path}?#{env["QUERY_STRING"]}"
     end
 
-    # Reads a body of at most so many bytes; nil if it is longer. The application can read it again.
+    # Reads a body of at most this many bytes; nil if it is longer. The application can read it again.
     def read_body(env, most)
       input = env["rack.input"]
       return "" unless input

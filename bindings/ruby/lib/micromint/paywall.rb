@@ -171,7 +171,7 @@ module MicroMint
     end
 
     # Decides about a request. An accepted payment is recorded. The block is called if the body is needed: it reads one
-    # of at most so many bytes, and returns nil if it is longer.
+    # of at most this many bytes, and returns nil if it is longer.
     def decide(request)
       places = Array.new(3) { Library.place }
       use { |it| request.use { |that| Library.call(:paywall_look, it, that, *places) } }

@@ -64,7 +64,8 @@ impl Due {
 }
 
 impl World {
-    /// Lets the period end, asks for the final verdicts on everything, and counts what went to whom.
+    /// Lets the period end, asks for the final verdicts on everything, and counts what went to
+    /// whom.
     pub(crate) fn close(mut self, report: &mut Report) {
         self.clock.set(self.params().raw().redeem_until.plus_seconds(1));
         let now = self.now();

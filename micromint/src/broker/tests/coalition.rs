@@ -394,7 +394,8 @@ impl World {
             .any(|paid| is_member(paid.vendor) && paid.bin.superbin == bin.superbin)
     }
 
-    /// The values add up for each set, no bin is paid twice, and nothing that was not sold was paid.
+    /// The values add up for each set, no bin is paid twice, and nothing that was not sold was
+    /// paid.
     fn check_sums(&self, awards: &BTreeMap<Bin, Award>) {
         for user in 0..PARTIES {
             let of_set = awards.iter().filter(|(bin, _)| owner(**bin) == Some(user));

@@ -1,11 +1,11 @@
 //! The first stage of the search for DES balls: the 2^s inputs of every base, by a walk in Gray
 //! order.
 //!
-//! The walked bits of x, at most eight, are not used in the first round, and each of them changes a single
-//! S-box of the second round and six of the third. Two neighbours in Gray order differ in one of
-//! them, so rounds 1, 2 and 3 cost 0, 1 and 6 S-boxes instead of 24. Of the last rounds, only what
-//! the tested output bits need is computed. This is an early filter, not the exact one: the second
-//! stage encrypts the survivors again in full.
+//! The walked bits of x, at most eight, are not used in the first round, and each of them changes a
+//! single S-box of the second round and six of the third. Two neighbours in Gray order differ in
+//! one of them, so rounds 1, 2 and 3 cost 0, 1 and 6 S-boxes instead of 24. Of the last rounds,
+//! only what the tested output bits need is computed. This is an early filter, not the exact one:
+//! the second stage encrypts the survivors again in full.
 
 use super::Filter;
 use super::des_rounds::{Half, Keys, initial, round, sbox, sbox_into};

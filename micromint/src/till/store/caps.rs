@@ -87,7 +87,8 @@ impl Store {
         counted
     }
 
-    /// Counts the payments of `day`. They are in its journal or, if a clock was ahead, in later ones.
+    /// Counts the payments of `day`. They are in its journal or, if a clock was ahead, in later
+    /// ones.
     fn count_day(&mut self, day: u32) -> Result<(), TillError> {
         let end = self.mark.end;
         for journal_day in self.days()?.into_iter().filter(|journal_day| *journal_day >= day) {

@@ -1,10 +1,10 @@
 //! Whether a request is signed by a known bot: HTTP Message Signatures (RFC 9421) as Web Bot Auth
 //! (`draft-meunier-web-bot-auth-architecture`) uses them.
 //!
-//! Input: the fields Signature-Input, Signature and Signature-Agent, and keys. Output: yes or no. The
-//! invariants: a signature counts only for the origin that the request is for, which the vendor's
-//! configuration names and not the request; only while it is valid; and only with a component that
-//! binds it to that origin. One signature is checked at most.
+//! Input: the fields Signature-Input, Signature and Signature-Agent, and keys. Output: yes or no.
+//! The invariants: a signature counts only for the origin that the request is for, which the
+//! vendor's configuration names and not the request; only while it is valid; and only with a
+//! component that binds it to that origin. One signature is checked at most.
 
 use std::borrow::Cow;
 

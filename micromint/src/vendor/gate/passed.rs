@@ -46,7 +46,8 @@ impl Passed {
     }
 
     /// This place for a request about whose page the price list says `listed`. The higher price
-    /// holds; what an entry says about receipts and redirects holds before the place's own settings.
+    /// holds; what an entry says about receipts and redirects holds before the place's own
+    /// settings.
     #[must_use]
     pub fn with_list_price(self, listed: Option<ListPrice>) -> Passed {
         let Some(listed) = listed else { return self };

@@ -189,9 +189,9 @@ pub struct Visit {
 // ---- the places it passes
 
 impl Visit {
-    /// The request passed a place. Of several places the one with the highest price counts, of equal
-    /// ones the first: that is the one whose address the reader sees. A place that is free for the
-    /// one who asks, and not for others, counts too.
+    /// The request passed a place. Of several places the one with the highest price counts, of
+    /// equal ones the first: that is the one whose address the reader sees. A place that is free
+    /// for the one who asks, and not for others, counts too.
     pub fn pass(&mut self, passed: Passed) {
         let counts = passed.price > 0 || passed.is_private;
         if counts && self.owed.as_ref().is_none_or(|owed| passed.rank() > owed.rank()) {
@@ -474,7 +474,8 @@ impl Visit {
         self.became
     }
 
-    /// Whether the content is served and a price is covered: by a payment, a receipt or a free view.
+    /// Whether the content is served and a price is covered: by a payment, a receipt or a free
+    /// view.
     pub fn covers_a_price(&self) -> bool {
         self.stage == Stage::Served && self.covered > Rank::default()
     }
@@ -532,8 +533,8 @@ impl Deferred {
 
 impl Visit {
     /// The head of a response, before it is sent; `values` returns the values of all fields of a
-    /// name, in any case, that it has. `None` if there is nothing to change: the paywall has no part
-    /// in it, or it is an interim answer, which settles nothing.
+    /// name, in any case, that it has. `None` if there is nothing to change: the paywall has no
+    /// part in it, or it is an interim answer, which settles nothing.
     ///
     /// On [`Thread::Event`] the head says that a charge is reversed, and [`Closing::reversal`]
     /// carries it out. If the result was an error first, a

@@ -1,8 +1,8 @@
 //! The files of a vendor's own page.
 //!
 //! Input: the path of `page.html`, which need not exist. Output: the page in every language that
-//! has a file `page.LANG.html` beside it. The invariant: a file with such a name is a valid page, or
-//! an error that names it.
+//! has a file `page.LANG.html` beside it. The invariant: a file with such a name is a valid page,
+//! or an error that names it.
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,8 @@
 //! The words of a page that depend on the request: numbers of coins, amounts of money, refusals.
 //!
-//! Input: the words at the beginning of a page's file, in TOML. Output: texts in the language of the
-//! page. The invariant: every text exists. What a file lacks is taken from the words of a shipped
-//! language, and named, so that the webmaster can be told.
+//! Input: the words at the beginning of a page's file, in TOML. Output: texts in the language of
+//! the page. The invariant: every text exists. What a file lacks is taken from the words of a
+//! shipped language, and named, so that the webmaster can be told.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -139,8 +139,8 @@ impl Paywall {
         )
     }
 
-    /// The receipt for `paid` base coins, valid for this many seconds, and what deletes old receipts:
-    /// fields of the answer.
+    /// The receipt for `paid` base coins, valid for this many seconds, and what deletes old
+    /// receipts: fields of the answer.
     pub(super) fn receipts(
         &self,
         ask: &Ask<'_>,

@@ -16,8 +16,7 @@ use crate::vendor::decision::Decision;
 
 impl Paywall {
     /// Checks the payment in a credential.
-    // The error is the answer, which is sent; it is not passed on as an error.
-    #[allow(clippy::result_large_err)]
+    #[allow(clippy::result_large_err, reason = "the error is the answer, and is not passed on")]
     pub(super) fn check_credential(
         &self,
         ask: &Ask<'_>,

@@ -71,8 +71,8 @@ pub(in crate::vendor) fn open_prices(
     Ok(Some(Arc::new(Prices::open_on_disk(path, config, bots, now)?)))
 }
 
-/// Creates the directory of the till with mode 0700, and its missing parents with mode 0755, so that
-/// the serving user gets to it. The umask of the caller changes neither.
+/// Creates the directory of the till with mode 0700, and its missing parents with mode 0755, so
+/// that the serving user gets to it. The umask of the caller changes neither.
 pub(super) fn make_till_folder(path: &Path) -> io::Result<()> {
     let missing = path
         .ancestors()

@@ -66,8 +66,7 @@ pub(in crate::vendor) enum May {
 impl Paywall {
     /// Checks the payment for a page. With `challenge` the payment answers a challenge. The error
     /// is the answer to a request whose payment cannot be concluded by the till.
-    // The error is the answer, which is sent; it is not passed on as an error.
-    #[allow(clippy::result_large_err)]
+    #[allow(clippy::result_large_err, reason = "the error is the answer, and is not passed on")]
     pub(super) fn check(
         &self,
         ask: &Ask<'_>,
@@ -199,8 +198,8 @@ impl Paywall {
         Demand::Recall(first_bins.first().copied(), otherwise)
     }
 
-    /// Asks for new owners if the payment was refused for want of them. Returns a line for the log
-    /// if that fails.
+    /// Asks for new owners if the payment was refused because they are missing. Returns a line for
+    /// the log if that fails.
     fn note(&self, ask: &Ask<'_>, refusal: Refusal) -> Option<String> {
         if refusal != Refusal::NotYetKnown || ask.is_dry_run() || ask.is_head() {
             return None;
@@ -392,8 +391,7 @@ impl Paywall {
 }
 
 /// What the till must do about a payment.
-// It lives on the stack for a moment; a box would cost an allocation.
-#[allow(clippy::large_enum_variant)]
+#[allow(clippy::large_enum_variant, reason = "short-lived; a box would cost every payment")]
 enum Demand<'c> {
     /// Record it, with these coins, unless one of them is spent.
     Record(&'c [Bin]),

@@ -1,9 +1,9 @@
 //! What else than its path a request must have for an entry of the price list to count: the host,
 //! parameters of the query, the end of the path.
 //!
-//! Input: the conditions of an entry, and a request. Output: whether they hold. The invariant: where
-//! the request names a parameter more than once, with different values, it depends on the content
-//! which of them counts, so a condition may hold without being certain to.
+//! Input: the conditions of an entry, and a request. Output: whether they hold. The invariant:
+//! where the request names a parameter more than once, with different values, it depends on the
+//! content which of them counts, so a condition may hold without being certain to.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,8 +11,8 @@ use std::str::FromStr;
 
 use crate::vendor::normal_path::escaped;
 
-/// The largest number of parameters of a query that are compared. With more of them, every condition
-/// on the query may hold.
+/// The largest number of parameters of a query that are compared. With more of them, every
+/// condition on the query may hold.
 pub const QUERY_PARAMETERS_MAX: usize = 256;
 /// The largest number of hosts, of query conditions or of suffixes of an entry.
 pub const CONDITIONS_MAX: usize = 64;
@@ -53,7 +53,8 @@ pub(super) enum Holds {
 }
 
 impl fmt::Display for Conditions {
-    /// Prints ` (hosts a.example; query page=2; suffix .pdf, .epub)`, or nothing without conditions.
+    /// Prints ` (hosts a.example; query page=2; suffix .pdf, .epub)`, or nothing without
+    /// conditions.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let query = self.query.iter().map(Parameter::to_string).collect::<Vec<_>>();
         let suffixes: Vec<&str> = self.suffixes.iter().map(|suffix| &*suffix.0).collect();

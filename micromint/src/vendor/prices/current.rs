@@ -1,9 +1,9 @@
 //! The price list in use, kept up to date with its file.
 //!
-//! Input: the file. Output: the list. A file that is replaced takes effect within seconds, without a
-//! reload of the server. The invariants: a file that cannot be used changes nothing, so the prices
-//! read before stay in use, which is reported once and shown by a gauge; asking for the list never
-//! waits for the disk.
+//! Input: the file. Output: the list. A file that is replaced takes effect within seconds, without
+//! a reload of the server. The invariants: a file that cannot be used changes nothing, so the
+//! prices read before stay in use, which is reported once and shown by a gauge; asking for the list
+//! never waits for the disk.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -179,8 +179,8 @@ impl Prices {
         self.file.is_some() && is_past(&self.looked_at, now)
     }
 
-    /// Whether a request that needs no disk must wait for an examination that is due: one request of
-    /// a process is enough, for which [`Prices::delay`] is called.
+    /// Whether a request that needs no disk must wait for an examination that is due: one request
+    /// of a process is enough, for which [`Prices::delay`] is called.
     pub(in crate::vendor) fn delays(&self, now: UnixTime) -> bool {
         self.is_due(now) && is_past(&self.delayed_at, now)
     }
@@ -195,8 +195,8 @@ impl Prices {
         self.is_stale.load(Ordering::Relaxed)
     }
 
-    /// Examines the file if that is due, and reads it if it has changed. Returns a new error to log,
-    /// if there is one. Waits for the disk.
+    /// Examines the file if that is due, and reads it if it has changed. Returns a new error to
+    /// log, if there is one. Waits for the disk.
     pub(in crate::vendor) fn refresh(&self, now: UnixTime) -> Option<String> {
         let file = self.file.as_ref().filter(|_| self.is_due(now))?;
         // Another thread is refreshing.

@@ -1,8 +1,8 @@
 //! The file of the price list (`docs/reference/vendor.md`).
 //!
-//! Input: the text, and the origins of the vendor. Output: the list, or an error with its position in
-//! the text. The invariant: a list that was read has no two entries between which nothing decides,
-//! and no entry that cannot match.
+//! Input: the text, and the origins of the vendor. Output: the list, or an error with its position
+//! in the text. The invariant: a list that was read has no two entries between which nothing
+//! decides, and no entry that cannot match.
 
 use std::fmt;
 use std::path::Path;
@@ -174,8 +174,8 @@ impl PriceList {
     ///
     /// # Errors
     /// The text is not TOML; it has no entry or more than [`PRICE_LIST_ENTRIES_MAX`]; a key is
-    /// missing, unknown or has an invalid value; a price in money has no coins; or two entries have the same path and conditions.
-    /// The error states line, column and key.
+    /// missing, unknown or has an invalid value; a price in money has no coins; or two entries have
+    /// the same path and conditions. The error states line, column and key.
     pub fn parse(
         text: &str,
         roots: &[PublicRoot],

@@ -140,7 +140,8 @@ impl PriceList {
         Ok(PriceList { roots, entries, shapes, has_hosts, has_bot_prices, published })
     }
 
-    /// The same list as when it was read: nothing was published yet, so no other thread is doing so.
+    /// The same list as when it was read: nothing was published yet, so no other thread is doing
+    /// so.
     pub(in crate::vendor) fn unpublished(&self) -> PriceList {
         PriceList {
             roots: self.roots.clone(),
@@ -174,7 +175,8 @@ impl PriceList {
         self.has_bot_prices
     }
 
-    /// The entry that decides about the page that a request is for, as [`PriceList::find`] finds it.
+    /// The entry that decides about the page that a request is for, as [`PriceList::find`] finds
+    /// it.
     pub fn deciding(&self, request: &Request<'_>, has_exemptions: bool) -> Option<ListEntry> {
         let asker = LazyAsker::new(&|| Asker::Reader);
         self.find_sent(request, has_exemptions, &asker, |entry, _| entry.shown())

@@ -1,9 +1,9 @@
 //! `/openapi.json`: the price list as an OpenAPI document with `x-payment-info` (draft
 //! *Service Discovery for HTTP Payment Authentication*, `draft-payment-discovery`).
 //!
-//! Input: the entries of one origin. Output: JSON. The invariants: no two paths of the document match
-//! the same requests, as OpenAPI requires; an exception to the list is in it without a price. What a
-//! request owes is in the 402, and may be more.
+//! Input: the entries of one origin. Output: JSON. The invariants: no two paths of the document
+//! match the same requests, as OpenAPI requires; an exception to the list is in it without a price.
+//! What a request owes is in the 402, and may be more.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,8 @@
-//! What is published about the price list: what pages are called and what they cost before one asks.
+//! What is published about the price list: what pages are called and what they cost before one
+//! asks.
 //!
-//! Input: the entries, an origin, and what the vendor says about itself. Output: three documents: the
-//! public price list for wallets, and in files of their own [`openapi`](super::openapi) and
+//! Input: the entries, an origin, and what the vendor says about itself. Output: three documents:
+//! the public price list for wallets, and in files of their own [`openapi`](super::openapi) and
 //! [`llms`](super::llms) (`docs/reference/http.md` describes them). The invariant: none tells a
 //! condition on the query or an entry that has one, since those may name what is not meant for
 //! everyone.

@@ -1,7 +1,7 @@
 //! Who asks: API keys of programs that act for a client.
 //!
 //! Input: the header field Authorization. Output: a user. The invariant: only the SHA-256 of a key
-//! is stored, so the database tells no key.
+//! is stored, so the database has no key.
 
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};

@@ -1,9 +1,9 @@
 //! Messages of the protocol: returns, batches, the watch, and requests for owners.
 //!
 //! Input: a message, which authenticates itself. Output: its answer. The invariants: a message is
-//! identified by its Request-ID, Batch-ID or Watch-ID, so the same message again is answered alike;
-//! batches are judged one after the other, and large ones are staged in the database while they
-//! arrive, which bounds the memory.
+//! identified by its Request-ID, Batch-ID or Watch-ID, so the same message again gets the same
+//! answer; batches are judged one after the other, and large ones are staged in the database while
+//! they arrive, which bounds the memory.
 
 use std::sync::Arc;
 

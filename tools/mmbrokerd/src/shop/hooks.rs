@@ -89,7 +89,7 @@ pub(super) async fn take(
     }
 }
 
-/// The secrets of a file, one a line: while one is replaced, both count.
+/// The secrets of a file, one on each line: while one is replaced, both count.
 pub(super) fn secrets(file: &FilePath) -> std::io::Result<Vec<String>> {
     if std::fs::metadata(file)?.len() > SECRETS_SIZE_MAX {
         return Err(std::io::Error::other("the file is too large"));

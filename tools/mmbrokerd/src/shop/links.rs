@@ -1,7 +1,7 @@
-//! Links that are good once: to confirm a mail address, and to set a new password.
+//! Links that work once: to confirm a mail address, and to set a new password.
 //!
 //! Input: a link's token. Output: pages. The invariants: the database has SHA-256 of tokens only; a
-//! link is used once, within its time; no answer tells whether an account exists or which address
+//! link is used once, within its time; no answer shows whether an account exists or which address
 //! it has; nothing is changed by opening a link, since programs that check mail open them too.
 
 use std::sync::Arc;
@@ -374,7 +374,7 @@ pub(super) async fn reset(State(shop): State<Arc<Shop>>, Open { fields, .. }: Op
             .bind(hash.clone())
             .execute(tx.connection())
             .await?;
-        // Other links were for the password of before.
+        // Other links were for the old password.
         sqlx::query(
             "UPDATE link SET used_at = $2 WHERE user_id = $1 AND purpose = 'reset' \
              AND used_at IS NULL",

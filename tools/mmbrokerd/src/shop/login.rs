@@ -1,6 +1,6 @@
 //! Accounts: registration, login, sessions, passwords, API keys.
 //!
-//! Input: forms. Output: pages, and a session's cookie. The invariants: no answer tells whether an
+//! Input: forms. Output: pages, and a session's cookie. The invariants: no answer shows whether an
 //! account exists; a name is drawn by the broker, so nobody tries which names are taken.
 
 use std::sync::Arc;

@@ -57,7 +57,7 @@ pub struct MailSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MailTls {
-    /// It begins without, and goes on with TLS, or not at all.
+    /// It begins without TLS and switches to it, or fails.
     #[default]
     Starttls,
     /// From the first byte on.

@@ -1,7 +1,7 @@
 //! What operators see and decide: the dashboard, vendors, complaints, disputes, the audit log.
 //!
 //! Input: the session of an operator. Output: pages. The invariants: each page and form needs a
-//! role; whatever an operator changes stands in the audit log, in the same transaction.
+//! role; whatever an operator changes is in the audit log, in the same transaction.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -417,7 +417,7 @@ pub(super) async fn rule(State(shop): State<Arc<Shop>>, posted: Posted) -> Answe
     let open: Option<Arc<OpenPeriod>> = shop.service.period(&period);
     let open = open.ok_or_else(|| refuse("error-form"))?;
     let (store, now) = (shop.service.store(), shop.service.now());
-    // The decision stands in the log before its effect, which can be made again.
+    // The decision is in the log before its effect, which can be made again.
     let detail = format!("{period} {vendor} {user} {}", fields.text("ruling"));
     retried!(async {
         let mut tx = store.begin().await?;

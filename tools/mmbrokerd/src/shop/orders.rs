@@ -1,4 +1,4 @@
-//! The limit of sets that a person buys of a period, for pages and programs alike.
+//! The limit of sets that a person buys of a period, for pages and for programs.
 //!
 //! Input: an order. Output: nothing; an order past the limit is recorded as refused for good, and
 //! the sale finds that. The invariant: orders are recorded before they are made, while the buyer's

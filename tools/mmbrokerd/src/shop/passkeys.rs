@@ -3,8 +3,8 @@
 //! Input: forms, with what an authenticator answered to a challenge. Output: pages, and a session's
 //! cookie. The invariants: a challenge is in the database until it expires, and is used at most
 //! once, whether the answer is right or wrong; only a reader who gave
-//! the password or has just logged in adds and removes passkeys; a login counts as those with a password do; no answer tells
-//! which passkeys or accounts exist.
+//! the password or has just logged in adds and removes passkeys; a login counts as those with a
+//! password do; no answer shows which passkeys or accounts exist.
 
 use std::sync::Arc;
 

@@ -394,7 +394,8 @@ pub(super) async fn wish_refund(
     })
 }
 
-/// Closes an account: its sessions and API keys end, and its passkeys go. Its purchases stay, as the books need them.
+/// Closes an account: its sessions and API keys end, and its passkeys go. Its purchases stay, as
+/// the books need them.
 pub(super) async fn close(store: &Store, user: &UserId, now: UnixTime) -> Result<(), StoreError> {
     retried!(async {
         let mut tx = store.begin().await?;

@@ -186,7 +186,7 @@ async fn named(shop: &Shop, posted: &Posted) -> Result<Period, Refused> {
     if is_next || is_known { Ok(period) } else { Err(refuse("error-form")) }
 }
 
-/// Plans a mint, or lets one go on that was stopped.
+/// Plans a mint, or continues one that was stopped.
 pub(super) async fn mint(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
     posted.person.needs(Role::Admin)?;
     let period = named(&shop, &posted).await?;

@@ -1,6 +1,6 @@
 //! The files of a payout run for a bank: CSV, and a SEPA credit transfer.
 //!
-//! Input: payments. Output: text. The invariants: no text of others becomes a formula in a
+//! Input: payments. Output: text. The invariants: no text from outside becomes a formula in a
 //! spreadsheet or markup in XML; the XML is a pain.001.001.09 with the characters that SEPA allows.
 
 use askama::Template;

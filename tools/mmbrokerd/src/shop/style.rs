@@ -1,5 +1,5 @@
 //! The style sheet and the script for passkeys, under names with their hashes, so that browsers
-//! keep them for ever.
+//! keep them.
 //!
 //! Input: the name of a file. Output: the file. The invariant: there are no other files.
 

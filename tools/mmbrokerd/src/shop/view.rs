@@ -103,7 +103,7 @@ pub(super) struct Ceremony {
     pub(super) what: &'static str,
     /// Where the challenge is, below the address of the broker.
     pub(super) challenge: &'static str,
-    /// The person or the browser ended it.
+    /// The person or the browser cancelled it.
     pub(super) ended: String,
     /// The authenticator has a passkey of this account.
     pub(super) known: String,

@@ -2,8 +2,8 @@
 //!
 //! Input: a code, or an order for a batch of them. Output: money on an account, or a page to print.
 //! The invariants: the database has hashes of codes only, and a code cannot be guessed (100 bits,
-//! and few attempts); a code is used in the transaction that moves its money; codes of before a
-//! restore, which may have been used since the backup, wait until a person released them.
+//! and few attempts); a code is used in the transaction that moves its money; codes from before
+//! a restore, which may have been used since the backup, wait until a person releases them.
 
 use std::sync::Arc;
 
@@ -105,7 +105,7 @@ fn codes(shop: &Shop, salt: &[u8], count: u64) -> Vec<String> {
     (0..count).map(code).collect()
 }
 
-/// What of a code stands in the database.
+/// What of a code is in the database.
 fn digest_of(code: &str) -> Option<Vec<u8>> {
     random::plain_code(code).map(|plain| random::digest(&plain).to_vec())
 }

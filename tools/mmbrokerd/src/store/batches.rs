@@ -95,8 +95,8 @@ pub(super) fn read_claims(bytes: &[u8]) -> Result<Vec<Claim>, StoreError> {
     let claims: Option<Vec<Claim>> = claims.iter().map(read).collect();
     claims.filter(|_| rest.is_empty()).ok_or_else(|| StoreError::Value {
         what: "claims",
-        expected: "claims of 32 bytes each",
-        found: format!("{} bytes that are none", bytes.len()),
+        expected: "whole claims of 32 bytes each",
+        found: format!("{} bytes with an invalid claim, or a part of one", bytes.len()),
     })
 }
 

@@ -140,8 +140,8 @@ impl MintRow {
         })
     }
 
-    /// The time at which the stage is done if it goes on as it did; `None` if that is not known, or
-    /// in more than a century.
+    /// The time at which the stage is done if it continues at this rate; `None` if that is not
+    /// known, or in more than a century.
     pub fn expected(&self) -> Option<UnixTime> {
         let (began, before) = self.since;
         let MintProgress { done, total, .. } = self.progress;
@@ -204,7 +204,7 @@ impl Store {
         })
     }
 
-    /// Records why a mint failed; an empty text says that it goes on.
+    /// Records why a mint failed; an empty text says that it continues.
     ///
     /// # Errors
     /// The database failed.
@@ -222,7 +222,7 @@ impl Store {
 }
 
 impl Transaction {
-    /// Plans a mint; one that was stopped goes on. Returns whether something changed.
+    /// Plans a mint; one that was stopped continues. Returns whether something changed.
     ///
     /// # Errors
     /// The database failed.

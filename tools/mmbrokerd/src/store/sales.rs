@@ -1,7 +1,6 @@
 //! Sales: who bought which sets, what was refused for good, and what was acknowledged.
 //!
-//! Input: sales. Output: rows. The invariant: a Transaction-ID is one sale or one
-//! refusal, and never changes.
+//! Input: sales. Output: rows. The invariant: a Transaction-ID stays one sale or one refusal.
 
 use std::collections::BTreeSet;
 

@@ -108,7 +108,7 @@ async fn world_made(
 }
 
 impl World {
-    /// Gives a user money for so many coins.
+    /// Gives a user money for this many coins.
     pub(crate) async fn fund(&self, name: &str, coins: i64) {
         static REFERENCE: AtomicU64 = AtomicU64::new(0);
         let reference = REFERENCE.fetch_add(1, Ordering::Relaxed).to_string();

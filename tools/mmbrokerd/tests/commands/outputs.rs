@@ -173,7 +173,7 @@ fn every_command_writes_every_kind_of_output() {
     }
 }
 
-/// Two vendors name their batches alike. Neither result replaces the other.
+/// Two vendors give their batches the same name. Neither result replaces the other.
 #[test]
 fn batches_of_one_name_do_not_overwrite_each_others_results() {
     let place = Place::new();

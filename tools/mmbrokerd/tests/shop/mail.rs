@@ -157,7 +157,8 @@ impl Server {
     }
 }
 
-/// The text of a message, up to a line with one dot. Long lines are joined again (quoted-printable).
+/// The text of a message, up to a line with one dot. Long lines are joined again
+/// (quoted-printable).
 fn data(stream: &mut impl BufRead) -> std::io::Result<String> {
     let mut text = String::new();
     loop {
@@ -245,11 +246,11 @@ async fn an_address_is_confirmed_by_its_owner(database: Database) {
     for _ in 0..2 {
         anywhere.send(&page, "/confirm", &[]).says(200, "is confirmed");
     }
-    anywhere.get(&path).says(422, "This link is not good any more");
+    anywhere.get(&path).says(422, "This link no longer works");
     alice.get("/account").says(200, "Alice@Example.org");
     // A link for one thing is not one for another.
     let reset = path.replace("/confirm/", "/reset/");
-    anywhere.get(&reset).says(422, "This link is not good any more");
+    anywhere.get(&reset).says(422, "This link no longer works");
     // Another address counts once it is confirmed, and within two days.
     let page = alice.get("/account");
     let other = [("mail", "alice@example.net"), ("password", PASSWORD)];
@@ -260,7 +261,7 @@ async fn an_address_is_confirmed_by_its_owner(database: Database) {
     let path = link(&server.taken()[1]);
     let page = anywhere.get(&path);
     site.world.clock.set(UnixTime(DURING.0 + 2 * 86_400));
-    anywhere.send(&page, "/confirm", &[]).says(422, "not good any more");
+    anywhere.send(&page, "/confirm", &[]).says(422, "no longer works");
     // It can be taken away.
     let page = alice.get("/account");
     let answer = alice.send(&page, "/account/mail", &[("mail", ""), ("password", PASSWORD)]);
@@ -274,7 +275,7 @@ async fn a_lost_password_is_set_by_a_link(database: Database) {
     let (mut alice, name) = confirmed(&site, &server, &mailer, "alice@example.org").await;
     let (_, second) = confirmed(&site, &server, &mailer, "ALICE@example.org").await;
     let mut anywhere = site.browser();
-    anywhere.get("/login").says(200, "You have lost your password?");
+    anywhere.get("/login").says(200, "Have you lost your password?");
     let page = anywhere.get("/lost");
     anywhere.send(&page, "/lost", &[("who", &name)]).says(200, "a mail is on its way");
     assert_eq!(mailer.turn().await.unwrap(), 1);
@@ -296,17 +297,19 @@ async fn a_lost_password_is_set_by_a_link(database: Database) {
         let answer = anywhere.send(&page, "/reset", &[("password", OTHER)]);
         anywhere.follow(&answer).says(200, "The password is set");
     }
-    anywhere.send(&page, "/reset", &[("password", "yet another password")]).says(422, "not good");
+    anywhere
+        .send(&page, "/reset", &[("password", "yet another password")])
+        .says(422, "no longer works");
     // Sessions have ended, and so have the other links.
     assert_eq!(alice.get("/account").status, 303);
-    anywhere.get(&next).says(422, "not good any more");
+    anywhere.get(&next).says(422, "no longer works");
     anywhere.login(&name, PASSWORD).says(422, "is wrong");
     assert_eq!(anywhere.login(&name, OTHER).status, 303);
-    // The second account's link is good for half an hour.
+    // The second account's link is valid for half an hour.
     let page = site.browser().get(&others);
     page.says(200, &second);
     site.world.clock.set(UnixTime(DURING.0 + 1800));
-    site.browser().send(&page, "/reset", &[("password", OTHER)]).says(422, "not good any more");
+    site.browser().send(&page, "/reset", &[("password", OTHER)]).says(422, "no longer works");
     assert_eq!(site.browser().login(&second, PASSWORD).status, 303);
     assert_eq!(site.world.number("SELECT COUNT(*) FROM link WHERE LENGTH(sha256) <> 32").await, 0);
 }
@@ -340,7 +343,7 @@ async fn nobody_learns_who_has_an_account(database: Database) {
     let token = bob.get("/account").value("/logout", "token");
     for path in ["/confirm", "/reset"] {
         let fields = [("link", token.as_str()), ("password", "a good long password")];
-        bob.post(path, &fields).says(422, "not good any more");
+        bob.post(path, &fields).says(422, "no longer works");
     }
     alice.get("/account").says(200, "alice@example.org");
     // Closed accounts get nothing.
@@ -469,7 +472,7 @@ async fn an_operator_makes_a_link(database: Database) {
         let fields = [("token", token.as_str()), ("user", user)];
         operator.post("/operator/people/link", &fields).says(422, "no such account");
     }
-    // A link of an operator is good for a day.
+    // A link of an operator is valid for a day.
     let page = find(&mut operator, &name);
     let made = operator.send(&page, "/operator/people/link", &[]);
     let start = made.text.find("/reset/").unwrap();
@@ -477,5 +480,5 @@ async fn an_operator_makes_a_link(database: Database) {
     site.world.clock.set(UnixTime(DURING.0 + 86_399));
     assert_eq!(anywhere.get(&path).status, 200);
     site.world.clock.set(UnixTime(DURING.0 + 86_400));
-    anywhere.get(&path).says(422, "not good any more");
+    anywhere.get(&path).says(422, "no longer works");
 }

@@ -531,7 +531,7 @@ async fn after_a_restore_no_run_comes_twice_and_codes_are_held(database: Databas
         operator.send(&page, "/operator/payouts", &[])
     };
     assert_eq!(pay(&mut operator).header("location"), Some("/operator/payouts/1"));
-    // A backup of before the run is restored.
+    // A backup from before the run is restored.
     for change in [
         "DELETE FROM payout",
         "DELETE FROM payout_run",
@@ -553,7 +553,7 @@ async fn after_a_restore_no_run_comes_twice_and_codes_are_held(database: Databas
     // The bank knows of no run, but the witness does.
     site.world.service.release_payouts(0).await.unwrap();
     assert_eq!(pay(&mut operator).header("location"), Some("/operator/payouts/2"));
-    // Codes of before are held, but for one that was used; the next ones are not.
+    // Older codes are held, except one that was used; the next ones are not.
     redeem(&mut alice, &printed[1]).says(422, "waits until its operator has released it");
     assert_eq!(redeem(&mut alice, &printed[0]).status, 303);
     assert_eq!(site.world.balance(AccountKind::Client, &name).await, 500 * COIN);

@@ -118,7 +118,7 @@ async fn an_answer_counts_once(database: Database) {
         threads.into_iter().map(|thread| thread.join().unwrap()).filter(|it| *it == 303).count()
     });
     assert_eq!(done, 1);
-    // A challenge is good for five minutes.
+    // A challenge is valid for five minutes.
     let (early, late) = (browser.ask_login(), browser.ask_login());
     site.world.clock.set(DURING.plus_seconds(299));
     let answer = device.get(&early.options);
@@ -379,7 +379,7 @@ async fn passkeys_are_bounded(database: Database) {
     let mut late = site.browser();
     assert_eq!(late.login_with(&first).status, 303);
     let asked = late.ask_login();
-    late.post("/login/passkey/challenge", &[]).says(503, "Too many people log in now");
+    late.post("/login/passkey/challenge", &[]).says(503, "Too many people are logging in");
     assert_eq!(late.answer_login(&asked.token, &first.get(&asked.options)).status, 303);
     site.world.clock.set(DURING.plus_seconds(300));
     assert_eq!(late.login_with(&first).status, 303);

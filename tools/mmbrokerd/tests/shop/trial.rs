@@ -52,7 +52,7 @@ async fn a_free_set_is_taken_once(database: Database) {
     let (mut browser, name) = site.reader();
     browser.get("/").says(200, "Try it with free coins");
     let form = browser.get("/buy");
-    form.says(200, "You get 2 sets of this period for nothing, once.");
+    form.says(200, "You get 2 sets of this period for free, once.");
     for sets in ["0", "-1", "x", "21", "4294967298"] {
         browser.send(&form, "/buy/free", &[("sets", sets)]).says(422, "whole number");
     }
@@ -78,7 +78,7 @@ async fn a_free_set_is_taken_once(database: Database) {
     assert_eq!(promotion(&site).await, -count);
     assert_eq!(site.world.balance(AccountKind::Client, &name).await, 0);
     assert_eq!(site.world.balance(AccountKind::Coins, "2026-12").await, count * COIN);
-    // Once: neither the page nor a form of before gives more.
+    // Once: neither the page nor an older form gives more.
     for path in ["/", "/buy"] {
         assert!(!browser.get(path).text.contains("free"), "{path}");
     }
@@ -144,7 +144,7 @@ async fn never_more_than_there_are(database: Database) {
     let answers = at_once(&readers, |(browser, form)| browser.clone().send(form, "/buy/free", &[]));
     assert_eq!(answers.iter().filter(|answer| answer.status == 303).count(), 4);
     let refused = answers.iter().filter(|answer| answer.status != 303);
-    refused.for_each(|answer| answer.says(422, "not as many free sets of this period left"));
+    refused.for_each(|answer| answer.says(422, "Not enough free sets of this period are left"));
     let (mut late, _) = site.reader();
     assert!(!late.get("/buy").text.contains("free"), "{}", late.get("/buy").text);
     let given = "SELECT CAST(SUM(sets) AS BIGINT) FROM sale WHERE free = 1";
@@ -198,10 +198,10 @@ async fn an_address_counts_once(database: Database) {
     alice.post("/buy/free", &fields).says(422, "Free sets need a confirmed mail address");
     confirm(&site, &name, "Alice@Example.org").await;
     assert_eq!(alice.post("/buy/free", &fields).status, 303);
-    alice.get("/buy").says(200, "You get 1 set of this period for nothing");
+    alice.get("/buy").says(200, "You get 1 set of this period for free");
     // Another account with the same address gets what the first one left.
     confirm(&site, &other, "alice@example.ORG").await;
-    second.get("/buy").says(200, "You get 1 set of this period for nothing");
+    second.get("/buy").says(200, "You get 1 set of this period for free");
     assert_eq!(take(&mut second).status, 303);
     assert!(!second.get("/buy").text.contains("free"));
     let form = alice.get("/buy");
@@ -209,7 +209,7 @@ async fn an_address_counts_once(database: Database) {
     // With another address, the first account gets what it did not take itself, and no more.
     confirm(&site, &name, "someone@example.org").await;
     let page = alice.get("/buy");
-    page.says(200, "You get 1 set of this period for nothing");
+    page.says(200, "You get 1 set of this period for free");
     assert_eq!(take(&mut alice).status, 303);
     assert!(!alice.get("/buy").text.contains("free"));
     // The address itself is not in the sale.
@@ -242,7 +242,7 @@ async fn free_sets_count_in_the_limit(database: Database) {
     let form = browser.get("/buy");
     assert_eq!(browser.send(&form, "/buy", &[("sets", "2")]).status, 303);
     // One is left of the three.
-    browser.get("/buy").says(200, "You get 1 set of this period for nothing");
+    browser.get("/buy").says(200, "You get 1 set of this period for free");
     let form = browser.get("/buy");
     let more = browser.send(&form, "/buy/free", &[("sets", "2")]);
     more.says(422, "you have reached the most sets of it");
@@ -389,7 +389,7 @@ async fn a_dispute_about_free_coins_pays_no_reader(database: Database) {
     audit(&world);
 }
 
-/// The migrations of before, and rows that refer to accounts.
+/// The earlier migrations, and rows that refer to accounts.
 async fn accounts_survive_the_migration(database: Database) {
     macro_rules! texts {
         ($folder:literal) => {

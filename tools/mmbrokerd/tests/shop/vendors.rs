@@ -110,7 +110,7 @@ async fn names_that_are_no_hosts_are_refused(database: Database) {
         answer.says(422, "Expected a host name");
         assert!(!answer.text.contains("<script"));
     }
-    // Hosts inside the own network are not asked.
+    // Hosts inside the broker's own network are not asked.
     for host in ["localhost", "127.0.0.1", "169.254.169.254"] {
         let page = add(&mut browser, host);
         if page.status == 200 {

@@ -115,8 +115,8 @@ fn a_batch_goes_out_and_its_result_comes_back() {
     );
     assert!(text.contains("1 coins wait at the broker") && !text.contains("removed"), "{text}");
 
-    // After redeem-until the waiting coin is redeemed again and gets a final verdict, and its journal is
-    // removed.
+    // After redeem-until the waiting coin is redeemed again and gets a final verdict, and its
+    // journal is removed.
     let (_, stderr) =
         output(&mut program(folder, &["redeem", "--out", "third", "--key-file", "key"]), 0);
     assert!(stderr.contains("the same batch as on"), "{stderr}");

@@ -1,7 +1,8 @@
 //! Where the content of a page goes: standard output, or a file that is written as it arrives.
 //!
-//! Input: the options, then a response. Output: its content, decompressed if that was asked for. The
-//! invariant: nothing is written before there is content, and no file of MicroMint is overwritten.
+//! Input: the options, then a response. Output: its content, decompressed if that was asked for.
+//! The invariant: nothing is written before there is content, and no file of MicroMint is
+//! overwritten.
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};

@@ -44,8 +44,8 @@ mod tests {
     use super::*;
     use std::cell::{Cell, RefCell};
 
-    /// The answer that counts, and the waits before it, if the vendor knows the coins from this time
-    /// on and each request takes a second.
+    /// The answer that counts, and the waits before it, if the vendor knows the coins from this
+    /// time on and each request takes a second.
     fn sent(known_from: i64, retry_after: &str) -> (PaymentOutcome, Vec<u32>) {
         let clock = Cell::new(0);
         let waits = RefCell::new(Vec::new());

@@ -2,7 +2,7 @@
 //!
 //! Input: the option or the environment. Output: the proxy for a URL, or none. The invariants: a
 //! request to this machine goes through no proxy; `HTTPS_PROXY` is for https only; an upper-case
-//! `HTTP_PROXY` counts for nothing, because a CGI program gets it from the client's `Proxy` header
+//! `HTTP_PROXY` is ignored, because a CGI program gets it from the client's `Proxy` header
 //! (httpoxy); a value that is no proxy is an error.
 
 use std::net::IpAddr;

@@ -22,7 +22,8 @@ const WATCH_SIZE_MAX: usize = WATCH_DATA_SIZE_MAX / 54 * 78 + 64 * 1024;
 pub(crate) struct Return {
     /// The file with the Request-Credit message; - reads standard input
     request: PathBuf,
-    /// The file for the Funds-Credited message, which must not exist; - writes standard output [default: -]
+    /// The file for the Funds-Credited message, which must not exist; - writes standard output
+    /// [default: -]
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }

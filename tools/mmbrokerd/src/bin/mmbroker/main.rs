@@ -74,7 +74,7 @@ enum Command {
     /// List the users who are proved to have cheated: right Authenticators on one coin at two
     /// vendors, or on a ball that was not minted or not sold to them
     Offenders(Report),
-    /// List what else a person should look at. It proves nothing: vendors could have made it
+    /// List what else a person should look at. It proves nothing: vendors could have made it up
     Suspects(Report),
     /// List the coins that nobody gets before a person has decided
     Disputes(Report),
@@ -92,7 +92,7 @@ enum Command {
     Compromise(lists::Compromise),
     /// Register vendors for new periods, settle those whose redeem-until is over, and send mail
     ///
-    /// The service does it by itself each minute; this is for cron, where the broker is a CGI
+    /// The service does it by itself every minute; this is for cron, where the broker is a CGI
     /// program.
     Settle,
     /// Copy a coin file, and mark in the copy what was sold, redeemed and returned
@@ -100,11 +100,11 @@ enum Command {
     /// The copy has the status bits of the thesis's figure 3-1, for tools that read them. The
     /// broker never writes its coin files, and refuses one that is marked.
     Mark(settle::Mark),
-    /// Go on after the database was restored from a backup
+    /// Continue after the database was restored from a backup
     ///
     /// Begins a new generation and skips all sets that may have been sold since the backup. Let the
-    /// service run for some minutes before, so that vendors tell what they know, end it, run this,
-    /// and start it again. Payouts stay blocked until `release-payouts`.
+    /// service run for some minutes before, so that vendors report what they know, stop it, run
+    /// this, and start it again. Payouts stay blocked until `release-payouts`.
     Restored(operate::Restored),
     /// Allow payouts again after a restore
     ReleasePayouts(operate::ReleasePayouts),

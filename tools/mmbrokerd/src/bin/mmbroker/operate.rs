@@ -1,5 +1,5 @@
-//! The commands that set a broker up, put money into accounts, check the books, and go on after a
-//! restore.
+//! The commands that set a broker up, put money into accounts, check the books, and continue after
+//! a restore.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -100,7 +100,7 @@ impl ReleasePayouts {
     pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
         service.check_progress().await?;
         service.release_payouts(self.run).await?;
-        say!("payouts go on after run {} of {}", self.run, self.total);
+        say!("payouts continue after run {} of {}", self.run, self.total);
         Ok(EXIT_OK)
     }
 }

@@ -28,7 +28,8 @@ pub(crate) struct Withdraw {
     /// sells under this number, and at most once
     #[arg(long, value_name = "NUMBER")]
     transaction: Option<u64>,
-    /// The file for the Funds-Withdrawn message, which must not exist; - writes standard output [default: -]
+    /// The file for the Funds-Withdrawn message, which must not exist; - writes standard output
+    /// [default: -]
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }

@@ -72,8 +72,8 @@ impl Mark {
     }
 }
 
-/// Does what the service does by itself each minute: registers vendors for new periods, judges what
-/// was cut off, settles what is due, and sends mail.
+/// Does what the service does by itself every minute: registers vendors for new periods, judges
+/// what was cut off, settles what is due, and sends mail.
 pub(crate) async fn settle(broker: &Broker) -> Result<u8, ToolError> {
     let service = &broker.service;
     if let Some(mail) = &broker.config.shop.mail {
