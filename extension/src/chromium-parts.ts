@@ -63,8 +63,8 @@ export function startParts(payer: Payer): void {
       const head: Head = { status: details.statusCode, headers: details.responseHeaders ?? [] };
       const key = keyOf(details.tabId, details.url);
       const part = parts.get(key);
-      if (part?.carried.has(details.requestId)) void takeAnswer(key, part, details.requestId, head);
-      else if (part === undefined) void pay(details, key, head);
+      if (part?.carried.has(details.requestId)) run(takeAnswer(key, part, details.requestId, head));
+      else if (part === undefined) run(pay(details, key, head));
       return undefined;
     },
     { urls: ["<all_urls>"], types: TYPES },
@@ -110,7 +110,7 @@ export function startParts(payer: Payer): void {
     // Before the rule is there: the page may ask for the part at any moment.
     parts.set(key, part);
     // A part that nobody asks for again leaves the outcome open, and no rule behind.
-    setTimeout(() => void end(key, part), RULE_MS);
+    setTimeout(() => run(end(key, part)), RULE_MS);
     try {
       await addRule(part.rule, part.sent.header, condition);
       if (condition.resourceTypes?.some((it) => it === SCRIPTED)) return;
@@ -157,12 +157,17 @@ export function startParts(payer: Payer): void {
     }
   };
   const all = { urls: ["<all_urls>"], types: TYPES };
-  api.webRequest.onCompleted.addListener((details) => void finish(details, true), all);
+  api.webRequest.onCompleted.addListener((details) => run(finish(details, true)), all);
   // A player takes as much as it needs, and goes on with the receipt later.
   api.webRequest.onErrorOccurred.addListener(
-    (details) => void finish(details, details.type === MEDIA && details.error === ABORTED),
+    (details) => run(finish(details, details.type === MEDIA && details.error === ABORTED)),
     all,
   );
+}
+
+/** Goes on without waiting. A failure leaves the part as the page shows it, and its outcome open. */
+function run(done: Promise<void>): void {
+  done.catch((error: unknown) => console.error("MicroMint:", error));
 }
 
 /** Whether a script asked for the same a moment ago and got a 402. Notes that it did now. */

@@ -140,7 +140,8 @@ export class World {
     writeFileSync(join(site, "gallery", "index.html"), page("Gallery",
       `<img id="a" src="/parts/a.gif"><img id="b" src="/parts/b.gif"><iframe id="frame" src="/parts/frame.html"></iframe>
        <script>window.fetched = fetch("/parts/a.gif?by=script").then((it) => it.status);</script>`));
-    writeFileSync(join(site, "parts", "c.gif"), PIXEL);
+    for (const name of ["c.gif", "d.gif"]) writeFileSync(join(site, "parts", name), PIXEL);
+    writeFileSync(join(site, "one", "picture.html"), page("Picture", `<img id="d" src="/parts/d.gif">`));
     writeFileSync(join(site, "gallery", "limit.html"), page("Limit", `<img id="c" src="${this.origin}/parts/c.gif">`));
     writeFileSync(join(site, "prefetch.html"), page("Prefetch",
       `<link rel="prefetch" href="/one/50.html">
