@@ -11,6 +11,8 @@ import { type Head, offerIn, type Payer, type Sent, stateOf, withoutFragment } f
 const PARTS = ["sub_frame", "image", "media", "object", "xmlhttprequest", "script", "stylesheet", "font"];
 const TYPES = ["main_frame", ...PARTS] as chrome.webRequest.ResourceType[];
 
+/** How long a site may send nothing of its answer to a POST. */
+const SILENT_MS_MAX = 60_000;
 /** The error of a request that the page itself has broken off. */
 const ABORTED = "NS_BINDING_ABORTED";
 
@@ -30,8 +32,8 @@ interface OnItsWay {
 
 /** A POST from here on its way. */
 interface Post {
-  /** The request of the tab that waits for it. */
-  readonly requestId: string;
+  /** The tab that waits for it. */
+  readonly tab: number;
   readonly stop: AbortController;
   readonly cookie: string;
   head: Head | undefined;
@@ -204,20 +206,11 @@ export function startFirefox(payer: Payer): void {
     let finish = (): void => undefined;
     const done = new Promise<void>((resolve) => (finish = resolve));
     const stop = new AbortController();
-    const post: Post = { requestId, stop, cookie: cookies.get(requestId) ?? "", head: undefined, done };
+    const cookie = cookies.get(requestId) ?? "";
+    const post: Post = { tab: details.tabId, stop, cookie, head: undefined, done };
     posts.set(url, post);
     try {
-      const answer = await fetch(url, {
-        method: "POST",
-        headers: { "Content-Type": "application/x-micromint", Accept: "text/html, */*" },
-        body: fromBase64Url(it.header),
-        credentials: "omit",
-        redirect: "manual",
-        cache: "no-store",
-        signal: stop.signal,
-      });
-      // Paid is what has arrived as a whole.
-      await answer.arrayBuffer();
+      await postWhole(url, fromBase64Url(it.header), stop);
     } catch {
       post.head = undefined;
     }
@@ -271,8 +264,6 @@ export function startFirefox(payer: Payer): void {
     unseen.delete(details.requestId);
     cookies.delete(details.requestId);
     receipts.delete(details.requestId);
-    // Nobody waits any more, and another tab may.
-    for (const it of posts.values()) if (it.requestId === details.requestId) it.stop.abort();
     const found = sent.get(details.requestId);
     if (found === undefined) return;
     sent.delete(details.requestId);
@@ -292,7 +283,38 @@ export function startFirefox(payer: Payer): void {
   api.tabs.onRemoved.addListener((tab) => {
     agreed.delete(tab);
     pages.delete(tab);
+    // Nobody waits any more, and another tab may. (Firefox reports no end of a request that waits.)
+    for (const it of posts.values()) if (it.tab === tab) it.stop.abort();
   });
+}
+
+/** Sends a payment in a POST. Resolves when the answer has arrived as a whole. */
+async function postWhole(
+  url: string,
+  body: Uint8Array<ArrayBuffer>,
+  stop: AbortController,
+): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const listen = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(() => stop.abort(), SILENT_MS_MAX);
+  };
+  listen();
+  try {
+    const answer = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/x-micromint", Accept: "text/html, */*" },
+      body,
+      credentials: "omit",
+      redirect: "manual",
+      cache: "no-store",
+      signal: stop.signal,
+    });
+    const reader = answer.body?.getReader();
+    while (reader !== undefined && !(await reader.read()).done) listen();
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The receipts among the cookies of an answer. */

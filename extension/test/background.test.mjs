@@ -351,36 +351,67 @@ test("Firefox: the parts of a paid page count as its own from the first on", asy
   assert.equal(payer.decided[1].page, page);
 });
 
-test("Firefox: payments in a POST for one page go one by one, and one that nobody waits for ends", async () => {
+test("Firefox: payments in a POST for one page go one by one, and one that nobody waits for or answers ends", async (context) => {
   const { startFirefox } = await load("firefox", "firefox");
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const settle = async () => {
+    for (let i = 0; i < 20; i += 1) await new Promise(setImmediate);
+  };
   const payer = payerOf({
     decide: async () => ({ verdict: "send", payment: 1, header: "cGF5", fitsHeader: false, coins: 61, again: false }),
   });
   startFirefox(payer);
   const url = "https://news.example/many";
-  const asked = [];
-  let [now, most] = [0, 0];
-  globalThis.fetch = (_url, { signal }) => new Promise((resolve, reject) => {
-    now += 1;
-    most = Math.max(most, now);
-    const end = (act) => () => {
-      now -= 1;
-      act();
-    };
-    signal.addEventListener("abort", end(() => reject(signal.reason)));
-    const post = { requestId: "p", tabId: -1, method: "POST", url, originUrl: browser.runtime.getURL("background.js"), statusCode: 200, type: "xmlhttprequest", responseHeaders: [] };
-    asked.push(end(() => void browser.webRequest.onHeadersReceived.report(post).then(() => resolve(new Response("")))));
-  });
-  const done = ["1", "2", "3", "4"].map((request) => browser.webRequest.onHeadersReceived.report(answer(request, url, 402)));
-  await settled();
-  assert.equal(asked.length, 1);
-  await browser.webRequest.onErrorOccurred.report(answer("1", url, 402, { error: "NS_BINDING_ABORTED" }));
-  assert.deepEqual(await done[0], [{}], "its outcome stays open");
-  for (const i of [1, 2, 3]) {
-    await settled();
-    assert.equal(asked.length, i + 1);
-    asked[i]();
-    assert.deepEqual(await done[i], [{ redirectUrl: url }]);
+  const sent = [];
+  let [open, most] = [0, 0];
+  globalThis.fetch = (_url, { signal }) =>
+    new Promise((resolve, reject) => {
+      open += 1;
+      most = Math.max(most, open);
+      let body;
+      signal.addEventListener("abort", () => {
+        open -= 1;
+        body?.error(signal.reason);
+        reject(signal.reason);
+      });
+      const post = { requestId: "p", tabId: -1, method: "POST", url, originUrl: browser.runtime.getURL("background.js"), statusCode: 200, type: "xmlhttprequest", responseHeaders: [] };
+      sent.push({
+        begin: async () => {
+          await browser.webRequest.onHeadersReceived.report(post);
+          resolve(new Response(new ReadableStream({ start: (it) => void (body = it) })));
+        },
+        send: () => body.enqueue(new Uint8Array(1)),
+        end: () => {
+          open -= 1;
+          body.close();
+        },
+      });
+    });
+  const tabs = [1, 2, 3, 4];
+  const done = tabs.map((tabId) => browser.webRequest.onHeadersReceived.report(answer(String(tabId), url, 402, { tabId })));
+  await settle();
+  assert.equal(sent.length, 1);
+  await browser.tabs.onRemoved.report(1);
+  assert.deepEqual(await done[0], [{}], "the tab was closed");
+  await settle();
+  assert.equal(sent.length, 2);
+  context.mock.timers.tick(60_000);
+  assert.deepEqual(await done[1], [{}], "nothing was answered");
+  await settle();
+  assert.equal(sent.length, 3);
+  await sent[2].begin();
+  // Longer than it may be silent, all in all.
+  for (let i = 0; i < 3; i += 1) {
+    context.mock.timers.tick(40_000);
+    sent[2].send();
+    await settle();
   }
+  context.mock.timers.tick(60_000);
+  assert.deepEqual(await done[2], [{}], "the rest did not arrive");
+  await settle();
+  await sent[3].begin();
+  await settle();
+  sent[3].end();
+  assert.deepEqual(await done[3], [{ redirectUrl: url }]);
   assert.equal(most, 1);
 });
