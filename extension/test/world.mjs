@@ -120,7 +120,7 @@ export class World {
        <a id="exception" href="/listed/free.html">Exception</a> <a id="file" href="/one/file.bin" download>File</a>`));
     for (const name of ["1.html", "free.html"]) writeFileSync(join(site, "listed", name), page("Listed"));
     writeFileSync(join(site, "one", "file.bin"), Buffer.alloc(5000, 7));
-    writeFileSync(join(site, "parts", "long.wav"), wav(120));
+    writeFileSync(join(site, "parts", "long.wav"), wav(3600));
     writeFileSync(join(site, "gallery", "sound.html"), page("Sound", `<audio id="sound" preload="metadata" src="/parts/long.wav"></audio>`));
     writeFileSync(join(site, "parts", "data.html"), page("Data"));
     writeFileSync(join(site, "gallery", "script.html"), page("Script", `<script>
