@@ -153,7 +153,7 @@ test-browser: nginx-module apache-module ## the browser wallet in real browsers:
 	@cd extension/core && $(CARGO) test --quiet --locked
 	$(CARGO) build --quiet -p coinmint -p mmbrokerd -p mmvendor -p mmwallet
 	@driver=$$(scripts/cargo-tool.sh $(GECKODRIVER)) && cd extension && \
-		MICROMINT_GECKODRIVER="$$driver" node --test --test-concurrency=1 test/core.test.mjs test/lifecycle.test.mjs test/browser.test.mjs
+		MICROMINT_GECKODRIVER="$$driver" node --test --test-concurrency=1 test/core.test.mjs test/background.test.mjs test/lifecycle.test.mjs test/browser.test.mjs
 
 msrv: ## no dependency of the library or the modules needs a newer Rust than ours (in lint)
 	@scripts/check-msrv.sh

@@ -10,20 +10,28 @@
 
 import { api, now } from "./api.ts";
 import { type Head, offerIn, type Payer, type Sent, withoutFragment } from "./payer.ts";
-import { addRule, conditionFor, removeRule } from "./rules.ts";
+import { addRule, conditionFor, drawRule, PAYMENT_HEADER, removeRule } from "./rules.ts";
 
 const SCRIPTED = "xmlhttprequest";
-const TYPES = ["image", "media", "sub_frame", SCRIPTED] as chrome.webRequest.ResourceType[];
+const MEDIA = "media";
+const TYPES = ["image", MEDIA, "sub_frame", SCRIPTED] as chrome.webRequest.ResourceType[];
 /** How many parts are on their way at most. */
 const PARTS_MAX = 50;
 /** How many requests of scripts that got a 402 are remembered at most, and for how long. */
 const REPEATS_MAX = 200;
 const REPEAT_MS = 30_000;
+/** How long a rule waits for a request. */
+const RULE_MS = 60_000;
+/** The error of a request that the page itself has broken off. */
+const ABORTED = "net::ERR_ABORTED";
 
 interface Part {
   readonly rule: number;
   readonly sent: Sent;
-  head?: Head;
+  /** The requests that carry the payment. Others for the same URL may have been sent before. */
+  readonly carried: Set<string>;
+  /** The first answer to one of them. */
+  answer?: { readonly request: string; readonly head: Head };
 }
 
 export function startParts(payer: Payer): void {
@@ -39,13 +47,24 @@ export function startParts(payer: Payer): void {
   });
   api.tabs.onRemoved.addListener((tab) => void pages.delete(tab));
 
+  api.webRequest.onSendHeaders.addListener(
+    (details) => {
+      const part = parts.get(keyOf(details.tabId, details.url));
+      const headers = details.requestHeaders ?? [];
+      const isCarried = headers.some((it) => it.name.toLowerCase() === PAYMENT_HEADER.toLowerCase());
+      if (isCarried) part?.carried.add(details.requestId);
+    },
+    { urls: ["<all_urls>"], types: TYPES },
+    ["requestHeaders"],
+  );
+
   api.webRequest.onHeadersReceived.addListener(
     (details) => {
       const head: Head = { status: details.statusCode, headers: details.responseHeaders ?? [] };
       const key = keyOf(details.tabId, details.url);
       const part = parts.get(key);
-      if (part !== undefined) void takeAnswer(key, part, head);
-      else void pay(details, key, head).finally(() => deciding.delete(key));
+      if (part?.carried.has(details.requestId)) run(takeAnswer(key, part, details.requestId, head));
+      else if (part === undefined) run(pay(details, key, head));
       return undefined;
     },
     { urls: ["<all_urls>"], types: TYPES },
@@ -66,30 +85,54 @@ export function startParts(payer: Payer): void {
     if (details.documentLifecycle === "prerender" || deciding.has(key) || parts.size >= PARTS_MAX) return;
     if (details.type === SCRIPTED && !isRepeated(repeats, key)) return;
     deciding.add(key);
-    const { incognito: isPrivate } = await api.tabs.get(tab);
-    const verdict = await payer.decide(url, offer, {
-      kind: "part", isPrivate, page: page.url, pageSince: page.since, tried: [],
-    });
-    if (verdict.verdict !== "send" || !verdict.fitsHeader) return;
-    const target = withoutFragment(url);
-    const condition = await conditionFor(tab, target, [details.type]);
-    if (condition === undefined) return;
-    const sent = payer.sent(verdict, target, offer, []);
-    const part: Part = { rule: await addRule(sent.header, condition), sent };
-    parts.set(key, part);
-    // A part that nobody asks for again leaves the outcome open, and no rule behind.
-    setTimeout(() => void end(key, part), 60_000);
-    if (details.type === SCRIPTED) return;
-    await api.scripting.executeScript({
-      target: { tabId: tab, frameIds: [0] },
-      func: loadAgain,
-      args: [target],
-    });
+    try {
+      const { incognito: isPrivate } = await api.tabs.get(tab);
+      const verdict = await payer.decide(url, offer, {
+        kind: "part", isPrivate, page: page.url, pageSince: page.since, tried: [],
+      });
+      if (verdict.verdict !== "send" || !verdict.fitsHeader) return;
+      const target = withoutFragment(url);
+      const condition = await conditionFor(tab, target, [details.type]);
+      if (condition === undefined) return;
+      const sent = payer.sent(verdict, target, offer, []);
+      await send(key, tab, { rule: drawRule(), sent, carried: new Set() }, condition);
+    } finally {
+      deciding.delete(key);
+    }
   };
 
-  const takeAnswer = async (key: string, part: Part, head: Head): Promise<void> => {
-    if (part.head !== undefined) return;
-    part.head = head;
+  const send = async (
+    key: string,
+    tab: number,
+    part: Part,
+    condition: chrome.declarativeNetRequest.RuleCondition,
+  ): Promise<void> => {
+    // Before the rule is there: the page may ask for the part at any moment.
+    parts.set(key, part);
+    // A part that nobody asks for again leaves the outcome open, and no rule behind.
+    setTimeout(() => run(end(key, part)), RULE_MS);
+    try {
+      await addRule(part.rule, part.sent.header, condition);
+      if (condition.resourceTypes?.some((it) => it === SCRIPTED)) return;
+      await api.scripting.executeScript({
+        target: { tabId: tab, frameIds: [0] },
+        func: loadAgain,
+        args: [part.sent.url],
+      });
+    } catch (error) {
+      await end(key, part);
+      throw error;
+    }
+  };
+
+  const takeAnswer = async (
+    key: string,
+    part: Part,
+    request: string,
+    head: Head,
+  ): Promise<void> => {
+    if (part.answer !== undefined) return;
+    part.answer = { request, head };
     const meaning = await payer.answered(part.sent, head, false);
     // Parts are not sent again by themselves: the next time that the page is opened they are.
     if (meaning.outcome !== "paid") await end(key, part);
@@ -100,15 +143,31 @@ export function startParts(payer: Payer): void {
     await removeRule(part.rule);
   };
 
-  api.webRequest.onCompleted.addListener(
-    (details) => {
-      const key = keyOf(details.tabId, details.url);
-      const part = parts.get(key);
-      if (part?.head === undefined) return;
-      void payer.answered(part.sent, part.head, true).then(() => end(key, part));
-    },
-    { urls: ["<all_urls>"], types: TYPES },
+  const finish = async (
+    details: { readonly tabId: number; readonly url: string; readonly requestId: string },
+    isWhole: boolean,
+  ): Promise<void> => {
+    const key = keyOf(details.tabId, details.url);
+    const part = parts.get(key);
+    if (part?.answer === undefined || part.answer.request !== details.requestId) return;
+    try {
+      if (isWhole) await payer.answered(part.sent, part.answer.head, true);
+    } finally {
+      await end(key, part);
+    }
+  };
+  const all = { urls: ["<all_urls>"], types: TYPES };
+  api.webRequest.onCompleted.addListener((details) => run(finish(details, true)), all);
+  // A player takes as much as it needs, and goes on with the receipt later.
+  api.webRequest.onErrorOccurred.addListener(
+    (details) => run(finish(details, details.type === MEDIA && details.error === ABORTED)),
+    all,
   );
+}
+
+/** Goes on without waiting. A failure leaves the part as the page shows it, and its outcome open. */
+function run(done: Promise<void>): void {
+  done.catch((error: unknown) => console.error("MicroMint:", error));
 }
 
 /** Whether a script asked for the same a moment ago and got a 402. Notes that it did now. */

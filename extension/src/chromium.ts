@@ -10,7 +10,7 @@ import { api, wait } from "./api.ts";
 import { startParts } from "./chromium-parts.ts";
 import type { Action, Question, Send, Visit } from "./messages.ts";
 import { type Head, offerIn, type Payer, type Sent, stateOf, withoutFragment } from "./payer.ts";
-import { addRule, conditionFor, removeRule } from "./rules.ts";
+import { addRule, conditionFor, drawRule, removeRule } from "./rules.ts";
 
 const PAGE_TYPES = ["main_frame"];
 const PAGE: chrome.webRequest.RequestFilter = { urls: ["<all_urls>"], types: ["main_frame"] };
@@ -49,12 +49,24 @@ export function startChromium(payer: Payer): void {
         });
         payer.setAction(details.tabId, details.url, promise);
       }
-      void records.change(details.tabId, (record) => takeHead(details, record, head, offer));
+      void records.change(details.tabId, (record) => tryHead(details, record, head, offer));
       return undefined;
     },
     PAGE,
     ["responseHeaders", "extraHeaders"],
   );
+
+  /** As takeHead. If the wallet fails, the page is shown, and the outcome of its payment is open. */
+  const tryHead = async (...given: Parameters<typeof takeHead>): Promise<TabRecord> => {
+    try {
+      return await takeHead(...given);
+    } catch (error) {
+      const [{ tabId: tab, url }] = given;
+      payer.failed(tab, error, { url, vendor: "", price: "" });
+      settle(tab, { action: "show" });
+      return {};
+    }
+  };
 
   const takeHead = async (
     details: chrome.webRequest.OnHeadersReceivedDetails,
@@ -94,7 +106,13 @@ export function startChromium(payer: Payer): void {
   const again = async (tab: number, sent: Sent): Promise<void> => {
     await records.change(tab, async (record) => {
       if (record.sent?.payment !== sent.payment || record.head !== undefined) return record;
-      return { sent: await send(tab, sent) };
+      try {
+        return { sent: await send(tab, sent) };
+      } catch (error) {
+        payer.failed(tab, error, { url: sent.url, vendor: "", price: "" });
+        await tell(tab, { action: "show" });
+        return {};
+      }
     });
   };
 
@@ -125,7 +143,7 @@ export function startChromium(payer: Payer): void {
         payer.show(tab, { ...stateOf(verdict, url), state: "refused", code, text });
       }
     } catch (error) {
-      payer.show(tab, { url, vendor: "", price: "", state: "refused", code: "failed", text: String(error) });
+      payer.failed(tab, error, { url, vendor: "", price: "" });
     }
     settle(tab, { action: "show" });
     return {};
@@ -209,8 +227,15 @@ export function startChromium(payer: Payer): void {
 async function send(tab: number, sent: Sent): Promise<Sent> {
   const condition = await conditionFor(tab, sent.url, PAGE_TYPES);
   if (condition === undefined) return sent;
-  const rule = await addRule(sent.header, condition);
-  await api.tabs.reload(tab);
+  const rule = drawRule();
+  await addRule(rule, sent.header, condition);
+  try {
+    await api.tabs.reload(tab);
+  } catch (error) {
+    // The next visit must not pay without a decision.
+    await removeRule(rule);
+    throw error;
+  }
   return { ...sent, rule };
 }
 

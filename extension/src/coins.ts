@@ -2,9 +2,10 @@
 // Funds-Withdrawn message is. The wallet fetches it within the page, whose login it needs, stores it,
 // and then acknowledges it. A crash in between loses nothing: the broker offers it until then.
 
-import { api, now } from "./api.ts";
+import { api, isFirefox, now } from "./api.ts";
 import { fromBase64 } from "./base64.ts";
 import type { Received } from "./messages.ts";
+import { withoutFragment } from "./payer.ts";
 import type { Prompts } from "./prompts.ts";
 import type { Wallet } from "./wallet.ts";
 
@@ -17,6 +18,8 @@ const ADDRESS_LEN_MAX = 2048;
 export function startCoins(wallet: Wallet, prompts: Prompts): void {
   /** The address of the coins that the page of a tab offers. */
   const offered = new Map<number, { page: string; coins: string }>();
+  // Firefox may report an answer after the content of its page, unless the answer waits for us.
+  const waits = isFirefox ? ["blocking"] : [];
 
   api.webRequest.onHeadersReceived.addListener(
     (details) => {
@@ -28,18 +31,21 @@ export function startCoins(wallet: Wallet, prompts: Prompts): void {
       return undefined;
     },
     { urls: ["<all_urls>"], types: ["main_frame"] },
-    ["responseHeaders"],
+    [...waits, "responseHeaders"] as "responseHeaders"[],
   );
 
   api.webNavigation.onDOMContentLoaded.addListener((details) => {
     if (details.frameId !== 0) return;
     const found = offered.get(details.tabId);
+    // The page that is about to be left may still report its content.
+    if (found === undefined || withoutFragment(found.page) !== withoutFragment(details.url)) return;
     offered.delete(details.tabId);
-    if (found === undefined || found.page.split("#", 1)[0] !== details.url.split("#", 1)[0]) return;
     void take(details.tabId, found.page, found.coins).catch((error: unknown) =>
       console.error("MicroMint:", error),
     );
   });
+
+  api.tabs.onRemoved.addListener((tab) => void offered.delete(tab));
 
   const take = async (tab: number, page: string, coins: string): Promise<void> => {
     const message = await inPage(tab, fetchCoins, coins);

@@ -11,6 +11,11 @@ import { type Head, offerIn, type Payer, type Sent, stateOf, withoutFragment } f
 const PARTS = ["sub_frame", "image", "media", "object", "xmlhttprequest", "script", "stylesheet", "font"];
 const TYPES = ["main_frame", ...PARTS] as chrome.webRequest.ResourceType[];
 
+/** How long a site may send nothing of its answer to a POST. */
+const SILENT_MS_MAX = 60_000;
+/** The error of a request that the page itself has broken off. */
+const ABORTED = "NS_BINDING_ABORTED";
+
 type Details = chrome.webRequest.OnHeadersReceivedDetails & {
   readonly incognito?: boolean;
   readonly cookieStoreId?: string;
@@ -27,6 +32,9 @@ interface OnItsWay {
 
 /** A POST from here on its way. */
 interface Post {
+  /** The tab that waits for it. */
+  readonly tab: number;
+  readonly stop: AbortController;
   readonly cookie: string;
   head: Head | undefined;
   readonly done: Promise<void>;
@@ -78,6 +86,17 @@ export function startFirefox(payer: Payer): void {
 
   // A blocking listener may return a promise in Firefox, which Chromium's types do not know.
   const onHeaders = async (details: Details): Promise<chrome.webRequest.BlockingResponse> => {
+    try {
+      return await take(details);
+    } catch (error) {
+      // The answer is shown as it is. The outcome of a payment stays open.
+      const { tabId, type, url } = details;
+      if (type === "main_frame") payer.failed(tabId, error, { url, vendor: "", price: "" });
+      return {};
+    }
+  };
+
+  const take = async (details: Details): Promise<chrome.webRequest.BlockingResponse> => {
     const head: Head = { status: details.statusCode, headers: details.responseHeaders ?? [] };
     const post = ownPost(details);
     if (post !== undefined) {
@@ -88,6 +107,7 @@ export function startFirefox(payer: Payer): void {
     if (receipt !== undefined && head.status !== 402) {
       // Into the cookies of this tab, whichever container it is in.
       receipts.delete(details.requestId);
+      arrived(details);
       const kept = receipt.map((value) => ({ name: "Set-Cookie", value }));
       return { responseHeaders: [...head.headers, ...kept] };
     }
@@ -98,13 +118,20 @@ export function startFirefox(payer: Payer): void {
     const offer = offerIn(head);
     if (offer === undefined) {
       if (details.type === "main_frame") {
-        pages.set(details.tabId, { url: details.url, since: now() });
+        arrived(details);
         payer.show(details.tabId, undefined);
       }
       return {};
     }
     if (details.method !== "GET" || unseen.has(details.requestId)) return {};
     return await pay(details, offer, []);
+  };
+
+  /** Notes a page that is about to be shown, before its parts are asked for. */
+  const arrived = ({ type, tabId, url }: Details): void => {
+    if (type !== "main_frame") return;
+    pages.set(tabId, { url, since: now() });
+    agreed.delete(tabId);
   };
 
   const takeAnswer = async (
@@ -120,6 +147,7 @@ export function startFirefox(payer: Payer): void {
     }
     if (meaning.outcome === "paid") {
       it.head = head;
+      arrived(details);
       return {};
     }
     sent.delete(details.requestId);
@@ -143,7 +171,6 @@ export function startFirefox(payer: Payer): void {
     const verdict = await payer.decide(url, offer, visit);
     if (verdict.verdict === "send") {
       const next = payer.sent(verdict, url, offer, tried);
-      if (isPage) agreed.delete(tab);
       if (verdict.fitsHeader) {
         sent.set(details.requestId, { sent: next, head: undefined });
         return { redirectUrl: url };
@@ -160,7 +187,8 @@ export function startFirefox(payer: Payer): void {
       void payer.ask(tab, question).then((isAgreed) => {
         if (!isAgreed) return;
         agreed.set(tab, { url: withoutFragment(url), price: question.coins });
-        return api.tabs.reload(tab);
+        // Without a reload there is nothing that was agreed to.
+        return api.tabs.reload(tab).catch(() => void agreed.delete(tab));
       });
     }
     return {};
@@ -173,23 +201,16 @@ export function startFirefox(payer: Payer): void {
    */
   const postFromHere = async (details: Details, it: Sent): Promise<chrome.webRequest.BlockingResponse> => {
     const { url, requestId } = details;
-    // Two tabs at once: the second one sends the same message again afterwards.
-    await posts.get(url)?.done;
+    // Several tabs at once: the others send the same message again afterwards, one by one.
+    for (let before = posts.get(url); before !== undefined; before = posts.get(url)) await before.done;
     let finish = (): void => undefined;
     const done = new Promise<void>((resolve) => (finish = resolve));
-    const post: Post = { cookie: cookies.get(requestId) ?? "", head: undefined, done };
+    const stop = new AbortController();
+    const cookie = cookies.get(requestId) ?? "";
+    const post: Post = { tab: details.tabId, stop, cookie, head: undefined, done };
     posts.set(url, post);
     try {
-      const answer = await fetch(url, {
-        method: "POST",
-        headers: { "Content-Type": "application/x-micromint", Accept: "text/html, */*" },
-        body: fromBase64Url(it.header),
-        credentials: "omit",
-        redirect: "manual",
-        cache: "no-store",
-      });
-      // Paid is what has arrived as a whole.
-      await answer.arrayBuffer();
+      await postWhole(url, fromBase64Url(it.header), stop);
     } catch {
       post.head = undefined;
     }
@@ -223,7 +244,9 @@ export function startFirefox(payer: Payer): void {
       if (top !== undefined && origin(top) !== origin(page.url)) return undefined;
       return { kind: "part", isPrivate, page: page.url, pageSince: page.since, tried };
     }
+    // An agreement is for one visit, whatever becomes of it.
     const found = agreed.get(details.tabId);
+    agreed.delete(details.tabId);
     const isAgreed = found !== undefined && found.url === withoutFragment(details.url);
     // Firefox does not say here whether this is a reload, so a page that was paid for before is
     // always asked about once its receipt has expired.
@@ -247,18 +270,51 @@ export function startFirefox(payer: Payer): void {
     if (!isWhole || found.head === undefined) return;
     const { head } = found;
     void payer.answered(found.sent, head, true).then(() => {
-      if (details.type !== "main_frame") return;
-      pages.set(details.tabId, { url: details.url, since: now() });
-      payer.paid(details.tabId, found.sent);
+      if (details.type === "main_frame") payer.paid(details.tabId, found.sent);
     });
   };
   const all = { urls: ["<all_urls>"], types: TYPES };
   api.webRequest.onCompleted.addListener((details) => finish(details, true), all);
-  api.webRequest.onErrorOccurred.addListener((details) => finish(details, false), all);
+  // A player takes as much as it needs, and goes on with the receipt later.
+  api.webRequest.onErrorOccurred.addListener(
+    (details) => finish(details, details.type === "media" && details.error === ABORTED),
+    all,
+  );
   api.tabs.onRemoved.addListener((tab) => {
     agreed.delete(tab);
     pages.delete(tab);
+    // Nobody waits any more, and another tab may. (Firefox reports no end of a request that waits.)
+    for (const it of posts.values()) if (it.tab === tab) it.stop.abort();
   });
+}
+
+/** Sends a payment in a POST. Resolves when the answer has arrived as a whole. */
+async function postWhole(
+  url: string,
+  body: Uint8Array<ArrayBuffer>,
+  stop: AbortController,
+): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const listen = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(() => stop.abort(), SILENT_MS_MAX);
+  };
+  listen();
+  try {
+    const answer = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/x-micromint", Accept: "text/html, */*" },
+      body,
+      credentials: "omit",
+      redirect: "manual",
+      cache: "no-store",
+      signal: stop.signal,
+    });
+    const reader = answer.body?.getReader();
+    while (reader !== undefined && !(await reader.read()).done) listen();
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The receipts among the cookies of an answer. */

@@ -38,10 +38,13 @@ async function mark(link: HTMLAnchorElement): Promise<void> {
   count += 1;
   const url = link.href;
   const ask: Message = { to: "background", ask: "linkPrice", url };
-  const hint = (await api.runtime.sendMessage(ask).catch(() => null)) as
+  const hint = (await api.runtime.sendMessage(ask).catch(() => undefined)) as
     | (Hint & { error?: string })
-    | null;
-  if (hint === null || hint.error !== undefined || link.href !== url) return;
+    | null
+    | undefined;
+  // Nobody answered: the next time that the pointer rests here may do better.
+  if (hint === undefined || hint?.error !== undefined) asked.delete(link);
+  if (!hint || hint.error !== undefined || link.href !== url) return;
   const text = say(hint.isPaid ? "link_paid" : "link_price", hint.price);
   const title = link.title;
   const description = link.getAttribute("aria-description") ?? title;

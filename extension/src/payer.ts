@@ -107,8 +107,20 @@ export class Payer {
     };
   }
 
-  /** Asks the owner about a page in a tab. Resolves when the owner has agreed, or not. */
+  /**
+   * Asks the owner about a page in a tab. Resolves when the owner has agreed, or not. If asking
+   * fails, the state of the tab says so, and that is no agreement.
+   */
   async ask(tab: number, question: Question): Promise<boolean> {
+    try {
+      return await this.askOwner(tab, question);
+    } catch (error) {
+      this.failed(tab, error, stateOf(question));
+      return false;
+    }
+  }
+
+  private async askOwner(tab: number, question: Question): Promise<boolean> {
     this.show(tab, { ...stateOf(question), state: "asks" });
     const choice = await this.prompts.ask(tab, { about: "price", ...question });
     if (choice === "always") {
@@ -161,6 +173,11 @@ export class Payer {
     } catch {
       return { action: "show" };
     }
+  }
+
+  /** Shows that the wallet failed. */
+  failed(tab: number, error: unknown, about: Omit<TabState, "state">): void {
+    this.show(tab, { ...about, state: "refused", code: "failed", text: String(error) });
   }
 
   /** Notes the state of a tab, and shows it on the icon. */

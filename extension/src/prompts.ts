@@ -1,6 +1,7 @@
 // Asking the owner, in a window of the extension, one at a time. Nothing is drawn into a page, where
 // the page could lay something over it. A question ends with an answer, when its window or tab is
-// closed, or after a while; all but an answer mean no.
+// closed, or after a while; all but an answer mean no. If its window cannot be opened, it fails, and
+// the next question is asked.
 
 import { api } from "./api.ts";
 import type { Choice, Asked } from "./messages.ts";
@@ -17,6 +18,7 @@ interface Waiting {
   readonly tab: number;
   readonly asked: Asked;
   readonly resolve: (choice: Choice) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 export class Prompts {
@@ -34,12 +36,15 @@ export class Prompts {
     api.tabs.onActivated.addListener(() => void this.next());
   }
 
-  /** Asks. A second question of the same tab takes the place of its first. */
+  /**
+   * Asks. A second question of the same tab takes the place of its first. Rejects if the browser
+   * opens no window.
+   */
   ask(tab: number, asked: Asked): Promise<Choice> {
     this.cancel(tab);
     if (this.waiting.length >= WAITING_MAX) return Promise.resolve("cancel");
-    return new Promise((resolve) => {
-      this.waiting.push({ id: crypto.randomUUID(), tab, asked, resolve });
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ id: crypto.randomUUID(), tab, asked, resolve, reject });
       void this.next();
     });
   }
@@ -50,6 +55,11 @@ export class Prompts {
   }
 
   answer(id: string, choice: Choice): void {
+    this.end(id, (it) => it.resolve(choice));
+  }
+
+  /** Ends a question, and asks the next one. */
+  private end(id: string, settle: (it: Waiting) => void): void {
     const at = this.waiting.findIndex((it) => it.id === id);
     const [found] = at < 0 ? [] : this.waiting.splice(at, 1);
     if (this.shown?.id === id) {
@@ -58,7 +68,7 @@ export class Prompts {
       this.shown = undefined;
       if (window !== undefined) void api.windows.remove(window).catch(() => undefined);
     }
-    found?.resolve(choice);
+    if (found !== undefined) settle(found);
     void this.next();
   }
 
@@ -83,16 +93,26 @@ export class Prompts {
       };
       this.shown = shown;
       this.timer = setTimeout(() => this.answer(it.id, "cancel"), ANSWER_MS_MAX);
-      const window = await api.windows.create({
-        type: "popup",
-        url: api.runtime.getURL(`prompt.html?id=${it.id}`),
-        width: WIDTH,
-        height: HEIGHT,
-        focused: true,
-      });
-      if (this.shown === shown) shown.window = window?.id;
-      else if (window?.id !== undefined) void api.windows.remove(window.id);
+      try {
+        const window = await open(it.id);
+        if (this.shown === shown) shown.window = window;
+        else if (window !== undefined) await api.windows.remove(window).catch(() => undefined);
+      } catch (error) {
+        this.end(it.id, (failed) => failed.reject(error));
+      }
       return;
     }
   }
+}
+
+/** Opens the window for a question. Returns its number. */
+async function open(id: string): Promise<number | undefined> {
+  const window = await api.windows.create({
+    type: "popup",
+    url: api.runtime.getURL(`prompt.html?id=${id}`),
+    width: WIDTH,
+    height: HEIGHT,
+    focused: true,
+  });
+  return window?.id;
 }

@@ -2,6 +2,9 @@
 
 import { api } from "./api.ts";
 
+/** The field that carries a payment. */
+export const PAYMENT_HEADER = "MicroMint-Payment";
+
 /** The condition for requests of these types for this very URL; undefined if there is none. */
 export async function conditionFor(
   tab: number,
@@ -24,20 +27,23 @@ export async function conditionFor(
   return isSupported ? { ...common, regexFilter } : undefined;
 }
 
-/** Adds a rule that sends this payment. Returns its number. */
+/** A number for a rule. It is drawn, since a counter would begin again when the worker does. */
+export function drawRule(): number {
+  const [drawn = 0] = crypto.getRandomValues(new Uint32Array(1));
+  return (drawn >>> 2) + 1;
+}
+
+/** Adds a rule with this number that sends this payment. */
 export async function addRule(
+  id: number,
   payment: string,
   condition: chrome.declarativeNetRequest.RuleCondition,
-): Promise<number> {
-  // Numbers are drawn, since a counter would begin again when the worker does.
-  const [drawn = 0] = crypto.getRandomValues(new Uint32Array(1));
-  const id = (drawn >>> 2) + 1;
+): Promise<void> {
   const action = {
     type: "modifyHeaders",
-    requestHeaders: [{ header: "MicroMint-Payment", operation: "set", value: payment }],
+    requestHeaders: [{ header: PAYMENT_HEADER, operation: "set", value: payment }],
   } as chrome.declarativeNetRequest.RuleAction;
   await api.declarativeNetRequest.updateSessionRules({ addRules: [{ id, action, condition }] });
-  return id;
 }
 
 export async function removeRule(id: number | undefined): Promise<void> {

@@ -1,6 +1,6 @@
 // The wallet of the background: the core, and the store under it. The invariants: one call at a time
-// in the whole browser, and what a call changed is stored before its answer is returned. If storing
-// fails, the instance is thrown away, and nobody acts on its answer.
+// in the whole browser, and what a call changed is stored before its answer is returned. If the core
+// or storing fails, the instance is thrown away, and nobody acts on its answer.
 
 import { api } from "./api.ts";
 import { Core } from "./core.ts";
@@ -60,18 +60,30 @@ export class Wallet {
     more?: (answer: Answer<T>) => More,
   ): Promise<Answer<T>> {
     const open = await this.open();
+    try {
+      return await this.callAndStore<T>(open, command, bytes, more);
+    } catch (error) {
+      if (!(error instanceof CoreError)) {
+        // What is in the core may not be what is stored. The next call reads the file again.
+        this.opened = undefined;
+        open.store.close();
+      }
+      throw error;
+    }
+  }
+
+  private async callAndStore<T>(
+    open: Open,
+    command: object,
+    bytes: Uint8Array,
+    more?: (answer: Answer<T>) => More,
+  ): Promise<Answer<T>> {
     const reply = open.core.call(command, bytes);
     const answer: Answer<T> = { value: reply.value as T, bytes: reply.bytes };
     const extra = reply.error === undefined && more !== undefined ? more(answer) : {};
     // Also what a failing command has changed: the file in the store is the one in the core.
     if (reply.unsaved !== undefined || extra.settings !== undefined || extra.outgoing !== undefined) {
-      try {
-        await open.store.append(open.size, reply.unsaved, extra);
-      } catch (error) {
-        this.opened = undefined;
-        open.store.close();
-        throw error;
-      }
+      await open.store.append(open.size, reply.unsaved, extra);
       if (reply.unsaved !== undefined) {
         open.size = reply.unsaved.offset + reply.unsaved.bytes.length;
       }

@@ -1,6 +1,5 @@
 // Drives the real Firefox.
 
-
 import { Builder, By } from "selenium-webdriver";
 import firefox from "selenium-webdriver/firefox.js";
 
@@ -10,9 +9,11 @@ const ID = "wallet@micromint.example";
 const UUID = "b1d6e2f4-5c1a-4f5e-9a63-1f0c7c2a9d11";
 
 export class Firefox {
-  static async start(extension) {
+  /** Starts it, in a profile of its own that it removes unless one is given. */
+  static async start(extension, profile) {
     const browser = new Firefox();
     const options = new firefox.Options()
+      .addArguments(...(profile === undefined ? [] : ["-profile", profile]))
       .addArguments("-headless")
       .setBinary(BINARY)
       .setPreference("extensions.webextensions.uuids", JSON.stringify({ [ID]: UUID }))

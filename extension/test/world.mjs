@@ -120,7 +120,7 @@ export class World {
        <a id="exception" href="/listed/free.html">Exception</a> <a id="file" href="/one/file.bin" download>File</a>`));
     for (const name of ["1.html", "free.html"]) writeFileSync(join(site, "listed", name), page("Listed"));
     writeFileSync(join(site, "one", "file.bin"), Buffer.alloc(5000, 7));
-    writeFileSync(join(site, "parts", "long.wav"), wav(120));
+    writeFileSync(join(site, "parts", "long.wav"), wav(3600));
     writeFileSync(join(site, "gallery", "sound.html"), page("Sound", `<audio id="sound" preload="metadata" src="/parts/long.wav"></audio>`));
     writeFileSync(join(site, "parts", "data.html"), page("Data"));
     writeFileSync(join(site, "gallery", "script.html"), page("Script", `<script>
@@ -140,7 +140,8 @@ export class World {
     writeFileSync(join(site, "gallery", "index.html"), page("Gallery",
       `<img id="a" src="/parts/a.gif"><img id="b" src="/parts/b.gif"><iframe id="frame" src="/parts/frame.html"></iframe>
        <script>window.fetched = fetch("/parts/a.gif?by=script").then((it) => it.status);</script>`));
-    writeFileSync(join(site, "parts", "c.gif"), PIXEL);
+    for (const name of ["c.gif", "d.gif"]) writeFileSync(join(site, "parts", name), PIXEL);
+    writeFileSync(join(site, "one", "picture.html"), page("Picture", `<img id="d" src="/parts/d.gif">`));
     writeFileSync(join(site, "gallery", "limit.html"), page("Limit", `<img id="c" src="${this.origin}/parts/c.gif">`));
     writeFileSync(join(site, "prefetch.html"), page("Prefetch",
       `<link rel="prefetch" href="/one/50.html">

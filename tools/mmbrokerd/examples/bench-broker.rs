@@ -2,12 +2,12 @@
 //!
 //!     cargo run --release -p mmbrokerd --example bench-broker -- [DATABASE-URL] [COINS] [CLAIMS]
 //!
-//! Without a URL, or with `sqlite`, it uses a SQLite file in the current folder, so that the disk is
-//! the one that counts. With `postgres` it starts a PostgreSQL of its own, in `/var/tmp`. The
-//! database of a URL must be empty. COINS is how many coins are redeemed, by default 1 000 000; they
-//! are 38 a set and 10 a payment, and then 1 a set. CLAIMS is how many claims the database holds when
-//! a broker starts on it, by default 10 000 000: 32 bytes each on disk. It also starts on a tenth and
-//! on a hundredth of them. The ratios are to the transfers of the bare database.
+//! Without a URL, or with `sqlite`, it uses a SQLite file in the current folder, so that the disk
+//! is the one that counts. With `postgres` it starts a PostgreSQL of its own, in `/var/tmp`. The
+//! database of a URL must be empty. COINS is how many coins are redeemed, by default 1 000 000;
+//! they are 38 a set and 10 a payment, and then 1 a set. CLAIMS is how many claims the database
+//! holds when a broker starts on it, by default 10 000 000: 32 bytes each on disk. It also starts
+//! on a tenth and on a hundredth of them. The ratios are to the transfers of the bare database.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[allow(dead_code)]
@@ -209,8 +209,8 @@ impl Bench {
         }
     }
 
-    /// Batches with so many coins of each of these sets. Only what the broker does is timed. A batch
-    /// is made when it is its turn, so the memory includes one batch.
+    /// Batches with `coins_a_set` coins of each of these sets. Only what the broker does is timed. A
+    /// batch is made when it is its turn, so the memory includes one batch.
     async fn redemption(&self, what: &str, from: usize, sets: usize, coins_a_set: usize) {
         let owners = self.owners().await;
         let mut records: Vec<Vec<u8>> = Vec::new();
