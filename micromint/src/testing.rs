@@ -1,9 +1,9 @@
 //! For tests only (feature `simulated-host`): a mint that is obviously correct, and what it sells.
 //!
 //! Input: a period's parameters. Output: sets, coins and payments as a broker and a client would
-//! make them, by hashing x = 0, 1, 2, … into a table of all bins and looking balls up there. Nothing
-//! of the real mint, broker or wallet is used, so they can be compared with it. The table is in
-//! memory, 8 bytes a bin: 2^26 bins are 512 MiB, and are filled in seconds.
+//! make them, by hashing x = 0, 1, 2, … into a table of all bins and looking balls up there.
+//! Nothing of the real mint, broker or wallet is used, so they can be compared with it. The table
+//! is in memory, 8 bytes a bin: 2^26 bins are 512 MiB, and are filled in seconds.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "an invalid text stops the test")]
 

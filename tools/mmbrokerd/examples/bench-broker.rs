@@ -209,8 +209,8 @@ impl Bench {
         }
     }
 
-    /// Batches with `coins_a_set` coins of each of these sets. Only what the broker does is timed. A
-    /// batch is made when it is its turn, so the memory includes one batch.
+    /// Batches with `coins_a_set` coins of each of these sets. Only what the broker does is timed.
+    /// A batch is made when it is its turn, so the memory includes one batch.
     async fn redemption(&self, what: &str, from: usize, sets: usize, coins_a_set: usize) {
         let owners = self.owners().await;
         let mut records: Vec<Vec<u8>> = Vec::new();

@@ -75,9 +75,9 @@ impl StoreError {
     /// whether the commit arrived is then unknown.
     pub fn is_transient(&self) -> bool {
         match self {
-            // PostgreSQL: 40001 serialization failure, 40P01 deadlock, 55P03 lock timeout. SQLite: 5
-            // busy, 6 locked, 261 busy while another process recovers the log, 517 busy because the
-            // snapshot is old.
+            // PostgreSQL: 40001 serialization failure, 40P01 deadlock, 55P03 lock timeout. SQLite:
+            // 5 busy, 6 locked, 261 busy while another process recovers the log, 517 busy because
+            // the snapshot is old.
             StoreError::Database(sqlx::Error::Database(error)) => {
                 error.code().is_some_and(|code| {
                     matches!(&*code, "40001" | "40P01" | "55P03" | "5" | "6" | "261" | "517")
