@@ -5,7 +5,7 @@
 #       heading. Every path in backquotes that begins with a folder of the repository exists, or is
 #       one that git ignores. Of every name of a source file in backquotes, such as `file.rs` or
 #       `folder/file.ts`, there is a file. Every module in backquotes, such as `vendor::price`,
-#       exists in the core.
+#       exists, unless it is one of another project.
 #       docs/SUMMARY.md lists every page of docs/ once.
 #   scripts/check-links.sh --book DIR
 #       Every relative link of the book in DIR leads to a file of it, and every #section to an id.
@@ -15,7 +15,6 @@ exec python3 - "$@" <<'PY'
 import html.parser, os, posixpath, re, subprocess, sys, urllib.parse
 
 SUMMARY = "docs/SUMMARY.md"
-CORE = "micromint/src/"
 
 
 def without_code(text):
@@ -48,11 +47,10 @@ def headings(path, known={}):
     return known[path]
 
 
-def is_named_in(module):
-    """Whether the last name of a path is that of an item in the module before it."""
-    parent, _, name = module.rpartition("::")
-    path = CORE + parent.replace("::", "/") + ".rs"
-    return os.path.exists(path) and re.search(rf"\b{name}\b", read(path)) is not None
+def is_declared_in(path, name):
+    """Whether a file declares or re-exports an item of this name."""
+    item = r"mod|fn|struct|enum|trait|type|const|static|macro_rules!"
+    return re.search(rf"\b(?:{item})\s+{name}\b|\buse [^;]*\b{name}\b", read(path)) is not None
 
 
 def is_built(path):
@@ -70,9 +68,6 @@ def check_pages():
     pages = sorted(path for path in tracked if path.endswith(".md"))
     # The ends of all paths: `b/c.rs` and `c.rs` of a/b/c.rs.
     ends = {path.split("/", n)[-1] for path in tracked for n in range(path.count("/") + 1)}
-    rooms = "|".join(
-        sorted({path.split("/")[2].removesuffix(".rs") for path in tracked if path.startswith(CORE)})
-    )
     tops = "|".join(sorted({re.escape(folder.split("/")[0]) for folder in folders}))
 
     def is_known(path):
@@ -97,10 +92,12 @@ def check_pages():
         for name in re.findall(r"`([\w./-]*\w\.(?:rs|ts|mjs|sh))`", text):
             if name not in ends and not is_built(name):
                 yield f"{page}: `{name}`: there is no such file"
-        for module in re.findall(rf"`((?:{rooms})(?:::[a-z_0-9]+)+)`", text):
-            path = CORE + module.replace("::", "/")
-            if f"{path}.rs" not in tracked and not is_named_in(module):
-                yield f"{page}: `{module}`: there is no such module in the core"
+        for module in re.findall(r"`((?:[a-z][a-z_0-9]*::)+[a-z][a-z_0-9]*)`", text):
+            parent, name = module.split("::")[-2:]
+            files = [path for path in tracked if path.endswith(f"/{parent}.rs")]
+            is_module = any(path.endswith(f"/{parent}/{name}.rs") for path in tracked)
+            if files and not is_module and not any(is_declared_in(path, name) for path in files):
+                yield f"{page}: `{module}`: there is no such module"
 
     listed = [posixpath.join("docs", link) for link in links(read(SUMMARY))]
     for page in pages:

@@ -1,8 +1,8 @@
 //! The files of a SQLite database.
 //!
-//! Input: the URL of the database. Output: leave to write, or which file cannot be written. The
-//! invariant: a connection that cannot write is never used. SQLite opens a file without write
-//! permission for reading only, and would go on so after the permission is given back.
+//! Input: the URL of the database. Output: nothing, or which file cannot be written. The invariant:
+//! a connection that cannot write is never used. SQLite opens a file without write permission for
+//! reading only, and would still do so after the permission is given back.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
