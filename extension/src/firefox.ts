@@ -13,7 +13,7 @@ const TYPES = ["main_frame", ...PARTS] as chrome.webRequest.ResourceType[];
 
 /** How long a site may send nothing of its answer to a POST. */
 const SILENT_MS_MAX = 60_000;
-/** The error of a request that the page itself has broken off. */
+/** The error of a request that a player has broken off. */
 const ABORTED = "NS_BINDING_ABORTED";
 
 type Details = chrome.webRequest.OnHeadersReceivedDetails & {

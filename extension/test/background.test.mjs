@@ -262,7 +262,7 @@ test("Chromium: a part that is asked for several times at once is decided about 
   const page = "https://news.example/page";
   const url = "https://news.example/sound";
   await browser.webNavigation.onCommitted.report({ tabId: 7, frameId: 0, url: page, documentLifecycle: "active" });
-  const part = { type: "media", initiator: "https://news.example", error: "net::ERR_ABORTED" };
+  const part = { type: "media", initiator: "https://news.example", error: "net::ERR_FAILED" };
   const headers = (request, status) => browser.webRequest.onHeadersReceived.report(answer(request, url, status, part));
   for (const request of ["1", "2", "3"]) await headers(request, 402);
   await settled();
