@@ -351,6 +351,26 @@ test("Firefox: the parts of a paid page count as its own from the first on", asy
   assert.equal(payer.decided[1].page, page);
 });
 
+test("Firefox: a sound is paid for when its player breaks it off, and open when the network does", async () => {
+  const { startFirefox } = await load("firefox", "firefox");
+  const payer = payerOf();
+  startFirefox(payer);
+  const page = "https://news.example/page";
+  await browser.webRequest.onHeadersReceived.report(answer("1", page, 200));
+  const ends = async (request, error) => {
+    const details = [`https://news.example/${request}`, 402, { type: "media", documentUrl: page, frameAncestors: [], error }];
+    await browser.webRequest.onHeadersReceived.report(answer(request, ...details));
+    details[1] = 206;
+    await browser.webRequest.onHeadersReceived.report(answer(request, ...details));
+    await browser.webRequest.onErrorOccurred.report(answer(request, ...details));
+    await settled();
+    return payer.answers.splice(0).map(([, , isComplete]) => isComplete);
+  };
+  assert.deepEqual(await ends("2", "NS_BINDING_ABORTED"), [false, true]);
+  assert.deepEqual(await ends("3", "NS_ERROR_PARSED_DATA_CACHED"), [false, true]);
+  assert.deepEqual(await ends("4", "NS_ERROR_NET_RESET"), [false]);
+});
+
 test("Firefox: payments in a POST for one page go one by one, and one that nobody waits for or answers ends", async (context) => {
   const { startFirefox } = await load("firefox", "firefox");
   context.mock.timers.enable({ apis: ["setTimeout"] });
