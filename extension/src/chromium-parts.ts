@@ -22,8 +22,8 @@ const REPEATS_MAX = 200;
 const REPEAT_MS = 30_000;
 /** How long a rule waits for a request. */
 const RULE_MS = 60_000;
-/** The error of a request that the page itself has broken off. */
-const ABORTED = "net::ERR_ABORTED";
+/** The errors of a request that a player has broken off. One of the network has a name of its own. */
+const BROKEN_OFF = new Set(["net::ERR_ABORTED", "net::ERR_FAILED"]);
 
 interface Part {
   readonly rule: number;
@@ -160,7 +160,7 @@ export function startParts(payer: Payer): void {
   api.webRequest.onCompleted.addListener((details) => run(finish(details, true)), all);
   // A player takes as much as it needs, and goes on with the receipt later.
   api.webRequest.onErrorOccurred.addListener(
-    (details) => run(finish(details, details.type === MEDIA && details.error === ABORTED)),
+    (details) => run(finish(details, details.type === MEDIA && BROKEN_OFF.has(details.error))),
     all,
   );
 }

@@ -13,8 +13,8 @@ const TYPES = ["main_frame", ...PARTS] as chrome.webRequest.ResourceType[];
 
 /** How long a site may send nothing of its answer to a POST. */
 const SILENT_MS_MAX = 60_000;
-/** The error of a request that the page itself has broken off. */
-const ABORTED = "NS_BINDING_ABORTED";
+/** The errors of a request that a player has broken off. */
+const BROKEN_OFF = new Set(["NS_BINDING_ABORTED", "NS_ERROR_PARSED_DATA_CACHED"]);
 
 type Details = chrome.webRequest.OnHeadersReceivedDetails & {
   readonly incognito?: boolean;
@@ -277,7 +277,7 @@ export function startFirefox(payer: Payer): void {
   api.webRequest.onCompleted.addListener((details) => finish(details, true), all);
   // A player takes as much as it needs, and goes on with the receipt later.
   api.webRequest.onErrorOccurred.addListener(
-    (details) => finish(details, details.type === "media" && details.error === ABORTED),
+    (details) => finish(details, details.type === "media" && BROKEN_OFF.has(details.error)),
     all,
   );
   api.tabs.onRemoved.addListener((tab) => {

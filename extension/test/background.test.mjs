@@ -262,7 +262,7 @@ test("Chromium: a part that is asked for several times at once is decided about 
   const page = "https://news.example/page";
   const url = "https://news.example/sound";
   await browser.webNavigation.onCommitted.report({ tabId: 7, frameId: 0, url: page, documentLifecycle: "active" });
-  const part = { type: "media", initiator: "https://news.example", error: "net::ERR_ABORTED" };
+  const part = { type: "media", initiator: "https://news.example", error: "net::ERR_FAILED" };
   const headers = (request, status) => browser.webRequest.onHeadersReceived.report(answer(request, url, status, part));
   for (const request of ["1", "2", "3"]) await headers(request, 402);
   await settled();
@@ -349,6 +349,26 @@ test("Firefox: the parts of a paid page count as its own from the first on", asy
   const frames = { type: "image", documentUrl: page, frameAncestors: [] };
   assert.deepEqual(await report(answer("3", image, 402, frames)), [{ redirectUrl: image }]);
   assert.equal(payer.decided[1].page, page);
+});
+
+test("Firefox: a sound is paid for when its player breaks it off, and open when the network does", async () => {
+  const { startFirefox } = await load("firefox", "firefox");
+  const payer = payerOf();
+  startFirefox(payer);
+  const page = "https://news.example/page";
+  await browser.webRequest.onHeadersReceived.report(answer("1", page, 200));
+  const ends = async (request, error) => {
+    const details = [`https://news.example/${request}`, 402, { type: "media", documentUrl: page, frameAncestors: [], error }];
+    await browser.webRequest.onHeadersReceived.report(answer(request, ...details));
+    details[1] = 206;
+    await browser.webRequest.onHeadersReceived.report(answer(request, ...details));
+    await browser.webRequest.onErrorOccurred.report(answer(request, ...details));
+    await settled();
+    return payer.answers.splice(0).map(([, , isComplete]) => isComplete);
+  };
+  assert.deepEqual(await ends("2", "NS_BINDING_ABORTED"), [false, true]);
+  assert.deepEqual(await ends("3", "NS_ERROR_PARSED_DATA_CACHED"), [false, true]);
+  assert.deepEqual(await ends("4", "NS_ERROR_NET_RESET"), [false]);
 });
 
 test("Firefox: payments in a POST for one page go one by one, and one that nobody waits for or answers ends", async (context) => {
