@@ -4,10 +4,16 @@
 //! Every round runs every step a number of times, one step after the other; a row is the median of
 //! its rounds with the quartiles. The tills are on a disk, in `target` or the given directory, with
 //! `sync os`.
+//!
+//! Times depend on other load on the machine. With `--instructions`, valgrind counts the
+//! instructions of each step instead, without those of SHA-256's blocks: valgrind does not have the
+//! processor's instructions for them, which take a few hundred. `callgrind_annotate
+//! --inclusive=yes` reads what it leaves in `target/callgrind.STEP`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::hint::black_box;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -32,6 +38,8 @@ const REPETITIONS: usize = 2000;
 /// Payments in a round to a till without a paywall, and how many of them make a group.
 const TILL_PAYMENTS: usize = 512;
 const GROUP: usize = 16;
+const STEPS: usize = 13;
+const TARGET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target");
 /// What a browser sends.
 const BROWSER: [(&[u8], &[u8]); 9] = [
     (b"Host", b"news.example"),
@@ -47,6 +55,9 @@ const BROWSER: [(&[u8], &[u8]); 9] = [
 
 fn main() {
     let options = Options::read();
+    if options.counts_instructions {
+        return (0..STEPS).for_each(|step| count_instructions(step, &options));
+    }
     let mint = mint();
     let bought = payments(&mint, &Key::from_bytes([7; 32]), options.rounds * 2 * PAYMENTS + 1);
     let other = payments(&mint, &Key::from_bytes([8; 32]), 1).remove(0);
@@ -58,7 +69,7 @@ fn main() {
     let Decision::Serve(serve) = &opened else { unreachable!("paid pages are served") };
     let with_receipt = with_receipt(serve);
     let mut till = TillAlone::open(options.directory.path());
-    let mut rows: [Row; 13] = [
+    let mut rows: [Row; STEPS] = [
         Row::new("free page", REPETITIONS),
         Row::new("402 to a browser", REPETITIONS),
         Row::new("402 to a wallet", REPETITIONS),
@@ -75,6 +86,10 @@ fn main() {
     ];
     let wallet = [BROWSER[0], (b"Accept", MEDIA_TYPE.as_bytes())];
     let message = URL_SAFE_NO_PAD.decode(first).unwrap();
+    if let Some(step) = options.step {
+        rows.iter_mut().for_each(|row| row.mode = Mode::Skip);
+        rows[step].mode = Mode::Count { is_warm: false };
+    }
     for round in bought.chunks_exact(2 * PAYMENTS) {
         let (nonblocking, waiting) = round.split_at(PAYMENTS);
         rows[0].measure(|_| paywall.look(&Request { price: 0, ..paid(&BROWSER) }).decided());
@@ -95,7 +110,7 @@ fn main() {
             decision
         });
         rows[6].measure(|_| serve.head(200, RequestOutcome::Paid, |_| Vec::new()));
-        rows[7].measure(|_| opened.event(200, RequestOutcome::Paid).to_string());
+        rows[7].measure(|_| opened.event(200, RequestOutcome::Paid).to_line());
         rows[8].measure(|_| {
             let decision = paywall.decide(&paid(&with_payment(first)));
             assert_eq!(decision.outcome(), RequestOutcome::Retry);
@@ -115,9 +130,47 @@ fn main() {
             }
         });
     }
-    for row in &mut rows {
-        row.print();
+    match options.step {
+        Some(step) => println!("{} {}", rows[step].name, rows[step].repetitions),
+        None => rows.iter_mut().for_each(Row::print),
     }
+}
+
+/// Counts the instructions of a step, by valgrind in a process of its own.
+fn count_instructions(step: usize, options: &Options) {
+    let file = format!("{TARGET}/callgrind.{step}");
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--compress-strings=no", "--toggle-collect=*::counted"]);
+    valgrind.arg(format!("--callgrind-out-file={file}")).arg(std::env::current_exe().unwrap());
+    valgrind.args(["--rounds", "2", "--step", &step.to_string(), "--directory"]);
+    let done = valgrind.arg(options.directory.path()).output().expect("valgrind is not installed");
+    let failed = || panic!("{}", String::from_utf8_lossy(&done.stderr));
+    let name = String::from_utf8(done.stdout.clone()).unwrap();
+    let (name, repetitions) = name.trim().rsplit_once(' ').unwrap_or_else(|| failed());
+    let repetitions: f64 = repetitions.parse().unwrap();
+    let (mut all, mut blocks) = (0, 0);
+    let (mut is_block, mut is_call) = (false, false);
+    for line in std::fs::read_to_string(&file).unwrap().lines() {
+        if let Some(function) = line.strip_prefix("fn=") {
+            is_block = function.starts_with("sha2::sha256::");
+        } else if line.starts_with("calls=") {
+            // The next line has the cost of the function that is called.
+            is_call = true;
+        } else if line.starts_with(|c: char| c.is_ascii_digit() || "+-*".contains(c)) {
+            let cost = line.rsplit(' ').next().and_then(|cost| cost.parse().ok()).unwrap_or(0);
+            all += if is_call { 0 } else { cost };
+            blocks += if is_block && !is_call { cost } else { 0 };
+            is_call = false;
+        }
+    }
+    let each = |cost: u64| cost as f64 / repetitions;
+    println!("{name:44} {:8.0} instructions", each(all - blocks));
+}
+
+/// What `--instructions` counts.
+#[inline(never)]
+fn counted(act: &mut dyn FnMut()) {
+    act();
 }
 
 /// A till without a paywall, and what its payments have in common.
@@ -161,22 +214,28 @@ impl TillAlone {
 struct Options {
     rounds: usize,
     directory: tempfile::TempDir,
+    counts_instructions: bool,
+    /// The only step that is run; its instructions are counted.
+    step: Option<usize>,
 }
 
 impl Options {
     fn read() -> Options {
         let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-        let (mut rounds, mut parent) =
-            (21, concat!(env!("CARGO_MANIFEST_DIR"), "/../target").to_string());
+        let (mut rounds, mut parent) = (21, TARGET.to_string());
+        let (mut counts_instructions, mut step) = (false, None);
         while let Some(argument) = arguments.next() {
-            let value = arguments.next().expect("a value after each option");
+            let mut value = || arguments.next().expect("a value after the option");
             match argument.as_str() {
-                "--rounds" => rounds = value.parse().expect("a number of rounds"),
-                "--directory" => parent = value,
-                _ => panic!("expected --rounds or --directory, found {argument}"),
+                "--rounds" => rounds = value().parse().expect("a number of rounds"),
+                "--directory" => parent = value(),
+                "--instructions" => counts_instructions = true,
+                "--step" => step = Some(value().parse().expect("the number of a step")),
+                _ => panic!("expected --rounds, --directory or --instructions, found {argument}"),
             }
         }
-        Options { rounds, directory: tempfile::tempdir_in(parent).unwrap() }
+        let directory = tempfile::tempdir_in(parent).unwrap();
+        Options { rounds, directory, counts_instructions, step }
     }
 }
 
@@ -184,20 +243,45 @@ impl Options {
 struct Row {
     name: &'static str,
     repetitions: usize,
+    mode: Mode,
     nanoseconds: Vec<f64>,
+}
+
+/// What is done with a step.
+enum Mode {
+    /// Its time is measured.
+    Time,
+    /// Valgrind counts its instructions, after a round that fills caches.
+    Count { is_warm: bool },
+    /// It is not run.
+    Skip,
 }
 
 impl Row {
     fn new(name: &'static str, repetitions: usize) -> Row {
-        Row { name, repetitions, nanoseconds: Vec::new() }
+        Row { name, repetitions, mode: Mode::Time, nanoseconds: Vec::new() }
     }
 
     fn measure<T>(&mut self, mut act: impl FnMut(usize) -> T) {
-        let start = processor_time();
-        for number in 0..self.repetitions {
-            black_box(act(number));
+        let mut repeat = || {
+            for number in 0..self.repetitions {
+                black_box(act(number));
+            }
+        };
+        match self.mode {
+            Mode::Time => {
+                let start = processor_time();
+                repeat();
+                let each = (processor_time() - start) * 1e9 / self.repetitions as f64;
+                self.nanoseconds.push(each);
+            }
+            Mode::Count { is_warm: true } => counted(&mut repeat),
+            Mode::Count { .. } => {
+                repeat();
+                self.mode = Mode::Count { is_warm: true };
+            }
+            Mode::Skip => {}
         }
-        self.nanoseconds.push((processor_time() - start) * 1e9 / self.repetitions as f64);
     }
 
     fn print(&mut self) {

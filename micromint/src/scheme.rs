@@ -119,5 +119,8 @@ fn from_base64_json<T: serde::de::DeserializeOwned>(
 fn to_base64_json(value: &impl serde::Serialize) -> String {
     // Serialization fails only for maps with keys other than strings, which these structs do not
     // have.
-    BASE64URL.encode(serde_json::to_vec(value).unwrap_or_default())
+    let json = serde_json::to_vec(value).unwrap_or_default();
+    let mut text = String::with_capacity(json.len().div_ceil(3) * 4);
+    BASE64URL.encode_string(json, &mut text);
+    text
 }

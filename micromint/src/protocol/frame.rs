@@ -143,7 +143,9 @@ impl<'a> Frame<'a> {
             let (name, value) =
                 split_once(line, b':').ok_or_else(|| lines.wrong("a header or End-MicroMint"))?;
             let value = value.trim_matches([' ', '\t']);
-            if !is_name(name) || value.bytes().any(|c| c.is_ascii_control()) {
+            // All bytes, so that several are examined at a time.
+            let has_control = value.bytes().fold(false, |found, c| found | c.is_ascii_control());
+            if !is_name(name) || has_control {
                 return Err(lines.wrong("a header of printable ASCII characters"));
             }
             if self.get(name).is_some() {
@@ -406,7 +408,9 @@ fn read_data(lines: &mut Lines<'_>, data_size: &str) -> Result<Vec<u8>, MessageE
         }
         base64 += line;
     }
-    let data = STANDARD.decode(&*base64).map_err(|error| MessageError::Data(error.to_string()))?;
+    let mut data = Vec::with_capacity(base64.len());
+    let decoded = STANDARD.decode_vec(&*base64, &mut data);
+    decoded.map_err(|error| MessageError::Data(error.to_string()))?;
     if data.len() as u64 != declared {
         return Err(MessageError::Data(format!(
             "{} bytes, but Data-Size says {declared}",

@@ -87,7 +87,7 @@ impl<'a> Carrier<'a> {
             };
             if let Some(payment) = payment {
                 // A payment contains no comma: a proxy joined two fields (RFC 9110, 5.3).
-                count += if value.contains(&b',') { 2 } else { 1 };
+                count += if memchr::memchr(b',', value).is_some() { 2 } else { 1 };
                 found = Carrier::Header(payment);
             }
         }
@@ -134,7 +134,12 @@ pub(super) fn is_authorized_otherwise(request: &Request<'_>) -> bool {
 /// The message in a header value; `None` if the value is too long or not base64url.
 pub(super) fn from_header(value: &[u8]) -> Option<Vec<u8>> {
     let value = value.trim_ascii();
-    if value.len() > PAYMENT_HEADER_LEN_MAX { None } else { BASE64URL.decode(value).ok() }
+    if value.len() > PAYMENT_HEADER_LEN_MAX {
+        return None;
+    }
+    let mut message = Vec::with_capacity(value.len());
+    BASE64URL.decode_vec(value, &mut message).ok()?;
+    Some(message)
 }
 
 fn is_payment_type(value: &[u8]) -> bool {

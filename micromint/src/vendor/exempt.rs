@@ -25,8 +25,8 @@ const OWN: &str = "/.well-known/micromint";
 /// ```
 pub fn is_exempt(path: &[u8]) -> bool {
     // An escape that the server left, the content may decode: so as if it had been sent.
-    let left_alone = NormalPath::readings(path);
-    is_exempt_path(&NormalPath::of_decoded(path)) && left_alone.iter().all(is_exempt_path)
+    is_exempt_path(&NormalPath::of_decoded(path))
+        && NormalPath::readings(path).iter().all(is_exempt_path)
 }
 
 /// The same for a path in its normal form.

@@ -203,8 +203,10 @@ impl<'a> Pending<'a> {
     /// together, as by [`Till::try_spend_group`](crate::till::Till::try_spend_group). Returns a
     /// result for each, in their order.
     pub fn try_all(all: Vec<Pending<'a>>) -> Vec<Result<VendorDecision, Pending<'a>>> {
-        let mut results: Vec<Option<Result<VendorDecision, Pending<'a>>>> = Vec::new();
-        let (mut group, mut payments) = (Vec::new(), Vec::new());
+        let count = all.len();
+        let mut results: Vec<Option<Result<VendorDecision, Pending<'a>>>> =
+            Vec::with_capacity(count);
+        let (mut group, mut payments) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let mut by: Option<Arc<Paywall>> = None;
         for (at, pending) in all.into_iter().enumerate() {
             results.push(match pending.examined() {
@@ -246,7 +248,7 @@ impl<'a> Pending<'a> {
     /// may block decides about.
     #[allow(clippy::result_large_err, reason = "the caller continues with the error")]
     fn examined(mut self) -> Result<Tried<'a>, Pending<'a>> {
-        let has_failed = self.vendor.is_some_and(|vendor| vendor.to_record().is_none());
+        let has_failed = self.vendor.is_some_and(Vendor::has_failed);
         let Some(paywall) =
             self.paywall.clone().filter(|paywall| !has_failed && paywall.is_ready(self.request))
         else {
@@ -275,7 +277,7 @@ impl<'a> Pending<'a> {
     /// Decides. May wait for the disk, and opens the vendor's paywall again if it could not record.
     pub fn wait(self) -> VendorDecision {
         let Pending { vendor, paywall, request, work } = self;
-        let has_failed = vendor.is_some_and(|vendor| vendor.to_record().is_none());
+        let has_failed = vendor.is_some_and(Vendor::has_failed);
         let Some(paywall) = paywall.filter(|_| !has_failed) else {
             return decide_whole(vendor, None, request);
         };

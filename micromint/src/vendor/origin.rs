@@ -10,7 +10,6 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use compact_str::ToCompactString;
 use smallvec::SmallVec;
 
 use super::request::Request;
@@ -300,9 +299,13 @@ impl<'a> AskedHost<'a> {
         let scheme: &[u8] = if self.is_https { b"https://" } else { b"http://" };
         let port = self.port.unwrap_or(default_port(self.is_https));
         let mut bytes = SmallVec::from_slice(scheme);
-        bytes.extend(self.name.iter().map(u8::to_ascii_lowercase));
-        bytes.push(b':');
-        bytes.extend_from_slice(port.to_compact_string().as_bytes());
+        bytes.extend_from_slice(self.name);
+        bytes[scheme.len()..].make_ascii_lowercase();
+        match port {
+            443 => bytes.extend_from_slice(b":443"),
+            80 => bytes.extend_from_slice(b":80"),
+            port => bytes.extend_from_slice(format!(":{port}").as_bytes()),
+        }
         bytes
     }
 }

@@ -38,7 +38,6 @@ use super::charge::{Charge, Taken};
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
 use super::cors::CorsPolicy;
-use super::crawler::CrawlerLimit;
 use super::decision::{Answer, Decision, Serve};
 use super::manifest::{OwnDocument, manifest};
 use super::prices::{ListPrice, PriceList, Prices, Publication, Seller};
@@ -569,10 +568,9 @@ impl Paywall {
     /// A free view is given back at once, which waits for no more than a promise does: a write to
     /// the page cache, under the lock of the file of free views.
     pub fn promise(&self, charge: &Charge, status: u16) -> RequestOutcome {
-        let age = self.clock.now().0.saturating_sub(charge.taken_at.0);
-        let is_in_time = age <= REVERSAL_SECONDS - PROMISE_MARGIN_SECONDS;
+        let age = || self.clock.now().0.saturating_sub(charge.taken_at.0);
         let is_promised = !charge.stays_with(status)
-            && is_in_time
+            && age() <= REVERSAL_SECONDS - PROMISE_MARGIN_SECONDS
             && match charge.taken {
                 Taken::Payment(id) => self.till.promise_reversal(id).is_ok(),
                 Taken::View(_) => return self.finish(charge, status),
@@ -671,9 +669,7 @@ impl Paywall {
             let options = |ask: &Ask<'_>| answer::options(self.config.cors(), ask.request).into();
             return Route::Decided(self.tell(ask, options));
         }
-        if self.config.has_crawler_prices()
-            && let Err(error) = CrawlerLimit::of(ask.request)
-        {
+        if let Err(error) = ask.limit {
             return Route::Decided(self.tell(ask, |_| answer::crawler_error(error).into()));
         }
         if ask.is_view() && self.has_receipt(&ask) {

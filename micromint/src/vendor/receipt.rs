@@ -12,9 +12,8 @@
 //! and without a `/` after it; likewise for receipt paths. Each issue leaves at most
 //! [`RECEIPTS_MAX`] of the receipts that came with the request.
 
-use std::fmt::Write;
-
 use base64::Engine;
+use compact_str::ToCompactString;
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 use subtle::ConstantTimeEq;
@@ -152,8 +151,9 @@ impl<'a> Scope<'a> {
     /// The Path of the cookie. It is a prefix of the page's path.
     fn cookie_path(self) -> &'a str {
         let path = path_of(self.url);
-        let is_own = path.split('/').filter(|part| !part.is_empty()).count() <= PATH_PARTS_MAX
-            && !path.contains("//")
+        let parts = path.as_bytes().split(|byte| *byte == b'/').filter(|part| !part.is_empty());
+        let is_own = parts.count() <= PATH_PARTS_MAX
+            && !path.as_bytes().windows(2).any(|two| two == b"//")
             && can_be_cookie_path(path);
         match self.path {
             Some(receipt_path) => receipt_path,
@@ -217,10 +217,10 @@ pub(super) fn set_cookies(
 }
 
 fn with_attributes(mut cookie: String, seconds: u32, path: &str, is_https: bool) -> String {
-    // Writing to a String cannot fail.
-    let _ = write!(cookie, "; Max-Age={seconds}; HttpOnly; SameSite=Lax; Path={path}");
-    if is_https {
-        cookie.push_str("; Secure");
+    let seconds = seconds.to_compact_string();
+    let secure = if is_https { "; Secure" } else { "" };
+    for part in ["; Max-Age=", &seconds, "; HttpOnly; SameSite=Lax; Path=", path, secure] {
+        cookie.push_str(part);
     }
     cookie
 }

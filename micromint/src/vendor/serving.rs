@@ -197,6 +197,11 @@ impl Vendor {
         self.prices.as_ref()?.find(request, has_exemptions, self.clock.as_ref())
     }
 
+    /// Whether there is a price list.
+    pub fn has_list(&self) -> bool {
+        self.prices.is_some()
+    }
+
     /// Whether the price list looks at method and header fields of a request, because it has prices
     /// for bots. If not, a server need not collect them.
     pub fn list_reads_headers(&self) -> bool {
@@ -232,7 +237,12 @@ impl Vendor {
     /// The paywall, unless it must be opened or reopened before it can record. Never waits for the
     /// disk.
     pub fn to_record(&self) -> Option<Arc<Paywall>> {
-        if self.has_failed.load(Ordering::Acquire) { None } else { self.to_ask() }
+        if self.has_failed() { None } else { self.to_ask() }
+    }
+
+    /// Whether the paywall must be reopened before it can record.
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Acquire)
     }
 
     /// A reopened paywall keeps the periods and lists of the one before, the first one those that

@@ -23,10 +23,11 @@ pub(crate) fn filter_head(request: Request<'_>) -> Result<(), Code> {
     {
         return Err(error);
     }
-    let closing =
-        visit.gate.borrow_mut().close(status, Thread::Blocking, |name| request.answer_values(name));
+    let mut gate = visit.gate.borrow_mut();
+    let closing = gate.close(status, Thread::Blocking, |name| request.answer_values(name));
     let Some(closing) = closing else { return Ok(()) };
     change_head(request, &closing.changes);
+    drop(gate);
     request.allow_caching_again();
     // What the paywall announced still holds, unless the response reversed the payment.
     let is_reversed = visit.gate.borrow().became() == Some(RequestOutcome::Reversed);
@@ -40,7 +41,8 @@ pub(crate) fn filter_head(request: Request<'_>) -> Result<(), Code> {
 /// its head itself, has written its own.
 pub(crate) fn fields_of_switch(request: Request<'_>) -> Vec<u8> {
     let Some(visit) = request.visit() else { return Vec::new() };
-    let closing = visit.gate.borrow_mut().close(101, Thread::Blocking, |_| Vec::new());
+    let mut gate = visit.gate.borrow_mut();
+    let closing = gate.close(101, Thread::Blocking, |_| Vec::new());
     let Some(closing) = closing else { return Vec::new() };
     let fields = closing.changes.add.iter().filter(|(name, _)| !is_content_type(name));
     fields.flat_map(|(name, value)| format!("{name}: {value}\r\n").into_bytes()).collect()

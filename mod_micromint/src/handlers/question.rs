@@ -88,7 +88,7 @@ pub(super) fn give_body_back(request: Request<'_>, visit: &Visit) {
 /// What the price list says about the page that the client asked for.
 pub(super) fn list_price(request: Request<'_>) -> Option<ListPrice> {
     let has_exemptions = request.place().has_exemptions();
-    let vendor = request.server().vendor()?;
+    let vendor = request.server().vendor().filter(|vendor| vendor.has_list())?;
     with_asked(request, vendor, |asked| vendor.list_price(asked, has_exemptions))
 }
 

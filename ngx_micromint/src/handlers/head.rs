@@ -10,13 +10,12 @@ use crate::sys::{Code, ERROR, Level, OK, Request, detach};
 /// in it: the paywall's fields are merged with them.
 pub(crate) fn filter_header(request: &mut Request) -> Code {
     let Some(visit) = request.visit() else { return OK };
-    let closing = {
-        let mut gate = visit.gate.borrow_mut();
-        if gate.is_closed() {
-            return OK;
-        }
-        gate.close(request.answer_status(), Thread::Event, |name| request.answer_values(name))
-    };
+    let mut gate = visit.gate.borrow_mut();
+    if gate.is_closed() {
+        return OK;
+    }
+    let closing =
+        gate.close(request.answer_status(), Thread::Event, |name| request.answer_values(name));
     let Some(Closing { changes, reversal }) = closing else { return OK };
     if let Some(reversal) = reversal {
         carry_out(request, reversal);

@@ -212,7 +212,7 @@ pub(super) fn has_login(request: &Request) -> bool {
 
 /// What the price list says about the page that the client asked for.
 pub(super) fn list_price(request: &Request) -> Option<ListPrice> {
-    let vendor = request.server().vendor()?;
+    let vendor = request.server().vendor().filter(|vendor| vendor.has_list())?;
     let has_exemptions = request.location().options.has_exemptions();
     with_asked(request, vendor, |asked| vendor.list_price(asked, has_exemptions))
 }

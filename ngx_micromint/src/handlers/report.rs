@@ -37,7 +37,7 @@ pub(crate) fn record(request: &mut Request) -> Code {
 fn write(request: &Request, log: &EventLog, event: &Event<'_>) {
     match (&log.file, log.format) {
         // nginx's own log records the time.
-        (None, EventFormat::Plain) => request.log().write_plain(Level::Notice, &event.to_string()),
+        (None, EventFormat::Plain) => request.log().write_plain(Level::Notice, &event.to_line()),
         (None, EventFormat::Json) => request.log().write_plain(Level::Notice, &event.to_json()),
         (Some(file), EventFormat::Plain) => {
             file.write(format!("{} {event}\n", iso_8601_now()).as_bytes())

@@ -23,10 +23,11 @@ pub(super) struct CachedFile {
 }
 
 /// Opens the file that the request's URI names, with `suffix` added to its path; with `name`, the
-/// file of this name in its place, which is no longer. `Ok(None)` if there is none. The location's
-/// `open_file_cache` and `disable_symlinks` apply. If not `is_expected`, the function checks for
-/// the file before it opens it where that is cheaper for most requests: opening a missing file
-/// costs the system more than checking.
+/// file of that name in the same folder (`name` is at most as long). `Ok(None)` if there is no such
+/// file. The location's `open_file_cache` and `disable_symlinks` apply. If not `is_expected`, the
+/// function first asks the system for the file by its name, which costs least where there is none.
+/// nginx's cache would have to be asked besides: it does not tell a symbolic link that leads
+/// nowhere.
 ///
 /// # Safety
 /// `r` must be a live request and `location` its location's configuration; the file is valid as
@@ -79,14 +80,10 @@ pub(super) unsafe fn open_beside(
             return Err("disable_symlinks failed".to_string());
         }
         let cache = (*location).open_file_cache;
-        // nginx's cache remembers missing files. To check for links it opens each folder on the
-        // way, in either case.
-        if !is_expected && cache.is_null() && info.disable_symlinks() == NGX_DISABLE_SYMLINKS_OFF {
-            info.set_test_only(1);
-            if !find(cache, &mut path, &mut info, (*r).pool)? {
-                return absent(&path);
-            }
-            info.set_test_only(0);
+        // Where nginx checks for links it opens each folder on the way.
+        if !is_expected && info.disable_symlinks() == NGX_DISABLE_SYMLINKS_OFF && is_missing(&path)
+        {
+            return Ok(None);
         }
         if !find(cache, &mut path, &mut info, (*r).pool)? {
             return if is_expected { Ok(None) } else { absent(&path) };
@@ -98,6 +95,16 @@ pub(super) unsafe fn open_beside(
     Ok(Some(CachedFile { fd: info.fd, modified: info.mtime, size: info.size }))
 }
 
+/// Whether nothing has this name, not even a symbolic link that leads nowhere.
+///
+/// # Safety
+/// `path` must be a live string.
+unsafe fn is_missing(path: &ngx_str_t) -> bool {
+    // SAFETY: the caller guarantees it.
+    let found = unsafe { metadata(path) };
+    found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
 /// The answer for a file beside another one that was not found. A symbolic link that leads nowhere
 /// is a mistake, and not an absent file.
 ///
@@ -105,11 +112,20 @@ pub(super) unsafe fn open_beside(
 /// `path` must be a live string.
 unsafe fn absent(path: &ngx_str_t) -> Result<Option<CachedFile>, String> {
     // SAFETY: the caller guarantees it.
-    let path = unsafe { std::slice::from_raw_parts(path.data, path.len) };
-    match std::fs::symlink_metadata(std::ffi::OsStr::from_bytes(path)) {
+    match unsafe { metadata(path) } {
         Ok(found) if found.is_symlink() => Err("the symbolic link leads to no file".to_string()),
         _ => Ok(None),
     }
+}
+
+/// What the system knows of a file, or of a symbolic link itself.
+///
+/// # Safety
+/// `path` must be a live string.
+unsafe fn metadata(path: &ngx_str_t) -> std::io::Result<std::fs::Metadata> {
+    // SAFETY: the caller guarantees it.
+    let path = unsafe { std::slice::from_raw_parts(path.data, path.len) };
+    std::fs::symlink_metadata(std::ffi::OsStr::from_bytes(path))
 }
 
 /// Whether the request's URI names a directory.

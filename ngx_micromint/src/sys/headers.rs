@@ -4,6 +4,8 @@ use nginx_sys::{
     ngx_list_part_t, ngx_list_push, ngx_list_t, ngx_palloc, ngx_pool_t, ngx_str_t, ngx_table_elt_t,
 };
 
+use smallvec::SmallVec;
+
 use super::{bytes, copy_into};
 
 /// The fields of a list, in order.
@@ -83,7 +85,7 @@ pub(super) unsafe fn remove(
     mut is_out: impl FnMut(*mut ngx_table_elt_t) -> bool,
 ) -> Option<usize> {
     // The runs of fields that stay, as (first, count), and how many are removed.
-    let mut runs: Vec<(*mut ngx_table_elt_t, usize)> = Vec::new();
+    let mut runs: SmallVec<[(*mut ngx_table_elt_t, usize); 8]> = SmallVec::new();
     let (mut removed, mut follows) = (0, false);
     // SAFETY: as for `fields`; nothing is changed while it runs.
     for field in unsafe { fields(list) } {

@@ -440,7 +440,7 @@ impl Request {
 
     /// Removes header fields from the request, for whatever makes the content.
     pub(crate) fn remove_headers(&mut self, names: &[&str]) {
-        let mut removed: Vec<*mut ngx_table_elt_t> = Vec::new();
+        let mut removed: SmallVec<[*mut ngx_table_elt_t; 8]> = SmallVec::new();
         // SAFETY: the request is live and no iterator over its headers is in use.
         let count = unsafe {
             let list = &raw mut (*self.r).headers_in.headers;

@@ -530,6 +530,11 @@ fn open_file_cache_and_compression_change_nothing() {
     }
     let request = RequestText::get("/one.html").with("Accept-Encoding", "gzip");
     assert_eq!(nginx.ask(&request).status, 402);
+    // nginx remembers missing files; that a price file is missing is not remembered.
+    nginx.site().write("www/free.html.mm", "1");
+    assert_eq!(nginx.get("/free.html").status, 402, "a new price counts at once");
+    std::fs::remove_file(nginx.site().path("www/free.html.mm")).unwrap();
+    assert_eq!(nginx.get("/free.html").body, "free");
 }
 
 /// At another server, found by name or by port, the same path is another page with another price.

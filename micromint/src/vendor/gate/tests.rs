@@ -125,7 +125,7 @@ fn answer(visit: &mut Visit) -> Arc<Answer> {
     }
 }
 
-fn close(visit: &mut Visit, status: u16) -> Option<Closing> {
+fn close(visit: &mut Visit, status: u16) -> Option<Closing<'_>> {
     visit.close(status, Thread::Blocking, |_| Vec::new())
 }
 
@@ -280,8 +280,9 @@ fn a_charge_is_reversed_by_an_error_even_if_it_comes_second() {
     let mut visit = Visit::default();
     pay(&mut visit);
     let closing = visit.close(404, Thread::Event, |_| Vec::new()).unwrap();
+    let reversal = closing.reversal.unwrap();
     assert_eq!(word(&visit), "reversed");
-    closing.reversal.unwrap().carry_out().unwrap();
+    reversal.carry_out().unwrap();
 
     // A switch of protocols is what was paid for.
     let mut visit = Visit::default();

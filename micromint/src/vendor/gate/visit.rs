@@ -143,9 +143,9 @@ pub enum Severity {
 }
 
 /// What happens to the head of a response.
-pub struct Closing {
+pub struct Closing<'a> {
     /// The fields to remove and to add. The content type of an answer is among those to add.
-    pub changes: HeadChanges<'static>,
+    pub changes: HeadChanges<'a>,
     /// A charge that the head already says is reversed; a thread that may block carries it out.
     pub reversal: Option<DueReversal>,
 }
@@ -544,23 +544,17 @@ impl Visit {
         status: u16,
         thread: Thread,
         values: impl Fn(&str) -> Vec<String>,
-    ) -> Option<Closing> {
+    ) -> Option<Closing<'_>> {
         let is_interim = (100..200).contains(&status) && status != 101;
         if is_interim || !matches!(self.stage, Stage::Served | Stage::Answered) {
             return None;
         }
-        if let Some(answer) = self.answer() {
-            let changes = match self.has_error_page {
-                true => answer.head_of_error_page(values),
-                false => answer.head(values),
-            };
-            let (changes, outcome) = (changes.into_owned(), answer.outcome);
-            self.became = Some(outcome);
-            return Some(Closing { changes, reversal: None });
-        }
-        let serve = self.serve()?;
+        let (outcome, charge) = match self.decision()? {
+            Decision::Serve(serve) => (serve.outcome, serve.charge),
+            Decision::Answer(answer) => (answer.outcome, None),
+        };
         let mut reversal = None;
-        let became = match (self.became, serve.charge, &self.paywall) {
+        let became = match (self.became, charge, &self.paywall) {
             (Some(RequestOutcome::Reversed), _, _) => RequestOutcome::Reversed,
             (_, Some(charge), Some(paywall)) if thread == Thread::Blocking => {
                 paywall.finish(&charge, status)
@@ -572,10 +566,14 @@ impl Visit {
                 }
                 promised
             }
-            _ => serve.outcome,
+            _ => outcome,
         };
-        let changes = serve.head(status, became, values).into_owned();
         self.became = Some(became);
+        let changes = match self.decision()? {
+            Decision::Serve(serve) => serve.head(status, became, values),
+            Decision::Answer(answer) if self.has_error_page => answer.head_of_error_page(values),
+            Decision::Answer(answer) => answer.head(values),
+        };
         Some(Closing { changes, reversal })
     }
 

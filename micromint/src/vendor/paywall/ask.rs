@@ -11,6 +11,7 @@ use crate::vendor::charge::{Charge, Taken};
 use crate::vendor::check::Checker;
 use crate::vendor::conditions::{Withheld, withheld};
 use crate::vendor::cors::CorsPolicy;
+use crate::vendor::crawler::{CrawlerError, CrawlerLimit};
 use crate::vendor::decision::{Answer, Decision};
 use crate::vendor::offer::Offer;
 use crate::vendor::origin::{AskedHost, TargetFault};
@@ -33,6 +34,8 @@ pub(in crate::vendor) struct Ask<'a> {
     pub(super) receipt_path: Option<Cow<'a, str>>,
     /// The accepted periods and lists, fixed for this request.
     pub(super) checker: Arc<Checker>,
+    /// What a crawler says of its limit, where crawlers are told prices.
+    pub(super) limit: Result<Option<CrawlerLimit>, CrawlerError>,
 }
 
 impl Ask<'_> {
@@ -123,6 +126,10 @@ impl Paywall {
             host,
             receipt_path,
             checker,
+            limit: match self.config.has_crawler_prices() {
+                true => CrawlerLimit::of(request),
+                false => Ok(None),
+            },
         })
     }
 

@@ -25,7 +25,7 @@ use crate::vendor::challenger::Echo;
 use crate::vendor::charge::Taken;
 use crate::vendor::check::{Checker, Refused};
 use crate::vendor::conditions::Withheld;
-use crate::vendor::crawler::{self, CRAWLER_CHARGED_HEADER, CrawlerLimit};
+use crate::vendor::crawler::{self, CRAWLER_CHARGED_HEADER};
 use crate::vendor::decision::{Answer, Decision, Serve};
 use crate::vendor::request::Request;
 use crate::vendor::stripped::stripped_headers;
@@ -98,8 +98,7 @@ impl Paywall {
             result = Err(Refused { refusal: Refusal::Blocked, may_be_recorded });
         }
         if let Ok(first_bins) = &result
-            && self.config.has_crawler_prices()
-            && CrawlerLimit::of(ask.request) != Ok(None)
+            && ask.limit != Ok(None)
             && crawler::fault(ask.request, &self.offer(ask), Some(&payment)).is_some()
         {
             let may_be_recorded = first_bins.first().copied();
@@ -341,7 +340,7 @@ impl Paywall {
         let receipt =
             PaymentReceipt::new(&checked.payment, recorded_at, checked.challenge_id.clone());
         serve.headers.push((RECEIPT_HEADER, receipt.to_header().into()));
-        if outcome == RequestOutcome::Paid && self.config.has_crawler_prices() {
+        if outcome == RequestOutcome::Paid && ask.limit != Ok(None) {
             let value = ask.checker.params(&checked.payment.period).map(Params::coin_value);
             let charged = value.and_then(|value| {
                 crawler::charged(ask.request, value.checked_mul(checked.payment.coins.into())?)

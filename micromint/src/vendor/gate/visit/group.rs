@@ -45,9 +45,13 @@ pub fn ask_all(vendor: &Vendor, mut all: Vec<Asking<'_>>) -> Vec<Option<Box<Defe
         .zip(&owed)
         .map(|(one, owed)| Request { price: owed.price, place: owed.place(), ..one.request })
         .collect();
-    let looks = requests.iter().map(|request| look(vendor, request, request.body.is_some()));
-    let (which, pending): (Vec<usize>, Vec<Pending<'_>>) =
-        looks.enumerate().filter_map(|(at, look)| Some((at, look.pending()?))).unzip();
+    let (mut which, mut pending) = (Vec::with_capacity(all.len()), Vec::with_capacity(all.len()));
+    for (at, request) in requests.iter().enumerate() {
+        if let Some(work) = look(vendor, request, request.body.is_some()).pending() {
+            which.push(at);
+            pending.push(work);
+        }
+    }
     let mut asked: Vec<Option<Asked>> = requests.iter().map(|_| None).collect();
     for (at, decided) in which.into_iter().zip(Pending::try_all(pending)) {
         let visit = &mut all[at].visit;
