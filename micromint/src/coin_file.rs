@@ -63,7 +63,7 @@ pub(crate) use self::layout::{
     superbin_size,
 };
 use self::layout::{MAGIC, MINTING_SLOTS, SALE_SLOTS, SLOT_SIZE};
-pub use self::layout::{MintingState, Phase, Purchase, Status, Stored, SuperbinHeader, X_MASK};
+pub use self::layout::{MintingState, Phase, SaleMark, Status, Stored, SuperbinHeader, X_MASK};
 
 /// The name of the broker's secret, a key file beside the coin files.
 pub const SECRET_NAME: &str = "broker.secret";
@@ -313,11 +313,11 @@ impl CoinFile {
     /// # Errors
     /// There is no superbin of this index, or the operating system's.
     #[cfg(any(feature = "broker", test))]
-    pub fn mark_set(&self, first: u32, purchase: &Purchase) -> Result<(), CoinFileError> {
+    pub fn mark_set(&self, first: u32, mark: &SaleMark) -> Result<(), CoinFileError> {
         self.check_bin(Bin { superbin: first, subbin: 0 })?;
         // Minting wrote the ball count before these bytes; it stays untouched.
         let offset = superbin_offset(&self.params, first.into()) + SALE_AT as u64;
-        self.write(&layout::encode_sold(purchase)[SALE_AT..], offset)
+        self.write(&layout::encode_sold(mark)[SALE_AT..], offset)
     }
 
     /// Sets the next superbin to sell, in a copy of a coin file that is made for tools, after

@@ -189,7 +189,7 @@ impl Stored {
 
 /// The mark of a sold set, in the header of its first superbin of a marked copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Purchase {
+pub struct SaleMark {
     /// The buyer.
     pub user: UserId,
     /// The time of the sale.
@@ -205,7 +205,7 @@ pub struct SuperbinHeader {
     /// How many of its bins hold a ball.
     pub ball_count: u32,
     /// Who bought the set, if this superbin was sold as the first of one.
-    pub sold: Option<Purchase>,
+    pub sold: Option<SaleMark>,
 }
 
 /// The phase of minting that a file is in.
@@ -446,13 +446,13 @@ pub(super) fn decode_sale(slot: &[u8]) -> u64 {
 /// The header of a sold superbin. Write only the part from [`SALE_AT`] on: the number of balls is
 /// 0.
 #[cfg(any(feature = "broker", test))]
-pub(super) fn encode_sold(purchase: &Purchase) -> [u8; SUPERBIN_HEADER_SIZE as usize] {
+pub(super) fn encode_sold(mark: &SaleMark) -> [u8; SUPERBIN_HEADER_SIZE as usize] {
     let mut bytes = [0; SUPERBIN_HEADER_SIZE as usize];
-    let user = purchase.user.as_str();
+    let user = mark.user.as_str();
     superbin::FLAGS.set(&mut bytes, SOLD);
     superbin::USER_LEN.set(&mut bytes, user.len() as u8);
-    superbin::WHEN.set(&mut bytes, purchase.when);
-    superbin::TRANSACTION.set(&mut bytes, purchase.transaction);
+    superbin::WHEN.set(&mut bytes, mark.when);
+    superbin::TRANSACTION.set(&mut bytes, mark.transaction);
     superbin::USER.set(&mut bytes, pad(user));
     bytes
 }
@@ -477,7 +477,7 @@ pub(super) fn decode_superbin_header(
     let user = user.get(..len).ok_or_else(|| format!("a User-ID of {len} bytes"))?;
     let user = String::from_utf8_lossy(user).parse().map_err(|error| format!("{error}"))?;
     let (when, transaction) = (superbin::WHEN.get(bytes), superbin::TRANSACTION.get(bytes));
-    Ok(SuperbinHeader { ball_count, sold: Some(Purchase { user, when, transaction }) })
+    Ok(SuperbinHeader { ball_count, sold: Some(SaleMark { user, when, transaction }) })
 }
 
 /// Adds the superbins in `bytes` (headers and bins, whole ones) to a content checksum: of each its

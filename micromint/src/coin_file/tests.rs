@@ -49,8 +49,8 @@ fn bin(superbin: u32, subbin: u32) -> Bin {
     Bin { superbin, subbin }
 }
 
-fn purchase(user: &str) -> Purchase {
-    Purchase {
+fn sale_mark(user: &str) -> SaleMark {
+    SaleMark {
         user: user.parse().unwrap(),
         when: UnixTime(1_800_000_000),
         transaction: u64::MAX - 5,
@@ -75,7 +75,7 @@ fn what_was_written_is_read_back() {
     );
     assert_eq!(coin_file.ball(bin(5, 1)).unwrap(), Stored { x: 0, status: Status::NONE });
 
-    let longest = purchase(&"u".repeat(40));
+    let longest = sale_mark(&"u".repeat(40));
     coin_file.mark_set(5, &longest).unwrap();
     let marked = SuperbinHeader { ball_count: 11, sold: Some(longest) };
     assert_eq!(coin_file.superbin_header(5).unwrap(), marked);
@@ -102,7 +102,10 @@ fn what_is_not_there_is_an_error() {
     assert!(coin_file.superbin(63).is_ok() && coin_file.ball(bin(63, 15)).is_ok());
     assert!(matches!(coin_file.superbin(64), Err(CoinFileError::NoSuchBin { .. })));
     assert!(matches!(coin_file.superbin_header(64), Err(CoinFileError::NoSuchBin { .. })));
-    assert!(matches!(coin_file.mark_set(64, &purchase("a")), Err(CoinFileError::NoSuchBin { .. })));
+    assert!(matches!(
+        coin_file.mark_set(64, &sale_mark("a")),
+        Err(CoinFileError::NoSuchBin { .. })
+    ));
     assert!(matches!(coin_file.ball(bin(0, 16)), Err(CoinFileError::NoSuchBin { .. })));
     assert!(matches!(
         coin_file.set_status(bin(0, 0), Status::REDEEMED),
@@ -224,7 +227,7 @@ fn a_damaged_superbin_header_is_told() {
         (5, 41, "41 bytes"),
         (24, b'!', "User-ID"),
     ] {
-        coin_file.mark_set(9, &purchase("alice")).unwrap();
+        coin_file.mark_set(9, &sale_mark("alice")).unwrap();
         let mut good = [0; 1];
         file.read_at(&mut good, offset + at).unwrap();
         file.write_at(&[byte], offset + at).unwrap();
@@ -245,7 +248,7 @@ fn a_crash_at_any_step_of_marking_leaves_a_file_that_opens() {
     let mark = |directory: &SimulatedDirectory| -> Result<(), CoinFileError> {
         let coin_file = CoinFile::open(directory, NAME)?;
         let _lock = LockGuard::new(coin_file.file(), Lock::Exclusive).unwrap();
-        coin_file.mark_set(2, &purchase("alice"))?;
+        coin_file.mark_set(2, &sale_mark("alice"))?;
         coin_file.mark_balls(&[(bin(2, 0), Status::REDEEMED), (bin(2, 2), Status::RETURNED)])?;
         coin_file.mark_next_superbin(4)
     };
@@ -266,7 +269,7 @@ fn a_crash_at_any_step_of_marking_leaves_a_file_that_opens() {
             assert!([0, 4].contains(&next));
             mark(&after).unwrap();
             let again = CoinFile::open(&after, NAME).unwrap();
-            assert_eq!(again.superbin_header(2).unwrap().sold, Some(purchase("alice")));
+            assert_eq!(again.superbin_header(2).unwrap().sold, Some(sale_mark("alice")));
             let body = HEADER_SIZE as usize;
             assert!(after.bytes(NAME).unwrap()[body..] == whole.bytes(NAME).unwrap()[body..]);
         }

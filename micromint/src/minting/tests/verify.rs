@@ -43,7 +43,7 @@ fn marks_of_the_broker_are_no_faults() {
     coin_file
         .set_status(Bin { superbin: 2, subbin }, Status::REDEEMED | Status::COMPROMISED)
         .unwrap();
-    let purchase = crate::coin_file::Purchase {
+    let purchase = crate::coin_file::SaleMark {
         user: "alice".parse().unwrap(),
         when: crate::time::UnixTime(1),
         transaction: 2,

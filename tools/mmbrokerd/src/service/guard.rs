@@ -1,7 +1,7 @@
 //! The guard: nothing changes while the database may be older than what was done with it; and what
 //! the operator does after a restore from a backup.
 //!
-//! Input: the database and the witness. Output: leave to change something, or why not. The
+//! Input: the database and the witness. Output: permission to change something, or why not. The
 //! invariants: see [`super::witness`]; a set that may have been sold before a restore is never sold
 //! or delivered again.
 

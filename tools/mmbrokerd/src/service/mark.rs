@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use micromint::bin::Bin;
-use micromint::coin_file::{CoinFile, Purchase, Status};
+use micromint::coin_file::{CoinFile, SaleMark, Status};
 use micromint::error::FileError;
 use micromint::host::DiskDirectory;
 
@@ -92,9 +92,9 @@ fn mark_part(
     let mut marked = Marked::default();
     for sale in sales {
         let (user, when, transaction) = (sale.user.clone(), sale.at, sale.transaction);
-        let purchase = Purchase { user, when, transaction };
+        let mark = SaleMark { user, when, transaction };
         for set in 0..sale.sets {
-            copy.mark_set(sale.first + 2 * set, &purchase)?;
+            copy.mark_set(sale.first + 2 * set, &mark)?;
             marked.sets += 1;
         }
     }

@@ -4,7 +4,7 @@
 //! a batch is judged in parts of at most [`PART_COINS_MAX`] coins, each one transaction with its
 //! credit, and goes on where it stopped; a batch larger than [`PIECE_SIZE`] is in the database
 //! until it is judged, so its size takes no memory; a coin gets one verdict, and the same batch
-//! again gets the same verdicts, but for claims that waited and have been decided since.
+//! again gets the same verdicts, except for claims that waited and have been decided since.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -107,7 +107,7 @@ pub(super) struct BatchAnswer {
 /// What became of a part.
 enum Judged {
     Now,
-    /// Another process judged payments of this batch meanwhile; so many are judged.
+    /// Another process judged payments of this batch meanwhile; this many are judged.
     Elsewhere(u32),
     /// Redeem-until is over.
     TooLate,

@@ -2,7 +2,7 @@
 //!
 //! Input: orders. Output: for each a sale, or a refusal. The invariants: a sale is durable with its
 //! money before its coins are sent; the period's row is locked from the reading of the next
-//! superbin to the commit; a Transaction-ID that was sold or refused is answered alike for ever;
+//! superbin to the commit; a Transaction-ID that was sold or refused always gets the same answer;
 //! free trials never pass the numbers that the operator chose, however many ask at once.
 
 use std::sync::Arc;

@@ -96,7 +96,7 @@ pub(super) fn derived(secret: &[u8], what: &str) -> [u8; 32] {
     mac(secret, &[what.as_bytes()])
 }
 
-/// HMAC-SHA256 over parts, each with its length, so that no two lists of parts are alike.
+/// HMAC-SHA256 over parts, each with its length, so that no two lists of parts give the same.
 pub(super) fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     // HMAC accepts keys of every length, so this cannot fail.
     #[allow(clippy::expect_used)]
