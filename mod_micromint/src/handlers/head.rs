@@ -23,11 +23,12 @@ pub(crate) fn filter_head(request: Request<'_>) -> Result<(), Code> {
     {
         return Err(error);
     }
-    let mut gate = visit.gate.borrow_mut();
-    let closing = gate.close(status, Thread::Blocking, |name| request.answer_values(name));
-    let Some(closing) = closing else { return Ok(()) };
-    change_head(request, &closing.changes);
-    drop(gate);
+    {
+        let mut gate = visit.gate.borrow_mut();
+        let closing = gate.close(status, Thread::Blocking, |name| request.answer_values(name));
+        let Some(closing) = closing else { return Ok(()) };
+        change_head(request, &closing.changes);
+    }
     request.allow_caching_again();
     // What the paywall announced still holds, unless the response reversed the payment.
     let is_reversed = visit.gate.borrow().became() == Some(RequestOutcome::Reversed);

@@ -549,24 +549,24 @@ impl Visit {
         if is_interim || !matches!(self.stage, Stage::Served | Stage::Answered) {
             return None;
         }
-        let (outcome, charge) = match self.decision()? {
-            Decision::Serve(serve) => (serve.outcome, serve.charge),
-            Decision::Answer(answer) => (answer.outcome, None),
-        };
         let mut reversal = None;
-        let became = match (self.became, charge, &self.paywall) {
-            (Some(RequestOutcome::Reversed), _, _) => RequestOutcome::Reversed,
-            (_, Some(charge), Some(paywall)) if thread == Thread::Blocking => {
-                paywall.finish(&charge, status)
-            }
-            (_, Some(charge), Some(paywall)) => {
-                let promised = paywall.promise(&charge, status);
-                if promised == RequestOutcome::Reversed && charge.is_payment() {
-                    reversal = Some(DueReversal { paywall: Arc::clone(paywall), charge, status });
+        let became = match self.decision()? {
+            Decision::Answer(answer) => answer.outcome,
+            Decision::Serve(serve) => match (self.became, serve.charge, &self.paywall) {
+                (Some(RequestOutcome::Reversed), _, _) => RequestOutcome::Reversed,
+                (_, Some(charge), Some(paywall)) if thread == Thread::Blocking => {
+                    paywall.finish(&charge, status)
                 }
-                promised
-            }
-            _ => outcome,
+                (_, Some(charge), Some(paywall)) => {
+                    let promised = paywall.promise(&charge, status);
+                    if promised == RequestOutcome::Reversed && charge.is_payment() {
+                        let paywall = Arc::clone(paywall);
+                        reversal = Some(DueReversal { paywall, charge, status });
+                    }
+                    promised
+                }
+                _ => serve.outcome,
+            },
         };
         self.became = Some(became);
         let changes = match self.decision()? {
