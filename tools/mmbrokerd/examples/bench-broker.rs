@@ -63,9 +63,10 @@ fn main() {
     let folder = tempfile::tempdir_in(".").unwrap();
     let file = format!("sqlite:{}", folder.path().join("broker.db").display());
     let url = arguments.next().unwrap_or_default();
-    let postgres = (url == "postgres").then(|| OwnPostgres::start(Disk::Durable).database());
+    // It runs as long as this value lives.
+    let postgres = (url == "postgres").then(|| OwnPostgres::start(Disk::Durable));
     let (url, disk) = match (url.as_str(), &postgres) {
-        (_, Some(own)) => (own.url.clone(), Path::new("/var/tmp")),
+        (_, Some(own)) => (own.database().url, Path::new("/var/tmp")),
         ("" | "sqlite", None) => (file, folder.path()),
         (_, None) => (url, folder.path()),
     };

@@ -23,7 +23,7 @@ initdb --pgdata="$data" ${WAL:+"--waldir=$WAL" --wal-segsize=1} --auth=trust --u
   --encoding=UTF8 --locale=C --no-sync >log 2>&1 || { cat log >&2; exit 1; }
 start() {
   postgres -D "$data" -k "$folder" -c listen_addresses= -c fsync="$FSYNC" -c max_connections=200 \
-    ${WAL:+-c min_wal_size=2MB -c max_wal_size=2MB} >>log 2>&1 &
+    ${WAL:+-c min_wal_size=2MB} >>log 2>&1 &
   server=$!
   tries=0
   until psql -h "$folder" -U postgres -c 'SELECT 1' postgres >/dev/null 2>&1; do
@@ -47,7 +47,11 @@ while read -r command argument; do
         sleep 0.1
       done ;;
     restart) kill "-$argument" $server; wait $server || true; start ;;
-    fill) cat /dev/zero >"$BALLAST" 2>/dev/null || true ;;
+    fill)
+      cat /dev/zero >>"$BALLAST" 2>/dev/null || true
+      # PostgreSQL has written some files of its log in advance.
+      [ -z "${WAL:-}" ] || sql "SELECT pg_logical_emit_message(false, '', repeat('x', 64000000))" ||
+        true ;;
     empty) rm "$BALLAST" ;;
   esac
   echo done
@@ -207,7 +211,7 @@ impl OwnPostgres {
         self.0.done("start", "");
     }
 
-    /// Fills its small disk to the last byte.
+    /// Fills its small disk to the last byte, and, if the log is there, the log.
     pub(crate) fn fill_disk(&self) {
         self.0.done("fill", "");
     }

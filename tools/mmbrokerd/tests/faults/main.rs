@@ -125,9 +125,11 @@ fn full_disk(disk: Disk) {
     for _ in 0..2 {
         let (sold, _) = world.counts();
         wait_until("a set is sold", || world.counts().0 > sold);
-        postgres.fill_disk();
         let before = unavailable();
-        wait_until("a request fails", || unavailable() > before);
+        wait_until("a request fails", || {
+            postgres.fill_disk();
+            unavailable() > before
+        });
         processes.assert_running();
         postgres.empty_disk();
         // Without space for its log, PostgreSQL may end; then its operator starts it again.
