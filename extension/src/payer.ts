@@ -1,7 +1,7 @@
 // What both browsers share: deciding about a 402 with the core, taking the answers, asking the owner,
 // and the state of each tab. How a payment travels is in chromium.ts and firefox.ts.
 
-import { api, now } from "./api.ts";
+import { api, now, wait } from "./api.ts";
 import type { Action, Meaning, PaymentRow, Question, Send, TabState, Verdict, Visit } from "./messages.ts";
 import { type Prompts } from "./prompts.ts";
 import type { Wallet } from "./wallet.ts";
@@ -12,6 +12,10 @@ const MANIFEST_SIZE_MAX = 64 * 1024;
 const MANIFEST_MS_MAX = 10_000;
 /** Among how many of the latest payments one that was just made is looked for. */
 const RECENT_COUNT = 50;
+
+/** How long the title of a page is awaited, in milliseconds, and how often it is looked at. */
+const TITLE_MS_MAX = 10_000;
+const TITLE_SECONDS = 0.2;
 
 /** The head of an answer. */
 export interface Head {
@@ -156,7 +160,7 @@ export class Payer {
     const row = rows.value.rows.find((it) => it.number === sent.payment);
     if (row === undefined) return;
     this.show(tab, { ...stateOf(row), state: "paid" });
-    const title = (await api.tabs.get(tab)).title;
+    const title = await titleOf(tab, sent.url);
     if (title) await (await this.wallet.store()).keepTitle(sent.payment, title);
   }
 
@@ -206,6 +210,29 @@ export function stateOf(
   url = it.url ?? "",
 ): Omit<TabState, "state"> {
   return { url, vendor: it.vendor, price: it.price };
+}
+
+/** The title of the page at this URL once a tab has loaded it; undefined if it shows another page. */
+async function titleOf(tab: number, url: string): Promise<string | undefined> {
+  const ends = Date.now() + TITLE_MS_MAX;
+  let title: string | undefined;
+  while (Date.now() < ends) {
+    // It fails while the tab goes from one page to the next.
+    const [found] = await api.scripting
+      .executeScript({ target: { tabId: tab }, func: titleHere, args: [withoutFragment(url)] })
+      .catch(() => []);
+    title = found?.result?.title;
+    if (found?.result?.isLoaded === true) return title;
+    await wait(TITLE_SECONDS);
+  }
+  return title;
+}
+
+/** Runs in the page: its title. That of a page which asks for payment is none. */
+function titleHere(url: string): { title?: string; isLoaded?: boolean } {
+  const [navigation] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
+  if (location.href.split("#", 1)[0] !== url || navigation?.responseStatus === 402) return {};
+  return { title: document.title, isLoaded: document.readyState === "complete" };
 }
 
 async function badge(tab: number, state: TabState | undefined): Promise<void> {

@@ -36,10 +36,13 @@ async function core(browser, command, bytes) {
 async function take(page, name, isSmall) {
   await page.setViewportSize(SIZE);
   if (isSmall) {
-    await page.addStyleTag({
-      content: `html { display: grid; place-items: center; min-height: 100vh; background: light-dark(#cfdcd5, #0c100e); color-scheme: light dark; }
-        body { width: 460px; padding: 1.5rem; border-radius: .5rem; box-shadow: 0 4px 24px rgb(0 0 0 / .3); zoom: 1.4; }`,
-    });
+    // The policy of the extension's pages forbids a style element.
+    await page.evaluate((rules) => {
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync(rules);
+      document.adoptedStyleSheets = [sheet];
+    }, `html { display: grid; place-items: center; min-height: 100vh; background: light-dark(#cfdcd5, #0c100e); color-scheme: light dark; }
+        body { width: 460px; padding: 1.5rem; border-radius: .5rem; box-shadow: 0 4px 24px rgb(0 0 0 / .3); zoom: 1.4; }`);
   }
   for (const scheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: scheme });

@@ -366,8 +366,9 @@ for (const server of servers) {
         await eventually(async () => (await statuses()).length >= 6, "six answers");
         assert.ok((await statuses()).every((it) => it === 402));
         assert.equal(await unspent(), had - 1);
-        await set({ pageLimit: 10 });
+        // First, since the page still asks.
         await page.close();
+        await set({ pageLimit: 10 });
       });
 
       test("a sound is paid for once, however often it is asked for in pieces", async () => {
@@ -656,6 +657,10 @@ for (const server of servers) {
         // Story 56 was paid for again when its receipt had expired.
         const pages = rows.map((it) => it.url).filter((it) => !it.endsWith("/one/56.html"));
         assert.equal(new Set(pages).size, pages.length, "no page is paid for twice");
+        const titled = (await browser.ask({ ask: "payments", from: 0, count: 100 })).rows.filter((it) => it.title);
+        const wrong = titled.filter((it) => it.title !== it.url.replace(/.*\/one\/(\d+)\.html.*/, "Story $1").replace(/.*\/five\/(\d).*/, "Dear $1").replace(/.*\/many\/.*/, "Many").replace(/.*\/picture.*/, "Picture"));
+        assert.deepEqual(wrong.map((it) => [it.url, it.title]), [], "each title is that of the page that was paid for");
+        assert.ok(titled.length >= 20, `${titled.length} titles`);
       });
 
       test("the wallet moves to mmwallet and back", async () => {
