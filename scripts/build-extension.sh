@@ -8,8 +8,9 @@
 # scripts/extension-source.sh --prove compares it with a build elsewhere.
 #
 # It needs Rust, node and npm (scripts/setup.sh extension). The same source and the same compiler
-# give the same bytes: the tools are pinned in extension/package-lock.json, the core's libraries in
-# extension/core/Cargo.lock, and no path of this machine is in the output.
+# give the same bytes, but for the order of functions in core.wasm, which depends on the folder: the
+# tools are pinned in extension/package-lock.json, the core's libraries in extension/core/Cargo.lock,
+# and no path of this machine is in the output.
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD
