@@ -4,6 +4,7 @@
 //! that sends no complete head in time is given up; connections are bounded; a server that ends
 //! finishes the requests that it has.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use hyper_util::rt::TokioTimer;
+use tokio::net::TcpSocket;
 
 use super::connections::Bounded;
 use super::{App, router};
@@ -22,6 +24,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 const HEADERS_MAX: usize = 64;
 /// The largest head of a request, in bytes.
 const HEAD_SIZE_MAX: usize = 16 * 1024;
+/// How many connections wait to be accepted, if the system allows as many. A client beyond waits a
+/// second and more until it tries again.
+const BACKLOG: u32 = 4096;
 /// How long the requests that are running may take when the server ends.
 const END_TIMEOUT: Duration = Duration::from_secs(25);
 
@@ -79,8 +84,7 @@ pub async fn listen(
     tls: Option<TlsFiles>,
 ) -> Result<Listening, ServerError> {
     let failed = |source| ServerError::Listen { address, source };
-    let listener = TcpListener::bind(address).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
+    let listener = bound(address).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
     let handle = Handle::new();
@@ -122,6 +126,17 @@ fn bound_heads(
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_SIZE_MAX);
+}
+
+/// A listener that does not block.
+fn bound(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
 }
 
 impl Listening {
