@@ -8,12 +8,13 @@
 # scripts/extension-source.sh --prove compares it with a build elsewhere.
 #
 # It needs Rust, node and npm (scripts/setup.sh extension). The same source and the same compiler
-# give the same bytes, but for the order of functions in core.wasm, which depends on the folder: the
-# tools are pinned in extension/package-lock.json, the core's libraries in extension/core/Cargo.lock,
-# and no path of this machine is in the output.
+# give the same bytes: the tools are pinned in extension/package-lock.json, the core's libraries in
+# extension/core/Cargo.lock, and no path of this machine is in the output. The order of functions in
+# core.wasm depends on the folder in which it is built, so it is built in the same one everywhere,
+# $place, from nothing each time. Only the compiler from Debian is kept there.
 set -eu
 cd "$(dirname "$0")/.."
-root=$PWD
+root=$PWD place=/var/tmp/micromint-extension
 profile=release folder=release granted=
 case ${1:-} in
     "") ;;
@@ -25,11 +26,41 @@ esac
     npm --prefix extension ci --ignore-scripts --no-audit --no-fund --loglevel=error
 # esbuild's program comes as an optional package for this machine, without a script of its own.
 
+# Copies what the core is built from to $place, which this user must own.
+copy_sources() {
+    mkdir -p -m 700 $place
+    [ -O $place ] && [ ! -L $place ] || {
+        echo "$0: expected $place to be a folder of this user: remove it, or build as its owner" >&2
+        exit 1
+    }
+    exec 9>$place/lock
+    flock 9
+    # The compiler of an earlier build, from there or from here.
+    rm -rf $place/compiler
+    for kept in $place/source/target/wasm-toolchain target/wasm-toolchain; do
+        [ ! -e $kept/complete ] || [ -e $place/compiler ] ||
+            cp -al $kept $place/compiler 2>/dev/null || cp -a $kept $place/compiler
+    done
+    rm -rf $place/source
+    mkdir -p $place/source/target $place/source/extension/core $place/source/scripts
+    [ ! -e $place/compiler ] || mv $place/compiler $place/source/target/wasm-toolchain
+    cp -R Cargo.toml Cargo.lock micromint $place/source
+    cp -R extension/core/Cargo.toml extension/core/Cargo.lock extension/core/src \
+        $place/source/extension/core
+    cp scripts/wasm-cargo.sh $place/source/scripts
+}
+
+sources=$root
+if [ $profile = release ]; then
+    copy_sources
+    sources=$place/source
+fi
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
-export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--remap-path-prefix=$root=/micromint \
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--remap-path-prefix=$sources=/micromint \
 --remap-path-prefix=$cargo_home=/cargo"
-(cd extension/core && "$root/scripts/wasm-cargo.sh" --locked --lib --profile $profile)
-core=extension/core/target/wasm32-unknown-unknown/$folder/micromint_extension.wasm
+(cd "$sources/extension/core" &&
+    "$sources/scripts/wasm-cargo.sh" --locked --lib --profile $profile)
+core=$sources/extension/core/target/wasm32-unknown-unknown/$folder/micromint_extension.wasm
 out=extension/build
 [ -z "$granted" ] || out=$out/tests
 mkdir -p $out

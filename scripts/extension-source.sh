@@ -3,8 +3,6 @@
 #   scripts/extension-source.sh           writes it
 #   scripts/extension-source.sh --prove   also unpacks it elsewhere, builds there, and compares the
 #                                         packages with those in extension/build, byte for byte
-#                                         (that fails for now: the order of functions in core.wasm
-#                                         depends on the folder)
 #
 # It has the sources that the build reads and no others. The same commit gives the same bytes.
 set -eu

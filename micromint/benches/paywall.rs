@@ -146,7 +146,7 @@ fn count_instructions(step: usize, options: &Options) {
     let done = valgrind.arg(options.directory.path()).output().expect("valgrind is not installed");
     let failed = || panic!("{}", String::from_utf8_lossy(&done.stderr));
     let name = String::from_utf8(done.stdout.clone()).unwrap();
-    let (name, repetitions) = name.trim().rsplit_once(' ').unwrap_or_else(|| failed());
+    let (name, repetitions) = name.trim().rsplit_once(' ').unwrap_or_else(failed);
     let repetitions: f64 = repetitions.parse().unwrap();
     let (mut all, mut blocks) = (0, 0);
     let (mut is_block, mut is_call) = (false, false);
