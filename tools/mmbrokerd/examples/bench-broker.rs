@@ -154,7 +154,9 @@ impl Bench {
         let amount = "10000000 USD".parse().unwrap();
         for client in 0..CLIENTS {
             let name = user(client);
-            service.store().deposit(name.as_str(), amount, "bench", DURING).await.unwrap();
+            let reference = format!("bench {name}");
+            let deposit = (&name, amount, reference.as_str());
+            mmbrokerd::shop::deposit(&service, "bench", deposit).await.unwrap();
         }
         Bench { service: Arc::new(service), period, mint, vendor, bare: 0.0 }
     }
