@@ -49,11 +49,16 @@ pub(super) const PROOF: Limit = Limit { what: "proof", most: 20, seconds: 3600 }
 impl Shop {
     /// Counts an attempt, and refuses it if there were too many.
     pub(super) async fn attempt(&self, limit: Limit, who: &str) -> Result<(), Refused> {
-        if retried!(self.count(limit, who))? {
+        if self.may(limit, who).await? {
             return Ok(());
         }
         let minutes = limit.seconds / 60;
         Err(refuse("error-too-often").with("minutes", minutes))
+    }
+
+    /// Counts an attempt. Returns whether it may be made.
+    pub(super) async fn may(&self, limit: Limit, who: &str) -> Result<bool, StoreError> {
+        retried!(self.count(limit, who))
     }
 
     /// Takes an attempt back that succeeded.

@@ -16,6 +16,7 @@ crate::on_both_databases!(
     an_address_is_confirmed_by_its_owner,
     a_lost_password_is_set_by_a_link,
     nobody_learns_who_has_an_account,
+    an_address_gets_few_mails_whoever_asks,
     mail_waits_for_its_server,
     mail_goes_by_tls_with_a_login,
     an_operator_makes_a_link,
@@ -361,6 +362,15 @@ async fn nobody_learns_who_has_an_account(database: Database) {
     site.world.clock.set(DURING.plus_seconds(3600));
     anywhere.send(&page, "/lost", &[("who", "alice@example.org")]).says(200, "on its way");
     assert_eq!(mailer.turn().await.unwrap(), 0);
+}
+
+async fn an_address_gets_few_mails_whoever_asks(database: Database) {
+    let server = Server::start(None);
+    let (site, mailer) = site_of(database, &server.settings()).await;
+    // Nobody learns whether others have asked to confirm it.
+    let answers: Vec<u16> = (0..7).map(|_| register(&site, "Dora@example.org").2.status).collect();
+    assert_eq!(answers, [303; 7]);
+    assert_eq!(mailer.turn().await.unwrap(), 5);
 }
 
 async fn mail_waits_for_its_server(database: Database) {
