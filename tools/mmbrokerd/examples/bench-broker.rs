@@ -151,10 +151,14 @@ impl Bench {
         let period = service.period(mint.params().period()).unwrap();
         let vendor: VendorId = "news.example".parse().unwrap();
         service.register_vendor(&period, &vendor, DURING).await.unwrap().granted().unwrap();
-        let amount = "10000000 USD".parse().unwrap();
-        for client in 0..CLIENTS {
+        // The most that is added at once, ten times.
+        let amount = "1000000 USD".parse().unwrap();
+        for (client, part) in (0..CLIENTS).flat_map(|client| (0..10).map(move |at| (client, at))) {
             let name = user(client);
-            service.store().deposit(name.as_str(), amount, "bench", DURING).await.unwrap();
+            let reference = format!("bench {name} {part}");
+            let deposit = (&name, amount, reference.as_str());
+            let added = mmbrokerd::shop::deposit(&service, "bench", deposit).await.unwrap();
+            assert_eq!(added.granted(), Some(true));
         }
         Bench { service: Arc::new(service), period, mint, vendor, bare: 0.0 }
     }

@@ -15,7 +15,8 @@ use micromint::reply::Reply;
 use micromint_console::{EXIT_OK, ToolError, say};
 use mmbrokerd::config::Config;
 use mmbrokerd::service::Service;
-use mmbrokerd::shop::{Role, act_for_vendor, set_person};
+use mmbrokerd::shop::{Role, act_for_vendor, deposit, set_person};
+use mmbrokerd::store::CONSOLE;
 
 /// The people of a demo.
 const READER: &str = "reader";
@@ -91,7 +92,7 @@ impl Demo {
             passwords.push((name, set_person(service, &name.parse()?, role).await?));
         }
         let amount: Money = BALANCE.parse()?;
-        service.store().deposit(READER, amount, "demo", service.now()).await?;
+        deposit(service, CONSOLE, (&READER.parse()?, amount, "demo")).await?.into_result()?;
         let host = HOST.parse()?;
         act_for_vendor(service, &VENDOR.parse()?, &host).await?;
         for period in service.periods() {

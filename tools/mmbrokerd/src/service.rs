@@ -38,7 +38,10 @@ use self::guard::Guard;
 use self::witness::Witness;
 
 pub use self::give_back::ReturnAnswer;
-pub use self::guard::{BLOCK_SUPERBINS, PAYOUTS, RestoredPeriod};
+pub use self::guard::{
+    BLOCK_SUPERBINS, FORGOTTEN_RUNS_MAX, PAYOUTS, ReleaseRefusal, Restore, RestoreRefusal,
+    RestoredPeriod,
+};
 pub use self::mark::Marked;
 pub use self::owners::OwnersRefusal;
 pub use self::period::OpenPeriod;

@@ -56,7 +56,7 @@ pub use self::audit::audit_faults;
 pub use self::form::{FORM_FIELDS_MAX, FORM_SIZE_MAX};
 pub use self::hooks::HOOK_SIZE_MAX;
 pub use self::mail::{MailSettings, MailTls, Mailer};
-pub use self::money::{Sum, signed_amount, sums};
+pub use self::money::{DepositRefusal, REFERENCE_LEN_MAX, Sum, deposit, signed_amount, sums};
 pub use self::passkeys::{
     PASSKEY_CHALLENGES_MAX, PASSKEY_NAME_LEN_MAX, PASSKEYS_MAX, count_passkeys,
 };
@@ -177,7 +177,7 @@ fn operator_routes() -> Router<Arc<Shop>> {
     Router::new()
         .route("/operator", get(operator::dashboard))
         .route("/operator/sums", get(money::sums_page))
-        .route("/operator/deposit", get(money::deposit_page).post(money::deposit))
+        .route("/operator/deposit", get(money::deposit_page).post(money::deposit_form_sent))
         .route("/operator/vouchers", get(vouchers::batches).post(vouchers::make))
         .route("/operator/vouchers/print", post(vouchers::print_again))
         .route("/operator/vouchers/void", post(vouchers::void))

@@ -36,7 +36,7 @@ pub use self::ledger::{Account, AccountKind, Entry, Posted};
 pub use self::mints::{MintProgress, MintRow, MintStage, MintState};
 pub use self::owners::{CompromisedRow, SaleSpan};
 pub use self::periods::PeriodRow;
-pub use self::progress::Skipped;
+pub use self::progress::{PaidRun, Skipped};
 pub use self::reports::{PeriodCounts, PeriodMoney, SentRow, UserReturn, VendorBatch};
 pub use self::sales::{RefusedFor, RefusedSale, SaleRow};
 pub use self::staged::StagedRow;
@@ -49,6 +49,9 @@ const CONNECTIONS_MAX: u32 = 16;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often a transaction is tried again that the database gave up because of other ones.
 pub const TRIES_MAX: u32 = 8;
+
+/// Whose acts the audit log has that were made with `mmbroker`.
+pub const CONSOLE: &str = "console";
 
 /// The migrations, with the same numbers for both databases.
 const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
@@ -93,6 +96,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         "trial",
         include_str!("../migrations/sqlite/103_trial.sql"),
         include_str!("../migrations/postgres/103_trial.sql"),
+    ),
+    (
+        104,
+        "wish",
+        include_str!("../migrations/sqlite/104_wish.sql"),
+        include_str!("../migrations/postgres/104_wish.sql"),
     ),
 ];
 

@@ -23,20 +23,20 @@ const KEY_RANDOM_SIZE: usize = 32;
 /// The longest credentials that are read, in bytes.
 const CREDENTIALS_LEN_MAX: usize = 512;
 
-/// Makes an API key for a user. It is shown once.
+/// Makes an API key for a user. It is shown once. `by` is who makes it.
 ///
 /// # Errors
 /// The database failed, or there is no randomness.
 pub async fn create_key(
     service: &Service,
-    user: &UserId,
+    (by, user): (&str, &UserId),
     entropy: &dyn Entropy,
 ) -> Result<String, ServiceError> {
     let mut random = [0; KEY_RANDOM_SIZE];
     entropy.fill(&mut random).map_err(|_| ServiceError::GivenUp("there is no randomness"))?;
     let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let key = format!("{KEY_PREFIX}{digits}");
-    service.store().add_api_key(digest_of(&key), user, service.now()).await?;
+    service.store().add_api_key(digest_of(&key), (by, user), service.now()).await?;
     Ok(key)
 }
 

@@ -60,7 +60,7 @@ impl Service {
         Ok(Dispute::list(counts, |vendor| held.contains(vendor.as_str())))
     }
 
-    /// Carries out what a person decided about the disputed claims of a vendor, on coins of one
+    /// Carries out what a person, `by`, decided about the disputed claims of a vendor, on coins of one
     /// user or of all users. `None` if there is nothing to decide. If it fails in between, the same
     /// call goes on.
     ///
@@ -71,7 +71,7 @@ impl Service {
         period: &Arc<OpenPeriod>,
         vendor: &VendorId,
         user: Option<&UserId>,
-        ruling: Ruling,
+        (by, ruling): (&str, Ruling),
     ) -> Result<Option<RulingOutcome>, ServiceError> {
         self.check_progress().await?;
         period.catch_up(&self.store).await?;
@@ -93,6 +93,10 @@ impl Service {
         let past = u64::from(u32::MAX) + 1;
         let free = self.store.free_superbins(period.name(), 0, past).await?;
         let mut outcome = RulingOutcome::default();
+        // The decision is in the log with its first effect; those after it can be made again.
+        let of = user.map_or("all users", UserId::as_str);
+        let word = if ruling == Ruling::Pay { "pay" } else { "refuse" };
+        let mut noted = Some(format!("{} {vendor} {of} {word}", period.name()));
         for (superbin, owner) in superbins {
             // What came back of a free trial is no money of the reader.
             let credited = match free.contains(&superbin) {
@@ -106,9 +110,13 @@ impl Service {
             let ruled = retried!(async {
                 let mut tx = self.store.begin().await?;
                 let ruled = decision.superbin(&mut tx, superbin, now).await?;
+                if let Some(detail) = &noted {
+                    tx.audit(by, "ruling", detail, now).await?;
+                }
                 tx.commit().await?;
                 Ok::<RulingOutcome, StoreError>(ruled)
             })?;
+            noted = None;
             outcome.paid += ruled.paid;
             outcome.credited += ruled.credited;
             outcome.lapsed += ruled.lapsed;

@@ -9,18 +9,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use micromint::identity::UserId;
+use micromint::money::Money;
 use micromint::params::Params;
 use micromint::period::Period;
+use micromint::reply::Reply;
 
 use super::witness::{Progress, Witness};
 use super::{Service, ServiceError};
-use crate::store::{Skipped, Store, StoreError, retried};
+use crate::store::{CONSOLE, PaidRun, Skipped, Store, StoreError, retried};
 
 /// The superbins of a block that is reserved for sale: two for each of 1024 sets.
 pub const BLOCK_SUPERBINS: u64 = 2 * 1024;
 
 /// The counter of the payout runs.
 pub const PAYOUTS: &str = "payouts";
+
+/// How many payout runs a database that was restored may have forgotten at most: a number that is
+/// further past those that the broker knows is no run of it.
+pub const FORGOTTEN_RUNS_MAX: u64 = 10_000;
 
 /// How much vendors' witnesses know that the database does not.
 const TOLD: &str = "told:";
@@ -42,6 +49,84 @@ pub struct RestoredPeriod {
     pub sets: u64,
     /// Whether its settlement had begun, by a witness.
     pub was_settled: bool,
+}
+
+/// What the operator says about a database that was restored from a backup.
+#[derive(Clone, Debug, Default)]
+pub struct Restore {
+    /// Of periods of which no witness is left, the number of sets that may have been sold.
+    pub skip_to: BTreeMap<Period, u64>,
+    /// Users to revoke, since the database may have forgotten that they were.
+    pub revoked: Vec<UserId>,
+    /// Go on although nothing says that the database is older than what was done with it.
+    pub is_forced: bool,
+}
+
+/// Why nothing was done after a restore.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreRefusal {
+    /// The database is as new as its witness.
+    #[error(
+        "the witness says that this database is the latest; a restore would only lose sets. With \
+         --force it goes on nevertheless, as is right when the witness is of the same backup"
+    )]
+    NotNeeded,
+    /// There is no such period.
+    #[error("the broker has no period {0}; nothing was changed")]
+    UnknownPeriod(Period),
+    /// The period has fewer sets.
+    #[error("period {period} has {all} sets, found {found}; nothing was changed")]
+    TooManySets {
+        /// The period.
+        period: Period,
+        /// All its sets.
+        all: u64,
+        /// The number that was asked for.
+        found: u64,
+    },
+}
+
+/// Why payouts stay blocked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReleaseRefusal {
+    /// They are not blocked.
+    #[error("payouts are not blocked; nothing was changed")]
+    NotBlocked,
+    /// There is no such run, though there are later ones.
+    #[error("the broker made no payout run {found}; the last one it knows is {last}")]
+    NoSuchRun {
+        /// The number that was given.
+        found: u64,
+        /// The last run in the database.
+        last: u64,
+    },
+    /// The number is too far past what the broker knows.
+    #[error("expected a payout run up to {most}, found {found}: compare it with the bank")]
+    TooFar {
+        /// The highest number.
+        most: u64,
+        /// The number that was given.
+        found: u64,
+    },
+    /// The run has another total.
+    #[error("payout run {run} paid {expected}, found {found}: compare it with the bank")]
+    OtherTotal {
+        /// The run.
+        run: u64,
+        /// What it paid.
+        expected: Money,
+        /// What was given.
+        found: Money,
+    },
+    /// Without a run nothing was paid.
+    #[error("expected a total of 0 without a payout run, found {0}")]
+    PaidByNone(Money),
+    /// A run that is not in the database paid something.
+    #[error("expected what payout run {0} paid, found nothing")]
+    NothingPaid(u64),
+    /// A later run was paid.
+    #[error("the bank has paid run {0}, as the broker recorded: it is a later one")]
+    PaidLater(u64),
 }
 
 impl Guard {
@@ -187,38 +272,54 @@ impl Service {
     }
 
     /// Goes on after the database was restored from a backup: begins a new generation, and skips
-    /// all sets that may have been sold. `skip_to` names the number of sets of periods of which no
-    /// witness is left. Payouts stay blocked.
+    /// all sets that may have been sold. Payouts stay blocked.
     ///
     /// # Errors
     /// The database or the witness failed.
     pub async fn restored(
         &self,
-        skip_to: &BTreeMap<Period, u64>,
-    ) -> Result<Vec<RestoredPeriod>, ServiceError> {
+        restore: &Restore,
+    ) -> Result<Reply<Vec<RestoredPeriod>, RestoreRefusal>, ServiceError> {
+        match self.guard.check().await {
+            Ok(_) if !restore.is_forced => return Ok(Reply::Refused(RestoreRefusal::NotNeeded)),
+            Ok(_) | Err(StoreError::Halted(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let periods = self.store.periods().await?;
+        for (period, sets) in &restore.skip_to {
+            let row = periods.iter().find(|row| row.params.period() == period);
+            let Some(row) = row else {
+                return Ok(Reply::Refused(RestoreRefusal::UnknownPeriod(period.clone())));
+            };
+            let (period, all, found) = (period.clone(), row.params.superbin_count() / 2, *sets);
+            if found > all {
+                return Ok(Reply::Refused(RestoreRefusal::TooManySets { period, all, found }));
+            }
+        }
         let mut known = self.guard.witness().progress().numbers;
         for (name, number) in self.store.told().await? {
             let best = known.entry(name).or_default();
             *best = (*best).max(number);
         }
-        let done = retried!(self.restored_once(&known, skip_to))?;
+        let done = retried!(self.restored_once(&known, restore))?;
         let database = self.store.progress().await?;
         self.guard.generation.store(database.generation, Ordering::Relaxed);
         self.guard.witness().restart(&database).map_err(StoreError::Witness)?;
         for period in self.periods() {
             period.forget();
         }
-        Ok(done)
+        Ok(Reply::Granted(done))
     }
 
     async fn restored_once(
         &self,
         known: &BTreeMap<String, u64>,
-        skip_to: &BTreeMap<Period, u64>,
+        restore: &Restore,
     ) -> Result<Vec<RestoredPeriod>, StoreError> {
         let number = |what: &str, period: &Period| {
             known.get(&format!("{what}:{period}")).copied().unwrap_or(0)
         };
+        let now = self.now();
         let mut done = Vec::new();
         let periods = self.store.periods().await?;
         let mut tx = self.store.begin().await?;
@@ -227,7 +328,8 @@ impl Service {
             let name = period.params.period();
             let row = tx.lock_whole_period(name).await?;
             let was_settled = number("settled", name) > 0;
-            let told = 2 * skip_to.get(name).copied().unwrap_or(0);
+            // At most the sets of the period, so this does not overflow.
+            let told = 2 * restore.skip_to.get(name).copied().unwrap_or(0);
             let past = [row.reserved, number("reserved", name), number("sold", name), told];
             let past = past.into_iter().max().unwrap_or(0).min(row.params.superbin_count());
             let first = row.next_superbin;
@@ -237,29 +339,86 @@ impl Service {
                 tx.set_settled(name, 1, None).await?;
             }
             let sets = (past - first) / 2;
+            let detail = format!("generation {generation}: {sets} sets of {name} skipped");
+            tx.audit(CONSOLE, "restored", &detail, now).await?;
             done.push(RestoredPeriod { period: name.clone(), sets, was_settled });
         }
         for (name, number) in known.iter().filter(|(name, _)| is_counter(name)) {
             tx.set_counter(name, *number).await?;
+        }
+        for user in &restore.revoked {
+            tx.revoke(CONSOLE, user, now).await?;
         }
         tx.begin_generation(generation).await?;
         tx.commit().await?;
         Ok(done)
     }
 
-    /// Allows payouts again: a person has compared the last payout run, of this number, with the
-    /// bank. Later runs get larger numbers.
+    /// Allows payouts again: a person has compared the last payout run, with this number and this
+    /// total, with the bank. Later runs get larger numbers. Returns whether the run is in the
+    /// database; what another one paid is still on the balances.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn release_payouts(&self, run: u64) -> Result<(), ServiceError> {
-        retried!(async {
-            let mut tx = self.store.begin().await?;
-            tx.set_counter(PAYOUTS, run).await?;
-            tx.release_payouts().await?;
-            tx.commit().await
-        })?;
-        Ok(())
+    pub async fn release_payouts(
+        &self,
+        run: u64,
+        total: Money,
+    ) -> Result<Reply<bool, ReleaseRefusal>, ServiceError> {
+        self.check_progress().await?;
+        let released = retried!(self.release_once(run, total))?;
+        self.note_progress().await?;
+        Ok(released)
+    }
+
+    async fn release_once(
+        &self,
+        run: u64,
+        total: Money,
+    ) -> Result<Reply<bool, ReleaseRefusal>, StoreError> {
+        let is_blocked = self.store.payouts_blocked().await?;
+        let mut tx = self.store.begin().await?;
+        let runs = tx.paid_runs().await?;
+        let counter = tx.counter(PAYOUTS).await?;
+        let refusal = match is_blocked {
+            true => release_refusal(&runs, counter, run, total),
+            false => Some(ReleaseRefusal::NotBlocked),
+        };
+        if let Some(refusal) = refusal {
+            return Ok(Reply::Refused(refusal));
+        }
+        tx.set_counter(PAYOUTS, run).await?;
+        tx.release_payouts().await?;
+        let detail = format!("after run {run} of {total}");
+        tx.audit(CONSOLE, "payouts released", &detail, self.now()).await?;
+        tx.commit().await?;
+        Ok(Reply::Granted(run == 0 || runs.iter().any(|known| known.run == run)))
+    }
+}
+
+/// Why payouts are not released after this run with this total; `counter` is the highest number
+/// that the database and the witness know.
+fn release_refusal(
+    runs: &[PaidRun],
+    counter: u64,
+    run: u64,
+    total: Money,
+) -> Option<ReleaseRefusal> {
+    let last = runs.iter().map(|known| known.run).max().unwrap_or(0);
+    let most = counter.max(last) + FORGOTTEN_RUNS_MAX;
+    if let Some(later) = runs.iter().find(|known| known.is_paid && known.run > run) {
+        return Some(ReleaseRefusal::PaidLater(later.run));
+    }
+    match runs.iter().find(|known| known.run == run) {
+        // What came back may have been taken out of the bank's file before.
+        Some(known) if total == known.total || total == known.without_failed => None,
+        Some(known) => {
+            Some(ReleaseRefusal::OtherTotal { run, expected: known.total, found: total })
+        }
+        None if run > most => Some(ReleaseRefusal::TooFar { most, found: run }),
+        None if run == 0 => (total.units() > 0).then_some(ReleaseRefusal::PaidByNone(total)),
+        None if run <= last => Some(ReleaseRefusal::NoSuchRun { found: run, last }),
+        None => (total.units() == 0).then_some(ReleaseRefusal::NothingPaid(run)),
     }
 }
 

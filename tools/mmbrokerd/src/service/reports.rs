@@ -31,8 +31,10 @@ pub struct PeriodReport {
     /// How many rows of each kind there are. What waited does not wait any more after the
     /// settlement.
     pub counts: PeriodCounts,
-    /// The sets that are sold, with those that a restore skipped.
+    /// The sets that are sold.
     pub sets_sold: u64,
+    /// The sets that a restore skipped and that got no owner since.
+    pub sets_skipped: u64,
     /// The sets that can still be sold.
     pub sets_left: u64,
     /// Sold coins.
@@ -121,9 +123,11 @@ impl Service {
         if row.settled_at.is_some() {
             counts.waiting = 0;
         }
+        let sets_sold = self.store.sets_sold(period.name()).await?;
         Ok(PeriodReport {
             counts,
-            sets_sold: row.next_superbin / 2,
+            sets_sold,
+            sets_skipped: (row.next_superbin / 2).saturating_sub(sets_sold),
             sets_left: period.params().superbin_count().saturating_sub(row.next_superbin) / 2,
             sold: coins(money.sold),
             redeemed: coins(money.vendors),

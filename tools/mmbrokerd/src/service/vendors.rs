@@ -11,7 +11,7 @@ use micromint::time::UnixTime;
 
 use super::period::OpenPeriod;
 use super::{Service, ServiceError};
-use crate::store::{CompromisedRow, StoreError, retried};
+use crate::store::{CONSOLE, CompromisedRow, StoreError, retried};
 
 impl Service {
     /// Registers a vendor for a period, unless it is registered. Returns its key K_V.
@@ -20,6 +20,20 @@ impl Service {
     /// The database failed.
     pub async fn register_vendor(
         &self,
+        period: &OpenPeriod,
+        vendor: &VendorId,
+        now: UnixTime,
+    ) -> Result<Reply<Key, VendorRefusal>, ServiceError> {
+        self.register_vendor_by(None, period, vendor, now).await
+    }
+
+    /// As [`Service::register_vendor`], for somebody who gets the key: that is in the audit log.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn register_vendor_by(
+        &self,
+        by: Option<&str>,
         period: &OpenPeriod,
         vendor: &VendorId,
         now: UnixTime,
@@ -37,6 +51,9 @@ impl Service {
                     return Ok(Some(other.clone()));
                 }
                 tx.add_vendor(period.name(), vendor, now).await?;
+            }
+            if let Some(by) = by {
+                tx.audit(by, "vendor key", &format!("{} {vendor}", period.name()), now).await?;
             }
             tx.commit().await?;
             Ok::<Option<VendorId>, StoreError>(None)
@@ -85,7 +102,7 @@ impl Service {
         Ok(refused)
     }
 
-    /// Declares bins of a period compromised.
+    /// Declares bins of a period compromised, on the console.
     ///
     /// # Errors
     /// The database failed.
@@ -104,6 +121,7 @@ impl Service {
             let next_superbin = tx.lock_period(period.name()).await?.next_superbin;
             let row = CompromisedRow { superbin, first, count, next_superbin };
             tx.add_compromised(period.name(), &row, now).await?;
+            tx.audit(CONSOLE, "compromised", &format!("{} {bins}", period.name()), now).await?;
             tx.commit().await
         })?;
         Ok(Reply::Granted(()))

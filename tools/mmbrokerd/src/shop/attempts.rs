@@ -1,13 +1,15 @@
 //! Limits on how often something is tried, in the database, so that a restart forgets nothing.
 //!
-//! Input: what is tried, and by whom. Output: whether it may be tried. The invariant: an attempt is
-//! counted before it is made, so attempts at the same time are counted too.
+//! Input: what is tried, and by whom. Output: whether it may be tried. The invariants: an attempt is
+//! counted before it is made, so attempts at the same time are counted too; in no span of a limit's
+//! length are there more than it allows, wherever the span begins; what was refused is not counted,
+//! so whoever waits as long as the answer says may try again.
 
 use sqlx::Row;
 
 use super::Shop;
 use super::answer::{Refused, refuse};
-use crate::store::{StoreError, retried};
+use crate::store::{Dialect, StoreError, retried};
 
 /// A limit.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +36,11 @@ pub(super) const REGISTER: Limit = Limit { what: "register", most: 30, seconds: 
 pub(super) const VOUCHER: Limit = Limit { what: "voucher", most: 10, seconds: 3600 };
 /// Wrong voucher codes from one network.
 pub(super) const VOUCHER_NET: Limit = Limit { what: "voucher net", most: 30, seconds: 3600 };
-/// Mails to one address, or for one account.
+/// Mails to confirm one address, or for one account.
 pub(super) const MAIL: Limit = Limit { what: "mail", most: 5, seconds: 3600 };
+/// Questions for a new password with one name or address. They are not counted with [`MAIL`], since
+/// only an address that exists has been confirmed.
+pub(super) const LOST: Limit = Limit { what: "lost", most: 5, seconds: 3600 };
 /// Mails that one network causes.
 pub(super) const MAIL_NET: Limit = Limit { what: "mail net", most: 20, seconds: 3600 };
 /// Host proofs that one person asks for.
@@ -44,44 +49,78 @@ pub(super) const PROOF: Limit = Limit { what: "proof", most: 20, seconds: 3600 }
 impl Shop {
     /// Counts an attempt, and refuses it if there were too many.
     pub(super) async fn attempt(&self, limit: Limit, who: &str) -> Result<(), Refused> {
-        let span = self.service.now().0.div_euclid(limit.seconds);
-        let count = retried!(self.count(limit, who, span, 1))?;
-        if count > limit.most {
-            let minutes = limit.seconds / 60;
-            return Err(refuse("error-too-often").with("minutes", minutes));
+        if self.may(limit, who).await? {
+            return Ok(());
         }
-        Ok(())
+        let minutes = limit.seconds / 60;
+        Err(refuse("error-too-often").with("minutes", minutes))
+    }
+
+    /// Counts an attempt. Returns whether it may be made.
+    pub(super) async fn may(&self, limit: Limit, who: &str) -> Result<bool, StoreError> {
+        retried!(self.count(limit, who))
     }
 
     /// Takes an attempt back that succeeded.
     pub(super) async fn forgive(&self, limit: Limit, who: &str) -> Result<(), Refused> {
-        let span = self.service.now().0.div_euclid(limit.seconds);
-        retried!(self.count(limit, who, span, -1))?;
+        retried!(self.take_back(limit, who))?;
         Ok(())
     }
 
-    async fn count(&self, limit: Limit, who: &str, span: i64, add: i64) -> Result<i64, StoreError> {
+    /// Counts an attempt, in the row of this second. Returns whether it may be made.
+    async fn count(&self, limit: Limit, who: &str) -> Result<bool, StoreError> {
+        let now = self.service.now().0;
         let mut tx = self.service.store().begin().await?;
-        let count: i64 = sqlx::query(
-            "INSERT INTO attempt (what, who, span, count) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (what, who, span) DO UPDATE SET count = attempt.count + excluded.count \
-             RETURNING count",
+        if tx.dialect() == Dialect::Postgres {
+            // Attempts of the same kind and name one after the other.
+            sqlx::query("SELECT CAST(pg_advisory_xact_lock(hashtextextended($1, 0)) AS TEXT)")
+                .bind(format!("{} {who}", limit.what))
+                .execute(tx.connection())
+                .await?;
+        }
+        let made: i64 = sqlx::query(
+            "SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT) FROM attempt \
+             WHERE what = $1 AND who = $2 AND span > $3",
         )
         .bind(limit.what)
         .bind(who.to_string())
-        .bind(span)
-        .bind(add)
+        .bind(now - limit.seconds)
         .fetch_one(tx.connection())
         .await?
         .try_get(0)?;
-        if count == 1 {
-            sqlx::query("DELETE FROM attempt WHERE what = $1 AND span < $2")
+        if made >= limit.most {
+            return Ok(false);
+        }
+        sqlx::query(
+            "INSERT INTO attempt (what, who, span, count) VALUES ($1, $2, $3, 1) \
+             ON CONFLICT (what, who, span) DO UPDATE SET count = attempt.count + 1",
+        )
+        .bind(limit.what)
+        .bind(who.to_string())
+        .bind(now)
+        .execute(tx.connection())
+        .await?;
+        if made == 0 {
+            sqlx::query("DELETE FROM attempt WHERE what = $1 AND span <= $2")
                 .bind(limit.what)
-                .bind(span)
+                .bind(now - limit.seconds)
                 .execute(tx.connection())
                 .await?;
         }
         tx.commit().await?;
-        Ok(count)
+        Ok(true)
+    }
+
+    async fn take_back(&self, limit: Limit, who: &str) -> Result<(), StoreError> {
+        let mut tx = self.service.store().begin().await?;
+        sqlx::query(
+            "UPDATE attempt SET count = count - 1 WHERE what = $1 AND who = $2 AND span = \
+             (SELECT MAX(span) FROM attempt WHERE what = $1 AND who = $2 AND count > 0)",
+        )
+        .bind(limit.what)
+        .bind(who.to_string())
+        .execute(tx.connection())
+        .await?;
+        tx.commit().await
     }
 }

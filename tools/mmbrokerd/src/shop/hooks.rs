@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::Row;
 
-use super::money::{accounts, checked_units, credit};
+use super::money::{Credited, accounts, credit, deposit_units};
 use super::{Shop, random};
 use crate::service::ServiceError;
 use crate::store::{Store, StoreError, retried};
@@ -222,7 +222,12 @@ async fn try_add(
 ) -> Result<Result<bool, &'static str>, ServiceError> {
     let store = shop.service.store();
     shop.service.check_progress().await?;
-    let Ok(units) = checked_units(told.amount) else { return Ok(Err("the amount is too large")) };
+    let Some(units) = deposit_units(told.amount) else {
+        return Ok(Err("expected an amount above 0 and up to 1000000"));
+    };
+    if !store.currencies().await?.contains(&told.amount.currency()) {
+        return Ok(Err("no period of the broker is in this currency"));
+    }
     if super::people::login(store, told.user.as_str()).await?.is_none() {
         return Ok(Err("there is no such account"));
     }
@@ -264,7 +269,13 @@ async fn add_once(
         return Ok(if is_same { Ok(false) } else { Err("this payment was told otherwise before") });
     }
     let reference = format!("hook {source} {}", told.id);
-    credit(&mut tx, "deposit", &reference, moved, now).await?;
+    match credit(&mut tx, ("deposit", &reference), told.user.as_str(), moved, now).await? {
+        Credited::Now => {}
+        Credited::Closed => return Ok(Err("there is no such account")),
+        Credited::Before | Credited::Otherwise => {
+            return Ok(Err("this payment was told otherwise before"));
+        }
+    }
     tx.audit(source, "deposit", &content, now).await?;
     tx.commit().await?;
     Ok(Ok(true))

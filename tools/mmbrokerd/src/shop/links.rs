@@ -12,15 +12,16 @@ use micromint::time::UnixTime;
 use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
-use super::attempts::{MAIL, MAIL_NET};
+use super::attempts::{LOST, MAIL, MAIL_NET};
 use super::form::{Open, Posted};
+use super::login::person_of;
 use super::mail::{ADDRESS_LEN_MAX, Mail, address};
 use super::password::{PASSWORD_LEN_MIN, check_new};
 use super::people::{self, Role};
 use super::view::{Form, Input, Page, Part};
 use super::visitor::{LoggedIn, Visitor};
 use super::{Shop, random};
-use crate::store::{Store, StoreError, Transaction, retried};
+use crate::store::{AccountKind, Store, StoreError, Transaction, retried};
 
 /// How long a link to confirm an address is good, in seconds.
 const CONFIRM_SECONDS: i64 = 2 * 86_400;
@@ -93,11 +94,15 @@ impl Transaction {
     }
 }
 
+/// A link by its token. Passwords of operators are set on the console alone. A link for a new
+/// password opens an account that is closed: an operator made it for that, since closing an account
+/// ends its links.
 async fn find(store: &Store, purpose: Purpose, token: &str) -> Result<Option<Link>, StoreError> {
     let row = sqlx::query(
         "SELECT link.user_id, address, expires_at, used_at FROM link \
          JOIN person ON person.user_id = link.user_id \
-         WHERE sha256 = $1 AND purpose = $2 AND closed_at IS NULL",
+         WHERE sha256 = $1 AND purpose = $2 \
+         AND (purpose = 'reset' AND role = 'none' OR purpose = 'confirm' AND closed_at IS NULL)",
     )
     .bind(random::digest(token).to_vec())
     .bind(purpose.word())
@@ -143,7 +148,10 @@ pub(super) async fn ask_to_confirm(
     let (store, now, words) = (shop.service.store(), shop.service.now(), visitor.words);
     shop.attempt(MAIL_NET, &visitor.net).await?;
     shop.attempt(MAIL, user.as_str()).await?;
-    shop.attempt(MAIL, &to.to_lowercase()).await?;
+    // Others may have asked for the address. Nobody is told, and it gets no more mail.
+    if !shop.may(MAIL, &to.to_lowercase()).await? {
+        return Ok(());
+    }
     let token = random::token()?;
     let link = format!("{}/confirm/{token}", shop.url);
     let broker = shop.settings.name.as_str();
@@ -200,6 +208,8 @@ pub(super) async fn set_mail(State(shop): State<Arc<Shop>>, posted: Posted) -> A
                 .bind(user.to_string())
                 .execute(tx.connection())
                 .await?;
+            // What was mailed to the address, or asks to confirm another one, ends with it.
+            tx.end_links(user).await?;
             tx.audit(user.as_str(), "mail address", "removed", now).await?;
             tx.commit().await
         })?;
@@ -245,6 +255,8 @@ pub(super) async fn confirm(
             // The form that was sent twice has done its work.
             return Ok::<bool, StoreError>(link.is_used);
         }
+        // Links for a new password were mailed to the address before.
+        tx.end_links(&link.user).await?;
         sqlx::query(
             "INSERT INTO mail_address (user_id, address, compared, confirmed_at) \
              VALUES ($1, $2, $3, $4) ON CONFLICT (user_id) DO UPDATE SET \
@@ -291,7 +303,8 @@ pub(super) async fn lost(State(shop): State<Arc<Shop>>, Open { visitor, fields }
     }
     let who: String = fields.text("who").to_lowercase().chars().take(ADDRESS_LEN_MAX).collect();
     shop.attempt(MAIL_NET, &visitor.net).await?;
-    shop.attempt(MAIL, &who).await?;
+    // Not in the count of confirmations, which would tell that there is such an address.
+    shop.attempt(LOST, &who).await?;
     let (store, now, words) = (shop.service.store(), shop.service.now(), visitor.words);
     // Operators set their passwords on the console.
     let rows = sqlx::query(
@@ -352,37 +365,33 @@ pub(super) async fn reset_page(
 }
 
 /// Sets the new password, and ends all sessions.
-pub(super) async fn reset(State(shop): State<Arc<Shop>>, Open { fields, .. }: Open) -> Answer {
+pub(super) async fn reset(State(shop): State<Arc<Shop>>, Open { visitor, fields }: Open) -> Answer {
     let (token, password) = (fields.text("link"), fields.raw("password"));
     let (store, now) = (shop.service.store(), shop.service.now());
     let link = find(store, Purpose::Reset, token).await?.ok_or_else(|| refuse("error-link"))?;
     check_new(password, link.user.as_str())?;
     if link.is_used {
-        // The form that was sent twice has done its work.
-        let hash = people::login(store, link.user.as_str()).await?.map(|(_, hash)| hash);
-        let is_done = shop.passwords.is_right(password, hash).await?;
-        return after_reset(&shop, is_done);
+        // The form that was sent twice has done its work. Whoever guesses is counted as at a login.
+        let known = person_of(&shop, &visitor, link.user.as_str(), password).await?;
+        return after_reset(&shop, known.is_some());
     }
     let hash = shop.passwords.hash(password).await?;
     let is_set = retried!(async {
         let mut tx = store.begin().await?;
-        if !tx.use_link(token, now).await? {
-            return Ok::<bool, StoreError>(false);
-        }
-        sqlx::query("UPDATE person SET password = $2 WHERE user_id = $1")
-            .bind(link.user.to_string())
-            .bind(hash.clone())
-            .execute(tx.connection())
-            .await?;
-        // Other links were for the old password.
-        sqlx::query(
-            "UPDATE link SET used_at = $2 WHERE user_id = $1 AND purpose = 'reset' \
-             AND used_at IS NULL",
+        // The row of the person first, as those do who make an operator of a reader.
+        let set = sqlx::query(
+            "UPDATE person SET password = $2, closed_at = NULL \
+             WHERE user_id = $1 AND role = 'none'",
         )
         .bind(link.user.to_string())
-        .bind(now.0)
+        .bind(hash.clone())
         .execute(tx.connection())
         .await?;
+        if set.rows_affected() == 0 || !tx.use_link(token, now).await? {
+            return Ok::<bool, StoreError>(false);
+        }
+        // Other links were for the old password.
+        tx.end_links(&link.user).await?;
         tx.end_sessions(&link.user, &[], now).await?;
         tx.audit(link.user.as_str(), "password", "by a link", now).await?;
         tx.commit().await?;
@@ -444,28 +453,34 @@ pub(super) async fn people_found(State(shop): State<Arc<Shop>>, posted: Posted) 
         ];
         if let Some(at) = closed {
             facts.push((words.get("people-closed"), visitor.time(UnixTime(at))));
+            for money in shop.service.store().balances(AccountKind::Client, &user).await? {
+                let amount = visitor.money(money.units(), money.currency());
+                facts.push((words.get("balance-label"), amount));
+            }
         }
         if !mail.is_empty() {
             facts.push((words.get("mail-known"), mail));
         }
         page = page.with(Part::Facts(facts));
-        if closed.is_none() && role == Role::None.word() && person.role >= Role::Money {
-            let form = Form::new("/operator/people/link", words.get("people-link"));
+        if role == Role::None.word() && person.role >= Role::Money {
+            let button = if closed.is_some() { "people-link-open" } else { "people-link" };
+            let form = Form::new("/operator/people/link", words.get(button));
             page = page.with(form.hidden("user", user).into());
         }
     }
     show(&shop, visitor, &page)
 }
 
-/// Makes a link for a new password, and shows it once. Passwords of operators are set on the
+/// Makes a link for a new password, and shows it once. It opens an account that is closed, such as
+/// one to which a payout or returned coins came later. Passwords of operators are set on the
 /// console.
 pub(super) async fn issue(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
     let Posted { visitor, person, fields, .. } = &posted;
     person.needs(Role::Money)?;
     let words = visitor.words;
     let (store, now) = (shop.service.store(), shop.service.now());
-    let known = people::login(store, fields.text("user")).await?;
-    let of = known.map(|(found, _)| found).filter(|found| found.role == Role::None);
+    let known = people::person(store, fields.text("user")).await?;
+    let of = known.filter(|found| found.role == Role::None);
     let of = of.ok_or_else(|| refuse("error-no-person"))?;
     let token = random::token()?;
     retried!(async {

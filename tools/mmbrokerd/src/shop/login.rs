@@ -18,7 +18,7 @@ use super::form::{Open, Posted};
 use super::links;
 use super::mail::{ADDRESS_LEN_MAX, address};
 use super::password::{PASSWORD_LEN_MIN, check_new};
-use super::people::{self, Person, Role};
+use super::people::{self, Kept, Person, Role};
 use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::{LANGUAGE_COOKIE, LoggedIn, Visitor, session_cookie};
 use super::words::Language;
@@ -208,6 +208,17 @@ async fn check_login(
     password: &str,
     headers: &HeaderMap,
 ) -> Answer {
+    let person = person_of(shop, visitor, user, password).await?;
+    begin(shop, &person.ok_or_else(|| refuse("error-login"))?, headers).await
+}
+
+/// The person with this name and password, within the limits of logins.
+pub(super) async fn person_of(
+    shop: &Shop,
+    visitor: &Visitor,
+    user: &str,
+    password: &str,
+) -> Result<Option<Person>, Refused> {
     // A name that cannot be one is counted too, in a bounded row.
     let name: String = user.chars().take(40).collect();
     let pair = format!("{name} {}", visitor.net);
@@ -217,11 +228,11 @@ async fn check_login(
     let known = people::login(shop.service.store(), user).await?;
     let (person, hash) = known.unzip();
     let is_right = shop.passwords.is_right(password, hash).await?;
-    let Some(person) = person.filter(|_| is_right) else { return Err(refuse("error-login")) };
+    let Some(person) = person.filter(|_| is_right) else { return Ok(None) };
     shop.forgive(LOGIN_NET, &visitor.net).await?;
     shop.forgive(LOGIN, &pair).await?;
     shop.forgive(LOGIN_ACCOUNT, &name).await?;
-    begin(shop, &person, headers).await
+    Ok(Some(person))
 }
 
 /// Begins a session, and goes to the first page of the person.
@@ -366,7 +377,8 @@ pub(super) async fn end_session(State(shop): State<Arc<Shop>>, posted: Posted) -
 pub(super) async fn make_key(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
     let Posted { visitor, person, .. } = &posted;
     let words = visitor.words;
-    let key = crate::http::create_key(&shop.service, &person.user, &SystemEntropy).await?;
+    let of = (person.user.as_str(), &person.user);
+    let key = crate::http::create_key(&shop.service, of, &SystemEntropy).await?;
     let login = format!("mmwallet login {} --user {} --key-file FILE", shop.url, person.user);
     let page = Page::new(words.get("keys-title"))
         .with(Part::Bad(words.get("key-once")))
@@ -378,18 +390,19 @@ pub(super) async fn make_key(State(shop): State<Arc<Shop>>, posted: Posted) -> A
 }
 
 pub(super) async fn end_keys(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
-    shop.service.store().end_api_keys(&posted.person.user, shop.service.now()).await?;
+    let user = &posted.person.user;
+    shop.service.store().end_api_keys(user.as_str(), user, shop.service.now()).await?;
     Ok(to(&shop, "/account?note=done-keys"))
 }
 
-/// Closes an account that has no money.
+/// Closes an account that has no money and to which none is on its way.
 pub(super) async fn close(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
     check_password(&shop, &posted, "password").await?;
     let (user, store) = (&posted.person.user, shop.service.store());
-    let balances = store.balances(crate::store::AccountKind::Client, user.as_str()).await?;
-    if balances.iter().any(|balance| balance.units() > 0) {
-        return Err(refuse("error-close-balance"));
+    match people::close(store, user, shop.service.now()).await? {
+        None => Ok(without_session(&shop, "/")),
+        Some(Kept::Balance) => Err(refuse("error-close-balance")),
+        Some(Kept::Payout) => Err(refuse("error-close-payout")),
+        Some(Kept::Return) => Err(refuse("error-close-return")),
     }
-    people::close(store, user, shop.service.now()).await?;
-    Ok(without_session(&shop, "/"))
 }

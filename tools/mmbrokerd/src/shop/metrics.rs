@@ -85,7 +85,9 @@ async fn periods(shop: &Shop, registry: &mut Registry) -> Result<(), ServiceErro
         let Some(row) = store.period(period.name()).await? else { continue };
         let all = period.params().superbin_count() / 2;
         let free = store.free_sets(period.name()).await?;
-        for (state, count) in [("sold", row.next_superbin / 2), ("free", free), ("all", all)] {
+        let sold = store.sets_sold(period.name()).await?;
+        let skipped = (row.next_superbin / 2).saturating_sub(sold);
+        for (state, count) in [("sold", sold), ("free", free), ("skipped", skipped), ("all", all)] {
             let labels = vec![("period", period.name().to_string()), ("state", state.to_string())];
             sets.get_or_create(&labels).set(count as i64);
         }

@@ -3,11 +3,13 @@
 //! Input: an amount for a person, with what identifies it. Output: a transfer, once. The invariant:
 //! money comes in with its record in one transaction.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
 use micromint::identity::UserId;
 use micromint::money::{Currency, Money};
+use micromint::reply::Reply;
 use micromint::time::UnixTime;
 use sqlx::Row;
 
@@ -17,12 +19,13 @@ use super::form::Posted;
 use super::people::Role;
 use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
+use crate::service::{Service, ServiceError};
 use crate::store::{Account, AccountKind, Posted as Made, Store, StoreError, Transaction, retried};
 
 /// The highest amount that is added at once: 10^6 of a currency.
 const DEPOSIT_UNITS_MAX: u64 = 100_000_000_000_000;
 /// The longest reference, in characters.
-pub(super) const REFERENCE_LEN_MAX: usize = 140;
+pub const REFERENCE_LEN_MAX: usize = 140;
 
 /// The sum of the balances of a kind of account in one currency.
 pub struct Sum {
@@ -134,26 +137,147 @@ fn kind_name(kind: &str) -> &'static str {
     }
 }
 
-/// Moves money from outside to a person within a transaction, once for each reference. Returns
-/// whether it was moved now.
+/// Why money is not added.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DepositRefusal {
+    /// The amount is 0 or too large.
+    #[error("expected an amount above 0 and up to {}", Money::new(DEPOSIT_UNITS_MAX, .0.currency()))]
+    Amount(Money),
+    /// Nothing is sold in this currency.
+    #[error("no period of the broker is in {found}; its currencies: {}", listed(known))]
+    Currency {
+        /// The currency that was given.
+        found: Currency,
+        /// Those of the periods.
+        known: BTreeSet<Currency>,
+    },
+    /// The reference has a wrong form.
+    #[error("expected a reference of 1 to {REFERENCE_LEN_MAX} characters in one line")]
+    Reference,
+    /// The reference was used for other money.
+    #[error(
+        "another deposit has this reference, with another amount or for another user; nothing was \
+         added"
+    )]
+    Used,
+    /// The account is closed.
+    #[error("the account of {0} is closed; `mmbroker person {0}` opens it again")]
+    Closed(UserId),
+}
+
+impl DepositRefusal {
+    fn page(&self) -> Refused {
+        match self {
+            DepositRefusal::Amount(_) => refuse("error-amount"),
+            DepositRefusal::Currency { known, .. } => no_currency(known),
+            DepositRefusal::Reference => refuse("error-reference"),
+            DepositRefusal::Used => refuse("error-reference-other"),
+            DepositRefusal::Closed(_) => refuse("error-no-person"),
+        }
+    }
+}
+
+fn listed(currencies: &BTreeSet<Currency>) -> String {
+    let all: Vec<&str> = currencies.iter().map(Currency::as_str).collect();
+    if all.is_empty() { "none".to_string() } else { all.join(", ") }
+}
+
+fn no_currency(known: &BTreeSet<Currency>) -> Refused {
+    refuse("error-currency").with("currencies", listed(known))
+}
+
+/// Refuses a currency in which nothing is sold: money in it would buy nothing.
+pub(super) async fn check_currency(store: &Store, currency: Currency) -> Result<(), Refused> {
+    let known = store.currencies().await?;
+    if known.contains(&currency) { Ok(()) } else { Err(no_currency(&known)) }
+}
+
+/// What became of money from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Credited {
+    /// It was added.
+    Now,
+    /// It was added before.
+    Before,
+    /// Other money was added under this reference.
+    Otherwise,
+    /// The account is closed.
+    Closed,
+}
+
+/// Moves money from outside to a person within a transaction, once for each reference. An account
+/// that is closed gets none: nobody could reach it there.
 pub(super) async fn credit(
     tx: &mut Transaction,
-    kind: &'static str,
-    reference: &str,
+    (kind, reference): (&'static str, &str),
+    user: &str,
     (client, outside, units): (i64, i64, i64),
     now: UnixTime,
-) -> Result<bool, StoreError> {
-    let known = sqlx::query("SELECT id FROM transfer WHERE reference = $1")
-        .bind(reference.to_string())
-        .fetch_optional(tx.connection())
-        .await?;
-    if known.is_some() {
-        return Ok(false);
+) -> Result<Credited, StoreError> {
+    let is_closed = tx.is_closed(user).await?;
+    // Another one with the same reference waits here.
+    tx.lock_balances([client, outside]).await?;
+    match tx.moved(reference, client).await? {
+        Some(before) if before == units => return Ok(Credited::Before),
+        Some(_) => return Ok(Credited::Otherwise),
+        None if is_closed => return Ok(Credited::Closed),
+        None => {}
     }
     match tx.post(kind, reference, &[(client, units), (outside, -units)], now).await? {
-        Made::Made(_) => Ok(true),
+        Made::Made(_) => Ok(Credited::Now),
         Made::TooLittle(_) => Err(StoreError::TooLarge("deposit")),
     }
+}
+
+/// Adds money that came in some other way to the account of a user, once for each reference. `by`
+/// is who does it. Returns whether it was added now; the same deposit again adds nothing.
+///
+/// # Errors
+/// The database failed, or is older than what was done with it.
+pub async fn deposit(
+    service: &Service,
+    by: &str,
+    (user, amount, reference): (&UserId, Money, &str),
+) -> Result<Reply<bool, DepositRefusal>, ServiceError> {
+    let (store, now, reference) = (service.store(), service.now(), reference.trim());
+    let Some(units) = deposit_units(amount) else {
+        return Ok(Reply::Refused(DepositRefusal::Amount(amount)));
+    };
+    let is_reference = (1..=REFERENCE_LEN_MAX).contains(&reference.chars().count())
+        && !reference.contains(char::is_control);
+    if !is_reference {
+        return Ok(Reply::Refused(DepositRefusal::Reference));
+    }
+    let (found, known) = (amount.currency(), store.currencies().await?);
+    if !known.contains(&found) {
+        return Ok(Reply::Refused(DepositRefusal::Currency { found, known }));
+    }
+    service.check_progress().await?;
+    let (client, outside) = accounts(store, user, found).await?;
+    let name = format!("deposit {reference}");
+    let detail = format!("{user} {amount} {reference}");
+    let credited = retried!(async {
+        let mut tx = store.begin().await?;
+        let moved = (client, outside, units);
+        let credited = credit(&mut tx, ("deposit", &name), user.as_str(), moved, now).await?;
+        if credited == Credited::Now {
+            tx.audit(by, "deposit", &detail, now).await?;
+            tx.commit().await?;
+        }
+        Ok::<Credited, StoreError>(credited)
+    })?;
+    service.note_progress().await?;
+    Ok(match credited {
+        Credited::Now => Reply::Granted(true),
+        Credited::Before => Reply::Granted(false),
+        Credited::Otherwise => Reply::Refused(DepositRefusal::Used),
+        Credited::Closed => Reply::Refused(DepositRefusal::Closed(user.clone())),
+    })
+}
+
+/// The units of an amount that can be added at once.
+pub(super) fn deposit_units(amount: Money) -> Option<i64> {
+    (1..=DEPOSIT_UNITS_MAX).contains(&amount.units()).then_some(amount.units() as i64)
 }
 
 /// The accounts of a person and of the world outside.
@@ -165,12 +289,6 @@ pub(super) async fn accounts(
     let client = Account::new(AccountKind::Client, user.as_str(), currency);
     let outside = Account::new(AccountKind::Outside, "", currency);
     Ok((store.account(&client).await?, store.account(&outside).await?))
-}
-
-/// An amount that can be added at once.
-pub(super) fn checked_units(amount: Money) -> Result<i64, Refused> {
-    let is_good = (1..=DEPOSIT_UNITS_MAX).contains(&amount.units());
-    is_good.then_some(amount.units() as i64).ok_or_else(|| refuse("error-amount"))
 }
 
 pub(super) async fn deposit_page(
@@ -196,35 +314,18 @@ fn deposit_form(shop: &Shop, visitor: &Visitor) -> Page {
 }
 
 /// Adds money that came in some other way. The same reference again adds nothing.
-pub(super) async fn deposit(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+pub(super) async fn deposit_form_sent(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
     let Posted { person, fields, .. } = &posted;
     person.needs(Role::Money)?;
     let user: UserId = fields.text("user").parse().map_err(|_| refuse("error-no-person"))?;
     let amount: Money = fields.text("amount").parse().map_err(|_| refuse("error-amount"))?;
-    let (units, reference) = (checked_units(amount)?, fields.text("reference"));
-    if !(1..=REFERENCE_LEN_MAX).contains(&reference.chars().count()) {
-        return Err(refuse("error-reference"));
-    }
-    let (store, now) = (shop.service.store(), shop.service.now());
-    if super::people::login(store, user.as_str()).await?.is_none() {
+    if super::people::login(shop.service.store(), user.as_str()).await?.is_none() {
         return Err(refuse("error-no-person"));
     }
-    shop.service.check_progress().await?;
-    let (client, outside) = accounts(store, &user, amount.currency()).await?;
-    let name = format!("deposit {user} {reference}");
-    let is_new = retried!(async {
-        let mut tx = store.begin().await?;
-        let is_new = credit(&mut tx, "deposit", &name, (client, outside, units), now).await?;
-        if is_new {
-            let detail = format!("{user} {amount} {reference}");
-            tx.audit(person.user.as_str(), "deposit", &detail, now).await?;
-            tx.commit().await?;
-        }
-        Ok::<bool, StoreError>(is_new)
-    })?;
-    shop.service.note_progress().await?;
-    if !is_new {
-        return Err(refuse("error-reference-used"));
+    let what = (&user, amount, fields.text("reference"));
+    match deposit(&shop.service, person.user.as_str(), what).await? {
+        Reply::Granted(true) => Ok(to(&shop, "/operator?note=done-deposit")),
+        Reply::Granted(false) => Err(refuse("error-reference-used")),
+        Reply::Refused(refusal) => Err(refusal.page()),
     }
-    Ok(to(&shop, "/operator?note=done-deposit"))
 }

@@ -169,7 +169,7 @@ async fn periods(shop: &Shop, visitor: &Visitor) -> Result<Table, Refused> {
             Cell::Text(words.get(state)),
             Cell::number(format!(
                 "{} / {}",
-                row.next_superbin / 2,
+                store.sets_sold(period.name()).await?,
                 period.params().superbin_count() / 2
             )),
             Cell::number(store.free_sets(period.name()).await?),
@@ -416,15 +416,8 @@ pub(super) async fn rule(State(shop): State<Arc<Shop>>, posted: Posted) -> Answe
     };
     let open: Option<Arc<OpenPeriod>> = shop.service.period(&period);
     let open = open.ok_or_else(|| refuse("error-form"))?;
-    let (store, now) = (shop.service.store(), shop.service.now());
-    // The decision is in the log before its effect, which can be made again.
-    let detail = format!("{period} {vendor} {user} {}", fields.text("ruling"));
-    retried!(async {
-        let mut tx = store.begin().await?;
-        tx.audit(person.user.as_str(), "ruling", &detail, now).await?;
-        tx.commit().await
-    })?;
-    shop.service.rule(&open, &vendor, Some(&user), ruling).await?;
+    let by = person.user.as_str();
+    shop.service.rule(&open, &vendor, Some(&user), (by, ruling)).await?;
     Ok(to(&shop, "/operator/disputes?note=done-ruling"))
 }
 

@@ -40,22 +40,30 @@ impl Shop {
         let mut tx = self.service.store().begin().await?;
         let lock = tx.locking("SELECT id FROM account WHERE id = $1");
         sqlx::query(lock).bind(account).fetch_one(tx.connection()).await?;
-        if let Some(at) = self.wish_at(&mut tx, order).await?
+        if let Some(at) = self.wish_at(&mut tx, period, order).await?
             && order.now.0 - at < WISH_SECONDS
         {
             return Ok(());
         }
         let name = period.name().to_string();
+        // A wish counts as long as it may be sold, and for ever if it was: with its own buyer and
+        // sets, since others may have drawn the same Transaction-ID.
         let wished: i64 = sqlx::query(
             "SELECT CAST(COALESCE(SUM(sets), 0) AS BIGINT) FROM wish \
-             WHERE user_id = $1 AND period = $2 AND transaction_id <> $3 AND (at > $4 OR EXISTS \
-             (SELECT 1 FROM sale WHERE sale.transaction_id = wish.transaction_id)) AND NOT EXISTS \
-             (SELECT 1 FROM refused_sale WHERE refused_sale.transaction_id = wish.transaction_id)",
+             WHERE user_id = $1 AND period = $2 AND (transaction_id <> $3 OR sets <> $5) \
+             AND (at > $4 OR EXISTS (SELECT 1 FROM sale \
+             WHERE sale.transaction_id = wish.transaction_id AND sale.user_id = wish.user_id \
+             AND sale.period = wish.period AND sale.sets = wish.sets)) \
+             AND NOT EXISTS (SELECT 1 FROM refused_sale \
+             WHERE refused_sale.transaction_id = wish.transaction_id \
+             AND refused_sale.user_id = wish.user_id AND refused_sale.period = wish.period \
+             AND refused_sale.sets = wish.sets)",
         )
         .bind(order.user.to_string())
         .bind(name.clone())
         .bind(order.transaction as i64)
         .bind(order.now.0 - WISH_SECONDS)
+        .bind(i64::from(order.sets))
         .fetch_one(tx.connection())
         .await?
         .try_get(0)?;
@@ -76,8 +84,7 @@ impl Shop {
         sqlx::query(
             "INSERT INTO wish (transaction_id, user_id, period, sets, at) \
              VALUES ($1, $2, $3, $4, $5) \
-             ON CONFLICT (transaction_id) DO UPDATE SET at = excluded.at \
-             WHERE wish.user_id = excluded.user_id",
+             ON CONFLICT (transaction_id, user_id, period, sets) DO UPDATE SET at = excluded.at",
         )
         .bind(order.transaction as i64)
         .bind(order.user.to_string())
@@ -89,16 +96,24 @@ impl Shop {
         tx.commit().await
     }
 
-    /// When an order with this Transaction-ID was recorded.
+    /// When this order was recorded. One of somebody else, or for other sets, with the same
+    /// Transaction-ID is another order.
     async fn wish_at(
         &self,
         tx: &mut crate::store::Transaction,
+        period: &OpenPeriod,
         order: &SaleOrder,
     ) -> Result<Option<i64>, StoreError> {
-        let row = sqlx::query("SELECT at FROM wish WHERE transaction_id = $1")
-            .bind(order.transaction as i64)
-            .fetch_optional(tx.connection())
-            .await?;
+        let row = sqlx::query(
+            "SELECT at FROM wish WHERE transaction_id = $1 AND user_id = $2 AND period = $3 \
+             AND sets = $4",
+        )
+        .bind(order.transaction as i64)
+        .bind(order.user.to_string())
+        .bind(period.name().to_string())
+        .bind(i64::from(order.sets))
+        .fetch_optional(tx.connection())
+        .await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 

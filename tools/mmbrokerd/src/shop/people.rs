@@ -11,7 +11,7 @@ use super::answer::{Refused, refuse};
 use super::password::{MEMORY_KIB, Passwords};
 use super::random;
 use crate::service::{Service, ServiceError};
-use crate::store::{Store, StoreError, Transaction, retried};
+use crate::store::{CONSOLE, Store, StoreError, Transaction, retried};
 
 /// How long a session lasts at most, in seconds.
 pub(super) const SESSION_SECONDS_MAX: i64 = 60 * 86_400;
@@ -103,6 +103,15 @@ pub(super) async fn login(
     row.map(|row| Ok((read_person(&row)?, row.try_get(2)?))).transpose()
 }
 
+/// A person, also one whose account is closed.
+pub(super) async fn person(store: &Store, user: &str) -> Result<Option<Person>, StoreError> {
+    let row = sqlx::query("SELECT user_id, role FROM person WHERE user_id = $1")
+        .bind(user.to_string())
+        .fetch_optional(store.pool())
+        .await?;
+    row.map(|row| read_person(&row)).transpose()
+}
+
 fn read_person(row: &sqlx::any::AnyRow) -> Result<Person, StoreError> {
     let (user, role): (String, String) = (row.try_get(0)?, row.try_get(1)?);
     Ok(Person {
@@ -155,7 +164,59 @@ impl Transaction {
         .bind(now.0)
         .execute(self.connection())
         .await?;
+        self.end_links(user).await?;
         self.end_sessions(user, &[], now).await
+    }
+
+    /// Ends all links of a person that were not used: they were made for who had the account then.
+    pub(super) async fn end_links(&mut self, user: &UserId) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM link WHERE user_id = $1 AND used_at IS NULL")
+            .bind(user.to_string())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Whether the account of a person is closed; its row is locked. An account without a person,
+    /// of programs alone, is not closed.
+    pub(super) async fn is_closed(&mut self, user: &str) -> Result<bool, StoreError> {
+        let lock = self.locking("SELECT closed_at FROM person WHERE user_id = $1");
+        let row =
+            sqlx::query(lock).bind(user.to_string()).fetch_optional(self.connection()).await?;
+        let closed_at: Option<Option<i64>> = row.map(|row| row.try_get(0)).transpose()?;
+        Ok(closed_at.flatten().is_some())
+    }
+
+    /// Why the account of a person cannot be closed: it has money, or will get some. What comes
+    /// last is looked at first, so that money on its way is found in one place or the other.
+    async fn not_to_close(&mut self, user: &str) -> Result<Option<Kept>, StoreError> {
+        for (select, kept) in [
+            (
+                "SELECT COUNT(*) FROM payout WHERE kind = 'client' AND owner = $1 \
+                 AND state = 'open'",
+                Kept::Payout,
+            ),
+            (
+                "SELECT COUNT(*) FROM give_back JOIN period ON period.name = give_back.period \
+                 WHERE user_id = $1 AND waiting > 0 AND settled_at IS NULL",
+                Kept::Return,
+            ),
+            (
+                "SELECT COUNT(*) FROM balance JOIN account ON account.id = balance.account \
+                 WHERE kind = 'client' AND owner = $1 AND amount > 0",
+                Kept::Balance,
+            ),
+        ] {
+            let count: i64 = sqlx::query(select)
+                .bind(user.to_string())
+                .fetch_one(self.connection())
+                .await?
+                .try_get(0)?;
+            if count > 0 {
+                return Ok(Some(kept));
+            }
+        }
+        Ok(None)
     }
 
     /// Ends all sessions of a person but one.
@@ -196,13 +257,13 @@ pub async fn set_person(
         let mut tx = service.store().begin().await?;
         tx.set_person(user, &hash, role, now).await?;
         let detail = format!("{user} {}", role.word());
-        tx.audit("console", "password", &detail, now).await?;
+        tx.audit(CONSOLE, "password", &detail, now).await?;
         tx.commit().await
     })?;
     Ok(password)
 }
 
-/// Changes the password of a person, and ends all other sessions.
+/// Changes the password of a person, and ends all other sessions and all links.
 pub(super) async fn set_password(
     store: &Store,
     user: &UserId,
@@ -217,6 +278,7 @@ pub(super) async fn set_password(
             .bind(password.to_string())
             .execute(tx.connection())
             .await?;
+        tx.end_links(user).await?;
         tx.end_sessions(user, &random::digest(token), now).await?;
         tx.commit().await
     })
@@ -394,16 +456,37 @@ pub(super) async fn wish_refund(
     })
 }
 
-/// Closes an account: its sessions and API keys end, and its passkeys go. Its purchases stay, as
-/// the books need them.
-pub(super) async fn close(store: &Store, user: &UserId, now: UnixTime) -> Result<(), StoreError> {
+/// Why an account stays open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// It has money.
+    Balance,
+    /// A payout is on its way, which may come back.
+    Payout,
+    /// Returned coins wait for the settlement.
+    Return,
+}
+
+/// Closes an account that has no money and gets none: its sessions, API keys and links end, and its
+/// passkeys go. Its purchases stay, as the books need them. Returns why it stays open.
+pub(super) async fn close(
+    store: &Store,
+    user: &UserId,
+    now: UnixTime,
+) -> Result<Option<Kept>, StoreError> {
     retried!(async {
         let mut tx = store.begin().await?;
+        // Money that comes in locks the row too.
+        tx.is_closed(user.as_str()).await?;
+        if let Some(kept) = tx.not_to_close(user.as_str()).await? {
+            return Ok(Some(kept));
+        }
         sqlx::query("UPDATE person SET closed_at = $2, password = '' WHERE user_id = $1")
             .bind(user.to_string())
             .bind(now.0)
             .execute(tx.connection())
             .await?;
+        tx.end_links(user).await?;
         tx.end_sessions(user, &[], now).await?;
         sqlx::query("UPDATE api_key SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL")
             .bind(user.to_string())
@@ -414,6 +497,8 @@ pub(super) async fn close(store: &Store, user: &UserId, now: UnixTime) -> Result
             .bind(user.to_string())
             .execute(tx.connection())
             .await?;
-        tx.commit().await
+        tx.audit(user.as_str(), "account", "closed", now).await?;
+        tx.commit().await?;
+        Ok::<Option<Kept>, StoreError>(None)
     })
 }

@@ -86,6 +86,7 @@ async fn table(shop: &Shop, visitor: &Visitor) -> Result<Table, Refused> {
         let Some(row) = shop.service.store().period(period.name()).await? else { continue };
         let raw = period.params().raw();
         let (all, value) = (period.params().superbin_count() / 2, raw.coin_value);
+        let sold = shop.service.store().sets_sold(period.name()).await?;
         // Months begin and end with a day.
         let at = |time: UnixTime| match time.0 % 86_400 {
             0 => Cell::Text(time.day()),
@@ -95,7 +96,7 @@ async fn table(shop: &Shop, visitor: &Visitor) -> Result<Table, Refused> {
             Cell::text(period.name()),
             Cell::Text(words.get(state(shop, period, &row).await?)),
             Cell::Number(visitor.money(value.units(), value.currency())),
-            Cell::number(format!("{} / {all}", row.next_superbin / 2)),
+            Cell::number(format!("{sold} / {all}")),
             at(raw.start),
             at(raw.expiration),
             at(raw.redeem_until),

@@ -274,6 +274,7 @@ pub(super) async fn order(shop: &Shop, posted: &Posted, trial: Option<Trial>) ->
             RefusedFor::TooLittleMoney => "buy-too-little",
             RefusedFor::Revoked => "buy-revoked",
             RefusedFor::Expired => "nothing-on-sale",
+            RefusedFor::Limit if is_free => "free-taken",
             RefusedFor::Limit => "buy-limit",
             RefusedFor::TrialTaken => "free-taken",
             RefusedFor::TrialOver => "free-over",

@@ -30,7 +30,11 @@ pub const PASSKEY_ANSWER_SIZE_MAX: usize = 8 * 1024;
 pub const PASSKEY_ID_SIZE_MAX: usize = 1023;
 
 /// What asks for passkeys.
-pub(super) struct RelyingParty(Webauthn);
+pub(super) struct RelyingParty {
+    webauthn: Webauthn,
+    /// The origin of the public URL, as browsers write it.
+    origin: String,
+}
 
 /// Why an answer does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +83,8 @@ impl RelyingParty {
         let builder = WebauthnBuilder::new(domain, &origin).map_err(|_| "passkeys-no-domain")?;
         let timeout = Duration::from_secs(CHALLENGE_SECONDS.into());
         let built = builder.rp_name(broker).timeout(timeout).build();
-        built.map(RelyingParty).map_err(|_| "passkeys-no-domain")
+        let webauthn = built.map_err(|_| "passkeys-no-domain")?;
+        Ok(RelyingParty { webauthn, origin: url.origin().ascii_serialization() })
     }
 
     /// The options with which a browser makes a passkey, and the state of the challenge. `data` is
@@ -93,7 +98,8 @@ impl RelyingParty {
         let known = data.iter().filter_map(|data| serde_json::from_str::<Passkey>(data).ok());
         let known = known.map(|passkey| passkey.cred_id().clone()).collect();
         let name = user.as_str();
-        let begun = self.0.start_passkey_registration(handle(key, user), name, name, Some(known));
+        let begun =
+            self.webauthn.start_passkey_registration(handle(key, user), name, name, Some(known));
         let (options, state) = begun.map_err(given_up)?;
         let mut options = serde_json::to_value(options).map_err(given_up)?;
         // The authenticator keeps it with the account's name, so that nobody types a name.
@@ -109,13 +115,18 @@ impl RelyingParty {
         answer: &str,
         state: &str,
     ) -> Result<Result<NewPasskey, Fault>, ServiceError> {
-        let (webauthn, answer, state) = (self.0.clone(), answer.to_string(), state.to_string());
+        let (webauthn, origin) = (self.webauthn.clone(), self.origin.clone());
+        let (answer, state) = (answer.to_string(), state.to_string());
         blocking(move || {
-            let Some(answer) = new_answer(&answer) else { return Ok(Err(Fault::Wrong)) };
+            let answer = new_answer(&answer);
+            let is_of = |answer: &RegisterPublicKeyCredential| {
+                is_of_origin(answer.response.client_data_json.as_ref(), &origin)
+            };
+            let Some(answer) = answer.filter(is_of) else { return Ok(Err(Fault::Wrong)) };
             let state: PasskeyRegistration = serde_json::from_str(&state).map_err(given_up)?;
             let made = webauthn.finish_passkey_registration(&answer, &state);
-            let is_short = |made: &Passkey| made.cred_id().len() <= PASSKEY_ID_SIZE_MAX;
-            let Some(made) = made.ok().filter(is_short) else { return Ok(Err(Fault::Wrong)) };
+            let is_id = |made: &Passkey| (1..=PASSKEY_ID_SIZE_MAX).contains(&made.cred_id().len());
+            let Some(made) = made.ok().filter(is_id) else { return Ok(Err(Fault::Wrong)) };
             let sha256 = Sha256::digest(made.cred_id()).into();
             Ok(Ok(NewPasskey { sha256, data: serde_json::to_string(&made).map_err(given_up)? }))
         })
@@ -125,7 +136,7 @@ impl RelyingParty {
     /// The options with which a browser uses a passkey, of whatever account, and the state of the
     /// challenge.
     pub(super) fn begin_login(&self) -> Result<(Value, String), ServiceError> {
-        let begun = self.0.start_discoverable_authentication();
+        let begun = self.webauthn.start_discoverable_authentication();
         let (mut options, state) = begun.map_err(given_up)?;
         // A button asks for it, so the browser shows its list at once.
         options.mediation = None;
@@ -142,10 +153,11 @@ impl RelyingParty {
         (key, user): (&[u8; 32], &UserId),
         data: &str,
     ) -> Result<Result<String, Fault>, ServiceError> {
-        let (webauthn, handle) = (self.0.clone(), handle(key, user));
+        let (webauthn, handle) = (self.webauthn.clone(), handle(key, user));
+        let is_of_origin = is_of_origin(answer.response.client_data_json.as_ref(), &self.origin);
         let (state, data) = (state.to_string(), data.to_string());
         blocking(move || {
-            if answer.get_user_unique_id() != Some(handle.as_bytes().as_slice()) {
+            if !is_of_origin || answer.get_user_unique_id() != Some(handle.as_bytes().as_slice()) {
                 return Ok(Err(Fault::Wrong));
             }
             let state: DiscoverableAuthentication =
@@ -166,10 +178,25 @@ impl RelyingParty {
     }
 }
 
+/// Whether a browser made an answer for a page of exactly this origin, which no page of another
+/// origin has in a frame.
+fn is_of_origin(client_data: &[u8], origin: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct ClientData {
+        origin: String,
+        #[serde(default)]
+        cross_origin: bool,
+    }
+    let read: Result<ClientData, _> = serde_json::from_slice(client_data);
+    read.is_ok_and(|data| data.origin == origin && !data.cross_origin)
+}
+
 /// What a browser sent about a new passkey; `None` if it cannot be that.
 fn new_answer(text: &str) -> Option<RegisterPublicKeyCredential> {
     let answer: RegisterPublicKeyCredential = serde_json::from_str(text).ok()?;
-    let is_good = answer.type_ == "public-key" && answer.raw_id.len() <= PASSKEY_ID_SIZE_MAX;
+    let is_good =
+        answer.type_ == "public-key" && (1..=PASSKEY_ID_SIZE_MAX).contains(&answer.raw_id.len());
     is_good.then_some(answer)
 }
 

@@ -17,11 +17,12 @@ use super::answer::{Answer, Refused, refuse, show, to};
 use super::attempts::{VOUCHER, VOUCHER_NET};
 use super::form::{LARGE_FORM_SIZE_MAX, Posted};
 use super::login::Note;
+use super::money::{Credited, check_currency, credit};
 use super::people::{Person, Role};
 use super::view::{Cell, Form, Input, Page, Part, Table, render_vouchers};
 use super::visitor::{LoggedIn, Visitor};
 use super::{Shop, random};
-use crate::store::{Account, AccountKind, Posted as Made, Store, StoreError, retried};
+use crate::store::{Account, AccountKind, Store, StoreError, retried};
 
 /// The counter of the witness for batches.
 const VOUCHERS: &str = "vouchers";
@@ -190,9 +191,11 @@ async fn use_code(
         return Ok(Use::Held);
     }
     let reference = format!("voucher {}", random::hex(digest));
-    match tx.post("voucher", &reference, &[(client, units), (outside, -units)], now).await? {
-        Made::Made(_) => {}
-        Made::TooLittle(_) => return Err(StoreError::TooLarge("voucher")),
+    let moved = (client, outside, units);
+    match credit(&mut tx, ("voucher", &reference), user, moved, now).await? {
+        Credited::Now => {}
+        // It stays good: the account was closed meanwhile.
+        Credited::Closed | Credited::Before | Credited::Otherwise => return Ok(Use::Wrong),
     }
     sqlx::query("UPDATE voucher SET used_at = $2, used_by = $3 WHERE sha256 = $1")
         .bind(digest.to_vec())
@@ -298,6 +301,7 @@ pub(super) async fn make(State(shop): State<Arc<Shop>>, posted: Posted) -> Answe
     if !(1..=VOUCHER_UNITS_MAX).contains(&amount.units()) {
         return Err(refuse("error-amount"));
     }
+    check_currency(shop.service.store(), amount.currency()).await?;
     for (field, found, most) in [("count", count, VOUCHERS_MAX), ("months", months, MONTHS_MAX)] {
         if !(1..=most).contains(&found) {
             return Err(refuse("error-number").with("field", field));

@@ -201,29 +201,6 @@ impl Store {
             .collect()
     }
 
-    /// Moves money from outside to a client, once for each reference. Returns whether it was moved
-    /// now.
-    ///
-    /// # Errors
-    /// The database failed, or the amount is too large.
-    pub async fn deposit(
-        &self,
-        owner: &str,
-        amount: Money,
-        reference: &str,
-        now: UnixTime,
-    ) -> Result<bool, StoreError> {
-        let units = i64::try_from(amount.units())
-            .ok()
-            .filter(|units| *units <= DEPOSIT_UNITS_MAX)
-            .ok_or(StoreError::TooLarge("deposit"))?;
-        let currency = amount.currency();
-        let client = self.account(&Account::new(AccountKind::Client, owner, currency)).await?;
-        let outside = self.account(&Account::new(AccountKind::Outside, "", currency)).await?;
-        let reference = format!("deposit {owner} {reference}");
-        super::retried!(self.deposit_once(&reference, [(client, units), (outside, -units)], now))
-    }
-
     /// What is wrong with the ledger, in words: nothing, if it is sound.
     ///
     /// # Errors
@@ -237,26 +214,6 @@ impl Store {
             }
         }
         Ok(faults)
-    }
-
-    async fn deposit_once(
-        &self,
-        reference: &str,
-        entries: [Entry; 2],
-        now: UnixTime,
-    ) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
-        let known = sqlx::query("SELECT id FROM transfer WHERE reference = $1")
-            .bind(reference.to_string())
-            .fetch_optional(tx.connection())
-            .await?;
-        if known.is_some() {
-            return Ok(false);
-        }
-        match tx.post("deposit", reference, &entries, now).await? {
-            Posted::Made(_) => tx.commit().await.map(|()| true),
-            Posted::TooLittle(_) => Err(StoreError::TooLarge("deposit")),
-        }
     }
 }
 
@@ -280,10 +237,39 @@ const LEDGER_CHECKS: [(&str, &str); 4] = [
     ),
 ];
 
-/// The largest deposit: 10^9 of a currency.
-const DEPOSIT_UNITS_MAX: i64 = 100_000_000_000_000_000;
-
 impl Transaction {
+    /// What the transfer with this reference moved to an account; `None` if there is no such
+    /// transfer.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn moved(
+        &mut self,
+        reference: &str,
+        account: i64,
+    ) -> Result<Option<i64>, StoreError> {
+        let row = sqlx::query(
+            "SELECT COALESCE(amount, 0) FROM transfer LEFT JOIN entry \
+             ON entry.transfer = transfer.id AND account = $2 WHERE reference = $1",
+        )
+        .bind(reference.to_string())
+        .bind(account)
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// Locks the balances of two accounts.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn lock_balances(&mut self, accounts: [i64; 2]) -> Result<(), StoreError> {
+        let lock =
+            self.locking("SELECT account FROM balance WHERE account IN ($1, $2) ORDER BY account");
+        sqlx::query(lock).bind(accounts[0]).bind(accounts[1]).fetch_all(self.connection()).await?;
+        Ok(())
+    }
+
     /// Makes a transfer. Entries of one account are added up.
     ///
     /// # Errors

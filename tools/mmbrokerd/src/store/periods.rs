@@ -3,7 +3,10 @@
 //! Input: parameters, names. Output: rows. The invariant: the parameters of a period never change
 //! once it is registered.
 
+use std::collections::BTreeSet;
+
 use micromint::identity::VendorId;
+use micromint::money::Currency;
 use micromint::params::Params;
 use micromint::period::Period;
 use micromint::time::UnixTime;
@@ -136,6 +139,15 @@ impl Store {
         .fetch_all(self.pool())
         .await?;
         rows.iter().map(PeriodRow::read).collect()
+    }
+
+    /// The currencies of the registered periods.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn currencies(&self) -> Result<BTreeSet<Currency>, StoreError> {
+        let periods = self.periods().await?;
+        Ok(periods.iter().map(|row| row.params.coin_value().currency()).collect())
     }
 
     /// A registered period.

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use micromint::money::Money;
 use micromint::period::Period;
 use sqlx::Row;
 
-use super::error::fitting;
+use super::error::{fitting, parsed};
 use super::{Store, StoreError, Transaction, retried};
 use crate::service::Progress;
 
@@ -21,6 +22,19 @@ pub struct Skipped {
     pub first: u64,
     /// The superbin behind the last.
     pub past: u64,
+}
+
+/// A payout run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaidRun {
+    /// Its number.
+    pub run: u64,
+    /// Whether it is recorded that the bank has sent it.
+    pub is_paid: bool,
+    /// What it sends in all.
+    pub total: Money,
+    /// The same without the payments that failed.
+    pub without_failed: Money,
 }
 
 impl Store {
@@ -200,6 +214,50 @@ impl Transaction {
         .execute(self.connection())
         .await?;
         Ok(())
+    }
+
+    /// A counter of the witness; 0 if there is none.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn counter(&mut self, name: &str) -> Result<u64, StoreError> {
+        let row = sqlx::query("SELECT number FROM counter WHERE name = $1")
+            .bind(name.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        row.map_or(Ok(0), |row| fitting("counter.number", row.try_get(0)?))
+    }
+
+    /// All payout runs, in the order of their numbers.
+    ///
+    /// # Errors
+    /// The database failed, or holds an invalid amount.
+    pub async fn paid_runs(&mut self) -> Result<Vec<PaidRun>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, currency, CAST(CASE WHEN paid_at IS NULL THEN 0 ELSE 1 END AS BIGINT), \
+             CAST(COALESCE(SUM(units), 0) AS BIGINT), \
+             CAST(COALESCE(SUM(CASE WHEN state = 'failed' THEN 0 ELSE units END), 0) AS BIGINT) \
+             FROM payout_run LEFT JOIN payout ON payout.run = payout_run.id \
+             GROUP BY id, currency, paid_at ORDER BY id",
+        )
+        .fetch_all(self.connection())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let currency: String = row.try_get(1)?;
+                let currency = parsed("payout_run.currency", "three letters", &currency)?;
+                let money = |at: usize| -> Result<Money, StoreError> {
+                    Ok(Money::new(fitting("payout.units", row.try_get(at)?)?, currency))
+                };
+                let is_paid = row.try_get::<i64, _>(2)? != 0;
+                Ok(PaidRun {
+                    run: fitting("payout_run.id", row.try_get(0)?)?,
+                    is_paid,
+                    total: money(3)?,
+                    without_failed: money(4)?,
+                })
+            })
+            .collect()
     }
 
     /// Raises a counter of the witness by 1, and returns it. No number is returned twice, even

@@ -223,6 +223,21 @@ impl Store {
         fitting("sets", row.try_get(0)?)
     }
 
+    /// The number of sets of a period that are sold. Those that a restore skipped are not among
+    /// them.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sets_sold(&self, period: &Period) -> Result<u64, StoreError> {
+        let row = sqlx::query(
+            "SELECT CAST(COALESCE(SUM(sets), 0) AS BIGINT) FROM sale WHERE period = $1",
+        )
+        .bind(period.to_string())
+        .fetch_one(self.pool())
+        .await?;
+        fitting("sets", row.try_get(0)?)
+    }
+
     /// How many sets of a period were given away as free trials.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use micromint::time::UnixTime;
 use sqlx::Row;
 
 use super::error::parsed;
-use super::{Store, StoreError, Transaction, retried};
+use super::{CONSOLE, Store, StoreError, Transaction, retried};
 
 /// A key of a program that acts for a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,14 +19,14 @@ pub struct ApiKeyRow {
 }
 
 impl Store {
-    /// Adds a key.
+    /// Adds a key. `by` is who made it.
     ///
     /// # Errors
     /// The database failed.
     pub async fn add_api_key(
         &self,
         sha256: [u8; 32],
-        user: &UserId,
+        (by, user): (&str, &UserId),
         now: UnixTime,
     ) -> Result<(), StoreError> {
         retried!(async {
@@ -37,15 +37,21 @@ impl Store {
                 .bind(now.0)
                 .execute(tx.connection())
                 .await?;
+            tx.audit(by, "key", user.as_str(), now).await?;
             tx.commit().await
         })
     }
 
-    /// Ends all keys of a user. Returns their number.
+    /// Ends all keys of a user. `by` is who ends them. Returns their number.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn end_api_keys(&self, user: &UserId, now: UnixTime) -> Result<u64, StoreError> {
+    pub async fn end_api_keys(
+        &self,
+        by: &str,
+        user: &UserId,
+        now: UnixTime,
+    ) -> Result<u64, StoreError> {
         retried!(async {
             let mut tx = self.begin().await?;
             let ended = sqlx::query(
@@ -55,6 +61,9 @@ impl Store {
             .bind(now.0)
             .execute(tx.connection())
             .await?;
+            if ended.rows_affected() > 0 {
+                tx.audit(by, "keys ended", user.as_str(), now).await?;
+            }
             tx.commit().await?;
             Ok::<u64, StoreError>(ended.rows_affected())
         })
@@ -77,21 +86,14 @@ impl Store {
         .transpose()
     }
 
-    /// Revokes a user, unless the user is revoked.
+    /// Revokes a user, on the console, unless the user is revoked.
     ///
     /// # Errors
     /// The database failed.
     pub async fn revoke(&self, user: &UserId, now: UnixTime) -> Result<(), StoreError> {
         retried!(async {
             let mut tx = self.begin().await?;
-            sqlx::query(
-                "INSERT INTO revoked (user_id, at) VALUES ($1, $2) \
-                 ON CONFLICT (user_id) DO NOTHING",
-            )
-            .bind(user.to_string())
-            .bind(now.0)
-            .execute(tx.connection())
-            .await?;
+            tx.revoke(CONSOLE, user, now).await?;
             tx.commit().await
         })
     }
@@ -177,6 +179,29 @@ impl Store {
 }
 
 impl Transaction {
+    /// Revokes a user, unless the user is revoked. `by` is who does it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn revoke(
+        &mut self,
+        by: &str,
+        user: &UserId,
+        now: UnixTime,
+    ) -> Result<(), StoreError> {
+        let revoked = sqlx::query(
+            "INSERT INTO revoked (user_id, at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING",
+        )
+        .bind(user.to_string())
+        .bind(now.0)
+        .execute(self.connection())
+        .await?;
+        if revoked.rows_affected() > 0 {
+            self.audit(by, "revoked", user.as_str(), now).await?;
+        }
+        Ok(())
+    }
+
     /// The revoked users among these, and when they were revoked. Proved offenders of the period
     /// are among them.
     ///

@@ -35,12 +35,13 @@ async fn disputed(database: Database, returned: bool) -> World {
 async fn rule(world: &World, ruling: Ruling) -> RulingOutcome {
     let at = vendor("news.example");
     let bob = user("bob");
-    let none = world.service.rule(&world.period, &at, Some(&bob), ruling).await.unwrap();
+    let none = world.service.rule(&world.period, &at, Some(&bob), ("boss", ruling)).await.unwrap();
     assert_eq!(none, None);
-    let outcome = world.service.rule(&world.period, &at, Some(&user("alice")), ruling).await;
+    let outcome =
+        world.service.rule(&world.period, &at, Some(&user("alice")), ("boss", ruling)).await;
     let outcome = outcome.unwrap().unwrap();
     assert_eq!(world.service.disputes(&world.period).await.unwrap(), []);
-    assert_eq!(world.service.rule(&world.period, &at, None, ruling).await.unwrap(), None);
+    assert_eq!(world.service.rule(&world.period, &at, None, ("boss", ruling)).await.unwrap(), None);
     assert_eq!(world.balance(AccountKind::Disputed, "2026-12").await, 0);
     world.check_ledger().await;
     outcome

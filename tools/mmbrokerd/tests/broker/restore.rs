@@ -6,9 +6,14 @@ use std::path::{Path, PathBuf};
 
 use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use micromint::broker::ReturnRefusal;
+use micromint::money::Money;
+use micromint::period::Period;
 use micromint::protocol::{OwnersSold, RequestCredit, RequestOwners, Verdict};
 use micromint::reply::Reply;
-use mmbrokerd::service::{BLOCK_SUPERBINS, SaleAnswer, SaleOrder, ServiceError};
+use mmbrokerd::service::{
+    BLOCK_SUPERBINS, FORGOTTEN_RUNS_MAX, ReleaseRefusal, Restore, RestoreRefusal, SaleAnswer,
+    SaleOrder, ServiceError,
+};
 use mmbrokerd::store::{AccountKind, RefusedFor, StoreError};
 
 use crate::databases::Database;
@@ -67,6 +72,15 @@ fn is_halted<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> bool {
         Err(ServiceError::Store(StoreError::Halted(_))) => true,
         Err(error) => panic!("{error}"),
     }
+}
+
+fn money(text: &str) -> Money {
+    text.parse().unwrap()
+}
+
+/// A restore although nothing says that the database is an older one.
+fn forced() -> Restore {
+    Restore { is_forced: true, ..Restore::default() }
 }
 
 /// Whether the return is refused because its user bought no such sets.
@@ -152,11 +166,18 @@ async fn try_pair(
     assert!(is_halted(world.service.redeem(sent.clone(), DURING).await), "{case}");
     assert!(is_halted(world.service.settle(&world.period).await), "{case}");
     assert_eq!(world.number("SELECT COUNT(*) FROM batch").await, 0, "{case}");
-    let done = world.service.restored(&BTreeMap::new()).await.unwrap();
+    let done = world.service.restored(&Restore::default()).await.unwrap().granted().unwrap();
     assert_eq!(done.len(), 1, "{case}");
     assert_eq!(world.service.halted(), None, "{case}");
     assert!(world.service.store().payouts_blocked().await.unwrap(), "{case}");
-    world.service.release_payouts(7).await.unwrap();
+    for (run, total) in [(7, "0 USD"), (0, "5 USD"), (FORGOTTEN_RUNS_MAX + 1, "5 USD")] {
+        let released = world.service.release_payouts(run, money(total)).await.unwrap();
+        assert!(released.refused().is_some(), "{case}");
+    }
+    assert!(world.service.store().payouts_blocked().await.unwrap(), "{case}");
+    // A run that the backup has forgotten.
+    let released = world.service.release_payouts(7, money("5 USD")).await.unwrap();
+    assert_eq!(released.granted(), Some(false), "{case}");
     assert!(!world.service.store().payouts_blocked().await.unwrap(), "{case}");
     assert_eq!(world.redeem(&sent).await, [Verdict::Accepted], "{case}");
     // Small periods have fewer sets than a block: all that are left were reserved.
@@ -176,7 +197,7 @@ async fn a_skipped_set_is_booked_for_its_owner(database: Database) {
     let folder = tempfile::tempdir().unwrap();
     let witness = folder.path().join("witness");
     let world = world_of(database, Early, &witness).await;
-    world.service.restored(&BTreeMap::new()).await.unwrap();
+    world.service.restored(&forced()).await.unwrap().granted().unwrap();
     world.fund("alice", 100).await;
     world.fund("bob", 100).await;
     let before = world.balance(AccountKind::Client, "alice").await;
@@ -209,7 +230,7 @@ async fn a_skipped_set_is_booked_for_its_owner(database: Database) {
 async fn an_empty_account_gets_no_skipped_set(database: Database) {
     let folder = tempfile::tempdir().unwrap();
     let world = world_of(database, Early, &folder.path().join("witness")).await;
-    world.service.restored(&BTreeMap::new()).await.unwrap();
+    world.service.restored(&forced()).await.unwrap().granted().unwrap();
     let x = MINT.set(&user("poor"), 2).superbins[0].clone();
     let back = return_of("poor", "r-1", &x);
     assert!(is_refused(&world, &back).await);
@@ -226,16 +247,107 @@ async fn a_vendor_that_comes_late_stops_the_broker_again(database: Database) {
         numbers: [("reserved:2026-12".to_string(), 1 << 40)].into(),
     };
     let ahead = progress.signed(0, &secret());
-    world.service.restored(&BTreeMap::new()).await.unwrap();
+    world.service.restored(&forced()).await.unwrap().granted().unwrap();
     owners(&world, Some(&ahead.replace('1', "2"))).await;
     assert_eq!(world.service.halted(), None, "it is not the broker's");
     owners(&world, Some(&ahead)).await;
     assert!(world.service.halted().unwrap().contains("a vendor holds"));
-    world.service.restored(&BTreeMap::new()).await.unwrap();
+    world.service.restored(&Restore::default()).await.unwrap().granted().unwrap();
     owners(&world, Some(&ahead)).await;
 }
 
+async fn a_restore_is_checked_before_anything_changes(database: Database) {
+    let folder = tempfile::tempdir().unwrap();
+    let world = world_of(database, Early, &folder.path().join("witness")).await;
+    let (period, all) = (MINT.params().period().clone(), MINT.params().superbin_count() / 2);
+    let restore = async |skip_to: &[(Period, u64)], is_forced| {
+        let skip_to = skip_to.iter().cloned().collect();
+        let restore = Restore { skip_to, is_forced, revoked: vec![user("mallory")] };
+        world.service.restored(&restore).await.unwrap()
+    };
+    // The witness says that nothing was lost.
+    assert_eq!(restore(&[], false).await.refused(), Some(RestoreRefusal::NotNeeded));
+    let other: Period = "2031-01".parse().unwrap();
+    let refused = restore(&[(other.clone(), 1)], true).await.refused();
+    assert_eq!(refused, Some(RestoreRefusal::UnknownPeriod(other)));
+    for found in [all + 1, 99_999_999_999, 1 << 63, u64::MAX] {
+        let refused = restore(&[(period.clone(), found)], true).await.refused();
+        let expected = RestoreRefusal::TooManySets { period: period.clone(), all, found };
+        assert_eq!(refused, Some(expected));
+    }
+    for unchanged in [
+        "SELECT generation - 1 FROM broker",
+        "SELECT payouts_blocked FROM broker",
+        "SELECT COUNT(*) FROM skipped",
+        "SELECT COUNT(*) FROM revoked",
+        "SELECT COUNT(*) FROM audit",
+    ] {
+        assert_eq!(world.number(unchanged).await, 0, "{unchanged}");
+    }
+    let done = restore(&[(period, all)], true).await.granted().unwrap();
+    assert_eq!(done[0].sets, all - 1);
+    // What was skipped was not sold.
+    let report = world.service.report(&world.period).await.unwrap();
+    assert_eq!((report.sets_sold, report.sets_skipped, report.sets_left), (1, all - 1, 0));
+    let audit = "SELECT COUNT(*) FROM audit WHERE by_whom = 'console' \
+                 AND (what = 'restored' OR what = 'revoked')";
+    assert_eq!(world.number(audit).await, 2);
+}
+
+async fn payouts_are_released_by_what_was_paid(database: Database) {
+    let folder = tempfile::tempdir().unwrap();
+    let world = world_of(database, Early, &folder.path().join("witness")).await;
+    let change = async |change: &'static str| {
+        let mut tx = world.service.store().begin().await.unwrap();
+        sqlx::query(change).execute(tx.connection()).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let release = async |run, total: &str| {
+        world.service.release_payouts(run, money(total)).await.unwrap().into_result()
+    };
+    assert_eq!(release(0, "0 USD").await, Err(ReleaseRefusal::NotBlocked));
+    // Run 1 was paid, and one of its payments failed; run 3 was not sent.
+    change(
+        "INSERT INTO payout_run (id, at, by_whom, currency, token, paid_at) VALUES \
+         (1, 5, 'boss', 'USD', 'a', 6), (3, 7, 'boss', 'USD', 'b', NULL)",
+    )
+    .await;
+    change(
+        "INSERT INTO payout (run, kind, owner, iban, name, units, fee, state) VALUES \
+         (1, 'vendor', 'a.example', 'X', 'X', 500000000, 0, 'paid'), \
+         (1, 'vendor', 'b.example', 'X', 'X', 200000000, 0, 'failed'), \
+         (3, 'vendor', 'a.example', 'X', 'X', 100000000, 0, 'open')",
+    )
+    .await;
+    change("UPDATE broker SET payouts_blocked = 1").await;
+    let other = |found| {
+        Err(ReleaseRefusal::OtherTotal { run: 1, expected: money("7 USD"), found: money(found) })
+    };
+    for wrong in ["6 USD", "7 EUR", "7.00000001 USD", "0 USD"] {
+        assert_eq!(release(1, wrong).await, other(wrong));
+    }
+    assert_eq!(release(0, "0 USD").await, Err(ReleaseRefusal::PaidLater(1)));
+    assert_eq!(release(2, "1 USD").await, Err(ReleaseRefusal::NoSuchRun { found: 2, last: 3 }));
+    let most = 3 + FORGOTTEN_RUNS_MAX;
+    for found in [most + 1, i64::MAX as u64, u64::MAX] {
+        assert_eq!(release(found, "1 USD").await, Err(ReleaseRefusal::TooFar { most, found }));
+    }
+    assert_eq!(release(4, "0 USD").await, Err(ReleaseRefusal::NothingPaid(4)));
+    assert_eq!(world.number("SELECT payouts_blocked FROM broker").await, 1);
+    for (run, total, is_known) in
+        [(1, "7 USD", true), (1, "5 USD", true), (3, "1 USD", true), (most, "1 USD", false)]
+    {
+        assert_eq!(release(run, total).await, Ok(is_known), "{run} {total}");
+        assert_eq!(world.number("SELECT payouts_blocked FROM broker").await, 0);
+        change("UPDATE broker SET payouts_blocked = 1").await;
+    }
+    let audit = "SELECT COUNT(*) FROM audit WHERE what = 'payouts released'";
+    assert_eq!(world.number(audit).await, 4);
+}
+
 on_both_databases!(
+    a_restore_is_checked_before_anything_changes,
+    payouts_are_released_by_what_was_paid,
     a_skipped_set_is_booked_for_its_owner,
     an_empty_account_gets_no_skipped_set,
     a_vendor_that_comes_late_stops_the_broker_again,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mmbrokerd::service::SaleAnswer;
+use mmbrokerd::shop::{REFERENCE_LEN_MAX, deposit};
 use mmbrokerd::store::{AccountKind, RefusedFor};
 
 use crate::databases::Database;
@@ -189,15 +190,36 @@ async fn large_numbers_are_kept(database: Database) {
 
 async fn a_deposit_is_made_once(database: Database) {
     let world = world(database).await;
-    let store = world.service.store();
-    let amount: micromint::money::Money = "5 USD".parse().unwrap();
-    assert!(store.deposit("alice", amount, "r1", DURING).await.unwrap());
-    assert!(!store.deposit("alice", amount, "r1", DURING).await.unwrap());
-    assert!(store.deposit("alice", amount, "r2", DURING).await.unwrap());
+    let add = async |name: &str, amount: &str, reference: &str| {
+        let what = (&user(name), amount.parse().unwrap(), reference);
+        let added = deposit(&world.service, "boss", what).await.unwrap();
+        added.into_result().map_err(|refusal| refusal.to_string())
+    };
+    assert_eq!(add("alice", "5 USD", "r1").await, Ok(true));
+    assert_eq!(add("alice", "5 USD", " r1 ").await, Ok(false));
+    assert_eq!(add("alice", "5 USD", "r2").await, Ok(true));
+    // A reference is of one deposit, whoever gets the money.
+    for (name, amount) in [("bob", "5 USD"), ("alice", "6 USD"), ("alice", "4.99999999 USD")] {
+        let refused = add(name, amount, "r1").await.unwrap_err();
+        assert!(refused.contains("another deposit has this reference"), "{refused}");
+    }
     assert_eq!(world.balance(AccountKind::Client, "alice").await, 1000 * COIN);
-    let most: micromint::money::Money = "1000000000 USD".parse().unwrap();
-    assert!(store.deposit("alice", most, "r3", DURING).await.unwrap());
-    let more: micromint::money::Money = "1000000000.00000001 USD".parse().unwrap();
-    assert!(store.deposit("alice", more, "r4", DURING).await.is_err());
+    assert_eq!(world.balance(AccountKind::Client, "bob").await, 0);
+    assert_eq!(add("alice", "1000000 USD", &"x".repeat(REFERENCE_LEN_MAX)).await, Ok(true));
+    for (amount, reference, expected) in [
+        ("1000000.00000001 USD", "r4", "up to 1000000 USD"),
+        ("0 USD", "r4", "above 0"),
+        ("5 ABC", "r4", "no period of the broker is in ABC; its currencies: USD"),
+        ("5 USD", "", "expected a reference"),
+        ("5 USD", "  ", "expected a reference"),
+        ("5 USD", "one\ntwo", "expected a reference"),
+        ("5 USD", &"x".repeat(REFERENCE_LEN_MAX + 1), "expected a reference"),
+    ] {
+        let refused = add("alice", amount, reference).await.unwrap_err();
+        assert!(refused.contains(expected), "{refused}");
+    }
+    let audit = "SELECT COUNT(*) FROM audit WHERE by_whom = 'boss' AND what = 'deposit'";
+    assert_eq!(world.number(audit).await, 3);
+    assert_eq!(world.number("SELECT COUNT(*) FROM transfer").await, 3);
     world.check_ledger().await;
 }

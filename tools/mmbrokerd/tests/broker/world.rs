@@ -15,7 +15,7 @@ use micromint::reply::Reply;
 use micromint::testing::{ObviousMint, test_params};
 use micromint::time::UnixTime;
 use mmbrokerd::service::{OpenPeriod, SaleAnswer, SaleOrder, Service};
-use mmbrokerd::store::{Account, AccountKind, SaleRow, Store};
+use mmbrokerd::store::{Account, AccountKind, Posted, SaleRow, Store};
 use sqlx::Row;
 use tempfile::TempDir;
 
@@ -112,9 +112,15 @@ impl World {
     pub(crate) async fn fund(&self, name: &str, coins: i64) {
         static REFERENCE: AtomicU64 = AtomicU64::new(0);
         let reference = REFERENCE.fetch_add(1, Ordering::Relaxed).to_string();
-        let amount = micromint::money::Money::new((coins * COIN) as u64, self.currency());
         let store = self.service.store();
-        assert!(store.deposit(name, amount, &reference, DURING).await.unwrap());
+        let account = |kind, owner: &str| Account::new(kind, owner, self.currency());
+        let client = store.account(&account(AccountKind::Client, name)).await.unwrap();
+        let outside = store.account(&account(AccountKind::Outside, "")).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        let entries = [(client, coins * COIN), (outside, -coins * COIN)];
+        let made = tx.post("deposit", &format!("fund {reference}"), &entries, DURING).await;
+        assert!(matches!(made.unwrap(), Posted::Made(Some(_))));
+        tx.commit().await.unwrap();
     }
 
     /// The name of a PostgreSQL database.

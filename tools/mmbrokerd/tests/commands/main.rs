@@ -6,6 +6,7 @@ mod kill;
 mod orders;
 mod outputs;
 mod redeem;
+mod restore;
 mod sell;
 mod site;
 mod trial;

@@ -26,6 +26,8 @@ pub(crate) struct Device {
     pub(crate) flags: u8,
     pub(crate) domain: String,
     pub(crate) origin: String,
+    /// Whether a page of another origin has the asking one in a frame.
+    pub(crate) is_framed: bool,
     /// What the client data says instead of what was asked.
     pub(crate) kind: Option<&'static str>,
     pub(crate) challenge: Option<String>,
@@ -47,6 +49,7 @@ impl Device {
             flags: PRESENT | VERIFIED,
             domain: "broker.example".to_string(),
             origin: ORIGIN.to_string(),
+            is_framed: false,
             kind: None,
             challenge: None,
             // {"fmt": "none", "attStmt": {}, …
@@ -65,7 +68,7 @@ impl Device {
         let challenge = self.challenge.as_deref().unwrap_or(asked);
         let kind = self.kind.unwrap_or(kind);
         let data = json!({ "type": kind, "challenge": challenge, "origin": self.origin,
-            "crossOrigin": false });
+            "crossOrigin": self.is_framed });
         data.to_string().into_bytes()
     }
 

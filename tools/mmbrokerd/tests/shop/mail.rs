@@ -16,6 +16,7 @@ crate::on_both_databases!(
     an_address_is_confirmed_by_its_owner,
     a_lost_password_is_set_by_a_link,
     nobody_learns_who_has_an_account,
+    an_address_gets_few_mails_whoever_asks,
     mail_waits_for_its_server,
     mail_goes_by_tls_with_a_login,
     an_operator_makes_a_link,
@@ -331,13 +332,20 @@ async fn nobody_learns_who_has_an_account(database: Database) {
     assert_eq!(texts.len(), 1, "{texts:?}");
     assert_eq!(mailer.turn().await.unwrap(), 1);
     drop(boss);
-    // One address gets few mails, whoever asks.
-    for at in 0..3 {
-        let answer = anywhere.send(&page, "/lost", &[("who", &name)]);
-        assert_eq!(answer.status, 200, "{at}");
+    // One address gets few mails, whoever asks; one that was just confirmed, as many as one that
+    // does not exist.
+    for (from, who, asked) in [
+        ("203.0.113.9", name.as_str(), 1),
+        ("203.0.114.9", "alice@example.org", 0),
+        ("203.0.115.9", "carol@example.org", 0),
+    ] {
+        anywhere.from = from;
+        for at in asked..5 {
+            let answer = anywhere.send(&page, "/lost", &[("who", who)]);
+            assert_eq!(answer.status, 200, "{who} {at}");
+        }
+        anywhere.send(&page, "/lost", &[("who", who)]).says(429, "wait 60 minutes");
     }
-    anywhere.from = "203.0.113.9";
-    anywhere.send(&page, "/lost", &[("who", &name)]).says(429, "wait 60 minutes");
     // Other users do not confirm, remove or reset.
     let (mut bob, _, _) = register(&site, "");
     let token = bob.get("/account").value("/logout", "token");
@@ -351,8 +359,18 @@ async fn nobody_learns_who_has_an_account(database: Database) {
     let account = alice.get("/account");
     assert_eq!(alice.send(&account, "/account/close", &[("password", PASSWORD)]).status, 303);
     mailer.turn().await.unwrap();
+    site.world.clock.set(DURING.plus_seconds(3600));
     anywhere.send(&page, "/lost", &[("who", "alice@example.org")]).says(200, "on its way");
     assert_eq!(mailer.turn().await.unwrap(), 0);
+}
+
+async fn an_address_gets_few_mails_whoever_asks(database: Database) {
+    let server = Server::start(None);
+    let (site, mailer) = site_of(database, &server.settings()).await;
+    // Nobody learns whether others have asked to confirm it.
+    let answers: Vec<u16> = (0..7).map(|_| register(&site, "Dora@example.org").2.status).collect();
+    assert_eq!(answers, [303; 7]);
+    assert_eq!(mailer.turn().await.unwrap(), 5);
 }
 
 async fn mail_waits_for_its_server(database: Database) {

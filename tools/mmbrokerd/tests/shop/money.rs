@@ -2,7 +2,8 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use micromint::money::Money;
-use mmbrokerd::shop::{HOOK_SIZE_MAX, Role, ShopSettings};
+use mmbrokerd::service::Restore;
+use mmbrokerd::shop::{HOOK_SIZE_MAX, Role, ShopSettings, deposit};
 use mmbrokerd::store::{Account, AccountKind};
 use sha2::Sha256;
 
@@ -22,6 +23,8 @@ crate::on_both_databases!(
     a_payment_that_came_back_is_on_the_balance_again,
     a_changed_bank_account_counts_later,
     a_balance_is_asked_back,
+    money_of_a_closed_account_is_reached,
+    an_account_is_not_closed_while_money_comes,
     nothing_changes_while_the_broker_is_restored,
     after_a_restore_no_run_comes_twice_and_codes_are_held,
 );
@@ -92,6 +95,7 @@ async fn vouchers_are_not_guessed(database: Database) {
         ("0 USD", "1"),
         ("5", "1"),
         ("-5 USD", "1"),
+        ("5 ABC", "1"),
         ("10000.01 USD", "1"),
         ("5 USD", "0"),
         ("5 USD", "1001"),
@@ -221,6 +225,7 @@ async fn a_deposit_by_the_operator_is_made_once(database: Database) {
     let site = site(database).await;
     let mut operator = site.operator("boss", Role::Money).await;
     let (_, name) = site.reader();
+    let (_, other) = site.reader();
     let form = operator.get("/operator/deposit");
     let mut deposit = |user: &str, amount: &str, reference: &str| {
         let fields = [("user", user), ("amount", amount), ("reference", reference)];
@@ -233,6 +238,12 @@ async fn a_deposit_by_the_operator_is_made_once(database: Database) {
     deposit(&name, "1000000.01 USD", "transfer 2").says(422, "Expected an amount");
     deposit(&name, "5 USD", "").says(422, "Expected a reference");
     deposit(&name, "5 USD", &"x".repeat(141)).says(422, "Expected a reference");
+    deposit(&name, "5 USD", "one\ntwo").says(422, "Expected a reference");
+    deposit(&name, "5 ABC", "transfer 2").says(422, "Its currencies: USD.");
+    // The reference is that of one deposit, whoever gets the money.
+    deposit(&name, "6 USD", "transfer 1").says(422, "Other money has this reference");
+    deposit(&other, "5 USD", "transfer 1").says(422, "Other money has this reference");
+    assert_eq!(site.world.balance(AccountKind::Client, &other).await, 0);
     assert_eq!(deposit(&name, "1000000 USD", &"x".repeat(140)).status, 303);
     assert_eq!(site.world.balance(AccountKind::Client, &name).await, 100_000_500 * COIN);
     operator.get("/operator/audit").says(200, "transfer 1");
@@ -281,8 +292,10 @@ async fn a_webhook_adds_a_payment_once(database: Database) {
     assert_eq!(added, (200, r#"{"result":"added"}"#.to_string()));
     let again = hook(&site, "deposit", SECRET, DURING.0 + 1, &body);
     assert_eq!(again, (200, r#"{"result":"added before"}"#.to_string()));
-    let other = body.replace("5 USD", "6 USD");
-    assert_eq!(hook(&site, "deposit", SECRET, DURING.0, &other).0, 422);
+    for (other, amount) in [("p-1", "6 USD"), ("p-9", "5 ABC"), ("p-9", "1000000.01 USD")] {
+        let other = body.replace("p-1", other).replace("5 USD", amount);
+        assert_eq!(hook(&site, "deposit", SECRET, DURING.0, &other).0, 422, "{amount}");
+    }
     assert_eq!(site.world.balance(AccountKind::Client, &name).await, 500 * COIN);
     // Many at once are one.
     let body = body.replace("p-1", "p-2");
@@ -466,9 +479,9 @@ async fn a_changed_bank_account_counts_later(database: Database) {
 async fn a_balance_is_asked_back(database: Database) {
     let (site, mut operator, _) = site_with_vendor(database, "USD").await;
     let (mut reader, name) = site.reader();
-    let store = site.world.service.store();
     let amount: Money = "12.345 USD".parse().unwrap();
-    store.deposit(&name, amount, "first", DURING).await.unwrap();
+    let what = (&name.parse().unwrap(), amount, "first");
+    assert_eq!(deposit(&site.world.service, "boss", what).await.unwrap().granted(), Some(true));
     operator.get("/operator/payouts").says(200, "Nothing is due in USD.");
     let page = reader.get("/account");
     let ask = [("password", PASSWORD)];
@@ -483,6 +496,74 @@ async fn a_balance_is_asked_back(database: Database) {
     assert_eq!(site.world.balance(AccountKind::Client, &name).await, 500_000);
     // The wish is used up.
     assert_eq!(site.world.number("SELECT COUNT(*) FROM refund_wish").await, 0);
+    site.world.check_ledger().await;
+}
+
+async fn money_of_a_closed_account_is_reached(database: Database) {
+    let (site, mut operator, _) = site_with_vendor(database, "USD").await;
+    let (mut reader, name) = site.reader();
+    site.world.fund(&name, 1000).await;
+    let close = |reader: &mut Browser| {
+        let page = reader.get("/account");
+        reader.send(&page, "/account/close", &[("password", PASSWORD)])
+    };
+    close(&mut reader).says(422, "still has money");
+    let page = reader.get("/account");
+    let bank = [("iban", IBAN), ("name", "Reader"), ("password", PASSWORD)];
+    assert_eq!(reader.send(&page, "/bank", &bank).status, 303);
+    let ask = [("password", PASSWORD)];
+    assert_eq!(reader.send(&page, "/account/refund", &ask).status, 303);
+    let page = operator.get("/operator/payouts");
+    assert_eq!(operator.send(&page, "/operator/payouts", &[]).status, 303);
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 0);
+    close(&mut reader).says(422, "A payout to you is on its way");
+    let run = operator.get("/operator/payouts/1");
+    assert_eq!(operator.send(&run, "/operator/payouts/1/paid", &[]).status, 303);
+    assert_eq!(close(&mut reader).status, 303);
+    assert_eq!(reader.login(&name, PASSWORD).status, 422);
+    // Nobody adds money to it.
+    let form = operator.get("/operator/deposit");
+    let fields = [("user", name.as_str()), ("amount", "5 USD"), ("reference", "1")];
+    operator.send(&form, "/operator/deposit", &fields).says(422, "no such account");
+    let what = (&name.parse().unwrap(), "5 USD".parse().unwrap(), "1");
+    let refused = deposit(&site.world.service, "console", what).await.unwrap().refused();
+    assert!(refused.unwrap().to_string().contains("is closed"));
+    // The payment comes back, and its person gets the account back by the operator.
+    assert_eq!(operator.send(&run, "/operator/payouts/1/failed", &[]).status, 303);
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 965 * COIN);
+    let people = operator.get("/operator/people");
+    let found = operator.send(&people, "/operator/people", &[("who", &name)]);
+    found.says(200, "9.65 USD");
+    let made = operator.send(&found, "/operator/people/link", &[]);
+    let at = made.text.find(&format!("{ORIGIN}/reset/")).unwrap() + ORIGIN.len();
+    let path = made.text[at..].split('<').next().unwrap();
+    let form = reader.get(path);
+    let new = [("password", "a better password")];
+    assert_eq!(reader.send(&form, "/reset", &new).status, 303);
+    assert_eq!(reader.login(&name, "a better password").status, 303);
+    reader.get("/").says(200, "9.65 USD");
+    site.world.check_ledger().await;
+}
+
+async fn an_account_is_not_closed_while_money_comes(database: Database) {
+    let site = site(database).await;
+    let mut operator = site.operator("boss", Role::Money).await;
+    let codes = codes(&vouchers(&mut operator, "kiosk", "5 USD", "12"));
+    for code in codes {
+        let (mut browser, name) = site.reader();
+        browser.from = "203.0.113.7";
+        let (voucher, account) = (browser.get("/voucher"), browser.get("/account"));
+        let mut other = browser.clone();
+        let (used, closed) = std::thread::scope(|scope| {
+            let used = scope.spawn(|| other.send(&voucher, "/voucher", &[("code", &code)]).status);
+            let close = [("password", PASSWORD)];
+            let closed = browser.send(&account, "/account/close", &close).status;
+            (used.join().unwrap(), closed)
+        });
+        let balance = site.world.balance(AccountKind::Client, &name).await;
+        let is_used = used == 303 && balance > 0;
+        assert_eq!(closed == 303, !is_used, "{used} {closed} {balance}");
+    }
     site.world.check_ledger().await;
 }
 
@@ -547,11 +628,13 @@ async fn after_a_restore_no_run_comes_twice_and_codes_are_held(database: Databas
         operator.post("/operator/vouchers/release", &[("token", &token), ("codes", list)])
     };
     release(&mut operator, &printed[1]).says(503, "The broker is being restored");
-    site.world.service.restored(&Default::default()).await.unwrap();
+    site.world.service.restored(&Restore::default()).await.unwrap().granted().unwrap();
     earn(&site, "news.example", 700_000_000, "USD").await;
     pay(&mut operator).says(422, "Payouts are blocked");
     // The bank knows of no run, but the witness does.
-    site.world.service.release_payouts(0).await.unwrap();
+    let nothing = "0 USD".parse().unwrap();
+    let released = site.world.service.release_payouts(0, nothing).await.unwrap();
+    assert_eq!(released.granted(), Some(true));
     assert_eq!(pay(&mut operator).header("location"), Some("/operator/payouts/2"));
     // Older codes are held, except one that was used; the next ones are not.
     redeem(&mut alice, &printed[1]).says(422, "waits until its operator has released it");
@@ -575,7 +658,8 @@ async fn after_a_restore_no_run_comes_twice_and_codes_are_held(database: Databas
     }
     release(&mut operator, &"x\n".repeat(1000)).says(200, "0 codes count again");
     // Another restore holds all again.
-    site.world.service.restored(&Default::default()).await.unwrap();
+    let again = Restore { is_forced: true, ..Restore::default() };
+    site.world.service.restored(&again).await.unwrap().granted().unwrap();
     redeem(&mut alice, &printed[2]).says(422, "waits until its operator has released it");
     assert_eq!(site.world.balance(AccountKind::Client, &name).await, 1500 * COIN);
     site.world.check_ledger().await;

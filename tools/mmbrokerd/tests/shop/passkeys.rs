@@ -144,6 +144,12 @@ async fn wrong_answers_log_nobody_in(database: Database) {
         ("a subdomain", wrong(&|it| it.origin = "https://www.broker.example".into())),
         ("no TLS", wrong(&|it| it.origin = "http://broker.example".into())),
         ("no origin", wrong(&|it| it.origin = String::new())),
+        ("a path", wrong(&|it| it.origin = format!("{ORIGIN}/path"))),
+        ("a slash", wrong(&|it| it.origin = format!("{ORIGIN}/"))),
+        ("a user", wrong(&|it| it.origin = "https://user@broker.example".into())),
+        ("the port of https", wrong(&|it| it.origin = format!("{ORIGIN}:443"))),
+        ("a frame", wrong(&|it| it.is_framed = true)),
+        ("no ID", wrong(&|it| it.id = Vec::new())),
         ("another domain", wrong(&|it| it.domain = "evil.example".into())),
         ("not verified", device.clone().without("verified")),
         ("not present", device.clone().without("present")),
@@ -231,6 +237,10 @@ async fn wrong_answers_add_nothing(database: Database) {
     let deep = [b"\xa3\x63fmt\x64none\x67attStmt".to_vec(), vec![0x81; 4000]].concat();
     for (what, mut wrong) in [
         ("another origin", wrong(&|it| it.origin = "https://evil.example".into())),
+        ("a path", wrong(&|it| it.origin = format!("{ORIGIN}/path"))),
+        ("a user", wrong(&|it| it.origin = "https://user@broker.example".into())),
+        ("a frame", wrong(&|it| it.is_framed = true)),
+        ("no ID", wrong(&|it| it.id = Vec::new())),
         ("another domain", wrong(&|it| it.domain = "evil.example".into())),
         ("not verified", Device::new(4).without("verified")),
         ("not present", Device::new(4).without("present")),

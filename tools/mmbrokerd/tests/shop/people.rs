@@ -1,5 +1,6 @@
 //! Accounts: registration, login, sessions, and those who attack them.
 
+use micromint::time::UnixTime;
 use mmbrokerd::shop::{FORM_FIELDS_MAX, FORM_SIZE_MAX, Role};
 
 use crate::browser::*;
@@ -10,6 +11,9 @@ crate::on_both_databases!(
     a_person_registers_once_and_logs_in,
     no_answer_tells_whether_an_account_exists,
     logins_are_limited_and_a_restart_forgets_nothing,
+    a_limit_holds_wherever_its_span_begins,
+    links_end_with_the_password,
+    a_used_link_tells_no_password,
     sessions_are_listed_and_ended,
     forms_of_others_are_refused,
     sessions_end_with_time,
@@ -115,6 +119,114 @@ async fn logins_are_limited_and_a_restart_forgets_nothing(database: Database) {
     site.world.clock.set(DURING.plus_seconds(900));
     assert_eq!(browser.login(&other, PASSWORD).status, 303);
     assert_eq!(browser.login(&name, PASSWORD).status, 303);
+}
+
+async fn a_limit_holds_wherever_its_span_begins(database: Database) {
+    let site = site(database).await;
+    let (_, name) = site.reader();
+    let mut browser = site.browser();
+    // A quarter of an hour of the clock begins in between.
+    let begin = DURING.0.div_euclid(900) * 900 + 900;
+    for seconds in [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4] {
+        site.world.clock.set(UnixTime(begin + seconds));
+        browser.login(&name, "wrong password").says(422, "is wrong");
+    }
+    for seconds in [4, 5, 100, 894] {
+        site.world.clock.set(UnixTime(begin + seconds));
+        browser.login(&name, PASSWORD).says(429, "wait 15 minutes");
+    }
+    // What was refused is not counted: the first attempt is over, and one more may be made.
+    site.world.clock.set(UnixTime(begin + 895));
+    browser.login(&name, "wrong password").says(422, "is wrong");
+    browser.login(&name, PASSWORD).says(429, "wait 15 minutes");
+    // Ten at once are ten.
+    site.world.clock.set(UnixTime(begin + 10_000));
+    let answers = std::thread::scope(|scope| {
+        let tabs: Vec<_> = (0..16)
+            .map(|_| {
+                let mut browser = browser.clone();
+                let name = &name;
+                scope.spawn(move || browser.login(name, "wrong password").status)
+            })
+            .collect();
+        tabs.into_iter().map(|tab| tab.join().unwrap()).collect::<Vec<u16>>()
+    });
+    assert_eq!(answers.iter().filter(|status| **status == 422).count(), 10, "{answers:?}");
+}
+
+/// The path of a link that an operator made for a new password.
+fn link(operator: &mut Browser, name: &str) -> String {
+    let people = operator.get("/operator/people");
+    let found = operator.send(&people, "/operator/people", &[("who", name)]);
+    let made = operator.send(&found, "/operator/people/link", &[]);
+    let at = made.text.find(&format!("{ORIGIN}/reset/")).unwrap() + ORIGIN.len();
+    made.text[at..].split('<').next().unwrap().to_string()
+}
+
+async fn links_end_with_the_password(database: Database) {
+    let site = site(database).await;
+    let mut operator = site.operator("boss", Role::Money).await;
+    let (mut reader, name) = site.reader();
+    let user = name.parse().unwrap();
+    let mut stranger = site.browser();
+    let mut uses =
+        |form: &Seen| stranger.send(form, "/reset", &[("password", "password of a thief")]);
+    let mut other = site.browser();
+    let mut form = |path: &str| {
+        let form = other.get(path);
+        form.says(200, &name);
+        form
+    };
+    // The person changes the password.
+    let opened = form(&link(&mut operator, &name));
+    let account = reader.get("/account");
+    let change = [("old", PASSWORD), ("password", "a better password")];
+    assert_eq!(reader.send(&account, "/account/password", &change).status, 303);
+    uses(&opened).says(422, "no longer works");
+    // The operator sets it on the console, and makes an operator of the person.
+    for role in [Role::None, Role::Admin] {
+        let path = link(&mut operator, &name);
+        let opened = form(&path);
+        let service = &site.world.service;
+        let password = mmbrokerd::shop::set_person(service, &user, role).await.unwrap();
+        uses(&opened).says(422, "no longer works");
+        site.browser().get(&path).says(422, "no longer works");
+        assert_eq!(site.browser().login(&name, &password).status, 303);
+    }
+    // Nor does one that was made when its person was no operator, whatever is in the database.
+    let (_, second) = site.reader();
+    let path = link(&mut operator, &second);
+    let opened = site.browser().get(&path);
+    let mut tx = site.world.service.store().begin().await.unwrap();
+    sqlx::query("UPDATE person SET role = 'admin' WHERE user_id = $1")
+        .bind(second.clone())
+        .execute(tx.connection())
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    uses(&opened).says(422, "no longer works");
+    site.browser().get(&path).says(422, "no longer works");
+    assert_eq!(site.browser().login(&second, PASSWORD).status, 303);
+}
+
+async fn a_used_link_tells_no_password(database: Database) {
+    let site = site(database).await;
+    let mut operator = site.operator("boss", Role::Money).await;
+    let (_, name) = site.reader();
+    let mut thief = site.browser();
+    let form = thief.get(&link(&mut operator, &name));
+    let send = |thief: &mut Browser, password: &str| {
+        thief.send(&form, "/reset", &[("password", password)])
+    };
+    assert_eq!(send(&mut thief, "a better password").status, 303);
+    // A double click has done its work, and is no error.
+    assert_eq!(send(&mut thief, "a better password").status, 303);
+    for at in 0..10 {
+        send(&mut thief, &format!("wrong password {at}")).says(422, "no longer works");
+    }
+    send(&mut thief, "a better password").says(429, "wait 15 minutes");
+    // It counts with the login.
+    thief.login(&name, "a better password").says(429, "wait 15 minutes");
 }
 
 async fn sessions_are_listed_and_ended(database: Database) {

@@ -8,7 +8,7 @@ use mmbrokerd::store::AccountKind;
 
 use crate::browser::*;
 use crate::databases::Database;
-use crate::world::{COIN, EXPIRED};
+use crate::world::{COIN, DURING, EXPIRED};
 
 crate::on_both_databases!(
     a_reader_buys_and_the_page_offers_the_coins,
@@ -16,6 +16,7 @@ crate::on_both_databases!(
     a_double_click_buys_once,
     two_tabs_do_not_pass_the_limit,
     the_limit_holds_for_programs_too,
+    a_transaction_of_another_is_no_way_past_the_limit,
     nobody_sees_or_takes_the_coins_of_others,
     an_account_is_exported_and_closed,
     pages_work_below_a_path,
@@ -196,6 +197,57 @@ async fn the_limit_holds_for_programs_too(database: Database) {
     let ended = browser.send(&account, "/account/keys/end", &[]);
     browser.follow(&ended).says(200, "All keys have ended");
     assert_eq!(order("3", 1).status(), 401);
+}
+
+async fn a_transaction_of_another_is_no_way_past_the_limit(database: Database) {
+    let settings = ShopSettings { sets_per_period: 3, ..ShopSettings::default() };
+    let site = site_with(database, settings).await;
+    let key = |browser: &mut Browser| {
+        let account = browser.get("/account");
+        let page = browser.send(&account, "/account/key", &[]);
+        let at = page.text.find("mmk_").unwrap();
+        page.text[at..at + 68].to_string()
+    };
+    let (mut alice, of_alice) = site.reader();
+    let (mut bob, of_bob) = site.reader();
+    site.world.fund(&of_bob, 10_000).await;
+    let (of_alice, of_bob) = ((of_alice, key(&mut alice)), (of_bob, key(&mut bob)));
+    let order = |(_, key): &(String, String), transaction: u64, sets: u32| {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+        let agent: ureq::Agent = config.build().into();
+        let order = format!(r#"{{"sets": {sets}, "transaction": "{transaction}"}}"#);
+        let request = agent
+            .post(format!("{}/v1/purchases", site.address))
+            .header("Authorization", format!("Bearer {key}"));
+        request.send(order.as_bytes()).unwrap().status().as_u16()
+    };
+    // Alice has recorded an order of one set under this number, which was not made.
+    let mut tx = site.world.service.store().begin().await.unwrap();
+    sqlx::query(
+        "INSERT INTO wish (transaction_id, user_id, period, sets, at) \
+         VALUES (7, $1, '2026-12', 1, $2)",
+    )
+    .bind(of_alice.0.clone())
+    .bind(DURING.0)
+    .execute(tx.connection())
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    // Bob's order under it is his own, with its own number of sets.
+    assert_eq!(order(&of_bob, 7, 4), 429);
+    assert_eq!(order(&of_bob, 8, 3), 200);
+    assert_eq!(order(&of_bob, 9, 1), 429);
+    // Nor does one of his own for fewer sets let more pass.
+    let (mut carol, of_carol) = site.reader();
+    site.world.fund(&of_carol, 10_000).await;
+    let of_carol = (of_carol, key(&mut carol));
+    assert_eq!(order(&of_carol, 20, 4), 429);
+    assert_eq!(order(&of_carol, 21, 2), 200);
+    assert_ne!(order(&of_carol, 21, 3), 200);
+    assert_eq!(order(&of_carol, 22, 2), 429);
+    let most = "SELECT MAX(sets) FROM (SELECT CAST(SUM(sets) AS BIGINT) AS sets FROM sale \
+                GROUP BY user_id) AS sums";
+    assert_eq!(site.world.number(most).await, 3);
 }
 
 fn buy_limit(browser: &mut Browser) {

@@ -379,7 +379,8 @@ async fn a_dispute_about_free_coins_pays_no_reader(database: Database) {
     audit(&world);
     let service = &world.service;
     let refuse = micromint::broker::Ruling::Refuse;
-    let ruled = service.rule(&world.period, &vendor("news.example"), None, refuse).await.unwrap();
+    let ruled =
+        service.rule(&world.period, &vendor("news.example"), None, ("boss", refuse)).await.unwrap();
     assert_eq!(ruled.unwrap().credited, 4);
     // Two of each came back: those of the free set to the promotion.
     assert_eq!(world.balance(AccountKind::Client, "alice").await, before + 2 * COIN);

@@ -14,6 +14,7 @@ use micromint::text_file::decode;
 use micromint_console::output::Existing;
 use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, read_input, say, tell};
 use mmbrokerd::programs::{Broker, counted};
+use mmbrokerd::store::CONSOLE;
 
 use super::PeriodArgs;
 
@@ -85,7 +86,9 @@ impl VendorKey {
         let others = self.hosts.iter().filter(|host| !earlier.contains(host));
         let mut status = EXIT_OK;
         for host in earlier.iter().chain(others) {
-            match service.register_vendor(&period, host, service.now()).await? {
+            let registered =
+                service.register_vendor_by(Some(CONSOLE), &period, host, service.now()).await?;
+            match registered {
                 Reply::Granted(key) if is_plain => say!("{}", key.to_hex()),
                 Reply::Granted(key) => say!("{host} {}", key.to_hex()),
                 Reply::Refused(why) => {

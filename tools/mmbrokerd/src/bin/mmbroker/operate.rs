@@ -12,8 +12,9 @@ use micromint::money::Money;
 use micromint::period::Period;
 use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, say, tell};
 use mmbrokerd::config::Config;
-use mmbrokerd::service::{RestoredPeriod, Service};
-use mmbrokerd::store::Store;
+use mmbrokerd::service::{Restore, RestoredPeriod, Service};
+use mmbrokerd::shop::deposit;
+use mmbrokerd::store::{CONSOLE, Store};
 
 #[derive(Args)]
 pub(crate) struct Init {
@@ -38,19 +39,24 @@ pub(crate) struct Deposit {
     /// The amount, such as "5 USD"
     amount: Money,
     /// What identifies the deposit, such as the number of a bank transfer: the same one again adds
-    /// nothing
+    /// nothing, and is refused for another amount or user
     #[arg(long, value_name = "TEXT")]
     reference: String,
 }
 
 #[derive(Args)]
 pub(crate) struct Restored {
-    /// Skip at least this many sets of a period in all, for which no witness is left: PERIOD=SETS
+    /// Skip at least this many sets of a period in all, for which no witness is left: PERIOD=SETS;
+    /// may be repeated, and the largest number of a period counts
     #[arg(long, value_name = "PERIOD=SETS", value_parser = period_and_sets)]
     skip_to: Vec<(Period, u64)>,
     /// Revoke the users in this file too, such as a vendor's PERIOD.revoked; may be repeated
     #[arg(long, value_name = "FILE")]
     revoked: Vec<PathBuf>,
+    /// Go on although the witness says that this database is the latest, which is right when the
+    /// witness was restored from the same backup
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Args)]
@@ -58,7 +64,8 @@ pub(crate) struct ReleasePayouts {
     /// The number of the last payout run, by the bank; 0 if there was none
     #[arg(long, value_name = "NUMBER")]
     run: u64,
-    /// What the bank paid in that run, such as "120.50 USD"
+    /// What the bank paid in that run, such as "120.50 USD"; "0 USD" if there was none. It is
+    /// compared with what the broker recorded, if that is known
     #[arg(long, value_name = "AMOUNT")]
     total: Money,
 }
@@ -71,23 +78,25 @@ fn period_and_sets(text: &str) -> Result<(Period, u64), String> {
 
 impl Restored {
     pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
-        let mut users = Vec::new();
+        let mut restore = Restore { is_forced: self.force, ..Restore::default() };
         for path in &self.revoked {
             let text = std::fs::read_to_string(path).map_err(FileError::on("read", path))?;
             for line in text.lines() {
-                users.push(line.parse::<UserId>()?);
+                restore.revoked.push(line.parse::<UserId>()?);
             }
         }
-        let skip_to = self.skip_to.iter().cloned().collect();
-        let done = service.restored(&skip_to).await?;
+        for (period, sets) in &self.skip_to {
+            let most = restore.skip_to.entry(period.clone()).or_default();
+            *most = (*most).max(*sets);
+        }
+        let done = service.restored(&restore).await?.into_result()?;
         for RestoredPeriod { period, sets, was_settled } in done {
             say!("period {period}: {sets} sets skipped");
             if was_settled {
                 say!("  its settlement had begun: nothing of it is sold or judged any more");
             }
         }
-        for user in users {
-            service.store().revoke(&user, service.now()).await?;
+        for user in &restore.revoked {
             say!("revoked {user}");
         }
         say!("payouts are blocked: compare the last payout with the bank, then run");
@@ -98,8 +107,15 @@ impl Restored {
 
 impl ReleasePayouts {
     pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
-        service.check_progress().await?;
-        service.release_payouts(self.run).await?;
+        let is_known = service.release_payouts(self.run, self.total).await?.into_result()?;
+        if !is_known {
+            tell!(
+                "mmbroker: warning: payout run {} is not in the database: what it paid is on the \
+                 balances again, and the next run pays it a second time unless you leave those \
+                 payments out of its file",
+                self.run
+            );
+        }
         say!("payouts continue after run {} of {}", self.run, self.total);
         Ok(EXIT_OK)
     }
@@ -140,10 +156,7 @@ impl Init {
 impl Deposit {
     pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
         let Deposit { user, amount, reference } = self;
-        let store = service.store();
-        service.check_progress().await?;
-        let is_new = store.deposit(user.as_str(), *amount, reference, service.now()).await?;
-        service.note_progress().await?;
+        let is_new = deposit(service, CONSOLE, (user, *amount, reference)).await?.into_result()?;
         if is_new {
             say!("added {amount} to the account of {user}");
         } else {

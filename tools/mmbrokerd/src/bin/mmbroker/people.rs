@@ -7,6 +7,7 @@ use micromint_console::{EXIT_OK, ToolError, print_text, say, tell};
 use mmbrokerd::http::create_key;
 use mmbrokerd::service::Service;
 use mmbrokerd::shop::{Role, count_passkeys, set_person};
+use mmbrokerd::store::CONSOLE;
 
 #[derive(Args)]
 pub(crate) struct SetPerson {
@@ -49,7 +50,7 @@ impl SetPerson {
 
 impl MakeKey {
     pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
-        let key = create_key(service, &self.user, &SystemEntropy).await?;
+        let key = create_key(service, (CONSOLE, &self.user), &SystemEntropy).await?;
         print_text(&format!("{key}\n"));
         tell!(
             "mmbroker: whoever has this key buys with the money of {}; it is not shown again",
@@ -61,7 +62,7 @@ impl MakeKey {
 
 impl EndKeys {
     pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
-        let ended = service.store().end_api_keys(&self.user, service.now()).await?;
+        let ended = service.store().end_api_keys(CONSOLE, &self.user, service.now()).await?;
         say!("ended {ended} keys of {}", self.user);
         Ok(EXIT_OK)
     }

@@ -199,7 +199,7 @@ fn status_json(period: &OpenPeriod, report: &PeriodReport, is_due: bool) -> Valu
         "period": raw.period.as_str(), "broker": raw.broker,
         "coin-value": raw.coin_value.to_string(), "expiration": raw.expiration.to_string(),
         "redeem-until": raw.redeem_until.to_string(),
-        "sales": counts.sales, "sets-sold": report.sets_sold, "sets-left": report.sets_left,
+        "sales": counts.sales, "sets-sold": report.sets_sold, "sets-skipped": report.sets_skipped, "sets-left": report.sets_left,
         "vendors": counts.vendors, "batches": counts.batches, "returns": counts.returns,
         "watches": counts.watches, "sold": report.sold, "redeemed": report.redeemed,
         "credited": report.credited, "disputed": report.disputed,
@@ -220,6 +220,9 @@ fn print_status(period: &OpenPeriod, report: &PeriodReport, is_due: bool) {
     let (counts, value) = (&report.counts, period.params().coin_value());
     let sets = period.params().superbin_count() / 2;
     say!("period {}: {} of {sets} sets sold", period.name(), report.sets_sold);
+    if report.sets_skipped > 0 {
+        say!("  skipped    {} by a restore", counted(report.sets_skipped, "set"));
+    }
     say!("  sales      {}", counts.sales);
     say!("  vendors    {}", counts.vendors);
     say!("  batches    {}", counts.batches);

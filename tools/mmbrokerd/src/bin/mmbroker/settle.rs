@@ -11,6 +11,7 @@ use micromint_console::{EXIT_OK, ToolError, say, tell};
 use mmbrokerd::programs::Broker;
 use mmbrokerd::service::Marked;
 use mmbrokerd::shop::Mailer;
+use mmbrokerd::store::CONSOLE;
 
 use super::PeriodArgs;
 
@@ -51,7 +52,8 @@ impl Decide {
             RulingWord::Refuse => Ruling::Refuse,
         };
         let period = broker.period(self.period.period.as_ref())?;
-        let ruled = broker.service.rule(&period, &self.vendor, self.user.as_ref(), ruling).await?;
+        let (service, user) = (&broker.service, self.user.as_ref());
+        let ruled = service.rule(&period, &self.vendor, user, (CONSOLE, ruling)).await?;
         let Some(RulingOutcome { paid, credited, lapsed, disputed }) = ruled else {
             return Err(format!("{} has no such disputed coins", self.vendor).into());
         };

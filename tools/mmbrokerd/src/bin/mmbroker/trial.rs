@@ -18,6 +18,8 @@ use micromint_console::output::Existing;
 use micromint_console::{EXIT_OK, ToolError, say};
 use mmbrokerd::programs::{Broker, BrokerArgs, random_number};
 use mmbrokerd::service::{SaleAnswer, SaleOrder};
+use mmbrokerd::shop::deposit;
+use mmbrokerd::store::CONSOLE;
 
 /// The broker's URL in a trial, a name that does not exist.
 const BROKER_URL: &str = "https://broker.example/";
@@ -85,8 +87,7 @@ impl Trial {
         let vendor_key =
             service.register_vendor(&period, &self.vendor, now).await?.into_result()?;
         let money: Money = MONEY.parse()?;
-        service.store().deposit(user.as_str(), money, "trial", now).await?;
-        service.note_progress().await?;
+        deposit(service, CONSOLE, (&user, money, "trial")).await?.into_result()?;
         let order = SaleOrder { user, sets: SETS, transaction: random_number()?, now };
         let sale = match service.buy(&period, order).await? {
             SaleAnswer::Sold(sale) => sale,
