@@ -124,6 +124,24 @@ async function visitor(locale = "en", options = { bypassCSP: true }) {
   return page;
 }
 
+/** In the page: text that is too small, and what a table cuts off. */
+function hardToRead() {
+  const faults = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text = texts.nextNode(); text !== null; text = texts.nextNode()) {
+    const element = text.parentElement;
+    if (text.data.trim() === "" || element.getClientRects().length === 0) continue;
+    // What a picture scales is smaller than its style says.
+    const scale = element instanceof SVGGraphicsElement ? element.getScreenCTM().a : 1;
+    const size = parseFloat(getComputedStyle(element).fontSize) * scale;
+    if (size < 12) faults.push(`${size} px: ${text.data.trim()}`);
+  }
+  for (const part of document.querySelectorAll(".scroll")) {
+    if (part.scrollWidth > part.clientWidth + 1) faults.push(`cut: ${part.textContent.trim()}`);
+  }
+  return faults;
+}
+
 /** Pictures of the page, and what axe finds. */
 async function look(page, name) {
   for (const [window, size] of Object.entries(WINDOWS)) {
@@ -133,6 +151,7 @@ async function look(page, name) {
       await page.screenshot({ path: join(PICTURES, `${name}-${window}-${colorScheme}.png`), fullPage: true });
       const width = await page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(width <= size.width, `${name}: ${width} pixels wide on a ${window}`);
+      assert.deepEqual(await page.evaluate(hardToRead), [], `${name}, ${window}`);
       await page.evaluate(AXE);
       const found = await page.evaluate(() => globalThis.axe.run());
       const faults = found.violations.flatMap((it) => it.nodes.map((node) => `${it.id}: ${node.html}`));
@@ -445,7 +464,7 @@ test("passkeys in German, and pages without scripts", { timeout: PATIENCE }, asy
   await login(page, "reader", passwords["reader"]);
   await page.goto(`${url}/account/passkeys`);
   await look(page, "passkeys-empty-de");
-  await page.fill("[name=name]", "Blauer Schlüssel mit einem sehr langen Namen für das Telefon");
+  await page.fill("[name=name]", "BlauerSchlüsselMitEinemSehrLangenNamenFürDasTelefonZuhause");
   await page.click("text=Passkey hinzufügen");
   await page.waitForSelector("text=Der Passkey ist hinzugefügt.");
   await look(page, "passkeys-de");

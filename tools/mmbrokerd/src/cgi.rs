@@ -16,6 +16,7 @@ use micromint_console::{EXIT_OK, ToolError};
 use mmbrokerd::config::Config;
 use mmbrokerd::http::{App, router};
 use mmbrokerd::programs::{CONFIG_DEFAULT, block_on, open};
+use mmbrokerd::store::Store;
 use tower::ServiceExt;
 
 /// The variable that a CGI program finds, and others do not.
@@ -34,6 +35,7 @@ pub(crate) fn is_cgi() -> bool {
 pub(crate) fn answer() -> Result<u8, ToolError> {
     let path = std::env::var_os(CONFIG).map_or_else(|| CONFIG_DEFAULT.into(), PathBuf::from);
     let config = Config::load(&path)?;
+    Store::check_exists(&config.database)?;
     block_on(async {
         let service = open(&config, None).await?;
         let shop = config.shop.clone();

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::http::TlsFiles;
 use crate::minting::MintingSettings;
-use crate::shop::ShopSettings;
+use crate::shop::{Proxies, ShopSettings};
 use crate::store::Dialect;
 
 /// The largest configuration file, in bytes.
@@ -44,9 +44,8 @@ pub struct Config {
     tls_certificate: Option<PathBuf>,
     /// The key of the certificate, as a PEM file.
     tls_key: Option<PathBuf>,
-    /// Another machine may reach `listen` without TLS: a proxy with TLS does.
-    #[serde(default)]
-    behind_proxy: bool,
+    /// The proxies with TLS that reach `listen`; default those on this machine.
+    behind_proxy: Option<Proxies>,
     /// How the next period is minted; without it, operators mint.
     pub minting: Option<MintingSettings>,
     /// The pages for people.
@@ -120,6 +119,7 @@ impl Config {
             minting.coinmint = minting.coinmint.take().map(|program| folder.join(program));
         }
         config.shop.minting = config.minting.clone();
+        config.shop.proxies = config.behind_proxy.clone().unwrap_or_default();
         if let Some(mail) = &mut config.shop.mail {
             mail.ca_file = mail.ca_file.take().map(|file| folder.join(file));
             mail.password_file = mail.password_file.take().map(|file| folder.join(file));
@@ -137,8 +137,12 @@ impl Config {
             let found = &self.database;
             return Err(format!("database: expected sqlite:PATH or postgres://…, found {found:?}"));
         }
-        if !self.url.starts_with("https://") && !self.url.starts_with("http://") {
-            return Err(format!("url: expected an http or https URL, found {:?}", self.url));
+        if !is_public_url(&self.url) {
+            return Err(format!(
+                "url: expected an http or https URL of a host, without user, query and fragment, \
+                 found {:?}",
+                self.url
+            ));
         }
         if self.sets_max == 0 {
             return Err("sets-max: expected at least 1, found 0".to_string());
@@ -150,8 +154,8 @@ impl Config {
             (None, Some(_)) => Err("tls-key needs tls-certificate".to_string()),
             (None, None) if !self.is_private() => Err(format!(
                 "listen: {} can be reached by other machines without TLS, and what is sent \
-                 contains keys. Set tls-certificate and tls-key, listen on 127.0.0.1 behind a proxy, or set \
-                 behind-proxy = true if only the proxy reaches this address",
+                 contains keys. Set tls-certificate and tls-key, listen on 127.0.0.1 behind a proxy, or name \
+                 the proxies in behind-proxy if only they reach this address",
                 self.listen
             )),
             _ => Ok(()),
@@ -164,7 +168,7 @@ impl Config {
             IpAddr::V4(ip) => ip.is_loopback(),
             IpAddr::V6(ip) => ip.is_loopback(),
         };
-        is_loopback || self.behind_proxy
+        is_loopback || self.behind_proxy.is_some()
     }
 
     /// The files for TLS, if it is set up.
@@ -186,9 +190,26 @@ impl Config {
     }
 }
 
+/// Whether people can reach pages below a URL.
+fn is_public_url(text: &str) -> bool {
+    let is_good = |url: url::Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.host_str().is_some()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    };
+    // The parser takes more than browsers send: the pages compare the text.
+    let is_plain = text.starts_with("http://") || text.starts_with("https://");
+    let has_space = text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\');
+    is_plain && !has_space && url::Url::parse(text).is_ok_and(is_good)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shop::PROXIES_MAX;
 
     const GOOD: &str = "listen = \"127.0.0.1:8402\"\nurl = \"https://broker.example\"\n\
                         database = \"sqlite:broker.db\"\ncoins = \"coins\"\n";
@@ -230,6 +251,11 @@ mod tests {
         for (from, to, expected) in [
             ("sqlite:", "mysql:", "database: expected sqlite:PATH"),
             ("https://", "ftp://", "url: expected"),
+            ("https://broker", "https://x y", "url: expected"),
+            ("https://broker.example", "https://", "url: expected"),
+            ("https://broker", "https://user@broker", "url: expected"),
+            ("broker.example", "broker.example/?a", "url: expected"),
+            ("broker.example", "broker.example/#a", "url: expected"),
             ("127.0.0.1", "192.0.2.1", "can be reached by other machines without TLS"),
             ("coins =", "coin =", "coin"),
             ("8402\"\n", "8402\"\ntls-key = \"k\"\n", "tls-key needs tls-certificate"),
@@ -239,8 +265,25 @@ mod tests {
             let why = parse(&GOOD.replace(from, to)).unwrap_err();
             assert!(why.contains(expected), "{why}");
         }
-        let behind = GOOD.replace("127.0.0.1:8402\"\n", "192.0.2.1:8402\"\nbehind-proxy = true\n");
-        assert!(parse(&behind).is_ok());
+        let behind = |proxies: &str| {
+            let listen = format!("192.0.2.1:8402\"\nbehind-proxy = {proxies}\n");
+            parse(&GOOD.replace("127.0.0.1:8402\"\n", &listen)).map(|_| ())
+        };
+        assert_eq!(behind("[\"192.0.2.7\", \"2001:db8::/32\"]"), Ok(()));
+        let list = |count| format!("[{}]", vec!["\"192.0.2.7\""; count].join(","));
+        assert_eq!(behind(&list(PROXIES_MAX)), Ok(()));
+        for (proxies, expected) in [
+            ("true", "expected the addresses or networks of the proxies, such as [\"192.0.2.7\"]"),
+            ("[7]", "expected the addresses or networks of the proxies"),
+            (
+                "[\"proxy\"]",
+                "expected an address or a network such as 192.0.2.0/24, found \"proxy\"",
+            ),
+            (list(PROXIES_MAX + 1).as_str(), "expected at most 100 proxies, found 101"),
+        ] {
+            let why = behind(proxies).unwrap_err();
+            assert!(why.contains(expected) && why.contains("behind-proxy"), "{why}");
+        }
         let tls = "8402\"\ntls-key = \"k\"\ntls-certificate = \"c\"\n";
         let tls = GOOD.replace("127.0.0.1:8402\"\n", &format!("192.0.2.1:{tls}"));
         assert_eq!(parse(&tls).unwrap().tls().unwrap().key, Path::new("/var/lib/broker/k"));

@@ -3,7 +3,7 @@
 //! Input: a folder that is empty or that a demo made. Output: a service that runs, and the names
 //! and passwords to try it. The money is that of the test currency XTS.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use micromint::money::Money;
 use micromint::reply::Reply;
 use micromint_console::{EXIT_OK, ToolError, say};
 use mmbrokerd::config::Config;
+use mmbrokerd::http::bind;
 use mmbrokerd::service::Service;
 use mmbrokerd::shop::{Role, act_for_vendor, deposit, set_person};
 use mmbrokerd::store::CONSOLE;
@@ -24,6 +25,8 @@ const OPERATOR: &str = "operator";
 const VENDOR: &str = "vendor";
 /// The vendor, which a browser reaches without a name server.
 const HOST: &str = "localhost";
+/// Where a demo listens unless it is told.
+const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8402);
 const BALANCE: &str = "20 XTS";
 
 #[derive(Args)]
@@ -31,9 +34,10 @@ pub(crate) struct Demo {
     /// The folder of the demo, which is made
     #[arg(long, value_name = "DIR", default_value = "micromint-demo")]
     folder: PathBuf,
-    /// Where to listen; port 0 lets the system choose
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8402")]
-    listen: SocketAddr,
+    /// Where to listen; port 0 lets the system choose. A demo keeps its address, which its coins
+    /// name [default: 127.0.0.1:8402]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
     /// The size of the period
     #[arg(long, value_name = "PROFILE", default_value = "demo")]
     profile: String,
@@ -43,11 +47,16 @@ pub(crate) struct Demo {
 }
 
 impl Demo {
-    /// The configuration of the folder, which is prepared unless that was done.
-    pub(crate) fn config(&self) -> Result<Config, ToolError> {
+    /// The configuration of the folder, which is prepared unless that was done; and its address,
+    /// taken unless the demo is only prepared.
+    pub(crate) async fn config(&self) -> Result<(Config, Option<TcpListener>), ToolError> {
         let file = self.folder.join("broker.toml");
+        let mut listener = None;
         if !file.exists() {
-            let address = free_address(self.listen)?;
+            let wanted = self.listen.unwrap_or(DEFAULT_ADDRESS);
+            let taken = bind(wanted).await?;
+            let address = taken.local_addr()?;
+            listener = Some(taken);
             self.mint(address)?;
             let text = format!(
                 "# A demo: its money is XTS, which is for tests.\n\
@@ -60,7 +69,24 @@ impl Demo {
             );
             std::fs::write(&file, text).map_err(FileError::on("write", &file))?;
         }
-        Ok(Config::load(&file)?)
+        let config = Config::load(&file)?;
+        let (own, is_own) = (config.listen, |port| port == 0 || port == config.listen.port());
+        if let Some(wanted) = self.listen.filter(|it| it.ip() != own.ip() || !is_own(it.port())) {
+            return Err(format!(
+                "{}: this demo listens on {own}, which its coins name, not on {wanted}: use \
+                 another folder, or remove this one",
+                self.folder.display()
+            )
+            .into());
+        }
+        if self.prepare {
+            return Ok((config, None));
+        }
+        let listener = match listener {
+            Some(listener) => listener,
+            None => bind(own).await?,
+        };
+        Ok((config, Some(listener)))
     }
 
     /// Mints a period that has begun.
@@ -108,11 +134,6 @@ impl Demo {
         say!("  {READER} has {BALANCE}; {VENDOR} acts for the host {HOST}");
         Ok(EXIT_OK)
     }
-
-    /// Whether the demo ends when it is prepared.
-    pub(crate) fn is_only_prepared(&self) -> bool {
-        self.prepare
-    }
 }
 
 /// The program that mints: beside this one, or in the path.
@@ -127,12 +148,4 @@ fn run(command: &mut Command) -> Result<(), ToolError> {
         format!("cannot start coinmint ({error}); it is part of the broker's package")
     })?;
     if status.success() { Ok(()) } else { Err("coinmint failed".to_string().into()) }
-}
-
-/// The address, with a port that is free if it has none.
-fn free_address(address: SocketAddr) -> Result<SocketAddr, ToolError> {
-    if address.port() != 0 {
-        return Ok(address);
-    }
-    Ok(TcpListener::bind(address)?.local_addr()?)
 }

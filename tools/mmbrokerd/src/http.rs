@@ -26,14 +26,14 @@ use crate::service::Service;
 use crate::shop::{Shop, ShopSettings};
 
 pub use self::api::document;
-pub use self::auth::create_key;
+pub use self::auth::{create_key, give_key, new_key};
 pub use self::body::{
     COMPLAINT_SIZE_MAX, LARGE_MIB_MAX, ORDER_SIZE_MAX, OWNERS_SIZE_MAX, REDEMPTION_SIZE_MAX,
     RETURN_SIZE_MAX, UPLOADS_MAX, WATCH_SIZE_MAX,
 };
 pub use self::complaints::{COMPLAINT_TEXT_MAX, COMPLAINTS_PER_USER_MAX};
 pub use self::connections::{CONNECTIONS_MAX, RESERVED_DESCRIPTORS};
-pub use self::server::{Listening, ServerError, TlsFiles, listen};
+pub use self::server::{Listening, ServerError, TlsFiles, bind, listen, listen_on};
 
 /// What the interface needs.
 pub struct App {

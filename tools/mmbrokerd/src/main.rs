@@ -7,8 +7,11 @@ mod serve;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use micromint_console::{EXIT_OK, ToolError, command_line, finish, print_text};
+use micromint_console::{EXIT_OK, ToolError, command_line, finish, print_text, tell};
+use mmbrokerd::config::Config;
+use mmbrokerd::http::bind;
 use mmbrokerd::programs::{BrokerArgs, block_on, open};
+use mmbrokerd::store::Store;
 
 /// The broker of MicroMint as a service
 ///
@@ -43,18 +46,25 @@ fn main() -> ExitCode {
 fn run(Arguments { broker, command }: &Arguments) -> Result<u8, ToolError> {
     match command {
         None => block_on(async {
-            let opened = broker.open().await?;
-            serve::serve(opened.service, &opened.config).await
+            let config = Config::load(&broker.config)?;
+            let is_new = Store::check_exists(&config.database).is_err();
+            let service = open(&config, broker.as_of).await?;
+            if is_new {
+                tell!("mmbrokerd: warning: there was no database; made an empty one");
+            }
+            let listener = bind(config.listen).await?;
+            serve::serve(service, &config, listener).await
         }),
         Some(Command::Demo(demo)) => {
-            let config = demo.config()?;
             block_on(async {
+                // The address is taken before anything is changed.
+                let (config, listener) = demo.config().await?;
                 let service = open(&config, broker.as_of).await?;
                 demo.people(&service, &config).await?;
-                if demo.is_only_prepared() {
-                    return Ok(EXIT_OK);
+                match listener {
+                    None => Ok(EXIT_OK),
+                    Some(listener) => serve::serve(service, &config, listener).await,
                 }
-                serve::serve(service, &config).await
             })
         }
         Some(Command::Openapi) => {

@@ -50,8 +50,18 @@ impl BrokerArgs {
     /// Opens the broker.
     ///
     /// # Errors
-    /// The configuration, the secret, the database or a coin file cannot be used.
+    /// There is no database, or the configuration, the secret, the database or a coin file cannot
+    /// be used.
     pub async fn open(&self) -> Result<Broker, ToolError> {
+        Store::check_exists(&Config::load(&self.config)?.database)?;
+        self.make().await
+    }
+
+    /// Opens the broker, with a new database if there is none.
+    ///
+    /// # Errors
+    /// The configuration, the secret, the database or a coin file cannot be used.
+    pub async fn make(&self) -> Result<Broker, ToolError> {
         let config = Config::load(&self.config)?;
         let service = open(&config, self.as_of).await?;
         Ok(Broker { service, config, path: self.config.clone() })
@@ -107,7 +117,7 @@ impl Broker {
     }
 }
 
-/// Opens the broker that a configuration describes.
+/// Opens the broker that a configuration describes, with a new database if there is none.
 ///
 /// # Errors
 /// The secret, the database or a coin file cannot be used.

@@ -1,12 +1,13 @@
 //! The service: listens, opens new coin files, and settles periods that are due.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use micromint::error::chain;
 use micromint_console::{EXIT_OK, ToolError, say, tell};
 use mmbrokerd::config::Config;
-use mmbrokerd::http::{App, listen};
+use mmbrokerd::http::{App, listen_on};
 use mmbrokerd::minting::Minter;
 use mmbrokerd::service::Service;
 use mmbrokerd::shop::Mailer;
@@ -20,8 +21,12 @@ const MINT_TURN: Duration = Duration::from_secs(5);
 /// How often mail is sent.
 const MAIL_TURN: Duration = Duration::from_secs(2);
 
-/// Serves until SIGTERM or SIGINT.
-pub(crate) async fn serve(service: Arc<Service>, config: &Config) -> Result<u8, ToolError> {
+/// Serves on an address that was taken, until SIGTERM or SIGINT.
+pub(crate) async fn serve(
+    service: Arc<Service>,
+    config: &Config,
+    listener: TcpListener,
+) -> Result<u8, ToolError> {
     let (mut term, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let shop = config.shop.clone();
@@ -29,7 +34,7 @@ pub(crate) async fn serve(service: Arc<Service>, config: &Config) -> Result<u8, 
     let app = Arc::new(app);
     let tls = config.tls();
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let server = listen(app, config.listen, tls).await?;
+    let server = listen_on(app, listener, tls).await?;
     if service.periods().is_empty() {
         let folder = config.coins.display();
         tell!("mmbrokerd: warning: no complete coin file in {folder}; nothing can be sold yet");

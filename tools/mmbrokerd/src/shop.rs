@@ -18,6 +18,7 @@ mod login;
 mod mail;
 mod metrics;
 mod money;
+mod network;
 mod operator;
 mod orders;
 mod passkeys;
@@ -57,11 +58,12 @@ pub use self::form::{FORM_FIELDS_MAX, FORM_SIZE_MAX};
 pub use self::hooks::HOOK_SIZE_MAX;
 pub use self::mail::{MailSettings, MailTls, Mailer};
 pub use self::money::{DepositRefusal, REFERENCE_LEN_MAX, Sum, deposit, signed_amount, sums};
+pub use self::network::{Network, PROXIES_MAX, Proxies};
 pub use self::passkeys::{
     PASSKEY_CHALLENGES_MAX, PASSKEY_NAME_LEN_MAX, PASSKEYS_MAX, count_passkeys,
 };
-pub use self::people::{Role, set_person};
-pub use self::proof::{PROOF_PATH, ProofSource, Proofs};
+pub use self::people::{Role, give_password, new_password, set_person};
+pub use self::proof::{NoProof, PROOF_PATH, ProofSource, Proofs};
 pub use self::relying::{PASSKEY_ANSWER_SIZE_MAX, PASSKEY_ID_SIZE_MAX};
 pub use self::settings::ShopSettings;
 pub use self::vendor::act_for_vendor;

@@ -47,6 +47,10 @@ pub use self::users::ApiKeyRow;
 const CONNECTIONS_MAX: u32 = 16;
 /// How long a request waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a database server may take to accept the first connection.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// The error of PostgreSQL while it starts: such a server is waited for.
+const STARTING_CODE: &str = "57P03";
 /// How often a transaction is tried again that the database gave up because of other ones.
 pub const TRIES_MAX: u32 = 8;
 
@@ -156,11 +160,21 @@ impl Store {
         Ok(store)
     }
 
+    /// Whether there is a database at `url`, as far as can be seen without a connection.
+    ///
+    /// # Errors
+    /// There is no such file, or the URL is of another database.
+    pub fn check_exists(url: &str) -> Result<(), StoreError> {
+        let dialect = Dialect::of(url).ok_or_else(|| StoreError::Url(url.to_string()))?;
+        Files::of(url, dialect)?.map_or(Ok(()), |files| files.check_exists())
+    }
+
     async fn connect(url: &str) -> Result<Store, StoreError> {
         install_default_drivers();
         let dialect = Dialect::of(url).ok_or_else(|| StoreError::Url(url.to_string()))?;
         let files = Files::of(url, dialect)?.map(Arc::new);
         files.as_deref().map_or(Ok(()), Files::check_writable)?;
+        try_connection(url, dialect).await?;
         let of_connection = files.clone();
         let options = AnyPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
@@ -296,6 +310,41 @@ fn settings(dialect: Dialect) -> &'static str {
             "SET synchronous_commit = on; SET lock_timeout = '10s'; \
              SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning"
         }
+    }
+}
+
+/// Opens one connection: the pool would try for long, and then say only that it waited.
+async fn try_connection(url: &str, dialect: Dialect) -> Result<(), StoreError> {
+    let full_url = full_url(url, dialect);
+    let open = async {
+        let mut connection = sqlx::AnyConnection::connect(&full_url).await?;
+        sqlx::raw_sql(settings(dialect)).execute(&mut connection).await?;
+        connection.close().await
+    };
+    let failed = |why: String| StoreError::Open { which: shown_url(url, dialect), why };
+    match dialect {
+        Dialect::Sqlite => open.await.map_err(|error| failed(error.to_string())),
+        Dialect::Postgres => match tokio::time::timeout(OPEN_TIMEOUT, open).await {
+            Err(_) => Err(failed(format!("no answer in {} seconds", OPEN_TIMEOUT.as_secs()))),
+            Ok(Err(sqlx::Error::Database(error)))
+                if error.code().as_deref() == Some(STARTING_CODE) =>
+            {
+                Ok(())
+            }
+            Ok(done) => done.map_err(|error| failed(error.to_string())),
+        },
+    }
+}
+
+/// The URL for messages: it may contain a password.
+fn shown_url(url: &str, dialect: Dialect) -> String {
+    match (dialect, url::Url::parse(url)) {
+        (Dialect::Sqlite, _) => url.trim_start_matches("sqlite:").to_string(),
+        (Dialect::Postgres, Ok(url)) => {
+            let port = url.port().unwrap_or(5432);
+            format!("postgres://{}:{port}{}", url.host_str().unwrap_or_default(), url.path())
+        }
+        (Dialect::Postgres, Err(_)) => "postgres://…".to_string(),
     }
 }
 

@@ -75,7 +75,12 @@ fn run(arguments: &Arguments) -> Result<u8, ToolError> {
             match redeem(arguments, &broker, path).await {
                 Ok(status) => has_alarm |= status != EXIT_OK,
                 Err(error) => {
-                    tell!("mmredeem: error: {}: {}", path.display(), chain(error.as_ref()));
+                    let (path, why) = (path.display().to_string(), chain(error.as_ref()));
+                    // Why a file cannot be read begins with its name.
+                    match why.contains(&path) {
+                        true => tell!("mmredeem: error: {why}"),
+                        false => tell!("mmredeem: error: {path}: {why}"),
+                    }
                     failed = true;
                 }
             }

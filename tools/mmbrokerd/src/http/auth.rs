@@ -32,12 +32,32 @@ pub async fn create_key(
     (by, user): (&str, &UserId),
     entropy: &dyn Entropy,
 ) -> Result<String, ServiceError> {
+    let key = new_key(entropy)?;
+    give_key(service, (by, user), &key).await?;
+    Ok(key)
+}
+
+/// An API key that cannot be guessed.
+///
+/// # Errors
+/// There is no randomness.
+pub fn new_key(entropy: &dyn Entropy) -> Result<String, ServiceError> {
     let mut random = [0; KEY_RANDOM_SIZE];
     entropy.fill(&mut random).map_err(|_| ServiceError::GivenUp("there is no randomness"))?;
     let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    let key = format!("{KEY_PREFIX}{digits}");
-    service.store().add_api_key(digest_of(&key), (by, user), service.now()).await?;
-    Ok(key)
+    Ok(format!("{KEY_PREFIX}{digits}"))
+}
+
+/// Lets this key buy with the money of a user. `by` is who makes it.
+///
+/// # Errors
+/// The database failed.
+pub async fn give_key(
+    service: &Service,
+    (by, user): (&str, &UserId),
+    key: &str,
+) -> Result<(), ServiceError> {
+    Ok(service.store().add_api_key(digest_of(key), (by, user), service.now()).await?)
 }
 
 fn digest_of(key: &str) -> [u8; 32] {

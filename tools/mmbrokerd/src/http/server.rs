@@ -83,9 +83,28 @@ pub async fn listen(
     address: SocketAddr,
     tls: Option<TlsFiles>,
 ) -> Result<Listening, ServerError> {
+    listen_on(app, bind(address).await?, tls).await
+}
+
+/// Takes an address; port 0 lets the system choose one.
+///
+/// # Errors
+/// The address cannot be used.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
+    bound(address).map_err(|source| ServerError::Listen { address, source })
+}
+
+/// Listens on an address that was taken.
+///
+/// # Errors
+/// The TLS files cannot be used, or the listener failed.
+pub async fn listen_on(
+    app: Arc<App>,
+    listener: TcpListener,
+    tls: Option<TlsFiles>,
+) -> Result<Listening, ServerError> {
+    let address = listener.local_addr().map_err(ServerError::Failed)?;
     let failed = |source| ServerError::Listen { address, source };
-    let listener = bound(address).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
     let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
     let handle = Handle::new();
     let bounded = Bounded::new();
@@ -128,7 +147,7 @@ fn bound_heads(
         .max_buf_size(HEAD_SIZE_MAX);
 }
 
-/// A listener that does not block.
+/// A listener that does not block. The runtime must have been entered.
 fn bound(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),

@@ -150,7 +150,7 @@ impl Service {
     ) -> Result<Option<UserReport>, ServiceError> {
         let mut sales = self.store.sales_of(user).await?;
         sales.retain(|sale| sale.period == *period.name());
-        if sales.is_empty() {
+        if sales.is_empty() && !self.store.has_account(user).await? {
             return Ok(None);
         }
         let returns = self.store.give_backs_of(period.name(), user).await?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, LOCATION, ORIGIN, REFERRER_POLICY,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, LOCATION, ORIGIN, REFERER, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -35,7 +35,16 @@ const POLICY_WITH_SCRIPT: &str = "default-src 'none'; script-src 'self'; style-s
 pub(super) struct Refused {
     status: StatusCode,
     name: &'static str,
-    arguments: Vec<(&'static str, String)>,
+    arguments: Vec<(&'static str, Argument)>,
+}
+
+/// An argument of a message.
+#[derive(Clone, Debug)]
+enum Argument {
+    /// As it is.
+    Value(String),
+    /// The words of this message.
+    Words(&'static str),
 }
 
 /// What a handler returns.
@@ -56,8 +65,19 @@ pub(super) fn refuse(name: &'static str) -> Refused {
 }
 
 impl Refused {
+    /// Whether it is the refusal with this message.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
+
     pub(super) fn with(mut self, key: &'static str, value: impl ToString) -> Refused {
-        self.arguments.push((key, value.to_string()));
+        self.arguments.push((key, Argument::Value(value.to_string())));
+        self
+    }
+
+    /// Adds the words of another message as an argument.
+    pub(super) fn with_words(mut self, key: &'static str, name: &'static str) -> Refused {
+        self.arguments.push((key, Argument::Words(name)));
         self
     }
 }
@@ -130,16 +150,20 @@ pub(super) async fn around(
         Ok(visitor) => visitor,
         Err(refused) => {
             let nobody = Visitor::nobody(request.headers());
-            return finished(&shop, &nobody, refused.into_response());
+            return finished(&shop, &nobody, refused.into_response(), None);
         }
     };
     let is_write = !matches!(*request.method(), Method::GET | Method::HEAD);
-    if is_write && is_of_other_site(&shop, request.headers()) {
-        return finished(&shop, &visitor, refuse("error-other-site").into_response());
+    if let Some(peer) = peer.filter(|_| is_write && shop.is_secure()) {
+        shop.settings.proxies.tell(request.headers(), peer.ip());
     }
+    if is_write && is_of_other_site(&shop, request.headers()) {
+        return finished(&shop, &visitor, refuse("error-other-site").into_response(), None);
+    }
+    let back = page_before(&shop, request.headers()).filter(|_| is_write);
     request.extensions_mut().insert(visitor.clone());
     let response = next.run(request).await;
-    finished(&shop, &visitor, response)
+    finished(&shop, &visitor, response, back)
 }
 
 /// Whether the browser says that another site caused the request. Browsers that say nothing are
@@ -153,9 +177,24 @@ pub(super) fn is_of_other_site(shop: &Shop, headers: &HeaderMap) -> bool {
     }
 }
 
-fn finished(shop: &Shop, visitor: &Visitor, mut response: Response) -> Response {
+/// The page of the broker whose form was sent, below the address of the broker.
+fn page_before(shop: &Shop, headers: &HeaderMap) -> Option<String> {
+    let page = url::Url::parse(headers.get(REFERER)?.to_str().ok()?).ok()?;
+    let is_own = page.origin().ascii_serialization() == shop.origin();
+    let path = page.path().strip_prefix(&shop.base).filter(|path| path.starts_with('/'))?;
+    let query = page.query().map_or(String::new(), |query| format!("?{query}"));
+    // A path that begins with two slashes names another host.
+    (is_own && !path.starts_with("//")).then(|| format!("{path}{query}"))
+}
+
+fn finished(
+    shop: &Shop,
+    visitor: &Visitor,
+    mut response: Response,
+    back: Option<String>,
+) -> Response {
     if let Some(refused) = response.extensions_mut().remove::<Refused>() {
-        response = refusal_page(shop, visitor, &refused);
+        response = refusal_page(shop, visitor, &refused, back);
     }
     let headers = response.headers_mut();
     let mut add = |name: HeaderName, value: &'static str| {
@@ -178,13 +217,28 @@ fn finished(shop: &Shop, visitor: &Visitor, mut response: Response) -> Response 
     response
 }
 
-fn refusal_page(shop: &Shop, visitor: &Visitor, refused: &Refused) -> Response {
+fn refusal_page(
+    shop: &Shop,
+    visitor: &Visitor,
+    refused: &Refused,
+    back: Option<String>,
+) -> Response {
     let words = visitor.words;
+    let of = |argument: &Argument| match argument {
+        Argument::Value(text) => text.clone(),
+        Argument::Words(name) => words.get(name),
+    };
+    let arguments: Vec<(&'static str, String)> =
+        refused.arguments.iter().map(|(key, argument)| (*key, of(argument))).collect();
     let arguments: Vec<(&'static str, &str)> =
-        refused.arguments.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        arguments.iter().map(|(key, text)| (*key, text.as_str())).collect();
+    let mut links = vec![("/".to_string(), words.get("home-link"))];
+    if let Some(page) = back {
+        links.insert(0, (page, words.get("back-link")));
+    }
     let page = Page::new(words.get("error-title"))
         .with(Part::Bad(words.with(refused.name, &arguments)))
-        .with(Part::Links(vec![("/".to_string(), words.get("home-link"))]));
+        .with(Part::Links(links));
     match render(&visitor.frame(shop), &page) {
         Ok(html) => (refused.status, Html(html)).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

@@ -25,6 +25,8 @@ pub(super) const LOGIN: Limit = Limit { what: "login", most: 10, seconds: 900 };
 pub(super) const LOGIN_ACCOUNT: Limit = Limit { what: "login account", most: 100, seconds: 3600 };
 /// Logins that fail, from one network.
 pub(super) const LOGIN_NET: Limit = Limit { what: "login net", most: 60, seconds: 900 };
+/// Wrong passwords in the forms of one session.
+pub(super) const SESSION: Limit = Limit { what: "session", most: 10, seconds: 3600 };
 /// Challenges for a login with a passkey, from one network.
 pub(super) const CHALLENGE_NET: Limit = Limit { what: "challenge net", most: 120, seconds: 900 };
 /// Challenges for new passkeys of one account.

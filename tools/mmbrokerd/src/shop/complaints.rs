@@ -201,7 +201,8 @@ pub(super) async fn answer(State(shop): State<Arc<Shop>>, posted: Posted) -> Ans
     if !(1..=COMPLAINT_TEXT_MAX).contains(&text.len()) {
         return Err(refuse("error-complaint").with("most", COMPLAINT_TEXT_MAX));
     }
-    let id = i64::try_from(fields.number("complaint")?).map_err(|_| refuse("error-no-page"))?;
+    let id =
+        i64::try_from(fields.hidden_number("complaint")?).map_err(|_| refuse("error-no-page"))?;
     let store = shop.service.store();
     let all = complaints(store, None).await?;
     let complaint =

@@ -15,8 +15,8 @@ use crate::store::PeriodMoney;
 
 /// How many periods are shown, the last first.
 const PERIODS_SHOWN_MAX: usize = 12;
-/// The width of the picture.
-const WIDTH: f64 = 640.0;
+/// The width of the picture, in percent.
+const WIDTH: f64 = 100.0;
 /// The parts of what was sold, by the names of their messages.
 const PARTS: [&str; 6] = [
     "part-vendors",
@@ -33,8 +33,6 @@ pub(super) struct Stack {
     pub(super) id: String,
     /// What it shows.
     pub(super) title: String,
-    /// The same in a sentence with numbers.
-    pub(super) summary: String,
     pub(super) segments: Vec<Segment>,
 }
 
@@ -43,9 +41,6 @@ pub(super) struct Segment {
     pub(super) class: String,
     pub(super) x: String,
     pub(super) width: String,
-    /// Where its square and its words stand below the bar.
-    pub(super) key_y: usize,
-    pub(super) text_y: usize,
     pub(super) label: String,
 }
 
@@ -60,23 +55,19 @@ fn stack(whole: &PeriodMoney, visitor: &Visitor, period: &Period, currency: Curr
         let width = WIDTH * (units as f64 / whole.sold.max(1) as f64).clamp(0.0, 1.0);
         let segment = Segment {
             class: format!("part{at}"),
-            x: format!("{x:.1}"),
-            width: format!("{width:.1}"),
-            key_y: 60 + 24 * at,
-            text_y: 72 + 24 * at,
+            x: format!("{x:.2}"),
+            width: format!("{width:.2}"),
             label: format!("{}: {}", words.get(name), amount(units)),
         };
         x += width;
         segment
     });
-    let segments: Vec<Segment> = segments.collect();
-    let labels: Vec<&str> = segments.iter().map(|segment| segment.label.as_str()).collect();
+    let segments = segments.collect();
     let sold = amount(whole.sold);
     let arguments = [("period", period.as_str()), ("sold", sold.as_str())];
     Stack {
         id: format!("whole-{period}"),
         title: words.with("conservation-of", &arguments),
-        summary: labels.join("; "),
         segments,
     }
 }

@@ -4,6 +4,7 @@
 //! person who is logged in has the token of that session.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,10 +57,27 @@ impl Fields {
         self.0.get(name).map_or("", String::as_str)
     }
 
-    /// A whole number.
-    pub(super) fn number(&self, name: &'static str) -> Result<u64, Refused> {
+    /// A whole number that a person wrote into a field. `label` is the message with the name of
+    /// the field.
+    pub(super) fn number(
+        &self,
+        name: &'static str,
+        label: &'static str,
+        range: RangeInclusive<u64>,
+    ) -> Result<u64, Refused> {
         let number = micromint::protocol::parse_decimal(self.text(name));
-        number.ok_or_else(|| refuse("error-number").with("field", name))
+        number.filter(|number| range.contains(number)).ok_or_else(|| {
+            refuse("error-number")
+                .with_words("field", label)
+                .with("least", range.start())
+                .with("most", range.end())
+        })
+    }
+
+    /// A whole number that a page wrote into the form.
+    pub(super) fn hidden_number(&self, name: &'static str) -> Result<u64, Refused> {
+        let number = micromint::protocol::parse_decimal(self.text(name));
+        number.ok_or_else(|| refuse("error-form"))
     }
 
     fn parse(bytes: &[u8]) -> Result<Fields, Refused> {
@@ -135,12 +153,18 @@ mod tests {
     fn fields_are_read_once() {
         let fields = Fields::parse(b"a=1&b=%3Cb%3E+x&c=").unwrap();
         assert_eq!((fields.text("a"), fields.text("b"), fields.text("c")), ("1", "<b> x", ""));
-        assert_eq!((fields.text("d"), fields.number("a").unwrap()), ("", 1));
+        assert_eq!((fields.text("d"), fields.hidden_number("a").unwrap()), ("", 1));
         for wrong in ["a=1&a=2", "a=%00"] {
             assert!(Fields::parse(wrong.as_bytes()).is_err(), "{wrong}");
         }
         for wrong in ["a=-1", "a=1.5", "a=", "a=99999999999999999999", "b=1"] {
-            assert!(Fields::parse(wrong.as_bytes()).unwrap().number("a").is_err(), "{wrong}");
+            let fields = Fields::parse(wrong.as_bytes()).unwrap();
+            assert!(fields.hidden_number("a").is_err(), "{wrong}");
+            assert!(fields.number("a", "column-count", 0..=u64::MAX).is_err(), "{wrong}");
+        }
+        for (text, is_good) in [("a=0", false), ("a=1", true), ("a=20", true), ("a=21", false)] {
+            let fields = Fields::parse(text.as_bytes()).unwrap();
+            assert_eq!(fields.number("a", "column-count", 1..=20).is_ok(), is_good, "{text}");
         }
         let most: String = (0..FORM_FIELDS_MAX).map(|at| format!("f{at}=x&")).collect();
         assert!(Fields::parse(most.as_bytes()).is_ok());

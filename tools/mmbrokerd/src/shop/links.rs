@@ -414,6 +414,16 @@ pub(super) async fn people_page(
     show(&shop, &visitor, &page)
 }
 
+/// The message with the name of a role.
+fn role_name(role: &str) -> &'static str {
+    match role {
+        "admin" => "role-admin",
+        "money" => "role-money",
+        "support" => "role-support",
+        _ => "role-none",
+    }
+}
+
 fn search_page(visitor: &Visitor) -> Page {
     let words = visitor.words;
     let form = Form::new("/operator/people", words.get("people-button")).field(
@@ -449,7 +459,7 @@ pub(super) async fn people_found(State(shop): State<Arc<Shop>>, posted: Posted) 
         let mut facts = vec![
             (words.get("user-label"), user.clone()),
             (words.get("column-since"), visitor.time(UnixTime(at))),
-            (words.get("people-role"), role.clone()),
+            (words.get("people-role"), words.get(role_name(&role))),
         ];
         if let Some(at) = closed {
             facts.push((words.get("people-closed"), visitor.time(UnixTime(at))));

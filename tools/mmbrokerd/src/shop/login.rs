@@ -13,7 +13,7 @@ use micromint::host::SystemEntropy;
 use serde::Deserialize;
 
 use super::answer::{Answer, Refused, refuse, show, to};
-use super::attempts::{LOGIN, LOGIN_ACCOUNT, LOGIN_NET, REGISTER};
+use super::attempts::{LOGIN, LOGIN_ACCOUNT, LOGIN_NET, REGISTER, SESSION};
 use super::form::{Open, Posted};
 use super::links;
 use super::mail::{ADDRESS_LEN_MAX, address};
@@ -143,7 +143,7 @@ pub(super) async fn register(
         return Err(refuse("error-registration"));
     }
     let (user, password, now) = (fields.text("user"), fields.raw("password"), shop.service.now());
-    let at = fields.number("at")? as i64;
+    let at = fields.hidden_number("at")? as i64;
     let is_drawn = random::are_equal(fields.text("seal"), &seal(&shop, user, at));
     if !is_drawn || !(at..=at + REGISTRATION_SECONDS_MAX).contains(&now.0) {
         return Err(refuse("error-registration-old"));
@@ -341,19 +341,29 @@ pub(super) async fn account(
     show(&shop, &visitor, &page)
 }
 
-/// Refuses a form whose password is not that of the person.
+/// Refuses a form whose password is not that of the person. After too many wrong ones the session
+/// ends: they count against it, and not against the logins of the account, so that whoever has only
+/// a session of another cannot keep the owner out.
 pub(super) async fn check_password(
     shop: &Shop,
     posted: &Posted,
     field: &str,
 ) -> Result<(), Refused> {
     let user = posted.person.user.as_str();
-    shop.attempt(LOGIN_ACCOUNT, user).await?;
+    let session = people::session_id(&random::digest(&posted.token));
+    match shop.attempt(SESSION, &session).await {
+        Err(refused) if refused.is("error-too-often") => {
+            let (store, now, token) = (shop.service.store(), shop.service.now(), &posted.token);
+            people::end_session(store, &posted.person.user, Some(&session), token, now).await?;
+            return Err(refuse("error-session-over"));
+        }
+        done => done?,
+    }
     let hash = people::login(shop.service.store(), user).await?.map(|(_, hash)| hash);
     if !shop.passwords.is_right(posted.fields.raw(field), hash).await? {
         return Err(refuse("error-password"));
     }
-    shop.forgive(LOGIN_ACCOUNT, user).await
+    shop.forgive(SESSION, &session).await
 }
 
 pub(super) async fn change_password(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {

@@ -133,12 +133,27 @@ fn read_bounded(file: &std::path::Path) -> std::io::Result<String> {
     std::fs::read_to_string(file)
 }
 
-/// An address as it is written into mail, and as it is compared; `None` if it is not one.
+/// An address as it is written into mail, and as it is compared; `None` if it is not one. A quoted
+/// name and an IP address in place of a domain are other ways to write a mailbox, which people do
+/// not use: they are refused.
 pub(super) fn address(text: &str) -> Option<(String, String)> {
     let is_short = text.len() <= ADDRESS_LEN_MAX && !text.contains(char::is_control);
-    let address: lettre::Address = text.parse().ok().filter(|_| is_short)?;
+    let is_plain = !text.contains(['"', '[', ']', '\\']);
+    let address: lettre::Address = text.parse().ok().filter(|_| is_short && is_plain)?;
     let written = address.to_string();
     Some((written.clone(), written.to_lowercase()))
+}
+
+/// The mailbox of an address in one way of writing it: lower case, no quotes, the domain in ASCII.
+pub(super) fn canonical(address: &str) -> String {
+    let (name, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+    let quoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
+    let name = quoted.map_or(name.to_string(), |name| name.replace('\\', ""));
+    let domain = match url::Host::parse(domain) {
+        Ok(host) => host.to_string(),
+        Err(_) => domain.to_string(),
+    };
+    format!("{}@{}", name.to_lowercase(), domain.to_lowercase())
 }
 
 /// A message.
@@ -333,6 +348,20 @@ mod tests {
     }
 
     #[test]
+    fn a_mailbox_is_one_whatever_its_writing() {
+        for (address, expected) in [
+            ("Me@Example.ORG", "me@example.org"),
+            ("\"me\"@example.org", "me@example.org"),
+            ("\"m\\e\"@example.org", "me@example.org"),
+            ("me@b\u{fc}cher.example", "me@xn--bcher-kva.example"),
+            ("me@XN--bcher-kva.example", "me@xn--bcher-kva.example"),
+        ] {
+            assert_eq!(canonical(address), expected);
+        }
+        assert_ne!(canonical("me@example.org"), canonical("me@example.com"));
+    }
+
+    #[test]
     fn addresses_are_read() {
         let (written, compared) = address("Alice.B@Example.COM").unwrap();
         assert_eq!(written, "Alice.B@Example.COM");
@@ -346,6 +375,9 @@ mod tests {
             "@example.com",
             "alice@example.com\r\nBcc: eve@example.com",
             "alice@example.com, eve@example.com",
+            "\"alice\"@example.com",
+            "alice@[127.0.0.1]",
+            "alice@[IPv6:::1]",
             &format!("a@{}.example", "b.".repeat(150)),
         ] {
             assert_eq!(address(wrong), None, "{wrong}");

@@ -19,6 +19,7 @@ use super::form::Posted;
 use super::people::Role;
 use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
+use super::words::Language;
 use crate::service::{Service, ServiceError};
 use crate::store::{Account, AccountKind, Posted as Made, Store, StoreError, Transaction, retried};
 
@@ -95,14 +96,14 @@ pub(super) async fn sums_page(
             rows.push(vec![
                 Cell::Text(words.get(kind_name(&sum.kind))),
                 Cell::number(sum.accounts),
-                Cell::Number(signed_amount(sum.units, currency)),
+                Cell::Number(visitor.signed_money(sum.units, currency)),
             ]);
         }
         let total: i128 = of_currency().map(|sum| sum.units).sum();
         rows.push(vec![
             Cell::Text(words.get("sums-total")),
             Cell::number(of_currency().map(|sum| sum.accounts).sum::<i64>()),
-            Cell::Number(signed_amount(total, currency)),
+            Cell::Number(visitor.signed_money(total, currency)),
         ]);
     }
     let head = ["column-name", "column-count", "column-amount"];
@@ -291,6 +292,24 @@ pub(super) async fn accounts(
     Ok((store.account(&client).await?, store.account(&outside).await?))
 }
 
+/// An amount as people of the visitor's language write it.
+pub(super) fn amount_of(visitor: &Visitor, text: &str) -> Result<Money, Refused> {
+    let text = match visitor.words.language() {
+        Language::English => Some(text.to_string()),
+        Language::German => with_point(text),
+    };
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| refuse("error-amount"))
+}
+
+/// A German amount with a point: `5,00 EUR` is `5.00 EUR`. A point is taken too, unless it may
+/// stand between thousands: `5.000 EUR` is nothing.
+fn with_point(text: &str) -> Option<String> {
+    let number = text.split_whitespace().next().unwrap_or_default();
+    let decimals = number.rsplit_once('.').map(|(_, decimals)| decimals);
+    let is_clear = decimals.is_none_or(|decimals| decimals.len() != 3 && !number.contains(','));
+    is_clear.then(|| text.replacen(',', ".", 1))
+}
+
 pub(super) async fn deposit_page(
     State(shop): State<Arc<Shop>>,
     LoggedIn { visitor, person, .. }: LoggedIn,
@@ -318,7 +337,7 @@ pub(super) async fn deposit_form_sent(State(shop): State<Arc<Shop>>, posted: Pos
     let Posted { person, fields, .. } = &posted;
     person.needs(Role::Money)?;
     let user: UserId = fields.text("user").parse().map_err(|_| refuse("error-no-person"))?;
-    let amount: Money = fields.text("amount").parse().map_err(|_| refuse("error-amount"))?;
+    let amount = amount_of(&posted.visitor, fields.text("amount"))?;
     if super::people::login(shop.service.store(), user.as_str()).await?.is_none() {
         return Err(refuse("error-no-person"));
     }
@@ -327,5 +346,29 @@ pub(super) async fn deposit_form_sent(State(shop): State<Arc<Shop>>, posted: Pos
         Reply::Granted(true) => Ok(to(&shop, "/operator?note=done-deposit")),
         Reply::Granted(false) => Err(refuse("error-reference-used")),
         Reply::Refused(refusal) => Err(refusal.page()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn german_amounts_have_a_comma() {
+        for (text, expected) in [
+            ("5,00 XTS", Some("5.00 XTS")),
+            ("5 XTS", Some("5 XTS")),
+            ("2.50 XTS", Some("2.50 XTS")),
+            ("0,125 XTS", Some("0.125 XTS")),
+            // A thousand, or one?
+            ("1.000 XTS", None),
+            ("1.000,00 XTS", None),
+        ] {
+            assert_eq!(with_point(text).as_deref(), expected, "{text}");
+        }
+        for wrong in ["1,000,00 XTS", ",5 XTS", "5, XTS"] {
+            let text = with_point(wrong).unwrap();
+            assert!(text.parse::<Money>().is_err(), "{wrong}");
+        }
     }
 }

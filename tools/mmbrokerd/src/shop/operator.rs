@@ -136,7 +136,7 @@ async fn facts(shop: &Shop, visitor: &Visitor) -> Result<Vec<(String, String)>, 
             "promotion" => "fact-promotion",
             _ => continue,
         };
-        let amount = super::money::signed_amount(sum.units, sum.currency);
+        let amount = visitor.signed_money(sum.units, sum.currency);
         facts.push((words.get(name), amount));
     }
     for (name, select) in [
@@ -492,6 +492,41 @@ pub(super) async fn users(
     show(&shop, &visitor, &page)
 }
 
+/// What was done, in the visitor's language; words that are not known as they were recorded.
+fn audit_words(visitor: &Visitor, what: &str) -> String {
+    let name = match what {
+        "account" => "menu-account",
+        "bank account" => "bank-title",
+        "compromised" => "audit-compromised",
+        "deposit" => "audit-deposit",
+        "key" => "audit-key",
+        "keys ended" => "audit-keys-ended",
+        "mail address" => "mail-title",
+        "mint planned" => "audit-mint-planned",
+        "mint stopped" => "audit-mint-stopped",
+        "passkey" => "audit-passkey",
+        "password" => "audit-password",
+        "password link" => "audit-password-link",
+        "payout failed" => "audit-payout-failed",
+        "payout run" => "audit-payout-run",
+        "payout run paid" => "audit-payout-paid",
+        "payouts released" => "audit-payouts-released",
+        "restored" => "audit-restored",
+        "revoked" => "audit-revoked",
+        "ruling" => "audit-ruling",
+        "vendor" => "audit-vendor",
+        "vendor disabled" => "audit-vendor-disabled",
+        "vendor enabled" => "audit-vendor-enabled",
+        "vendor key" => "audit-vendor-key",
+        "vouchers" => "audit-vouchers",
+        "vouchers printed" => "audit-vouchers-printed",
+        "vouchers released" => "audit-vouchers-released",
+        "vouchers void" => "audit-vouchers-void",
+        _ => return what.to_string(),
+    };
+    visitor.words.get(name)
+}
+
 /// The audit log, the last row first.
 pub(super) async fn audit_page(
     State(shop): State<Arc<Shop>>,
@@ -506,7 +541,7 @@ pub(super) async fn audit_page(
             Cell::number(row.id),
             Cell::Text(visitor.time(row.at)),
             Cell::text(&row.by),
-            Cell::text(&row.what),
+            Cell::Text(audit_words(&visitor, &row.what)),
             Cell::text(&row.detail),
             Cell::text(&random::hex(&row.sha256)[..16]),
         ]

@@ -1,8 +1,8 @@
 //! Passkeys: a login without a password and without a name, by an authenticator of the reader.
 //!
 //! Input: forms, with what an authenticator answered to a challenge. Output: pages, and a session's
-//! cookie. The invariants: a challenge is in the database until it expires, and is used at most
-//! once, whether the answer is right or wrong; only a reader who gave
+//! cookie. The invariants: a challenge is used at most once, whether the answer is right or wrong;
+//! one that nobody answers takes no room, unless an account asked for it; only a reader who gave
 //! the password or has just logged in adds and removes passkeys; a login counts as those with a
 //! password do; no answer shows which passkeys or accounts exist.
 
@@ -12,6 +12,8 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::IntoResponse;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use micromint::identity::UserId;
 use micromint::time::UnixTime;
 use serde_json::json;
@@ -34,8 +36,10 @@ use crate::store::{Store, StoreError, Transaction, retried};
 pub const PASSKEYS_MAX: usize = 10;
 /// The longest name of a passkey, in characters.
 pub const PASSKEY_NAME_LEN_MAX: usize = 60;
-/// The most challenges that wait for an answer.
+/// The most challenges for new passkeys that wait for an answer.
 pub const PASSKEY_CHALLENGES_MAX: i64 = 10_000;
+/// The most of them for one account: another one replaces the oldest.
+const CHALLENGES_OF_ACCOUNT_MAX: i64 = 3;
 /// How long after a login the password is not asked for again, in seconds.
 const FRESH_SECONDS: i64 = 600;
 /// How many bytes of the hash of a passkey's ID name it on its list.
@@ -99,8 +103,63 @@ async fn owner(
     Ok(person.map(|person| (person, name, data)))
 }
 
-/// Records a challenge for a person who adds a passkey, or for nobody who logs in. Returns its
-/// token, or `None` if too many wait.
+/// Seals the challenge of a login, with the time until which it is good. It is not in the database:
+/// nobody fills that, and keeps others from their logins, by asking for challenges.
+fn sealed(shop: &Shop, state: &str, now: UnixTime) -> String {
+    let expires_at = now.0 + i64::from(CHALLENGE_SECONDS);
+    let (seal, state) = (seal_of(shop, expires_at, state), URL_SAFE_NO_PAD.encode(state));
+    format!("{expires_at}.{state}.{seal}")
+}
+
+fn seal_of(shop: &Shop, expires_at: i64, state: &str) -> String {
+    let parts = [b"passkey challenge".as_slice(), &expires_at.to_be_bytes(), state.as_bytes()];
+    random::hex(&random::mac(&shop.key, &parts))
+}
+
+/// Uses the challenge of a login up, by a row until it expires. Returns its state if it was good.
+async fn take_sealed(
+    shop: &Shop,
+    token: &str,
+    now: UnixTime,
+) -> Result<Option<String>, StoreError> {
+    let open = || {
+        let (expires_at, rest) = token.split_once('.')?;
+        let (state, seal) = rest.split_once('.')?;
+        let state = String::from_utf8(URL_SAFE_NO_PAD.decode(state).ok()?).ok()?;
+        let expires_at: i64 = expires_at.parse().ok()?;
+        let is_own = random::are_equal(seal, &seal_of(shop, expires_at, &state));
+        (is_own && now.0 < expires_at).then_some((expires_at, state, seal))
+    };
+    let Some((expires_at, state, seal)) = open() else { return Ok(None) };
+    let store = shop.service.store();
+    let is_new = retried!(async {
+        let mut tx = store.begin().await?;
+        forget_challenges(&mut tx, now).await?;
+        let used = sqlx::query(
+            "INSERT INTO passkey_challenge (sha256, user_id, expires_at, data) \
+             VALUES ($1, '', $2, '') ON CONFLICT (sha256) DO NOTHING",
+        )
+        .bind(random::digest(seal).to_vec())
+        .bind(expires_at)
+        .execute(tx.connection())
+        .await?;
+        tx.commit().await?;
+        Ok::<bool, StoreError>(used.rows_affected() == 1)
+    })?;
+    Ok(Some(state).filter(|_| is_new))
+}
+
+/// Removes the challenges that have expired.
+async fn forget_challenges(tx: &mut Transaction, now: UnixTime) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM passkey_challenge WHERE expires_at <= $1")
+        .bind(now.0)
+        .execute(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// Records a challenge for a person who adds a passkey. Returns its token, or `None` if too many
+/// wait.
 async fn add_state(
     store: &Store,
     user: &str,
@@ -110,14 +169,18 @@ async fn add_state(
     let token = random::token()?;
     let is_added = retried!(async {
         let mut tx = store.begin().await?;
-        sqlx::query("DELETE FROM passkey_challenge WHERE expires_at <= $1")
-            .bind(now.0)
-            .execute(tx.connection())
-            .await?;
-        let waiting: i64 = sqlx::query("SELECT COUNT(*) FROM passkey_challenge")
-            .fetch_one(tx.connection())
-            .await?
-            .try_get(0)?;
+        forget_challenges(&mut tx, now).await?;
+        sqlx::query(
+            "DELETE FROM passkey_challenge WHERE user_id = $1 AND sha256 NOT IN \
+             (SELECT sha256 FROM passkey_challenge WHERE user_id = $1 \
+             ORDER BY expires_at DESC, sha256 LIMIT $2)",
+        )
+        .bind(user.to_string())
+        .bind(CHALLENGES_OF_ACCOUNT_MAX - 1)
+        .execute(tx.connection())
+        .await?;
+        let count = "SELECT COUNT(*) FROM passkey_challenge WHERE user_id <> ''";
+        let waiting: i64 = sqlx::query(count).fetch_one(tx.connection()).await?.try_get(0)?;
         if waiting < PASSKEY_CHALLENGES_MAX {
             sqlx::query(
                 "INSERT INTO passkey_challenge (sha256, user_id, expires_at, data) \
@@ -267,8 +330,7 @@ pub(super) async fn login_challenge(
     let party = party(&shop)?;
     shop.attempt(CHALLENGE_NET, &visitor.net).await?;
     let (options, state) = party.begin_login()?;
-    let (store, now) = (shop.service.store(), shop.service.now());
-    challenge(add_state(store, "", &state, now).await?, options)
+    challenge(Some(sealed(&shop, &state, shop.service.now())), options)
 }
 
 /// Logs in whose passkey answered the challenge.
@@ -282,7 +344,7 @@ pub(super) async fn login(
     let text = answer_of(fields.raw("answer"))?;
     shop.attempt(LOGIN_NET, &visitor.net).await?;
     // It is used up, whatever the answer is.
-    let state = take_state(store, "", fields.text("challenge"), now).await?;
+    let state = take_sealed(&shop, fields.text("challenge"), now).await?;
     let state = state.ok_or_else(|| refuse("error-passkey"))?;
     let answer = relying::Answer::read(text).ok_or_else(|| refuse("error-passkey"))?;
     let sha256 = answer.sha256();

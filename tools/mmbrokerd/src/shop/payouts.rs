@@ -24,6 +24,7 @@ use super::settings::ShopSettings;
 use super::view::{Cell, Form, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
 use super::{Shop, random};
+use crate::programs::counted;
 use crate::service::PAYOUTS;
 use crate::store::{Account, AccountKind, Posted as Made, Store, StoreError, Transaction, retried};
 
@@ -276,7 +277,8 @@ async fn make_once(
         return Ok(None);
     }
     let sum = micromint::money::Money::new(sum, currency);
-    tx.audit(by, "payout run", &format!("{run}: {count} payments, {sum}"), now).await?;
+    tx.audit(by, "payout run", &format!("{run}: {}, {sum}", counted(count, "payment")), now)
+        .await?;
     tx.commit().await?;
     Ok(Some(run))
 }

@@ -249,9 +249,31 @@ pub async fn set_person(
     user: &UserId,
     role: Role,
 ) -> Result<String, ServiceError> {
-    let password = random::password()?;
+    let password = new_password()?;
+    give_password(service, user, role, &password).await?;
+    Ok(password)
+}
+
+/// A password that cannot be guessed.
+///
+/// # Errors
+/// There is no randomness.
+pub fn new_password() -> Result<String, ServiceError> {
+    random::password()
+}
+
+/// Gives a person this password and a role, and makes the account if there is none.
+///
+/// # Errors
+/// The database failed.
+pub async fn give_password(
+    service: &Service,
+    user: &UserId,
+    role: Role,
+    password: &str,
+) -> Result<(), ServiceError> {
     let failed = |_| ServiceError::GivenUp("a password could not be hashed");
-    let hash = Passwords::new(MEMORY_KIB).hash(&password).await.map_err(failed)?;
+    let hash = Passwords::new(MEMORY_KIB).hash(password).await.map_err(failed)?;
     let now = service.now();
     retried!(async {
         let mut tx = service.store().begin().await?;
@@ -260,7 +282,7 @@ pub async fn set_person(
         tx.audit(CONSOLE, "password", &detail, now).await?;
         tx.commit().await
     })?;
-    Ok(password)
+    Ok(())
 }
 
 /// Changes the password of a person, and ends all other sessions and all links.

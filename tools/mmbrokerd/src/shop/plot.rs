@@ -1,11 +1,13 @@
 //! Bar charts as SVG, which a screen reader reads too.
 //!
-//! Input: values by day. Output: rectangles and lines in a picture of 640 x 240. The invariant: the
-//! tallest bar fits, whatever the values.
+//! Input: values by day. Output: rectangles and lines in a picture of any width, 240 pixels high,
+//! so that its words have the same size on every screen. The invariant: the tallest bar fits,
+//! whatever the values.
 
-/// The left and the right edge, the top and the bottom of the bars.
-const LEFT: f64 = 60.0;
-const RIGHT: f64 = 630.0;
+/// The left and the right edge of the bars, in percent of the width.
+const LEFT: f64 = 12.0;
+const RIGHT: f64 = 100.0;
+/// The top and the bottom of the bars, in pixels.
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 210.0;
 /// How many lines are drawn beside the bars, besides that at zero.
@@ -33,6 +35,7 @@ pub(super) struct Line {
 
 /// A bar of a day.
 pub(super) struct Bar {
+    /// In percent of the width of the picture, as `width`.
     pub(super) x: String,
     pub(super) y: String,
     pub(super) width: String,
@@ -57,16 +60,16 @@ impl Plot {
             let share = f64::from(at) / f64::from(LINES);
             let value = (most as f64 * share) as u64;
             let y = BOTTOM - (BOTTOM - TOP) * share;
-            Line { y, text_y: y + 4.0, label: printed(value) }
+            Line { y, text_y: y + 4.0, label: short(value) }
         });
         let step = (RIGHT - LEFT) / days.len().max(1) as f64;
         let each = days.len().div_ceil(6).max(1);
         let bars = days.iter().enumerate().map(|(at, (day, value))| {
             let height = (BOTTOM - TOP) * (*value as f64 / most as f64);
             Bar {
-                x: format!("{:.1}", LEFT + step * at as f64 + step * 0.1),
+                x: format!("{:.2}", LEFT + step * at as f64 + step * 0.1),
                 y: format!("{:.1}", BOTTOM - height),
-                width: format!("{:.1}", step * 0.8),
+                width: format!("{:.2}", step * 0.8),
                 height: format!("{height:.1}"),
                 title: format!("{day}: {}", printed(*value)),
                 label: day.get(5..).unwrap_or(day).to_string(),
@@ -75,6 +78,15 @@ impl Plot {
         });
         Plot { id, title, summary, lines: lines.collect(), bars: bars.collect() }
     }
+}
+
+/// A number beside a line, which has room for five characters.
+fn short(value: u64) -> String {
+    let units = [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M"), (1000, "k")];
+    let fits = units
+        .into_iter()
+        .find(|(unit, _)| value >= 10_000 && value >= *unit && value.is_multiple_of(*unit));
+    fits.map_or(value.to_string(), |(unit, letter)| format!("{} {letter}", value / unit))
 }
 
 /// The next of 4, 8, 20, 40, 80, 200, … that is not below a value.
@@ -104,7 +116,12 @@ mod tests {
             let height: f64 = plot.bars[0].height.parse().unwrap();
             assert!((0.0..=BOTTOM - TOP).contains(&height), "{value}: {height}");
             assert_eq!(plot.lines.len(), 5);
+            let bar = &plot.bars[1];
+            let (x, width): (f64, f64) = (bar.x.parse().unwrap(), bar.width.parse().unwrap());
+            assert!(x > LEFT && x + width <= RIGHT, "{x} {width}");
         }
+        let shown = [0, 5000, 15_000, 5_000_000, 1_500_000, 2_000_000_000].map(short);
+        assert_eq!(shown, ["0", "5000", "15 k", "5 M", "1500 k", "2 G"]);
         assert_eq!([0, 4, 5, 8, 9, 20, 21].map(round_up), [4, 4, 8, 8, 20, 20, 40]);
     }
 }

@@ -23,13 +23,25 @@ const PROOF_SIZE_MAX: u64 = 4096;
 /// How long a host may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Why a host shows no proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoProof {
+    /// There is no such host, it is not public, or it does not answer. Which of these is not told:
+    /// it would show what names the broker's own network has.
+    #[error("the host cannot be reached")]
+    Unreachable,
+    /// It answers with another status than 200.
+    #[error("the host answers with status {0}")]
+    Status(u16),
+}
+
 /// Reads the proof that a host shows.
 pub trait ProofSource: Send + Sync {
     /// The text at [`PROOF_PATH`] of a host.
     ///
     /// # Errors
-    /// The reason, in words for people: the host cannot be reached, or has no proof.
-    fn proof(&self, vendor: &VendorId) -> Result<String, String>;
+    /// There is no proof.
+    fn proof(&self, vendor: &VendorId) -> Result<String, NoProof>;
 }
 
 /// Reads proofs from the web, or from what a test puts in its place.
@@ -52,7 +64,7 @@ impl fmt::Debug for Proofs {
 struct Web;
 
 impl ProofSource for Web {
-    fn proof(&self, vendor: &VendorId) -> Result<String, String> {
+    fn proof(&self, vendor: &VendorId) -> Result<String, NoProof> {
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .max_redirects(0)
@@ -62,13 +74,13 @@ impl ProofSource for Web {
             .build();
         let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), Public::default());
         let url = format!("https://{vendor}{PROOF_PATH}");
-        let response = agent.get(&url).call().map_err(|error| error.to_string())?;
+        let response = agent.get(&url).call().map_err(|_| NoProof::Unreachable)?;
         if response.status() != 200 {
-            return Err(format!("status {}", response.status().as_u16()));
+            return Err(NoProof::Status(response.status().as_u16()));
         }
         let mut text = String::new();
         let body = response.into_body().into_reader();
-        body.take(PROOF_SIZE_MAX).read_to_string(&mut text).map_err(|error| error.to_string())?;
+        body.take(PROOF_SIZE_MAX).read_to_string(&mut text).map_err(|_| NoProof::Unreachable)?;
         Ok(text)
     }
 }
@@ -96,6 +108,14 @@ impl Resolver for Public {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_tells_which_names_there_are() {
+        for host in ["localhost", "127.0.0.1", "nosuch.invalid", "no-such-name-at-all.invalid"] {
+            let found = Web.proof(&host.parse().unwrap());
+            assert_eq!(found, Err(NoProof::Unreachable), "{host}");
+        }
+    }
 
     #[test]
     fn hosts_of_the_own_network_are_not_asked() {

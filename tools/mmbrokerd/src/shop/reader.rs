@@ -209,12 +209,11 @@ async fn buy_form(
 ) -> Result<Page, Refused> {
     let words = visitor.words;
     let mut page = Page::new(words.get("buy-title"));
-    if let Some(why) = why {
+    let (period, nothing) = (on_sale(shop), words.get("nothing-on-sale"));
+    if let Some(why) = why.filter(|why| period.is_some() || *why != nothing) {
         page = page.with(Part::Bad(why));
     }
-    let Some(period) = on_sale(shop) else {
-        return Ok(page.with(Part::Bad(words.get("nothing-on-sale"))));
-    };
+    let Some(period) = period else { return Ok(page.with(Part::Bad(nothing))) };
     let params = period.params();
     let value = params.coin_value();
     let bought = shop.sets_of(&period, user).await?;
@@ -250,20 +249,19 @@ pub(super) async fn buy(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer
 /// form identifies it.
 pub(super) async fn order(shop: &Shop, posted: &Posted, trial: Option<Trial>) -> Answer {
     let Posted { visitor, person, fields, .. } = posted;
-    let (transaction, sets) = (fields.number("transaction")?, fields.number("sets")?);
-    let sets = u32::try_from(sets).ok().filter(|sets| (1..=shop.sets_max).contains(sets));
-    let sets = sets.ok_or_else(|| refuse("error-number").with("field", "sets"))?;
+    let transaction = fields.hidden_number("transaction")?;
+    let sets = fields.number("sets", "column-sets", 1..=shop.sets_max.into())?;
+    let sets = u32::try_from(sets).map_err(|_| refuse("error-form"))?;
     let name = fields.text("period").parse().map_err(|_| refuse("nothing-on-sale"))?;
     let now = shop.service.now();
-    if let Some(sale) = shop.service.store().sale(transaction).await? {
-        let is_own = sale.user == person.user;
-        return if is_own { Ok(to_purchase(shop, transaction)) } else { Err(refuse("error-form")) };
+    if let Some(receipt) = receipt_of(shop, posted).await? {
+        return Ok(receipt);
     }
     let period = shop.service.period(&name).filter(|period| period.has_begun(now));
     let period = period.ok_or_else(|| refuse("nothing-on-sale"))?;
     let order = SaleOrder { user: person.user.clone(), sets, transaction, now };
     shop.apply_limit(&period, &order).await?;
-    let is_free = trial.is_some();
+    let (is_free, address) = (trial.is_some(), trial.as_ref().and_then(|it| it.address.clone()));
     let answer = match trial {
         None => shop.service.buy(&period, order).await?,
         Some(trial) => shop.service.give(&period, order, trial).await?,
@@ -276,7 +274,11 @@ pub(super) async fn order(shop: &Shop, posted: &Posted, trial: Option<Trial>) ->
             RefusedFor::Expired => "nothing-on-sale",
             RefusedFor::Limit if is_free => "free-taken",
             RefusedFor::Limit => "buy-limit",
-            RefusedFor::TrialTaken => "free-taken",
+            RefusedFor::TrialTaken => {
+                let (store, user) = (shop.service.store(), &person.user);
+                let own = store.free_sets_of(period.name(), user, address.as_deref()).await?;
+                if own == 0 { "free-fewer" } else { "free-taken" }
+            }
             RefusedFor::TrialOver => "free-over",
             RefusedFor::SoldOut if is_free => "free-over",
             RefusedFor::SoldOut => "buy-sold-out",
@@ -287,6 +289,17 @@ pub(super) async fn order(shop: &Shop, posted: &Posted, trial: Option<Trial>) ->
     let mut response = show(shop, visitor, &page)?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
+}
+
+/// The way to the receipt, if the order of a form was made before: also if it could not be made
+/// any more.
+pub(super) async fn receipt_of(shop: &Shop, posted: &Posted) -> Result<Option<Response>, Refused> {
+    let transaction = posted.fields.hidden_number("transaction")?;
+    match shop.service.store().sale(transaction).await? {
+        None => Ok(None),
+        Some(sale) if sale.user == posted.person.user => Ok(Some(to_purchase(shop, transaction))),
+        Some(_) => Err(refuse("error-form")),
+    }
 }
 
 fn to_purchase(shop: &Shop, transaction: u64) -> Response {

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::bank::iban;
 use super::hooks::SOURCES;
 use super::mail::MailSettings;
+use super::network::Proxies;
 use super::password::MEMORY_KIB;
 use super::proof::Proofs;
 use crate::minting::MintingSettings;
@@ -56,6 +57,9 @@ pub struct ShopSettings {
     /// The memory for the hash of a password, in KiB. Tests use less.
     #[serde(skip)]
     pub password_kib: u32,
+    /// Whose `X-Forwarded-For` is believed.
+    #[serde(skip)]
+    pub proxies: Proxies,
     /// Where host proofs are read.
     #[serde(skip)]
     pub proofs: Proofs,
@@ -81,6 +85,7 @@ impl Default for ShopSettings {
             minting: None,
             metrics_file: None,
             password_kib: MEMORY_KIB,
+            proxies: Proxies::default(),
             proofs: Proofs::default(),
         }
     }

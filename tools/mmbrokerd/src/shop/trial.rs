@@ -12,6 +12,7 @@ use micromint::identity::UserId;
 
 use super::answer::{Answer, Refused, refuse};
 use super::form::Posted;
+use super::mail::canonical;
 use super::view::{Form, Page, Part};
 use super::visitor::Visitor;
 use super::{Shop, links, random, reader};
@@ -34,7 +35,7 @@ async fn trial_of(shop: &Shop, user: &UserId) -> Result<Option<Trial>, Refused> 
     if shop.settings.mail.is_some() {
         let known = links::confirmed(shop.service.store(), user.as_str()).await?;
         let Some(address) = known else { return Ok(None) };
-        let parts = [b"trial address".as_slice(), &address.to_lowercase().into_bytes()];
+        let parts = [b"trial address".as_slice(), &canonical(&address).into_bytes()];
         trial.address = Some(random::mac(&shop.key, &parts).to_vec());
     }
     Ok(Some(trial))
@@ -98,8 +99,11 @@ pub(super) async fn add_to(
 
 /// Gives free sets away. The number in the form identifies the order.
 pub(super) async fn take(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    if let Some(receipt) = reader::receipt_of(&shop, &posted).await? {
+        return Ok(receipt);
+    }
     if shop.settings.trial_sets == 0 {
-        return Err(refuse("error-no-page"));
+        return Err(refuse("free-ended"));
     }
     let trial = trial_of(&shop, &posted.person.user).await?;
     let trial = trial.ok_or_else(|| refuse("free-unconfirmed"))?;

@@ -22,7 +22,7 @@ use super::bank::bank_part;
 use super::form::Posted;
 use super::login::{Note, check_password};
 use super::people::Person;
-use super::proof::PROOF_PATH;
+use super::proof::{NoProof, PROOF_PATH};
 use super::sepa::csv_line;
 use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::LoggedIn;
@@ -127,7 +127,10 @@ pub(super) async fn add(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer
                 return Ok(to(&shop, &format!("/vendor/{vendor}?note=done-vendor")));
             }
             Ok(_) => why = Some(words.get("proof-other")),
-            Err(error) => why = Some(words.with("proof-none", &[("why", &error)])),
+            Err(NoProof::Unreachable) => why = Some(words.get("proof-unreachable")),
+            Err(NoProof::Status(status)) => {
+                why = Some(words.with("proof-status", &[("status", &status.to_string())]));
+            }
         }
     }
     let address = format!("https://{vendor}{PROOF_PATH}");

@@ -215,7 +215,69 @@ impl Page {
     }
 }
 
+impl Frame {
+    /// The pieces of a text, in order. Those with `true` are not broken at the end of a line:
+    /// dates, times, and numbers with what they count.
+    pub(super) fn pieces<'a>(&self, text: &'a str) -> Vec<(&'a str, bool)> {
+        pieces(text)
+    }
+}
+
+/// See [`Frame::pieces`].
+fn pieces(text: &str) -> Vec<(&str, bool)> {
+    let (mut pieces, mut at) = (Vec::new(), 0);
+    // The words, each with the space after it.
+    let words: Vec<&str> = text.split_inclusive(' ').collect();
+    let mut next = 0;
+    while let Some(first) = words.get(next) {
+        let mut end = at + first.trim_end_matches(' ').len();
+        let mut follower = next + 1;
+        let mut until = at + first.len();
+        let is_number = is_number(first.trim_end_matches(' '));
+        while let Some(word) = words.get(follower).filter(|word| is_number && goes_with(word)) {
+            end = until + word.trim_end_matches(' ').len();
+            until += word.len();
+            follower += 1;
+        }
+        let is_whole = is_number && (follower > next + 1 || first.contains('-'));
+        if is_whole {
+            pieces.push((&text[at..end], true));
+            pieces.push((&text[end..until], false));
+        } else {
+            pieces.push((&text[at..until], false));
+        }
+        (at, next) = (until, follower);
+    }
+    pieces
+}
+
+/// Whether a word is a date, a month or a number.
+fn is_number(word: &str) -> bool {
+    word.contains(|c: char| c.is_ascii_digit())
+        && word.chars().all(|c| c.is_ascii_digit() || "-.,:;()".contains(c))
+}
+
+/// Whether a word belongs to the date or the number before it: a time, `UTC` or a currency.
+fn goes_with(word: &str) -> bool {
+    let word = word.trim_matches(|c| " .,;:)".contains(c));
+    let is_currency = word.len() == 3 && word.bytes().all(|c| c.is_ascii_uppercase());
+    is_currency || (is_number(word) && word.contains(':'))
+}
+
+impl Page {
+    /// Whether a text is the title or a heading of the page, so that it need not stand there again.
+    pub(super) fn has_heading(&self, text: &str) -> bool {
+        let is_heading = |part: &Part| matches!(part, Part::Heading(found) if found == text);
+        self.title == text || self.parts.iter().any(is_heading)
+    }
+}
+
 impl Table {
+    /// The name of a column.
+    pub(super) fn label(&self, column: &usize) -> &str {
+        self.head.get(*column).map_or("", String::as_str)
+    }
+
     /// Whether a column has numbers, which are set to the right.
     pub(super) fn is_number(&self, column: &usize) -> bool {
         let cell = self.rows.first().and_then(|row| row.get(*column));
@@ -267,12 +329,59 @@ impl From<Form> for Part {
     }
 }
 
+/// The longest word, in characters, for which a column gets wider.
+const WORD_LEN_MAX: usize = 20;
+
 impl Cell {
+    /// The classes of its style.
+    pub(super) fn class(&self) -> &'static str {
+        let is_long = |text: &str| text.split(' ').any(|it| it.chars().count() > WORD_LEN_MAX);
+        match self {
+            Cell::Number(_) => "number",
+            Cell::Text(text) if text.is_empty() => "none",
+            Cell::Text(text) | Cell::Link(_, text) if is_long(text) => "long",
+            Cell::Text(_) | Cell::Link(..) | Cell::Button(_) => "plain",
+        }
+    }
+
     pub(super) fn text(text: impl ToString) -> Cell {
         Cell::Text(text.to_string())
     }
 
     pub(super) fn number(number: impl ToString) -> Cell {
         Cell::Number(number.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_and_amounts_are_not_broken() {
+        for (text, expected) in [
+            ("valid until 2026-12-01 13:00 UTC, then over", vec!["2026-12-01 13:00 UTC,"]),
+            ("2026-12 (5,00 XTS) und 7", vec!["2026-12", "(5,00 XTS)"]),
+            ("21.78 XTS on 2026-12-01.", vec!["21.78 XTS", "2026-12-01."]),
+            ("-3 EUR", vec!["-3 EUR"]),
+            ("3 sets, news-example, UTC", vec![]),
+            ("", vec![]),
+            ("ä  ö 2026-12-01", vec!["2026-12-01"]),
+        ] {
+            let found = pieces(text);
+            let whole: Vec<&str> =
+                found.iter().filter(|(_, is_whole)| *is_whole).map(|(piece, _)| *piece).collect();
+            assert_eq!(whole, expected, "{text}");
+            assert_eq!(found.iter().map(|(piece, _)| *piece).collect::<String>(), text);
+        }
+    }
+
+    #[test]
+    fn long_words_may_break() {
+        let name = |len: usize| format!("a {}", "n".repeat(len));
+        assert_eq!(Cell::Text(name(WORD_LEN_MAX)).class(), "plain");
+        assert_eq!(Cell::Text(name(WORD_LEN_MAX + 1)).class(), "long");
+        assert_eq!(Cell::Link("/".to_string(), name(WORD_LEN_MAX + 1)).class(), "long");
+        assert_eq!(Cell::text("").class(), "none");
     }
 }

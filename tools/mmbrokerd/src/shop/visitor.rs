@@ -4,7 +4,7 @@
 //! session's token is stored; a session ends by logout, by its list, by a new password, by age and
 //! by disuse.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -17,6 +17,7 @@ use micromint::money::{Currency, Money};
 use micromint::time::UnixTime;
 
 use super::answer::{Refused, refuse, to};
+use super::network::network_of;
 use super::people::{Person, Role};
 use super::view::Frame;
 use super::words::{Language, Words};
@@ -78,7 +79,9 @@ impl Visitor {
         peer: Option<SocketAddr>,
     ) -> Result<Visitor, Refused> {
         let mut visitor = Visitor::nobody(headers);
-        visitor.net = network(headers, peer);
+        if let Some(peer) = peer {
+            visitor.net = network_of(shop.settings.proxies.client(headers, peer.ip()));
+        }
         if let Some(token) = cookie(headers, cookie_name(shop)).filter(|it| it.len() == TOKEN_LEN) {
             let person = people::session(shop.service.store(), token, shop.service.now()).await?;
             visitor.login = person.map(|person| (person, token.to_string()));
@@ -123,6 +126,13 @@ impl Visitor {
         let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
         let point = if self.words.language() == Language::German { ',' } else { '.' };
         format!("{whole}{point}{decimals:0<2} {currency}")
+    }
+
+    /// An amount of money that may be negative.
+    pub(super) fn signed_money(&self, units: i128, currency: Currency) -> String {
+        let sign = if units < 0 { "-" } else { "" };
+        let units = u64::try_from(units.unsigned_abs()).unwrap_or(u64::MAX);
+        format!("{sign}{}", self.money(units, currency))
     }
 
     /// A time, in UTC to the minute.
@@ -216,23 +226,6 @@ fn language(headers: &HeaderMap) -> Language {
     chosen.unwrap_or_else(|| Language::preferred(accepted.unwrap_or_default()))
 }
 
-/// The network of the client: that of the peer, or of the last address that a proxy on this
-/// machine added.
-fn network(headers: &HeaderMap, peer: Option<SocketAddr>) -> String {
-    let Some(peer) = peer.map(|peer| peer.ip().to_canonical()) else { return String::new() };
-    let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
-    let forwarded = forwarded
-        .and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse::<IpAddr>().ok());
-    let address = if peer.is_loopback() { forwarded.unwrap_or(peer) } else { peer };
-    match address.to_canonical() {
-        IpAddr::V4(address) => {
-            let [a, b, c, _] = address.octets();
-            format!("{a}.{b}.{c}.0/24")
-        }
-        IpAddr::V6(address) => random::hex(&address.octets()[..7]) + "/56",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,15 +247,5 @@ mod tests {
         let longest = format!("m=1; x={}", "y".repeat(COOKIES_LEN_MAX - 7));
         assert_eq!(read(&longest), Some("1".to_string()));
         assert_eq!(read(&format!("{longest}y")), None);
-    }
-
-    #[test]
-    fn only_a_proxy_on_this_machine_names_the_client() {
-        let forwarded = headers(&[("x-forwarded-for", "1.2.3.4, 198.51.100.7")]);
-        let of = |headers: &HeaderMap, peer: &str| network(headers, Some(peer.parse().unwrap()));
-        assert_eq!(of(&forwarded, "127.0.0.1:9"), "198.51.100.0/24");
-        assert_eq!(of(&forwarded, "203.0.113.5:9"), "203.0.113.0/24");
-        assert_eq!(of(&HeaderMap::new(), "[2001:db8:1:2ff::1]:9"), "20010db8000102/56");
-        assert_eq!(of(&HeaderMap::new(), "[::ffff:203.0.113.5]:9"), "203.0.113.0/24");
     }
 }

@@ -17,7 +17,7 @@ use super::answer::{Answer, Refused, refuse, show, to};
 use super::attempts::{VOUCHER, VOUCHER_NET};
 use super::form::{LARGE_FORM_SIZE_MAX, Posted};
 use super::login::Note;
-use super::money::{Credited, check_currency, credit};
+use super::money::{Credited, amount_of, check_currency, credit};
 use super::people::{Person, Role};
 use super::view::{Cell, Form, Input, Page, Part, Table, render_vouchers};
 use super::visitor::{LoggedIn, Visitor};
@@ -30,7 +30,6 @@ const VOUCHERS: &str = "vouchers";
 pub const VOUCHERS_MAX: u64 = 1000;
 /// The most months for which codes are valid.
 const MONTHS_MAX: u64 = 120;
-const MONTH_SECONDS: i64 = 30 * 86_400;
 /// The longest name of a batch, in characters.
 pub(super) const NAME_LEN_MAX: usize = 40;
 /// The longest list of codes to release, in characters.
@@ -296,24 +295,20 @@ pub(super) async fn make(State(shop): State<Arc<Shop>>, posted: Posted) -> Answe
     let Posted { person, fields, .. } = &posted;
     person.needs(Role::Money)?;
     let name = name_of(fields.text("name"))?;
-    let amount: Money = fields.text("amount").parse().map_err(|_| refuse("error-amount"))?;
-    let (count, months) = (fields.number("count")?, fields.number("months")?);
+    let amount = amount_of(&posted.visitor, fields.text("amount"))?;
+    let count = fields.number("count", "column-count", 1..=VOUCHERS_MAX)?;
+    let months = fields.number("months", "vouchers-months", 1..=MONTHS_MAX)?;
     if !(1..=VOUCHER_UNITS_MAX).contains(&amount.units()) {
         return Err(refuse("error-amount"));
     }
     check_currency(shop.service.store(), amount.currency()).await?;
-    for (field, found, most) in [("count", count, VOUCHERS_MAX), ("months", months, MONTHS_MAX)] {
-        if !(1..=most).contains(&found) {
-            return Err(refuse("error-number").with("field", field));
-        }
-    }
     let now = shop.service.now();
     let batch = Batch {
         name: name.to_string(),
         at: now,
         amount,
         count,
-        expires_at: now.plus_seconds(months as i64 * MONTH_SECONDS),
+        expires_at: months_after(now, months).ok_or_else(|| refuse("error-broker"))?,
         salt: random::bytes::<32>()?.to_vec(),
         void_at: None,
         used: 0,
@@ -329,6 +324,18 @@ pub(super) async fn make(State(shop): State<Arc<Shop>>, posted: Posted) -> Answe
         return Err(refuse("error-voucher-name"));
     }
     print(&shop, &posted.visitor, &made)
+}
+
+/// The same day and time in a later month, or the last day of a month that is shorter. `None` after
+/// the year 9999.
+fn months_after(time: UnixTime, months: u64) -> Option<UnixTime> {
+    let text = time.to_string();
+    let number = |digits: std::ops::Range<usize>| text.get(digits)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+    let month = year * 12 + month - 1 + months;
+    let (year, month, rest) = (month / 12, month % 12 + 1, text.get(10..)?);
+    let with = |day: u64| format!("{year:04}-{month:02}-{day:02}{rest}").parse().ok();
+    (1..=day).rev().find_map(with)
 }
 
 /// The name of a batch: letters, digits and a few signs.
@@ -488,4 +495,24 @@ pub(super) async fn void(State(shop): State<Arc<Shop>>, posted: Posted) -> Answe
         tx.commit().await
     })?;
     Ok(to(&shop, "/operator/vouchers?note=done-void"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn months_are_those_of_the_calendar() {
+        for (from, months, expected) in [
+            ("2026-11-30T12:34:56Z", 36, Some("2029-11-30T12:34:56Z")),
+            ("2026-11-30T00:00:00Z", 3, Some("2027-02-28T00:00:00Z")),
+            ("2027-12-31T23:59:59Z", 2, Some("2028-02-29T23:59:59Z")),
+            ("2026-12-01T00:00:00Z", 1, Some("2027-01-01T00:00:00Z")),
+            ("2026-01-31T00:00:00Z", MONTHS_MAX, Some("2036-01-31T00:00:00Z")),
+            ("9999-12-01T00:00:00Z", 1, None),
+        ] {
+            let found = months_after(from.parse().unwrap(), months);
+            assert_eq!(found, expected.map(|time| time.parse().unwrap()), "{from} {months}");
+        }
+    }
 }

@@ -12,6 +12,21 @@ pub enum StoreError {
     /// The URL names no known database.
     #[error("expected a database sqlite:PATH or postgres://…, found {0:?}")]
     Url(String),
+    /// The database cannot be opened.
+    #[error("database: {which} cannot be opened: {why}")]
+    Open {
+        /// The database, without a password.
+        which: String,
+        /// The reason.
+        why: String,
+    },
+    /// The SQLite file does not exist.
+    #[error(
+        "database: there is no file {}. For a new broker, `mmbroker init` makes it; if it is \
+         lost, restore it from a backup",
+        .0.display()
+    )]
+    NoFile(std::path::PathBuf),
     /// The folder of the SQLite file does not exist.
     #[error("database: there is no folder {}", .0.display())]
     NoFolder(std::path::PathBuf),

@@ -44,6 +44,18 @@ impl Files {
         }))
     }
 
+    /// Whether there is a database.
+    ///
+    /// # Errors
+    /// There is no file, or no folder for it.
+    pub(super) fn check_exists(&self) -> Result<(), StoreError> {
+        if self.files[0].exists() {
+            return Ok(());
+        }
+        self.check_folder()?;
+        Err(StoreError::NoFile(self.files[0].clone()))
+    }
+
     /// Whether SQLite can write now.
     ///
     /// # Errors

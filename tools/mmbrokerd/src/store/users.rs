@@ -19,6 +19,21 @@ pub struct ApiKeyRow {
 }
 
 impl Store {
+    /// Whether a user has an account: for the pages, or with money.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn has_account(&self, user: &UserId) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "SELECT (SELECT COUNT(*) FROM person WHERE user_id = $1) + \
+             (SELECT COUNT(*) FROM account WHERE kind = 'client' AND owner = $1)",
+        )
+        .bind(user.to_string())
+        .fetch_one(self.pool())
+        .await?;
+        Ok(row.try_get::<i64, _>(0)? > 0)
+    }
+
     /// Adds a key. `by` is who made it.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod kill;
+mod mistakes;
 mod orders;
 mod outputs;
 mod redeem;
@@ -109,11 +110,7 @@ impl Place {
         let secret = create_key(&disk, SECRET_NAME, &SystemEntropy).unwrap();
         let place = Place { directory, secret, params };
         let url = place.params.raw().broker.trim_end_matches('/');
-        let text = format!(
-            "listen = \"127.0.0.1:0\"\nurl = \"{url}\"\ndatabase = \"sqlite:broker.db\"\n\
-             coins = \".\"\n"
-        );
-        std::fs::write(place.path("broker.toml"), text).unwrap();
+        place.run(&format!("mmbroker init --url {url} --listen 127.0.0.1:0"), 0);
         ["alice", "bob"].iter().for_each(|user| place.deposit(user));
         place
     }

@@ -79,7 +79,7 @@ fn refusals_and_wrong_usage_have_their_status_and_reason() {
         ),
         (
             "mmbroker account nobody.example",
-            "expected a registered vendor or a user who bought coins",
+            "expected a vendor that is registered for 2026-12, or a user with an account",
         ),
         ("mmbroker status --period 2027-01", "there is no coin file of period 2027-01"),
         ("mmbroker return no-such-file", "no-such-file"),
@@ -244,6 +244,11 @@ fn the_owners_file_is_for_one_vendor_and_grows_in_place() {
     let place = Place::new();
     let funds = place.buy("alice", 1);
     let (news, shop) = ("news.example".parse().unwrap(), "shop.example".parse().unwrap());
+    let error = place.error("mmbroker owners --vendor news.example");
+    assert!(error.contains("expected a vendor that is registered for 2026-12"), "{error}");
+    assert!(!place.path("2026-12.owners").exists());
+    place.vendor("news.example");
+    place.vendor("shop.example");
     place.run("mmbroker owners --vendor news.example", 0);
     let mode = std::fs::metadata(place.path("2026-12.owners")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o644);

@@ -32,6 +32,8 @@ pub(crate) struct Browser {
     pub(crate) site: &'static str,
     /// The client's address, as a proxy on this machine says.
     pub(crate) from: &'static str,
+    /// The page that sends a form; empty if the browser does not say it.
+    pub(crate) page: &'static str,
 }
 
 /// What was answered.
@@ -67,7 +69,12 @@ async fn serve(world: &World, url: &str, settings: ShopSettings) -> (String, Lis
 impl Site {
     /// The same broker started again.
     pub(crate) async fn restarted(self) -> Site {
-        let (address, server) = serve(&self.world, ORIGIN, ShopSettings::default()).await;
+        self.restarted_with(ShopSettings::default()).await
+    }
+
+    /// The same broker started again with other settings.
+    pub(crate) async fn restarted_with(self, settings: ShopSettings) -> Site {
+        let (address, server) = serve(&self.world, ORIGIN, settings).await;
         Site { world: self.world, address, _server: server }
     }
 
@@ -78,6 +85,7 @@ impl Site {
             language: "en",
             site: "same-origin",
             from: "198.51.100.1",
+            page: "",
         }
     }
 
@@ -103,6 +111,11 @@ impl Site {
 }
 
 impl Browser {
+    /// Goes on at a broker that was started again.
+    pub(crate) fn at(&mut self, site: &Site) {
+        self.address.clone_from(&site.address);
+    }
+
     pub(crate) fn get(&mut self, path: &str) -> Seen {
         let request = agent()
             .get(format!("{}{path}", self.address))
@@ -137,6 +150,9 @@ impl Browser {
             .header("Accept-Language", self.language)
             .header("X-Forwarded-For", self.from)
             .header("Content-Type", "application/x-www-form-urlencoded");
+        if !self.page.is_empty() {
+            request = request.header("Referer", self.page);
+        }
         if !self.site.is_empty() {
             request = request.header("Sec-Fetch-Site", self.site);
         }
@@ -178,9 +194,16 @@ impl Browser {
         }
         let mut bytes = Vec::new();
         response.into_body().into_reader().read_to_end(&mut bytes).unwrap();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let text = unbroken(&String::from_utf8_lossy(&bytes));
         Seen { status, headers, bytes, text }
     }
+}
+
+/// The text of a page without the marks around dates and amounts, which only styles need.
+fn unbroken(text: &str) -> String {
+    let mut pieces = text.split("<span class=\"nowrap\">");
+    let first = pieces.next().unwrap_or_default().to_string();
+    pieces.fold(first, |text, piece| text + &piece.replacen("</span>", "", 1))
 }
 
 fn agent() -> ureq::Agent {

@@ -483,7 +483,7 @@ async fn an_operator_makes_a_link(database: Database) {
     let answer = anywhere.send(&page, "/reset", &[("password", "another long password")]);
     anywhere.follow(&answer).says(200, "The password is set");
     assert_eq!(anywhere.login(&name, "another long password").status, 303);
-    operator.get("/operator/audit").says(200, "password link");
+    operator.get("/operator/audit").says(200, "Link for a new password");
     // Passwords of operators are for the console.
     let token = operator.get("/account").value("/logout", "token");
     for user in ["support", "boss", "nobody", "<b>"] {

@@ -90,9 +90,9 @@ async fn the_next_period_is_minted_in_time(database: Database) {
     let mut operator_later = site.operator("boss", Role::Admin).await;
     let page = operator_later.get("/operator/periods");
     page.says(200, "2027-01");
-    page.says(200, "<td>next</td>");
+    page.says(200, "next</div></td>");
     page.says(200, "Mint 2027-02 now");
-    operator_later.get("/operator/audit").says(200, "mint planned");
+    operator_later.get("/operator/audit").says(200, "Minting of a period planned");
     // The configuration has the secret input key.
     let file = folder.join("2027-01.toml");
     let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&file).unwrap());

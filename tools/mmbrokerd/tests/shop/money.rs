@@ -14,6 +14,7 @@ use crate::world::{COIN, DURING};
 crate::on_both_databases!(
     a_voucher_is_used_once,
     vouchers_are_not_guessed,
+    amounts_and_numbers_are_those_of_the_page,
     one_code_in_many_tabs_counts_once,
     operators_need_their_roles,
     a_deposit_by_the_operator_is_made_once,
@@ -78,7 +79,8 @@ async fn a_voucher_is_used_once(database: Database) {
     redeem(&mut bob, &printed[1]).says(422, "not valid");
     // Codes end with time.
     let late = codes(&vouchers(&mut operator, "kiosk 2", "5 USD", "1"));
-    site.world.clock.set(DURING.plus_seconds(30 * 86_400));
+    // A month later, by the calendar: December has 31 days.
+    site.world.clock.set(DURING.plus_seconds(31 * 86_400));
     assert_eq!(bob.get("/account").status, 303);
     let (mut carol, _) = site.reader();
     redeem(&mut carol, &late[0]).says(422, "not valid");
@@ -86,6 +88,31 @@ async fn a_voucher_is_used_once(database: Database) {
     let stored = "SELECT COUNT(*) FROM voucher WHERE LENGTH(sha256) <> 32";
     assert_eq!(site.world.number(stored).await, 0);
     site.world.check_ledger().await;
+}
+
+async fn amounts_and_numbers_are_those_of_the_page(database: Database) {
+    let site = site(database).await;
+    let mut operator = site.operator("boss", Role::Money).await;
+    let why = "Expected a whole number from 1 to 1000 in the field “Number”";
+    vouchers(&mut operator, "k", "5 USD", "1001").says(422, why);
+    vouchers(&mut operator, "k", "5,00 USD", "1").says(422, "Expected an amount");
+    operator.language = "de";
+    let why = "Im Feld „Anzahl“ wird eine ganze Zahl von 1 bis 1000 erwartet";
+    vouchers(&mut operator, "k", "5 USD", "1001").says(422, why);
+    vouchers(&mut operator, "k", "1.000 USD", "1").says(422, "Erwartet wird ein Betrag");
+    let made = vouchers(&mut operator, "kiosk", "5,25 USD", "1");
+    made.says(200, "5,25 USD");
+    let (mut alice, _) = site.reader();
+    alice.language = "de";
+    assert_eq!(redeem(&mut alice, &codes(&made)[0]).status, 303);
+    // One page writes all amounts in one way.
+    for path in ["/operator", "/operator/sums"] {
+        let page = operator.get(path);
+        page.says(200, "5,25 USD");
+        assert!(!page.text.contains("5.25"), "{path}: {}", page.text);
+    }
+    // A month is one of the calendar.
+    operator.get("/operator/vouchers").says(200, "2027-01-11 14:40 UTC");
 }
 
 async fn vouchers_are_not_guessed(database: Database) {
@@ -249,8 +276,8 @@ async fn a_deposit_by_the_operator_is_made_once(database: Database) {
     operator.get("/operator/audit").says(200, "transfer 1");
     let sums = operator.get("/operator/sums");
     sums.says(200, "it has no faults");
-    sums.says(200, "-1000005 USD");
-    sums.says(200, "0 USD");
+    sums.says(200, "-1000005.00 USD");
+    sums.says(200, "0.00 USD");
 }
 
 /// Sends a message of outside billing, signed with a secret at a time.

@@ -13,6 +13,8 @@ use crate::world::DURING;
 crate::on_both_databases!(
     a_passkey_logs_in_without_a_name,
     an_answer_counts_once,
+    challenges_of_strangers_take_no_room,
+    wrong_passwords_in_a_session_end_it_alone,
     wrong_answers_log_nobody_in,
     wrong_answers_add_nothing,
     a_copied_passkey_is_refused,
@@ -368,7 +370,8 @@ async fn passkeys_are_bounded(database: Database) {
     // No more challenges wait than this; they expire.
     let store = site.world.service.store();
     let mut tx = store.begin().await.unwrap();
-    let waiting = site.world.number("SELECT COUNT(*) FROM passkey_challenge").await;
+    let adding = "SELECT COUNT(*) FROM passkey_challenge WHERE user_id <> ''";
+    let waiting = site.world.number(adding).await;
     let numbers: Vec<String> =
         (waiting + 1..PASSKEY_CHALLENGES_MAX).map(|number| format!("[{number}]")).collect();
     let bytes = match store.dialect() {
@@ -377,7 +380,7 @@ async fn passkeys_are_bounded(database: Database) {
     };
     let insert = format!(
         "INSERT INTO passkey_challenge (sha256, user_id, expires_at, data) \
-         SELECT {bytes}, '', {}, '' FROM json_each($1)",
+         SELECT {bytes}, 'somebody', {}, '' FROM json_each($1)",
         DURING.0 + 300
     );
     sqlx::query(sqlx::AssertSqlSafe(insert))
@@ -386,13 +389,83 @@ async fn passkeys_are_bounded(database: Database) {
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    let mut late = site.browser();
-    assert_eq!(late.login_with(&first).status, 303);
-    let asked = late.ask_login();
-    late.post("/login/passkey/challenge", &[]).says(503, "Too many people are logging in");
-    assert_eq!(late.answer_login(&asked.token, &first.get(&asked.options)).status, 303);
+    let (mut late, _) = site.reader();
+    let token = late.get("/account/passkeys").value("/logout", "token");
+    let fields = [("token", token.as_str()), ("name", "x")];
+    assert_eq!(late.post("/account/passkeys/challenge", &fields).status, 200);
+    let (mut later, _) = site.reader();
+    let token = later.get("/account/passkeys").value("/logout", "token");
+    let more = [("token", token.as_str()), ("name", "x")];
+    later.post("/account/passkeys/challenge", &more).says(503, "Too many people are logging in");
+    // One that an account asked for replaces its own, and logins need no room.
+    for _ in 0..4 {
+        late.post("/account/passkeys/challenge", &fields);
+        assert!(site.world.number(adding).await <= PASSKEY_CHALLENGES_MAX);
+    }
+    assert_eq!(site.browser().login_with(&first).status, 303);
     site.world.clock.set(DURING.plus_seconds(300));
-    assert_eq!(late.login_with(&first).status, 303);
+    assert_eq!(later.post("/account/passkeys/challenge", &more).status, 200);
+}
+
+async fn challenges_of_strangers_take_no_room(database: Database) {
+    let (site, _, _, device) = with_passkey(database, 1).await;
+    let mut browser = site.browser();
+    let asked = browser.ask_login();
+    let rows = "SELECT COUNT(*) FROM passkey_challenge";
+    let before = site.world.number(rows).await;
+    let mut stranger = site.browser();
+    for from in ["192.0.2.1", "198.18.0.1", "203.0.113.1", "2001:db8::1"] {
+        stranger.from = from;
+        for _ in 0..100 {
+            stranger.ask_login();
+        }
+    }
+    assert_eq!(site.world.number(rows).await, before);
+    // A challenge is good as it was sealed: not with another time, state or seal.
+    let parts: Vec<&str> = asked.token.split('.').collect();
+    let until: i64 = parts[0].parse().unwrap();
+    let other = stranger.ask_login().token;
+    let other: Vec<&str> = other.split('.').collect();
+    for token in [
+        format!("{}.{}.{}", until + 1, parts[1], parts[2]),
+        format!("{}.{}.{}", parts[0], other[1], parts[2]),
+        format!("{}.{}.{}", parts[0], parts[1], other[2]),
+        format!("{}.{}", parts[0], parts[1]),
+        String::new(),
+    ] {
+        let answer = browser.answer_login(&token, &device.get(&asked.options));
+        answer.says(422, "did not log in");
+    }
+    assert_eq!(site.world.number(rows).await, before);
+    let answer = browser.answer_login(&asked.token, &device.get(&asked.options));
+    assert_eq!(answer.status, 303, "{}", answer.text);
+    assert_eq!(site.world.number(rows).await, before + 1);
+    site.browser().answer_login(&asked.token, &device.get(&asked.options)).says(422, "did not");
+    // It expires to the second.
+    let asked = browser.ask_login();
+    site.world.clock.set(DURING.plus_seconds(300));
+    let late = site.browser().answer_login(&asked.token, &device.get(&asked.options));
+    late.says(422, "did not log in");
+}
+
+async fn wrong_passwords_in_a_session_end_it_alone(database: Database) {
+    let (site, mut thief, name, device) = with_passkey(database, 1).await;
+    site.world.clock.set(DURING.plus_seconds(700));
+    let page = thief.get("/account/passkeys");
+    let token = page.value("/logout", "token");
+    let fields = [("token", token.as_str()), ("name", "x"), ("password", "wrong")];
+    for _ in 0..10 {
+        let refused = thief.post("/account/passkeys/challenge", &fields);
+        refused.says(422, "The password is wrong");
+    }
+    // The eleventh ends the session, whether it is right or wrong.
+    let right = [("token", token.as_str()), ("name", "x"), ("password", PASSWORD)];
+    thief.post("/account/passkeys/challenge", &right).says(422, "this session has ended");
+    assert_eq!(thief.get("/account").header("location"), Some("/login?note=login-first"));
+    // The owner logs in both ways.
+    let mut owner = site.browser();
+    assert_eq!(owner.login(&name, PASSWORD).status, 303);
+    assert_eq!(site.browser().login_with(&device).status, 303);
 }
 
 async fn nobody_learns_which_passkeys_exist(database: Database) {

@@ -1,7 +1,7 @@
 //! Accounts: registration, login, sessions, and those who attack them.
 
 use micromint::time::UnixTime;
-use mmbrokerd::shop::{FORM_FIELDS_MAX, FORM_SIZE_MAX, Role};
+use mmbrokerd::shop::{FORM_FIELDS_MAX, FORM_SIZE_MAX, Role, ShopSettings};
 
 use crate::browser::*;
 use crate::databases::Database;
@@ -21,7 +21,80 @@ crate::on_both_databases!(
     forms_are_bounded,
     markup_and_sql_stay_text,
     the_audit_log_is_a_chain,
+    an_address_that_the_client_writes_lifts_no_limit,
+    a_proxy_that_is_not_named_is_not_believed,
+    a_refused_form_leads_back_to_its_page,
+    operators_read_roles_and_deeds_in_their_language,
 );
+
+/// What nginx sends that adds the client's address to what the client wrote.
+fn forged(number: usize, real: &str) -> &'static str {
+    Box::leak(format!("203.0.{number}.1, {real}").into_boxed_str())
+}
+
+async fn an_address_that_the_client_writes_lifts_no_limit(database: Database) {
+    let site = site(database).await;
+    let mut browser = site.browser();
+    let mut guess = |number: usize, real: &str| {
+        browser.from = forged(number, real);
+        browser.login(&format!("nobody{number}"), "wrong password").status
+    };
+    for number in 0..60 {
+        assert_eq!(guess(number, "192.0.2.9"), 422, "{number}");
+    }
+    assert_eq!(guess(60, "192.0.2.200"), 429);
+    assert_eq!(guess(61, "198.51.100.9"), 422);
+}
+
+async fn a_proxy_that_is_not_named_is_not_believed(database: Database) {
+    // The peer is 127.0.0.1, which is no proxy here.
+    let proxies = vec!["192.0.2.7".parse::<mmbrokerd::shop::Network>().unwrap()].into();
+    let settings = ShopSettings { proxies, ..ShopSettings::default() };
+    let site = site_with(database, settings).await;
+    let mut browser = site.browser();
+    for number in 0..60 {
+        browser.from = forged(number, "198.51.100.9");
+        assert_eq!(browser.login(&format!("nobody{number}"), "wrong password").status, 422);
+    }
+    browser.from = "198.18.0.1";
+    assert_eq!(browser.login("nobody", "wrong password").status, 429);
+}
+
+async fn a_refused_form_leads_back_to_its_page(database: Database) {
+    let site = site(database).await;
+    let mut browser = site.browser();
+    browser.page = "https://broker.example/login?note=login-first";
+    let refused = browser.login("nobody", "wrong password");
+    refused.says(422, "<a href=\"/login?note=login-first\">Back</a>");
+    for page in [
+        "https://evil.example/login",
+        "http://broker.example/login",
+        "https://broker.example//evil.example/",
+        "https://broker.example@evil.example/login",
+        "javascript:alert(1)",
+        "nonsense",
+    ] {
+        browser.page = page;
+        let refused = browser.login("nobody", "wrong password");
+        assert!(!refused.text.contains(">Back<"), "{page}: {}", refused.text);
+        assert!(!refused.text.contains("evil"), "{page}: {}", refused.text);
+    }
+}
+
+async fn operators_read_roles_and_deeds_in_their_language(database: Database) {
+    let site = site(database).await;
+    let (_, name) = site.reader();
+    let mut operator = site.operator("boss", Role::Admin).await;
+    for (language, role, deed) in [
+        ("en", "Reader or vendor", "Password set"),
+        ("de", "Leser oder Anbieter", "Passwort gesetzt"),
+    ] {
+        operator.language = language;
+        let form = operator.get("/operator/people");
+        operator.send(&form, "/operator/people", &[("who", &name)]).says(200, role);
+        operator.get("/operator/audit").says(200, deed);
+    }
+}
 
 const SESSION: &str = "__Host-micromint";
 
@@ -392,7 +465,6 @@ async fn forms_are_bounded(database: Database) {
 
 async fn markup_and_sql_stay_text(database: Database) {
     let site = site(database).await;
-    let (mut browser, _) = site.reader();
     site.world.fund("someone", 5).await;
     let before = site.world.number("SELECT COUNT(*) FROM transfer").await;
     for text in [
@@ -403,6 +475,8 @@ async fn markup_and_sql_stay_text(database: Database) {
         "\u{202e}\u{0}x",
         "../../etc/passwd",
     ] {
+        // Wrong passwords end a session.
+        let (mut browser, _) = site.reader();
         let account = browser.get("/account");
         let buy = browser.get("/buy");
         for (page, action, names) in [
@@ -434,7 +508,7 @@ async fn markup_and_sql_stay_text(database: Database) {
         }
     }
     assert_eq!(site.world.number("SELECT COUNT(*) FROM transfer").await, before);
-    assert_eq!(site.world.number("SELECT COUNT(*) FROM person").await, 1);
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM person").await, 6);
     site.world.check_ledger().await;
 }
 

@@ -15,6 +15,7 @@ use crate::world::*;
 crate::on_both_databases!(
     a_free_set_is_taken_once,
     there_is_no_trial_by_default,
+    a_form_outlives_its_offer,
     never_more_than_there_are,
     an_address_counts_once,
     free_sets_count_in_the_limit,
@@ -58,7 +59,7 @@ async fn a_free_set_is_taken_once(database: Database) {
     }
     // A form with more sets than are offered.
     let refused = browser.send(&form, "/buy/free", &[("sets", "3")]);
-    refused.says(422, "has had the free sets of this period");
+    refused.says(422, "So many free sets are not offered to you now");
     let form = browser.get("/buy");
     let taken = browser.send(&form, "/buy/free", &[]);
     assert_eq!(taken.status, 303, "{}", taken.text);
@@ -109,6 +110,31 @@ async fn a_free_set_is_taken_once(database: Database) {
     audit(&site.world);
 }
 
+async fn a_form_outlives_its_offer(database: Database) {
+    let site = site_with(database, trial(2, 10)).await;
+    let (mut early, _) = site.reader();
+    let (mut late, _) = site.reader();
+    let (form, open) = (early.get("/buy"), late.get("/buy"));
+    let taken = early.send(&form, "/buy/free", &[]);
+    assert_eq!(taken.status, 303, "{}", taken.text);
+    // The operator offers one set instead of two: the form for two takes none, and says why.
+    let site = site.restarted_with(trial(1, 10)).await;
+    late.at(&site);
+    late.send(&open, "/buy/free", &[]).says(422, "So many free sets are not offered to you now");
+    late.get("/buy").says(200, "You get 1 set of this period for free, once.");
+    // Then none: the form that was sent leads to its receipt.
+    let site = site.restarted_with(trial(0, 0)).await;
+    early.at(&site);
+    late.at(&site);
+    let again = early.send(&form, "/buy/free", &[]);
+    assert_eq!((again.status, again.header("location")), (303, taken.header("location")));
+    late.send(&open, "/buy/free", &[]).says(422, "There is no free trial any more");
+    // Nobody gets the receipt of another.
+    let transaction = form.value("/buy/free", "transaction");
+    let others = [("transaction", transaction.as_str())];
+    late.send(&open, "/buy/free", &others).says(422, "The form cannot be read");
+}
+
 async fn there_is_no_trial_by_default(database: Database) {
     let site = site(database).await;
     let (mut browser, _) = site.reader();
@@ -118,7 +144,7 @@ async fn there_is_no_trial_by_default(database: Database) {
     fields.insert("sets".to_string(), "1".to_string());
     let fields: Vec<_> =
         fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    browser.post("/buy/free", &fields).says(404, "no such page");
+    browser.post("/buy/free", &fields).says(422, "no free trial any more");
     let wrong = ShopSettings { trial_sets_total: 1, ..trial(2, 2) }.check().unwrap_err();
     assert!(wrong.starts_with("shop.trial-sets-total: expected at least"), "{wrong}");
     assert!(trial(2, 2).check().is_ok());
@@ -245,7 +271,7 @@ async fn free_sets_count_in_the_limit(database: Database) {
     browser.get("/buy").says(200, "You get 1 set of this period for free");
     let form = browser.get("/buy");
     let more = browser.send(&form, "/buy/free", &[("sets", "2")]);
-    more.says(422, "you have reached the most sets of it");
+    more.says(422, "You have reached the most sets of this period");
     assert_eq!(take(&mut browser).status, 303);
     browser.get("/buy").says(200, "the most sets of this period");
     assert!(!browser.get("/buy").text.contains("/buy/free"));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use micromint::identity::VendorId;
 use micromint::protocol::Verdict;
 use micromint::reply::Reply;
-use mmbrokerd::shop::{ProofSource, Proofs, Role, ShopSettings};
+use mmbrokerd::shop::{NoProof, ProofSource, Proofs, Role, ShopSettings};
 use mmbrokerd::store::AccountKind;
 
 use crate::browser::*;
@@ -26,9 +26,9 @@ crate::on_both_databases!(
 struct Hosts(Mutex<BTreeMap<String, String>>);
 
 impl ProofSource for Hosts {
-    fn proof(&self, vendor: &VendorId) -> Result<String, String> {
+    fn proof(&self, vendor: &VendorId) -> Result<String, NoProof> {
         let hosts = self.0.lock().unwrap();
-        hosts.get(vendor.as_str()).cloned().ok_or_else(|| "status 404".to_string())
+        hosts.get(vendor.as_str()).cloned().ok_or(NoProof::Status(404))
     }
 }
 
@@ -54,7 +54,9 @@ async fn a_host_proof_registers_a_vendor(database: Database) {
     let (mut bob, _) = site.reader();
     let page = add(&mut alice, "Blog.Example ");
     page.says(200, "https://blog.example/.well-known/micromint-broker-proof");
-    alice.send(&page, "/vendor", &[]).says(200, "does not show the file: status 404");
+    alice
+        .send(&page, "/vendor", &[])
+        .says(200, "does not show the file: it answers with status 404");
     show("<script>alert(1)</script>");
     alice.send(&page, "/vendor", &[]).says(200, "shows another text");
     // The proof of one person does not count for another.
@@ -114,7 +116,7 @@ async fn names_that_are_no_hosts_are_refused(database: Database) {
     for host in ["localhost", "127.0.0.1", "169.254.169.254"] {
         let page = add(&mut browser, host);
         if page.status == 200 {
-            browser.send(&page, "/vendor", &[]).says(200, "does not show the file");
+            browser.send(&page, "/vendor", &[]).says(200, "cannot be reached with https");
         }
     }
 }

@@ -149,6 +149,14 @@ impl Compromise {
 impl OwnersFile {
     pub(crate) async fn run(&self, broker: &Broker) -> Result<u8, ToolError> {
         let period = broker.period(self.period.period.as_ref())?;
+        if !broker.service.store().vendors(period.name()).await?.contains(&self.vendor) {
+            let (name, vendor) = (period.name(), &self.vendor);
+            return Err(format!(
+                "expected a vendor that is registered for {name}, found {vendor}; \
+                 `mmbroker vendor-key` registers one"
+            )
+            .into());
+        }
         let path = broker.list_path(self.out.as_deref(), &period, "owners");
         let rules = broker.rules(Existing::OfKind(FileKind::Owners)).await?;
         let output = rules.public().open(Some(&path))?;

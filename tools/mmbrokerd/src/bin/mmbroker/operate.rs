@@ -132,6 +132,11 @@ impl Init {
         );
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let config = Config::parse(&text, folder.unwrap_or(Path::new(".")))?;
+        // Before anything is made; `create_new` below decides.
+        if path.exists() {
+            let error = std::io::ErrorKind::AlreadyExists.into();
+            return Err(FileError::on("write", path)(error).into());
+        }
         let write = || {
             // The URL of a database may contain a password.
             let mut options = std::fs::OpenOptions::new();

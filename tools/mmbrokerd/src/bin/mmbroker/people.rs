@@ -1,12 +1,14 @@
 //! The commands about logins and API keys.
 
+use std::io::Write;
+
 use clap::Args;
 use micromint::host::SystemEntropy;
 use micromint::identity::UserId;
-use micromint_console::{EXIT_OK, ToolError, print_text, say, tell};
-use mmbrokerd::http::create_key;
+use micromint_console::{EXIT_OK, ToolError, say, tell};
+use mmbrokerd::http::{give_key, new_key};
 use mmbrokerd::service::Service;
-use mmbrokerd::shop::{Role, count_passkeys, set_person};
+use mmbrokerd::shop::{Role, count_passkeys, give_password, new_password};
 use mmbrokerd::store::CONSOLE;
 
 #[derive(Args)]
@@ -31,10 +33,20 @@ pub(crate) struct EndKeys {
     user: UserId,
 }
 
+/// Prints a secret, before it counts: a secret that nobody saw must not.
+fn print_secret(secret: &str) -> Result<(), ToolError> {
+    let mut output = std::io::stdout().lock();
+    let written = writeln!(output, "{secret}").and_then(|()| output.flush());
+    let failed = |error| format!("cannot write to standard output: {error}; nothing was changed");
+    Ok(written.map_err(failed)?)
+}
+
 impl SetPerson {
     pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
-        let password = set_person(service, &self.user, self.role).await?;
-        print_text(&format!("{password}\n"));
+        let password = new_password()?;
+        print_secret(&password)?;
+        let given = give_password(service, &self.user, self.role, &password).await;
+        given.inspect_err(|_| tell!("mmbroker: the password above was not set"))?;
         tell!("mmbroker: the password of {}; it is not shown again", self.user);
         let passkeys = count_passkeys(service.store(), &self.user).await?;
         if passkeys > 0 {
@@ -50,8 +62,10 @@ impl SetPerson {
 
 impl MakeKey {
     pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
-        let key = create_key(service, (CONSOLE, &self.user), &SystemEntropy).await?;
-        print_text(&format!("{key}\n"));
+        let key = new_key(&SystemEntropy)?;
+        print_secret(&key)?;
+        let given = give_key(service, (CONSOLE, &self.user), &key).await;
+        given.inspect_err(|_| tell!("mmbroker: the key above does not count"))?;
         tell!(
             "mmbroker: whoever has this key buys with the money of {}; it is not shown again",
             self.user

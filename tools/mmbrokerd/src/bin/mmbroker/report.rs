@@ -64,7 +64,8 @@ impl Account {
         if vendor.is_none() && user.is_none() {
             let period = period.name();
             return Err(format!(
-                "expected a registered vendor or a user who bought coins of {period}, found {name}"
+                "expected a vendor that is registered for {period}, or a user with an account, \
+                 found {name}"
             )
             .into());
         }

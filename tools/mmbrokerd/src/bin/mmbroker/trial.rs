@@ -53,7 +53,7 @@ impl Trial {
         self.check_new(&config)?;
         self.mint()?;
         std::fs::write(&config, CONFIG).map_err(FileError::on("write", &config))?;
-        let broker = BrokerArgs { config, as_of: None }.open().await?;
+        let broker = BrokerArgs { config, as_of: None }.make().await?;
         let done = self.fill(&broker).await;
         broker.service.store().close().await;
         done
