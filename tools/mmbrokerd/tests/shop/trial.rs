@@ -271,7 +271,7 @@ async fn free_sets_count_in_the_limit(database: Database) {
     browser.get("/buy").says(200, "You get 1 set of this period for free");
     let form = browser.get("/buy");
     let more = browser.send(&form, "/buy/free", &[("sets", "2")]);
-    more.says(422, "You have reached the most sets of this period");
+    more.says(422, "you have reached the most sets of it");
     assert_eq!(take(&mut browser).status, 303);
     browser.get("/buy").says(200, "the most sets of this period");
     assert!(!browser.get("/buy").text.contains("/buy/free"));
