@@ -337,7 +337,7 @@ test("an operator sees the mint, and releases vouchers after a restore", { timeo
   await look(operator, "operator-sums-de");
   await endBroker();
   const config = ["--config", join(folder, "demo", "broker.toml")];
-  assert.equal(spawnSync(join(BIN, "mmbroker"), [...config, "restored"]).status, 0);
+  assert.equal(spawnSync(join(BIN, "mmbroker"), [...config, "restored", "--force"]).status, 0);
   await startBroker();
   operator = await visitor();
   await login(operator, "operator", passwords["operator"]);

@@ -60,9 +60,9 @@ impl Service {
         Ok(Dispute::list(counts, |vendor| held.contains(vendor.as_str())))
     }
 
-    /// Carries out what a person, `by`, decided about the disputed claims of a vendor, on coins of one
-    /// user or of all users. `None` if there is nothing to decide. If it fails in between, the same
-    /// call goes on.
+    /// Carries out what a person, `by`, decided about the disputed claims of a vendor, on coins of
+    /// one user or of all users. `None` if there is nothing to decide. If it fails in between, the
+    /// same call goes on.
     ///
     /// # Errors
     /// The database failed.

@@ -1,9 +1,9 @@
 //! Limits on how often something is tried, in the database, so that a restart forgets nothing.
 //!
-//! Input: what is tried, and by whom. Output: whether it may be tried. The invariants: an attempt is
-//! counted before it is made, so attempts at the same time are counted too; in no span of a limit's
-//! length are there more than it allows, wherever the span begins; what was refused is not counted,
-//! so whoever waits as long as the answer says may try again.
+//! Input: what is tried, and by whom. Output: whether it may be tried. The invariants: an attempt
+//! is counted before it is made, so attempts at the same time are counted too; in no span of a
+//! limit's length are there more than it allows, wherever the span begins; what was refused is not
+//! counted, so whoever waits as long as the answer says may try again.
 
 use sqlx::Row;
 
