@@ -4,7 +4,9 @@
 //! keeps its own.
 
 use std::cell::RefCell;
+#[cfg(not(feature = "exported"))]
 use std::panic::{self, PanicHookInfo};
+#[cfg(not(feature = "exported"))]
 use std::sync::Once;
 
 thread_local! {
