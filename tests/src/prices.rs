@@ -162,7 +162,7 @@ pub fn what_does_not_exist_asks_for_its_price(server: &impl Server) {
 
 /// A list that is replaced is read by every serving process without a restart. A broken one changes
 /// nothing; the log and the gauge at `/counters` say so.
-pub fn a_list_may_change(server: &impl Server) {
+pub fn a_list_may_change(server: &(impl Server + Sync)) {
     let children = server.children();
     let site = server.site();
     let replace = |text: &str| {
@@ -174,10 +174,17 @@ pub fn a_list_may_change(server: &impl Server) {
         let text = server.get("/counters").body;
         text.lines().any(|line| line == format!("micromint_stale_price_lists {number}"))
     };
+    // Requests at the same time reach every child; one after the other they may reach one alone, and
+    // another child would not know the list that the next one replaces.
+    let asked_together = |expected: u32| {
+        std::thread::scope(|scope| {
+            let ask = || (0..4).all(|_| price(&server.get("/2026/x")) == expected);
+            let asked: Vec<_> = (0..16).map(|_| scope.spawn(ask)).collect();
+            asked.into_iter().all(|asked| asked.join().unwrap())
+        })
+    };
     let wait_for_price = |expected: u32| {
-        wait_until(&format!("the price {expected}"), || {
-            (0..8).all(|_| price(&server.get("/2026/x")) == expected)
-        });
+        wait_until(&format!("the price {expected}"), || asked_together(expected));
     };
     wait_for_price(2);
     assert!(is_stale(0));
