@@ -174,8 +174,8 @@ pub fn a_list_may_change(server: &(impl Server + Sync)) {
         let text = server.get("/counters").body;
         text.lines().any(|line| line == format!("micromint_stale_price_lists {number}"))
     };
-    // Requests at the same time reach every child; one after the other they may reach one alone, and
-    // another child would not know the list that the next one replaces.
+    // Requests at the same time reach every child. One after the other they may reach one alone,
+    // and another child would not know the list that the next one replaces.
     let asked_together = |expected: u32| {
         std::thread::scope(|scope| {
             let ask = || (0..4).all(|_| price(&server.get("/2026/x")) == expected);
