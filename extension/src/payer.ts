@@ -228,7 +228,7 @@ async function titleOf(tab: number, url: string): Promise<string | undefined> {
   return title;
 }
 
-/** Runs in the page: its title. That of a page which asks for payment is none. */
+/** Runs in the page: its title, unless the page asks for payment. */
 function titleHere(url: string): { title?: string; isLoaded?: boolean } {
   const [navigation] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
   if (location.href.split("#", 1)[0] !== url || navigation?.responseStatus === 402) return {};

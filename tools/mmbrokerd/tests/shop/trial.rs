@@ -59,7 +59,7 @@ async fn a_free_set_is_taken_once(database: Database) {
     }
     // A form with more sets than are offered.
     let refused = browser.send(&form, "/buy/free", &[("sets", "3")]);
-    refused.says(422, "So many free sets are not offered to you now");
+    refused.says(422, "You asked for more free sets than are offered to you now");
     let form = browser.get("/buy");
     let taken = browser.send(&form, "/buy/free", &[]);
     assert_eq!(taken.status, 303, "{}", taken.text);
@@ -120,7 +120,7 @@ async fn a_form_outlives_its_offer(database: Database) {
     // The operator offers one set instead of two: the form for two takes none, and says why.
     let site = site.restarted_with(trial(1, 10)).await;
     late.at(&site);
-    late.send(&open, "/buy/free", &[]).says(422, "So many free sets are not offered to you now");
+    late.send(&open, "/buy/free", &[]).says(422, "You asked for more free sets than are offered to you now");
     late.get("/buy").says(200, "You get 1 set of this period for free, once.");
     // Then none: the form that was sent leads to its receipt.
     let site = site.restarted_with(trial(0, 0)).await;
