@@ -120,7 +120,8 @@ async fn a_form_outlives_its_offer(database: Database) {
     // The operator offers one set instead of two: the form for two takes none, and says why.
     let site = site.restarted_with(trial(1, 10)).await;
     late.at(&site);
-    late.send(&open, "/buy/free", &[]).says(422, "You asked for more free sets than are offered to you now");
+    late.send(&open, "/buy/free", &[])
+        .says(422, "You asked for more free sets than are offered to you now");
     late.get("/buy").says(200, "You get 1 set of this period for free, once.");
     // Then none: the form that was sent leads to its receipt.
     let site = site.restarted_with(trial(0, 0)).await;
