@@ -11,7 +11,8 @@
 # give the same bytes: the tools are pinned in extension/package-lock.json, the core's libraries in
 # extension/core/Cargo.lock, and no path of this machine is in the output. The order of functions in
 # core.wasm depends on the folder in which it is built, so it is built in the same one everywhere,
-# $place, from nothing each time. Only the compiler from Debian is kept there.
+# $place, from nothing each time. Only the compiler from Debian is kept there. The packages are built
+# with that compiler; where there is no apt-get, with rustup's, and core.wasm is larger.
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD place=/var/tmp/micromint-extension
@@ -38,7 +39,7 @@ copy_sources() {
     # The compiler of an earlier build, from there or from here.
     rm -rf $place/compiler
     for kept in $place/source/target/wasm-toolchain target/wasm-toolchain; do
-        [ ! -e $kept/complete ] || [ -e $place/compiler ] ||
+        [ ! -e $kept/unpacked ] || [ -e $place/compiler ] ||
             cp -al $kept $place/compiler 2>/dev/null || cp -a $kept $place/compiler
     done
     rm -rf $place/source
@@ -54,16 +55,22 @@ sources=$root
 if [ $profile = release ]; then
     copy_sources
     sources=$place/source
+    export WASM_SMALL=1
+    ! command -v apt-get >/dev/null || export WASM_FROM_DEBIAN=1
 fi
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--remap-path-prefix=$sources=/micromint \
 --remap-path-prefix=$cargo_home=/cargo"
-(cd "$sources/extension/core" &&
-    "$sources/scripts/wasm-cargo.sh" --locked --lib --profile $profile)
-core=$sources/extension/core/target/wasm32-unknown-unknown/$folder/micromint_extension.wasm
 out=extension/build
 [ -z "$granted" ] || out=$out/tests
 mkdir -p $out
+compiler=$(cd "$sources/extension/core" &&
+    "$sources/scripts/wasm-cargo.sh" --locked --lib --profile $profile)
+echo "$compiler" | tee $out/compiler
+# The source package for the stores has this file.
+[ ! -e compiler ] || [ "$(cat compiler)" = "$compiler" ] ||
+    echo "core.wasm was built $(cat compiler) for the stores, so it has other bytes there" >&2
+core=$sources/extension/core/target/wasm32-unknown-unknown/$folder/micromint_extension.wasm
 cp "$core" $out/core.wasm
 [ $profile = dev ] ||
     echo "core.wasm: $(wc -c <"$core") bytes, $(gzip -9 -c "$core" | wc -c) compressed"

@@ -22,12 +22,12 @@ git ls-files -z --cached --others --exclude-standard -- \
     extension scripts/build-extension.sh scripts/extension-source.sh scripts/wasm-cargo.sh |
     tar --null --files-from=- --create --file=- | tar --extract --file=- -C "$work/source"
 cp extension/store/reviewers.md "$work/source/BUILDING.md"
-rustc --version | cut -d' ' -f2 >"$work/source/rust-version"
+[ -e extension/build/compiler ] || scripts/build-extension.sh >/dev/null
+cp extension/build/compiler "$work/source/compiler"
 node extension/store/zip.mjs "$work/source" "$out"
 sha256sum "$out"
 
 [ "${1:-}" = --prove ] || exit 0
-[ -e extension/build/micromint-firefox.zip ] || scripts/build-extension.sh >/dev/null
 mkdir "$work/unpacked"
 node extension/store/zip.mjs --extract "$out" "$work/unpacked"
 (cd "$work/unpacked" && sh scripts/build-extension.sh >/dev/null)

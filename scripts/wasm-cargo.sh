@@ -5,7 +5,9 @@
 # Uses rustup's target if it is installed (`rustup target add wasm32-unknown-unknown`). Otherwise
 # the compiler and the source of the standard library come from Debian (rustc-web, rust-web-src).
 # They are unpacked under target/ and not installed, so this needs no root and does not disturb
-# rustup. WASM_FROM_DEBIAN=1 uses Debian's in any case.
+# rustup. WASM_FROM_DEBIAN=1 uses Debian's in any case. With WASM_SMALL=1, the standard library from
+# Debian's source is built for size too, and a panic stops at once, without putting together a
+# message that nothing would show.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 CARGO=${CARGO:-cargo}
@@ -17,7 +19,7 @@ has_rustup_target() {
 }
 
 unpack_debian_toolchain() {
-    [ ! -e "$toolchain/complete" ] || return 0
+    [ ! -e "$toolchain/unpacked" ] || return 0
     command -v apt-get >/dev/null || {
         echo "expected rustup's target $triple or apt-get: run rustup target add $triple" >&2
         exit 1
@@ -28,20 +30,13 @@ unpack_debian_toolchain() {
     release=$(echo "$version" | cut -d. -f1-2)
     llvm=$(apt-cache depends "libstd-rust-web-$release" | sed -n 's/.*Depends: \(libllvm[0-9]*\)$/\1/p')
     (cd "$toolchain/debs" && apt-get -qq download "rustc-web=$version" "rust-web-src=$version" \
-        "libstd-rust-web-dev=$version" "libstd-rust-web-$release=$version" "$llvm" libz3-4)
+        "libstd-rust-web-dev=$version" "libstd-rust-web-$release=$version" "$llvm" \
+        "lld-${llvm#libllvm}" libz3-4)
     for package in "$toolchain"/debs/*.deb; do
         dpkg-deb --extract "$package" "$toolchain"
     done
     rm -r "$toolchain/debs"
-    touch "$toolchain/complete"
-}
-
-# The linker comes with rustup's Rust, or from Debian's lld.
-wasm_linker() {
-    found=$(find "$(rustc --print sysroot)" -name rust-lld -type f | head -n 1)
-    [ -n "$found" ] || found=$(command -v wasm-ld wasm-ld-14 wasm-ld-19 | head -n 1)
-    [ -n "$found" ] || { echo "expected rust-lld or wasm-ld (Debian: lld)" >&2; exit 1; }
-    echo "$found"
+    touch "$toolchain/unpacked"
 }
 
 if has_rustup_target; then
@@ -51,9 +46,16 @@ fi
 unpack_debian_toolchain
 LD_LIBRARY_PATH=$(dirname "$(find "$toolchain/usr/lib" -name 'libLLVM*.so*' | head -n 1)")
 RUSTC=$toolchain/usr/bin/rustc
-CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$(wasm_linker)
+# The linker of the same release: another one writes other bytes.
+CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$(find "$toolchain/usr/lib" -name wasm-ld | head -n 1)
 export LD_LIBRARY_PATH RUSTC CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER
 # -Zbuild-std is not stable.
 export RUSTC_BOOTSTRAP=1
 echo "with $("$RUSTC" --version) from Debian"
-exec "$CARGO" build --quiet --target $triple -Zbuild-std=std,panic_abort "$@"
+set -- -Zbuild-std=std,panic_abort "$@"
+if [ -n "${WASM_SMALL:-}" ]; then
+    set -- -Zbuild-std-features=optimize_for_size "$@"
+    flags=${CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS:-}
+    export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$flags -Zunstable-options -Cpanic=immediate-abort"
+fi
+exec "$CARGO" build --quiet --target $triple "$@"

@@ -64,7 +64,8 @@ export class Hints {
     const entry = deciding(site.entries, url.pathname);
     if (entry?.coins === 0) return undefined;
     if (entry !== undefined) {
-      return { vendor: site.vendor, coins: entry.coins, value: entry.value ?? site.value };
+      const value = entry.value ?? site.value;
+      return { listed: { vendor: site.vendor, coins: entry.coins, value } };
     }
     const request = await this.head(site, url.href);
     return request === undefined ? undefined : { request };

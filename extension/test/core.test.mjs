@@ -268,11 +268,11 @@ test("a link says its price from a cent on, and that the page is paid for", asyn
   const verdict = made.call({ do: "pay", url, request: request(2, url), visit, manifest: null, now: NOW });
   made.call({ do: "answer", payment: verdict.payment, status: 200, word: "paid", reason: null, retryAfter: null, cookies: [], isBody: false, firstSent: NOW, isComplete: true, now: NOW });
   assert.deepEqual(hint({ request: request(2, url) }), { ...before, isPaid: true });
-  assert.deepEqual(hint({ vendor: "news.example", coins: 3, value: "0.01 USD" }, "https://news.example/2#part"), {
+  assert.deepEqual(hint({ listed: { vendor: "news.example", coins: 3, value: "0.01 USD" } }, "https://news.example/2#part"), {
     price: "3 coins (0.03 USD)", isSmall: false, isPaid: false,
   });
-  assert.equal(hint({ vendor: "news.example", coins: 3, value: "0.001 USD" }).isSmall, true);
-  for (const said of [{ request: request(2, "https://news.example/9") }, { request: "?" }, { vendor: "other.example", coins: 1, value: "1 USD" }, {}]) {
+  assert.equal(hint({ listed: { vendor: "news.example", coins: 3, value: "0.001 USD" } }).isSmall, true);
+  for (const said of [{ request: request(2, "https://news.example/9") }, { request: "?" }, { listed: { vendor: "other.example", coins: 1, value: "1 USD" } }, { listed: { vendor: "news.example" } }, {}]) {
     assert.equal(typeof made.fails({ do: "hint", url, said, now: NOW }), "string", JSON.stringify(said));
   }
 });

@@ -82,10 +82,11 @@ fn carry_out(session: &mut Option<Session>, command: &[u8], bytes: Vec<u8>) -> V
                 (json!({}), Vec::new())
             })
         }
-        _ => match session {
+        Ok(command) => match session {
             Some(session) => session.call(command, &bytes),
             None => Err("expected the command open first".to_string()),
         },
+        Err(error) => Err(format!("command: {error}")),
     };
     pack(session.as_ref(), result)
 }

@@ -19,13 +19,10 @@ const CENT_UNITS: u64 = 1_000_000;
 
 /// What a site says about the price of a page.
 #[derive(Debug, Deserialize)]
-#[serde(untagged, rename_all_fields = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub enum Said {
     /// In a 402: the value of MicroMint-Request.
-    Request {
-        /// The value.
-        request: String,
-    },
+    Request(String),
     /// In the public price list and the manifest.
     Listed {
         /// The Vendor-ID.
@@ -68,7 +65,7 @@ pub fn hint(state: &WalletState, url: &Url, said: &Said, now: UnixTime) -> Resul
 
 fn read(url: &Url, said: &Said) -> Result<(VendorId, u32, Money), String> {
     match said {
-        Said::Request { request } => {
+        Said::Request(request) => {
             let request: RequestPayment =
                 request_in_header(request.as_bytes()).map_err(|error| error.to_string())?;
             if request.url != *url {
@@ -114,7 +111,7 @@ mod tests {
             listed("b.example", 3, "0.01 USD"),
             listed("no host", 3, "0.01 USD"),
             listed("a.example", 3, "free"),
-            Said::Request { request: "?".into() },
+            Said::Request("?".into()),
         ] {
             assert!(at("https://a.example/1", &said).is_err(), "{said:?}");
         }

@@ -12,7 +12,7 @@ use micromint::wallet::{
     resend_after,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::complaint::complaint;
 use crate::decide::{Visit, decide};
@@ -29,8 +29,11 @@ const OTHER: &str = "other.mmw";
 pub const INPUT_SIZE_MAX: usize = 512 * 1024 * 1024;
 
 /// What the background asks. Times are seconds since 1970.
+///
+/// Sent with its name as the member `do`. Read by [`Command::read`]: a tag inside of the object, as
+/// serde reads it, makes core.wasm larger by an eighth.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "do", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Command {
     /// Decides about a page.
     Pay { url: String, request: String, visit: Visit, manifest: Option<String>, now: i64 },
@@ -64,6 +67,23 @@ enum Command {
     Hint { url: String, said: Said, now: i64 },
     /// A complaint about a payment, in the bytes of the answer.
     Complaint { payment: u32, text: String },
+}
+
+impl Command {
+    fn read(command: Value) -> Result<Command, String> {
+        let Value::Object(mut members) = command else {
+            return Err(format!("command: expected an object, found {command}"));
+        };
+        let name = match members.remove("do") {
+            Some(Value::String(name)) => name,
+            Some(other) => {
+                return Err(format!("command: expected a name in \"do\", found {other}"));
+            }
+            None => return Err("command: expected the member \"do\", found none".to_string()),
+        };
+        let named = Map::from_iter([(name, Value::Object(members))]);
+        Command::deserialize(Value::Object(named)).map_err(|error| format!("command: {error}"))
+    }
 }
 
 /// An answer to a payment. `is_complete`: the content has arrived as a whole.
@@ -135,15 +155,13 @@ impl Session {
     ///
     /// # Errors
     /// The command is malformed, or the wallet cannot do it. Says why.
-    pub fn call(&mut self, command: &[u8], bytes: &[u8]) -> Result<Output, String> {
+    pub fn call(&mut self, command: Value, bytes: &[u8]) -> Result<Output, String> {
         if bytes.len() > INPUT_SIZE_MAX {
             let found = bytes.len();
             return Err(format!("expected at most {INPUT_SIZE_MAX} bytes, found {found}"));
         }
-        let command: Command =
-            serde_json::from_slice(command).map_err(|error| format!("command: {error}"))?;
         let only = |value: Value| Ok((value, Vec::new()));
-        match command {
+        match Command::read(command)? {
             Command::Pay { url, request, visit, manifest, now } => {
                 self.pay(&url, &request, &visit, manifest.as_deref(), UnixTime(now))
             }
@@ -162,7 +180,7 @@ impl Session {
                 only(view::site(self.wallet.state(), &self.settings, &vendor, UnixTime(now)))
             }
             Command::SetSettings { settings } => {
-                self.settings = Settings::parse(&settings.to_string())?;
+                self.settings = Settings::read(settings)?;
                 only(json!(self.settings))
             }
             Command::SetRule { vendor, rule } => {
@@ -171,7 +189,7 @@ impl Session {
                     Some(rule) => changed.sites.insert(vendor, rule),
                     None => changed.sites.remove(&vendor),
                 };
-                self.settings = Settings::parse(&json!(changed).to_string())?;
+                self.settings = Settings::read(json!(changed))?;
                 only(json!(self.settings))
             }
             Command::Backup { now } => {

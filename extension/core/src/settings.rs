@@ -130,16 +130,29 @@ fn month_of(time: UnixTime) -> String {
     day.rsplit_once('-').map(|(month, _)| month.to_string()).unwrap_or_default()
 }
 
+fn unreadable(error: serde_json::Error) -> String {
+    format!("settings: {error}")
+}
+
 impl Settings {
     /// Reads stored settings.
     ///
     /// # Errors
     /// The text is not JSON of this form, or has too many sites. Says what is wrong.
     pub fn parse(text: &str) -> Result<Settings, String> {
-        let wrong = |error: serde_json::Error| format!("settings: {error}");
-        // An object: serde would also take the fields in an array.
-        let members: serde_json::Map<String, Value> = serde_json::from_str(text).map_err(wrong)?;
-        let settings: Settings = serde_json::from_value(members.into()).map_err(wrong)?;
+        Settings::read(serde_json::from_str(text).map_err(unreadable)?)
+    }
+
+    /// Reads the settings as the pages send them.
+    ///
+    /// # Errors
+    /// As for [`Settings::parse`].
+    pub fn read(settings: Value) -> Result<Settings, String> {
+        // serde would also take the fields in an array.
+        if !settings.is_object() {
+            return Err(format!("settings: expected an object, found {settings}"));
+        }
+        let settings: Settings = serde_json::from_value(settings).map_err(unreadable)?;
         if settings.sites.len() > SITES_MAX {
             let found = settings.sites.len();
             return Err(format!("settings: expected at most {SITES_MAX} sites, found {found}"));
