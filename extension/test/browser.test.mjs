@@ -77,7 +77,14 @@ for (const server of servers) {
       };
       const overview = () => core({ do: "overview", now: now() });
       const unspent = async () => (await overview()).holdings.reduce((sum, it) => sum + it.unspent, 0);
-      const payments = async () => (await core({ do: "payments", from: 0, count: 100 })).rows;
+      const payments = async () => {
+        const all = [];
+        for (;;) {
+          const { total, rows } = await core({ do: "payments", from: all.length, count: 100 });
+          all.push(...rows);
+          if (all.length >= total || rows.length === 0) return all;
+        }
+      };
       const set = async (changes) => {
         const { settings } = await overview();
         await core({ do: "setSettings", settings: { ...settings, ...changes } });
@@ -625,25 +632,45 @@ for (const server of servers) {
         });
       }
 
+      /** Milliseconds from the click to the title, and opens a free page before. */
+      const timed = async (page, path) => {
+        await page.goto(`${world.origin}/free.html`);
+        const from = performance.now();
+        await page.run(go(`${world.origin}${path}`));
+        const title = path.startsWith("/free") ? "Free" : `Story ${path.match(/\d+/)[0]}`;
+        while ((await page.title().catch(() => "")) !== title || !(await page.run(value(`location.pathname + location.search === "${path}"`)).catch(() => false))) await sleep(5);
+        return performance.now() - from;
+      };
+      const median = (times) => times.sort((a, b) => a - b)[times.length >> 1].toFixed(0);
+
       test("a paid page takes one round trip more than a free one", async (context) => {
         const page = await browser.page();
-        const load = async (path) => {
-          await page.goto(`${world.origin}/free.html`);
-          const from = performance.now();
-          await page.run(go(`${world.origin}${path}`));
-          const title = path.startsWith("/free") ? "Free" : `Story ${path.match(/\d+/)[0]}`;
-          while ((await page.title().catch(() => "")) !== title || !(await page.run(value(`location.pathname + location.search === "${path}"`)).catch(() => false))) await sleep(5);
-          return performance.now() - from;
-        };
-        const median = (times) => times.sort((a, b) => a - b)[times.length >> 1];
         const [free, paid] = [[], []];
         for (let i = 0; i < ROUNDS; i += 1) {
-          free.push(await load(`/free.html?${i}`));
-          paid.push(await load(`/one/43.html?${i}`));
+          free.push(await timed(page, `/free.html?${i}`));
+          paid.push(await timed(page, `/one/43.html?${i}`));
         }
-        context.diagnostic(`free ${median(free).toFixed(0)} ms, paid ${median(paid).toFixed(0)} ms (median of ${ROUNDS})`);
+        context.diagnostic(`free ${median(free)} ms, paid ${median(paid)} ms (median of ${ROUNDS})`);
         const statuses = world.requests("/one/43.html").map((it) => it.split(" ")[2]);
         assert.deepEqual(statuses, Array.from({ length: ROUNDS }, () => ["402", "200"]).flat());
+        await page.close();
+      });
+
+      test("a background that the browser has stopped starts again, and pays once", async (context) => {
+        const page = await browser.page();
+        const [awake, stopped] = [[], []];
+        for (let i = 0; i < ROUNDS; i += 1) {
+          awake.push(await timed(page, `/one/44.html?${i}`));
+          // The browser stops it when it has nothing to do.
+          await eventually(async () => (await payments())[0].outcome === "paid", "the end of a payment");
+          await browser.stopBackground();
+          stopped.push(await timed(page, `/one/45.html?${i}`));
+        }
+        context.diagnostic(`awake ${median(awake)} ms, stopped ${median(stopped)} ms (median of ${ROUNDS})`);
+        for (const path of ["/one/44.html", "/one/45.html"]) {
+          const statuses = world.requests(path).map((it) => it.split(" ")[2]);
+          assert.deepEqual(statuses, Array.from({ length: ROUNDS }, () => ["402", "200"]).flat(), path);
+        }
         await page.close();
       });
 
@@ -657,7 +684,8 @@ for (const server of servers) {
         // Story 56 was paid for again when its receipt had expired.
         const pages = rows.map((it) => it.url).filter((it) => !it.endsWith("/one/56.html"));
         assert.equal(new Set(pages).size, pages.length, "no page is paid for twice");
-        const titled = (await browser.ask({ ask: "payments", from: 0, count: 100 })).rows.filter((it) => it.title);
+        const latest = (await browser.ask({ ask: "payments", from: 0, count: 100 })).rows;
+        const titled = latest.filter((it) => it.title);
         const wrong = titled.filter((it) => it.title !== it.url.replace(/.*\/one\/(\d+)\.html.*/, "Story $1").replace(/.*\/five\/(\d).*/, "Dear $1").replace(/.*\/many\/.*/, "Many").replace(/.*\/picture.*/, "Picture"));
         assert.deepEqual(wrong.map((it) => [it.url, it.title]), [], "each title is that of the page that was paid for");
         assert.ok(titled.length >= 20, `${titled.length} titles`);

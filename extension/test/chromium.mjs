@@ -81,6 +81,21 @@ export class Chromium {
     return this.context.pages().filter((it) => it.url().includes("/prompt.html")).length;
   }
 
+  /** Stops the background, as the browser does after 30 s without an event. */
+  async stopBackground() {
+    const session = await this.context.newCDPSession(this.own.page);
+    await session.send("ServiceWorker.enable");
+    await session.send("ServiceWorker.stopAllWorkers");
+    await session.detach();
+    const count = () =>
+      this.own.page.evaluate(async () => (await chrome.runtime.getContexts({ contextTypes: ["BACKGROUND"] })).length);
+    const ends = Date.now() + 10_000;
+    while ((await count()) > 0) {
+      if (Date.now() > ends) throw new Error("the background does not stop");
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
   async clearCookies() {
     await this.context.clearCookies();
   }

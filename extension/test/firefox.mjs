@@ -120,6 +120,19 @@ export class Firefox {
     return count;
   }
 
+  /** Stops the background, as the browser does after 30 s without an event. */
+  async stopBackground() {
+    await this.driver.setContext("chrome");
+    const state = await this.driver.executeAsyncScript(
+      `const done = arguments[1];
+       const { extension } = WebExtensionPolicy.getByID(arguments[0]);
+       extension.terminateBackground({ disableResetIdleForTest: true }).then(() => done(extension.backgroundState), (e) => done(String(e)));`,
+      ID,
+    );
+    await this.driver.setContext("content");
+    if (state !== "stopped") throw new Error(`expected a stopped background, found ${state}`);
+  }
+
   /** Removes the cookies of the site whose page is driven. */
   async clearCookies() {
     await this.driver.manage().deleteAllCookies();
