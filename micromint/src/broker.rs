@@ -50,8 +50,7 @@ mod tests;
 
 pub use self::alarms::{Alarm, Alarms, VendorAlarm, served_by};
 pub use self::award::{
-    Award, Contender, Dispute, Ruling, RulingOutcome, Sums, award, award_after, contenders,
-    is_held, verdict_after, verdict_of_ruling,
+    Award, Contenders, Dispute, Ruling, RulingOutcome, Sums, is_held, verdict_of_ruling,
 };
 pub use self::blocking::{Blocks, Conduct, FaultyHour, Served, blocks, hour_of};
 pub use self::claim::{Buyer, CLAIM_SIZE, Claim, Facts};

@@ -129,7 +129,7 @@ impl<V: Clone + Ord> Alarms<V> {
 /// was sold is nobody's.
 pub fn served_by(claims: &[Claim], when: UnixTime) -> impl Iterator<Item = Served<Buyer>> {
     let conduct = |claim: &Claim| {
-        let Facts { source, is_forged, is_invented: _ } = claim.facts;
+        let Facts { source, is_forged, .. } = claim.facts;
         conduct(source, is_forged)
     };
     // Coins of one payment that say the same are one.

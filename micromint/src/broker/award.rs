@@ -16,13 +16,28 @@ use crate::protocol::Verdict;
 /// Of a hundred claims of a vendor at most this many may be of rank 2 without a person's decision.
 const DOUBTFUL_PERCENT_MAX: u128 = 1;
 
-/// A claim that waits, on a first bin that no claim of rank 1 took.
+/// The claims that can get the value of one first ball, which no claim of rank 1 took: of those that
+/// wait or are disputed, the first of each vendor and the first return, in order of time.
+///
+/// ```
+/// use micromint::broker::{Award, Contenders};
+///
+/// let claims = [(3, Some("news")), (5, Some("news")), (8, Some("shop"))];
+/// let contenders = Contenders::of(claims);
+/// let nobody_held = |_| false;
+/// assert_eq!(contenders.award(nobody_held), Award::Vendor(3));
+/// assert_eq!(Contenders::in_order(["news"], true).award(nobody_held), Award::Disputed);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contenders<V>(Vec<Contender<V>>);
+
+/// A claim on a first ball.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Contender<V> {
+struct Contender<V> {
     /// The number of the claim, which is its order in time.
-    pub number: u64,
+    number: u64,
     /// The vendor of a payment; `None` for a return.
-    pub vendor: Option<V>,
+    vendor: Option<V>,
 }
 
 /// Who gets the value of a first ball.
@@ -102,55 +117,67 @@ pub fn is_held(certain: u64, doubtful: u64) -> bool {
     doubtful * 100 > (certain + doubtful) * DOUBTFUL_PERCENT_MAX
 }
 
-/// The claims that can get the ball's value: the first of each vendor and the first return, in
-/// order. `waiting` are all waiting claims on one first bin, in order.
-pub fn contenders<V: Copy + PartialEq>(
-    waiting: impl IntoIterator<Item = Contender<V>>,
-) -> Vec<Contender<V>> {
-    let mut firsts: Vec<Contender<V>> = Vec::new();
-    for claim in waiting {
-        if firsts.iter().all(|first| first.vendor != claim.vendor) {
-            firsts.push(claim);
+impl<V: Copy + PartialEq> Contenders<V> {
+    /// Of all claims on one first bin, in order of time: their numbers and, for a payment, its
+    /// vendor; `None` for a return.
+    pub fn of(claims: impl IntoIterator<Item = (u64, Option<V>)>) -> Contenders<V> {
+        let mut firsts: Vec<Contender<V>> = Vec::new();
+        for (number, vendor) in claims {
+            if firsts.iter().all(|first| first.vendor != vendor) {
+                firsts.push(Contender { number, vendor });
+            }
+        }
+        Contenders(firsts)
+    }
+
+    /// The same of the vendors of the payments, which are numbered from 0. A return comes after
+    /// them.
+    pub fn in_order(vendors: impl IntoIterator<Item = V>, is_returned: bool) -> Contenders<V> {
+        let back = is_returned.then_some(None);
+        Contenders::of((0..).zip(vendors.into_iter().map(Some).chain(back)))
+    }
+
+    /// Who gets the value of the first ball by the rules alone. A vendor whose claims are held does
+    /// not keep another vendor from being paid.
+    pub fn award(&self, is_held: impl Fn(V) -> bool) -> Award {
+        award(self.0.iter().copied(), is_held)
+    }
+
+    /// Who gets the value of a disputed ball after a person ruled on the claims of `vendor`.
+    pub fn award_after(&self, vendor: V, ruling: Ruling, is_held: impl Fn(V) -> bool) -> Award {
+        let is_its = |claim: &Contender<V>| claim.vendor == Some(vendor);
+        match (ruling, self.0.iter().find(|claim| is_its(claim))) {
+            (_, None) => Award::Disputed,
+            (Ruling::Pay, Some(claim)) => Award::Vendor(claim.number),
+            (Ruling::Refuse, Some(_)) => {
+                award(self.0.iter().copied().filter(|claim| !is_its(claim)), is_held)
+            }
         }
     }
-    firsts
+
+    /// The verdict that an award means for the claim of this number; `None` if it gets nothing.
+    pub fn verdict(&self, award: Award, number: u64) -> Option<Verdict> {
+        let is_one = self.0.iter().any(|contender| contender.number == number);
+        verdict_after(award, number).filter(|_| is_one)
+    }
 }
 
-/// Who gets the value of a first ball by the rules alone. A vendor whose claims are held does not
-/// keep another vendor from being paid.
-pub fn award<V: Copy>(contenders: &[Contender<V>], is_held: impl Fn(V) -> bool) -> Award {
-    let back = contenders.iter().find(|claim| claim.vendor.is_none());
-    let payment = |claim: &&Contender<V>| claim.vendor.is_some_and(|vendor| !is_held(vendor));
-    if contenders.iter().all(|claim| claim.vendor.is_none()) {
+fn award<V>(
+    contenders: impl Iterator<Item = Contender<V>> + Clone,
+    is_held: impl Fn(V) -> bool,
+) -> Award {
+    let back = contenders.clone().find(|claim| claim.vendor.is_none());
+    if contenders.clone().all(|claim| claim.vendor.is_none()) {
         return back.map_or(Award::Nobody, |back| Award::User(back.number));
     }
-    match (contenders.iter().find(payment), back) {
-        (Some(payment), None) => Award::Vendor(payment.number),
+    let mut payments = contenders.filter_map(|claim| Some((claim.number, claim.vendor?)));
+    match (payments.find_map(|(number, vendor)| (!is_held(vendor)).then_some(number)), back) {
+        (Some(number), None) => Award::Vendor(number),
         (None, _) | (_, Some(_)) => Award::Disputed,
     }
 }
 
-/// Who gets the value of a disputed ball after a person ruled on the claims of `vendor`.
-pub fn award_after<V: Copy + PartialEq>(
-    contenders: &[Contender<V>],
-    vendor: V,
-    ruling: Ruling,
-    is_held: impl Fn(V) -> bool,
-) -> Award {
-    let is_its = |claim: &&Contender<V>| claim.vendor == Some(vendor);
-    match (ruling, contenders.iter().find(is_its)) {
-        (_, None) => Award::Disputed,
-        (Ruling::Pay, Some(claim)) => Award::Vendor(claim.number),
-        (Ruling::Refuse, Some(_)) => {
-            let rest: Vec<Contender<V>> =
-                contenders.iter().filter(|claim| !is_its(claim)).copied().collect();
-            award(&rest, is_held)
-        }
-    }
-}
-
-/// The verdict that an award means for the contender of this number; `None` if it gets nothing.
-pub fn verdict_after(award: Award, number: u64) -> Option<Verdict> {
+fn verdict_after(award: Award, number: u64) -> Option<Verdict> {
     match award {
         Award::Vendor(winner) | Award::User(winner) if winner == number => Some(Verdict::Accepted),
         Award::Disputed => Some(Verdict::Disputed),
@@ -235,12 +262,12 @@ mod tests {
 
     use super::*;
 
-    fn claims(vendors: &[Option<u8>]) -> Vec<Contender<u8>> {
-        (0..).zip(vendors).map(|(number, &vendor)| Contender { number, vendor }).collect()
+    fn contenders(vendors: &[Option<u8>]) -> Contenders<u8> {
+        Contenders::of((0..).zip(vendors.iter().copied()))
     }
 
     fn award_of(vendors: &[Option<u8>], held: &[u8]) -> Award {
-        award(&contenders(claims(vendors)), |vendor| held.contains(&vendor))
+        contenders(vendors).award(|vendor| held.contains(&vendor))
     }
 
     #[test]
@@ -251,6 +278,19 @@ mod tests {
         assert_eq!(award_of(&[Some(7), None], &[]), Award::Disputed);
         assert_eq!(award_of(&[None, Some(7)], &[]), Award::Disputed);
         assert_eq!(award_of(&[Some(7), None], &[7]), Award::Disputed);
+    }
+
+    #[test]
+    fn a_later_claim_of_a_vendor_gets_nothing() {
+        let all = contenders(&[Some(7), Some(8), Some(7), None]);
+        assert_eq!(all.award(|_| false), Award::Disputed);
+        let verdicts = [0, 1, 2, 3].map(|number| all.verdict(Award::Disputed, number));
+        let disputed = Some(Verdict::Disputed);
+        assert_eq!(verdicts, [disputed, disputed, None, disputed]);
+        assert_eq!(all.verdict(Award::Vendor(1), 1), Some(Verdict::Accepted));
+        assert_eq!(all.verdict(Award::Vendor(1), 0), None);
+        assert_eq!(Contenders::in_order([7, 8, 7], true), all);
+        assert_eq!(Contenders::in_order([7], false), contenders(&[Some(7)]));
     }
 
     #[test]
@@ -276,7 +316,7 @@ mod tests {
     fn a_person_decides_disputes() {
         let nobody_held = |_| false;
         let after = |vendors: &[Option<u8>], vendor, ruling| {
-            award_after(&contenders(claims(vendors)), vendor, ruling, nobody_held)
+            contenders(vendors).award_after(vendor, ruling, nobody_held)
         };
         assert_eq!(after(&[None, Some(7)], 7, Ruling::Pay), Award::Vendor(1));
         assert_eq!(after(&[None, Some(7)], 7, Ruling::Refuse), Award::User(0));
@@ -297,11 +337,10 @@ mod tests {
             held in prop::collection::vec(0..4u8, 0..3),
             vendor in 0..4u8,
         ) {
-            let all = claims(&vendors);
             let of = |number: u64| vendors[number as usize];
             let is_held = |vendor| held.contains(&vendor);
             let has_return = vendors.contains(&None);
-            match award(&contenders(all.clone()), is_held) {
+            match contenders(&vendors).award(is_held) {
                 Award::Vendor(number) => {
                     prop_assert!(!has_return && of(number).is_some_and(|v| !is_held(v)));
                 }
@@ -312,15 +351,15 @@ mod tests {
                 Award::Nobody => prop_assert!(vendors.is_empty()),
             }
             // Refusing every vendor in turn ends each dispute without paying a vendor.
-            let mut rest = all;
+            let mut rest = vendors.clone();
             for refused in 0..4u8 {
-                let after = award_after(&contenders(rest.clone()), refused, Ruling::Refuse, |_| true);
+                let after = contenders(&rest).award_after(refused, Ruling::Refuse, |_| true);
                 prop_assert!(!matches!(after, Award::Vendor(_)));
-                rest.retain(|claim| claim.vendor != Some(refused));
+                rest.retain(|vendor| *vendor != Some(refused));
             }
-            let last = award(&contenders(rest), is_held);
+            let last = contenders(&rest).award(is_held);
             prop_assert_eq!(matches!(last, Award::User(_)), has_return);
-            let paid = award_after(&contenders(claims(&vendors)), vendor, Ruling::Pay, is_held);
+            let paid = contenders(&vendors).award_after(vendor, Ruling::Pay, is_held);
             if let Award::Vendor(number) = paid {
                 prop_assert_eq!(of(number), Some(vendor));
             }

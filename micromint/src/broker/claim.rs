@@ -56,8 +56,7 @@ pub struct Claim {
     pub facts: Facts,
     /// The number of the payment in its batch, from 0; 0 for a return.
     pub payment: u32,
-    /// Distinguishes payments: the first 8 bytes of the SHA-256 of its record; 0 for a return. In a
-    /// section of decisions, the number of the claim that is decided.
+    /// Distinguishes payments: the first 8 bytes of the SHA-256 of its record; 0 for a return.
     pub digest: u64,
     /// The user that the payment or return names; `None` if nothing was sold to that user when the
     /// claim was judged. What is paid in a name before its first sale never counts against it.
@@ -73,6 +72,8 @@ pub struct Facts {
     pub is_forged: bool,
     /// The named user bought nothing in this period.
     pub is_invented: bool,
+    /// An earlier returned ball claims the same first bin, so this one is never credited.
+    pub is_repeated: bool,
 }
 
 /// The first 8 bytes of the SHA-256 of a payment record.
@@ -82,26 +83,22 @@ pub(crate) fn digest_of(record: &[u8]) -> u64 {
 
 impl Facts {
     fn bits(self) -> u8 {
-        let Facts { source: Source { is_signed, has_token, is_sold }, is_forged, is_invented } =
-            self;
-        let flags = [is_signed, has_token, is_sold, is_forged, is_invented];
+        let Facts { source, is_forged, is_invented, is_repeated } = self;
+        let Source { is_signed, has_token, is_sold } = source;
+        let flags = [is_signed, has_token, is_sold, is_forged, is_invented, is_repeated];
         flags.into_iter().rev().fold(0, |bits, flag| bits << 1 | u8::from(flag))
     }
 
     fn from_bits(bits: u8) -> Option<Facts> {
         let flag = |bit: u8| bits >> bit & 1 != 0;
         let source = Source { is_signed: flag(0), has_token: flag(1), is_sold: flag(2) };
-        let facts = Facts { source, is_forged: flag(3), is_invented: flag(4) };
+        let (is_forged, is_invented, is_repeated) = (flag(3), flag(4), flag(5));
+        let facts = Facts { source, is_forged, is_invented, is_repeated };
         (facts.bits() == bits).then_some(facts)
     }
 }
 
 impl Claim {
-    /// An entry of a section of decisions: claim `number` has this verdict now.
-    pub fn decided(self, number: u64, verdict: Verdict) -> Claim {
-        Claim { verdict, digest: number, ..self }
-    }
-
     /// The bytes of the claim.
     pub fn to_bytes(self) -> [u8; CLAIM_SIZE] {
         let mut bytes = [0; CLAIM_SIZE];
@@ -171,9 +168,13 @@ pub(crate) mod tests {
     #[test]
     fn claims_are_read_back() {
         for source in sources() {
-            for flags in 0..4 {
-                let facts =
-                    Facts { source, is_forged: flags & 1 != 0, is_invented: flags & 2 != 0 };
+            for flags in 0..8 {
+                let facts = Facts {
+                    source,
+                    is_forged: flags & 1 != 0,
+                    is_invented: flags & 2 != 0,
+                    is_repeated: flags & 4 != 0,
+                };
                 for (bin, rank) in [
                     (Some(A), Some(Rank::Certain)),
                     (Some(B), Some(Rank::Return)),
@@ -190,7 +191,7 @@ pub(crate) mod tests {
         }
         assert_eq!(Claim::from_bytes(&[0xff; CLAIM_SIZE]), None);
         let mut bytes = rejected(Verdict::Forged, 3).to_bytes();
-        bytes[30] = 32;
+        bytes[30] = 64;
         assert_eq!(Claim::from_bytes(&bytes), None);
         let mut bytes = rejected(Verdict::Forged, 3).to_bytes();
         bytes[16] = 0;
@@ -204,7 +205,7 @@ pub(crate) mod tests {
             verdict: Verdict::Waiting,
             bin: Some(A),
             rank: Some(Rank::Doubtful),
-            facts: Facts { source, is_forged: false, is_invented: false },
+            facts: Facts { source, is_forged: false, is_invented: false, is_repeated: true },
             payment: 5,
             digest: 6,
             buyer: Some(Buyer(258)),
@@ -213,9 +214,15 @@ pub(crate) mod tests {
             [3, 0, 8, 0, 0, 0, 0, 0],
             [6, 0, 0, 0, 0, 0, 0, 0],
             [2, 1, 0, 0, 0, 0, 0, 0],
-            [5, 0, 0, 0, 1, 2, 6, 0],
+            [5, 0, 0, 0, 1, 2, 38, 0],
         ];
         assert_eq!(claim.to_bytes(), expected.as_flattened());
         assert_eq!(Claim { buyer: None, ..claim }.to_bytes()[16..24], [0xff; 8]);
+    }
+
+    /// A large batch is kept as claims.
+    #[test]
+    fn a_claim_takes_forty_bytes_of_memory() {
+        assert_eq!(size_of::<Claim>(), 40);
     }
 }

@@ -372,6 +372,7 @@ impl ExaminedCoin {
                 source: self.source,
                 is_forged: self.lookup.is_some_and(|lookup| lookup.is_forged),
                 is_invented: payment.is_invented,
+                is_repeated: false,
             },
             payment: number,
             digest: payment.digest,

@@ -74,7 +74,7 @@ impl ExaminedBall {
         // The authenticator of the return is right: it is checked before anything else.
         let source = Source { is_signed: true, has_token: false, is_sold: self.is_sold };
         let is_forged = verdict == Verdict::Forged;
-        let facts = Facts { source, is_forged, is_invented: false };
+        let facts = Facts { source, is_forged, ..Facts::default() };
         Claim { verdict, bin: self.bin, rank: self.rank.ok(), facts, payment: 0, digest: 0, buyer }
     }
 }

@@ -126,10 +126,9 @@ impl MemoryBroker {
         bins.iter().map(|bin| self.paid.contains(bin)).collect()
     }
 
-    /// Notes the first balls of the accepted claims as paid.
-    fn note_paid(&mut self, claims: &[Claim]) {
-        let accepted = claims.iter().filter(|claim| claim.verdict == Verdict::Accepted);
-        self.paid.extend(accepted.filter_map(Claim::on).map(|(bin, _)| bin));
+    /// Notes these first balls as paid or credited.
+    fn note_paid(&mut self, bins: impl IntoIterator<Item = Bin>) {
+        self.paid.extend(bins);
     }
 
     fn add_claims(&mut self, claims: Vec<Claim>) -> Section {

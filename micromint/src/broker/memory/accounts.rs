@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::MemoryBroker;
-use super::records::{JudgedBatch, RecordedReturn, RecordedSale};
+use super::records::{Decision, JudgedBatch, RecordedReturn, RecordedSale};
 use crate::bin::Bin;
 use crate::broker::{Alarm, Award, Claim, Sums};
 use crate::identity::{UserId, VendorId};
@@ -150,14 +150,13 @@ impl MemoryBroker {
         let sold = self.ledger.sales.values().map(|sale| u64::from(sale.coins)).sum();
         let at_once = self.ledger.batches.iter().map(|batch| u64::from(batch.accepted)).sum();
         let mut awards: BTreeMap<Bin, Award> = BTreeMap::new();
-        for claim in self.settled_today() {
-            let Some((bin, rank)) = claim.on() else { continue };
-            match claim.verdict {
+        for Decision { number, bin, rank, verdict } in self.settled_today() {
+            match verdict {
                 Verdict::Accepted if rank.is_payment() => {
-                    awards.insert(bin, Award::Vendor(claim.digest));
+                    awards.insert(bin, Award::Vendor(number));
                 }
                 Verdict::Accepted => {
-                    awards.insert(bin, Award::User(claim.digest));
+                    awards.insert(bin, Award::User(number));
                 }
                 Verdict::Disputed => {
                     awards.entry(bin).or_insert(Award::Disputed);

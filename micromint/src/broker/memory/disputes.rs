@@ -7,10 +7,9 @@
 use std::collections::BTreeMap;
 
 use super::MemoryBroker;
+use super::records::Decision;
 use crate::bin::Bin;
-use crate::broker::{
-    Claim, Contender, Dispute, Ruling, RulingOutcome, Sold, award_after, verdict_of_ruling,
-};
+use crate::broker::{Contenders, Dispute, Ruling, RulingOutcome, Sold, verdict_of_ruling};
 use crate::identity::{UserId, VendorId};
 use crate::protocol::Verdict;
 use crate::reply::Reply;
@@ -27,8 +26,8 @@ pub enum RulingRefusal {
     },
 }
 
-/// A disputed claim with its number and, if it is a payment, its vendor.
-type Disputed<'a> = (u64, Claim, Option<&'a VendorId>);
+/// A disputed claim and, if it is a payment, its vendor.
+type Disputed<'a> = (Decision, Option<&'a VendorId>);
 
 impl MemoryBroker {
     /// The disputed coins, ordered by vendor and user. There are none before the settlement.
@@ -36,8 +35,8 @@ impl MemoryBroker {
         let mut counts: BTreeMap<(VendorId, UserId), (u64, u64)> = BTreeMap::new();
         for (bin, claims) in self.disputed() {
             let Some(user) = self.ledger.owner(bin.superbin) else { continue };
-            let is_returned = claims.iter().any(|(_, _, vendor)| vendor.is_none());
-            for vendor in claims.iter().filter_map(|(_, _, vendor)| *vendor) {
+            let is_returned = claims.iter().any(|(_, vendor)| vendor.is_none());
+            for vendor in claims.iter().filter_map(|(_, vendor)| *vendor) {
                 let (coins, returned) = counts.entry((vendor.clone(), user.clone())).or_default();
                 *coins += 1;
                 *returned += u64::from(is_returned);
@@ -59,26 +58,23 @@ impl MemoryBroker {
         let held = self.held_vendors();
         for (bin, claims) in self.disputed() {
             let is_users = user.is_none() || self.ledger.owner(bin.superbin) == user;
-            if !is_users || claims.iter().all(|(_, _, of)| *of != Some(vendor)) {
+            if !is_users || claims.iter().all(|(_, of)| *of != Some(vendor)) {
                 continue;
             }
-            let all: Vec<Contender<&VendorId>> = claims
-                .iter()
-                .map(|(number, _, vendor)| Contender { number: *number, vendor: *vendor })
-                .collect();
-            let award = award_after(&all, vendor, ruling, |vendor| held.contains(vendor));
+            let all = Contenders::of(claims.iter().map(|(claim, vendor)| (claim.number, *vendor)));
+            let award = all.award_after(vendor, ruling, |vendor| held.contains(vendor));
             outcome.count(award);
-            for (number, claim, of) in claims {
+            for (claim, of) in claims {
                 let is_refused = ruling == Ruling::Refuse && of == Some(vendor);
-                let verdict = verdict_of_ruling(award, number, is_refused);
-                decided.push(claim.decided(number, verdict));
+                let verdict = verdict_of_ruling(award, claim.number, is_refused);
+                decided.push(Decision { verdict, ..claim });
             }
         }
         if decided.is_empty() {
             return Reply::Refused(RulingRefusal::NoDispute { vendor: vendor.clone() });
         }
-        self.note_paid(&decided);
-        self.ledger.rulings.extend(decided.iter().map(|claim| (claim.digest, claim.verdict)));
+        self.note_paid(decided.iter().filter_map(Decision::paid));
+        self.ledger.rulings.extend(decided.iter().map(|claim| (claim.number, claim.verdict)));
         Reply::Granted(outcome)
     }
 
@@ -87,11 +83,10 @@ impl MemoryBroker {
         let mut disputed: BTreeMap<Bin, Vec<Disputed<'_>>> = BTreeMap::new();
         let sections = self.ledger.claim_sections();
         for claim in self.settled_today().filter(|claim| claim.verdict == Verdict::Disputed) {
-            let Some(bin) = claim.bin else { continue };
-            let number = claim.digest;
+            let number = claim.number;
             let after = sections.partition_point(|(section, _)| section.start as u64 <= number);
             let vendor = after.checked_sub(1).and_then(|at| sections[at].1);
-            disputed.entry(bin).or_default().push((number, claim, vendor));
+            disputed.entry(claim.bin).or_default().push((claim, vendor));
         }
         disputed
     }

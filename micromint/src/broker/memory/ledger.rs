@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::records::{JudgedBatch, JudgedWatch, RecordedReturn, RecordedSale, Section};
+use super::records::{Decision, JudgedBatch, JudgedWatch, RecordedReturn, RecordedSale, Section};
 use crate::bin::Bin;
-use crate::broker::{BinRange, Buyer, Claim, Sold};
+use crate::broker::{BinRange, Buyer, Sold};
 use crate::identity::{UserId, VendorId};
 use crate::protocol::{Id, Verdict};
 use crate::time::UnixTime;
@@ -30,7 +30,7 @@ pub(super) struct Ledger {
     watch_numbers: HashMap<(VendorId, Id), usize>,
     /// The decisions of the settlement, once it was made: an entry for each claim that it paid,
     /// credited or left disputed, in the order of their numbers.
-    pub(super) settlement: Option<Vec<Claim>>,
+    pub(super) settlement: Option<Vec<Decision>>,
     /// What a person decided after the settlement, by the number of the claim.
     pub(super) rulings: HashMap<u64, Verdict>,
     /// The users who bought sets.

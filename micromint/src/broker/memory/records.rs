@@ -1,8 +1,9 @@
 //! What the broker in memory remembers about each sale, batch, watch and return.
 
-use crate::broker::Alarm;
+use crate::bin::Bin;
+use crate::broker::{Alarm, Rank};
 use crate::identity::{UserId, VendorId};
-use crate::protocol::Id;
+use crate::protocol::{Id, Verdict};
 use crate::time::UnixTime;
 
 /// The size of the digest of a message's data: SHA-256.
@@ -16,6 +17,19 @@ pub struct Section {
     pub(super) start: usize,
     /// The number of its claims.
     pub count: usize,
+}
+
+/// What became of a claim that waited, by the settlement or by a person.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decision {
+    /// The number of the claim among all claims.
+    pub(super) number: u64,
+    /// Its first bin.
+    pub(super) bin: Bin,
+    /// Its rank.
+    pub(super) rank: Rank,
+    /// The verdict on it.
+    pub(super) verdict: Verdict,
 }
 
 /// A sale of sets. Their first superbins are `first`, `first` + 2, and so on.
@@ -94,6 +108,13 @@ pub struct RecordedReturn {
     pub forged: u32,
     /// The number of balls that are not of the user's sets.
     pub not_from_owner: u32,
+}
+
+impl Decision {
+    /// The first bin, if the claim is paid or credited.
+    pub(super) fn paid(&self) -> Option<Bin> {
+        (self.verdict == Verdict::Accepted).then_some(self.bin)
+    }
 }
 
 impl RecordedSale {

@@ -150,7 +150,8 @@ impl MemoryBroker {
         let answer = self.answer_to(batch, &digest, &claims, false, blocked);
         let count = |verdict| claims.iter().filter(|claim| claim.verdict == verdict).count() as u32;
         let (accepted, waiting) = (count(Verdict::Accepted), count(Verdict::Waiting));
-        self.note_paid(&claims);
+        let paid = claims.iter().filter(|claim| claim.verdict == Verdict::Accepted);
+        self.note_paid(paid.filter_map(Claim::on).map(|(bin, _)| bin));
         let claims = self.add_claims(claims);
         self.ledger.add_batch(JudgedBatch {
             when: now,

@@ -9,14 +9,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::MemoryBroker;
+use super::records::Decision;
 use crate::bin::Bin;
-use crate::broker::{Claim, Contender, award, contenders, is_held, verdict_after};
+use crate::broker::{Contenders, Rank, is_held};
 use crate::identity::VendorId;
 use crate::protocol::Verdict;
 use crate::time::UnixTime;
 
-/// A waiting or disputed claim, with its number and its vendor.
-type Numbered<'a> = (u64, Claim, Option<&'a VendorId>);
+/// A waiting claim: its number, its rank and, if it is a payment, its vendor.
+type Waiting<'a> = (u64, Rank, Option<&'a VendorId>);
 
 impl MemoryBroker {
     /// Settles the period, which is final, if `now` is at or after redeem-until and it is not
@@ -24,7 +25,7 @@ impl MemoryBroker {
     pub fn settle(&mut self, now: UnixTime) -> bool {
         if self.ledger.settlement.is_none() && self.is_closed(now) {
             let decided = self.decisions();
-            self.note_paid(&decided);
+            self.note_paid(decided.iter().filter_map(Decision::paid));
             self.ledger.settlement = Some(decided);
         }
         self.ledger.settlement.is_some()
@@ -42,15 +43,15 @@ impl MemoryBroker {
         if let Some(verdict) = self.ledger.rulings.get(&number) {
             return Some(*verdict);
         }
-        let at = settlement.binary_search_by_key(&number, |claim| claim.digest);
+        let at = settlement.binary_search_by_key(&number, |decision| decision.number);
         Some(at.map_or(Verdict::AlreadyPaid, |at| settlement[at].verdict))
     }
 
     /// The entries of the settlement, with their verdicts today.
-    pub(super) fn settled_today(&self) -> impl Iterator<Item = Claim> + '_ {
-        self.ledger.settlement.iter().flatten().map(|claim| {
-            let verdict = self.verdict_today(claim.digest).unwrap_or(claim.verdict);
-            Claim { verdict, ..*claim }
+    pub(super) fn settled_today(&self) -> impl Iterator<Item = Decision> + '_ {
+        self.ledger.settlement.iter().flatten().map(|decision| {
+            let verdict = self.verdict_today(decision.number).unwrap_or(decision.verdict);
+            Decision { verdict, ..*decision }
         })
     }
 
@@ -68,12 +69,12 @@ impl MemoryBroker {
     }
 
     /// The claims that wait at redeem-until, by first bin. Those on paid balls are not among them.
-    fn waiting(&self) -> BTreeMap<Bin, Vec<Numbered<'_>>> {
-        let mut waiting: BTreeMap<Bin, Vec<Numbered<'_>>> = BTreeMap::new();
+    fn waiting(&self) -> BTreeMap<Bin, Vec<Waiting<'_>>> {
+        let mut waiting: BTreeMap<Bin, Vec<Waiting<'_>>> = BTreeMap::new();
         for (section, vendor) in self.ledger.claim_sections() {
             for (number, claim) in (section.start as u64..).zip(self.claims(&section)) {
-                if let (Verdict::Waiting, Some(bin)) = (claim.verdict, claim.bin) {
-                    waiting.entry(bin).or_default().push((number, *claim, vendor));
+                if let (Verdict::Waiting, Some((bin, rank))) = (claim.verdict, claim.on()) {
+                    waiting.entry(bin).or_default().push((number, rank, vendor));
                 }
             }
         }
@@ -82,24 +83,18 @@ impl MemoryBroker {
     }
 
     /// The decisions of the settlement.
-    fn decisions(&self) -> Vec<Claim> {
+    fn decisions(&self) -> Vec<Decision> {
         let held = self.held_vendors();
         let mut decided = Vec::new();
-        for claims in self.waiting().into_values() {
-            let all = contenders(claims.iter().map(contender));
-            let award = award(&all, |vendor| held.contains(vendor));
-            for (number, claim, _) in claims {
-                let is_contender = all.iter().any(|contender| contender.number == number);
-                if let Some(verdict) = verdict_after(award, number).filter(|_| is_contender) {
-                    decided.push(claim.decided(number, verdict));
-                }
-            }
+        for (bin, claims) in self.waiting() {
+            let all = Contenders::of(claims.iter().map(|(number, _, vendor)| (*number, *vendor)));
+            let award = all.award(|vendor| held.contains(vendor));
+            decided.extend(claims.into_iter().filter_map(|(number, rank, _)| {
+                let verdict = all.verdict(award, number)?;
+                Some(Decision { number, bin, rank, verdict })
+            }));
         }
-        decided.sort_unstable_by_key(|claim| claim.digest);
+        decided.sort_unstable_by_key(|decision| decision.number);
         decided
     }
-}
-
-fn contender<'a>((number, _, vendor): &Numbered<'a>) -> Contender<&'a VendorId> {
-    Contender { number: *number, vendor: *vendor }
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::super::award::{Award, Contender, Sums, award, contenders, is_held};
+use super::super::award::{Award, Contenders, Sums, is_held};
 use super::super::blocking::{Blocks, Conduct, Served, blocks, conduct};
 use super::super::evidence::{Evidence, Findings};
 use super::super::rank::{Found, Lookup, Source, rank_of_coin, rank_of_return, verdict_now};
@@ -333,8 +333,8 @@ impl World {
             }
             let waiting = numbered()
                 .filter(|(_, claim)| claim.verdict == Verdict::Waiting)
-                .map(|(number, claim)| Contender { number, vendor: claim.vendor });
-            (bin, award(&contenders(waiting), |vendor| held.contains(&vendor)))
+                .map(|(number, claim)| (number, claim.vendor));
+            (bin, Contenders::of(waiting).award(|vendor| held.contains(&vendor)))
         })
         .collect()
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use micromint::bin::Bin;
 use micromint::broker::{
-    Award, Contender, Dispute, Ruling, RulingOutcome, Sold, award_after, verdict_of_ruling,
+    Award, Contenders, Dispute, Ruling, RulingOutcome, Sold, verdict_of_ruling,
 };
 use micromint::identity::{UserId, VendorId};
 use micromint::protocol::Verdict;
@@ -211,17 +211,10 @@ impl Decision<'_> {
     /// Who gets the value of one first bin. The number in the award is the position among the
     /// claims, and a return comes after them.
     fn award(&self, row: &SuperbinRow, subbin: u32, claims: &[DoubtfulRow]) -> Award {
-        let payment = |(number, claim): (u64, &DoubtfulRow)| (number, Some(claim.vendor.clone()));
-        let mut all: Vec<(u64, Option<VendorId>)> = (0..).zip(claims).map(payment).collect();
-        if row.returned.has(subbin) {
-            all.push((claims.len() as u64, None));
-        }
-        let all: Vec<Contender<&VendorId>> = all
-            .iter()
-            .map(|(number, vendor)| Contender { number: *number, vendor: vendor.as_ref() })
-            .collect();
+        let is_returned = row.returned.has(subbin);
+        let all = Contenders::in_order(claims.iter().map(|claim| &claim.vendor), is_returned);
         let is_held = |vendor: &VendorId| self.held.contains(vendor.as_str());
-        award_after(&all, self.vendor, self.ruling, is_held)
+        all.award_after(self.vendor, self.ruling, is_held)
     }
 
     async fn move_money(

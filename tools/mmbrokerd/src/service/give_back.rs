@@ -136,7 +136,7 @@ impl Service {
             _ => Verdict::AlreadyPaid,
         };
         let verdict = |claim: &Claim| match (claim.verdict, claim.bin) {
-            (Verdict::Waiting, _) if claim.payment == REPEATED => Verdict::AlreadyPaid,
+            (Verdict::Waiting, _) if claim.facts.is_repeated => Verdict::AlreadyPaid,
             (Verdict::Waiting, Some(bin)) => decided(bin),
             (verdict, _) => verdict,
         };
@@ -262,9 +262,6 @@ fn shown_sets(period: &OpenPeriod, x: &[u64]) -> Result<Vec<(u32, u32)>, Service
     Ok(sets)
 }
 
-/// Replaces the number of the payment in the claim of a return: an earlier one claims the same bin.
-const REPEATED: u32 = 1;
-
 /// Decides the claims of a return, and marks the balls as returned.
 async fn decide_and_mark(
     tx: &mut Transaction,
@@ -282,7 +279,7 @@ async fn decide_and_mark(
     for claim in claims.iter_mut().filter(|claim| claim.verdict == Verdict::Waiting) {
         let Some(bin) = claim.bin else { continue };
         if !rows.entry(bin.superbin).or_default().returned.set(bin.subbin) {
-            claim.payment = REPEATED;
+            claim.facts.is_repeated = true;
         }
     }
     if !rows.is_empty() {

@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use micromint::bin::Bin;
-use micromint::broker::{
-    Award, Contender, Sums, award, contenders, delivered_coins, is_held, verdict_after,
-};
+use micromint::broker::{Award, Contenders, Sums, delivered_coins, is_held};
 use micromint::identity::VendorId;
 use micromint::protocol::Verdict;
 use micromint::time::UnixTime;
@@ -293,21 +291,10 @@ fn award_bin(
     held: &BTreeSet<String>,
     verdicts: &mut Vec<(DoubtfulRow, Verdict)>,
 ) -> Award {
-    let payment = |(number, claim): (u64, &&DoubtfulRow)| Contender {
-        number,
-        vendor: Some(claim.vendor.clone()),
-    };
-    let mut all: Vec<Contender<VendorId>> = (0..).zip(claims.iter()).map(payment).collect();
-    if is_returned {
-        all.push(Contender { number: claims.len() as u64, vendor: None });
-    }
-    let contending = contenders(
-        all.iter().map(|one| Contender { number: one.number, vendor: one.vendor.as_ref() }),
-    );
-    let award = award(&contending, |vendor| held.contains(vendor.as_str()));
+    let all = Contenders::in_order(claims.iter().map(|claim| &claim.vendor), is_returned);
+    let award = all.award(|vendor| held.contains(vendor.as_str()));
     for (number, claim) in (0..).zip(claims) {
-        let is_contender = contending.iter().any(|contender| contender.number == number);
-        let verdict = verdict_after(award, number).filter(|_| is_contender);
+        let verdict = all.verdict(award, number);
         verdicts.push((DoubtfulRow::clone(claim), verdict.unwrap_or(Verdict::AlreadyPaid)));
     }
     award
