@@ -15,7 +15,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use micromint::authenticator::{Authenticator, Key};
+use micromint::authenticator::Key;
 use micromint::broker::MemoryBroker;
 use micromint::coin::CoinRules;
 use micromint::coin_file::{CoinFile, Superbin};
@@ -24,7 +24,8 @@ use micromint::identity::{UserId, UserVector, VendorId, VendorVector};
 use micromint::minting::{MintConfig, MintJobBuilder};
 use micromint::params::Params;
 use micromint::protocol::{
-    BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Payment, RequestRedemption, Url, Verdict, push_record,
+    BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Payment, RequestRedemption, Unsigned, Url, Verdict,
+    push_record,
 };
 use micromint::time::UnixTime;
 
@@ -186,7 +187,7 @@ fn payment(
         .collect();
     firsts.dedup();
     let payment = Payment {
-        authenticator: Authenticator::from_bytes([0; 16]),
+        authenticator: Unsigned,
         owner_tokens: firsts.iter().map(|first| key.owner_token(vendor, *first)).collect(),
         url,
         user: user.clone(),
@@ -220,7 +221,7 @@ fn batches(
         rest = &rest[count..];
         let batch = RequestRedemption {
             vendor: vendor.clone(),
-            authenticator: Authenticator::from_bytes([0; 16]),
+            authenticator: Unsigned,
             batch: format!("batch-{}", batches.len()).parse().unwrap(),
             period: params.period().clone(),
             payments: count as u32,

@@ -16,6 +16,9 @@ mod refusal;
 
 mod request_outcome;
 
+// What a message has before its authenticator.
+mod unsigned;
+
 // One file for each message, in the order of a coin's life.
 mod funds_withdrawn;
 
@@ -82,4 +85,5 @@ pub(crate) use text::is_printable;
 #[cfg(feature = "vendor")]
 pub(crate) use text::is_printable_char;
 pub use text::{ID_LEN_MAX, Id, IdError, TEXT_LEN_MAX, URL_LEN_MAX, Url, UrlError, parse_decimal};
+pub use unsigned::Unsigned;
 pub use verdict::Verdict;

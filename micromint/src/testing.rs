@@ -14,14 +14,14 @@ mod coin_file;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::authenticator::{Authenticator, Key, OwnerToken};
+use crate::authenticator::{Key, OwnerToken};
 use crate::bin::Bin;
 use crate::coin::CoinRules;
 use crate::hash::HashName;
 use crate::identity::{UserId, UserVector, VendorId, VendorVector};
 use crate::owner::{Owners, owner_tag};
 use crate::params::{Params, RawParams};
-use crate::protocol::{FundsWithdrawn, Payment, SoldSet, Url};
+use crate::protocol::{FundsWithdrawn, Payment, SoldSet, Unsigned, Url};
 use crate::threads::on_threads;
 
 /// The value of an empty bin in the table. It is no ball: every ball is below 2^w.
@@ -187,7 +187,7 @@ impl ObviousMint {
             period: self.params().period().clone(),
             coins: coins.len() as u32,
             owner_tokens: self.owner_tokens(user_key, vendor, coins),
-            authenticator: Authenticator::from_bytes([0; 16]),
+            authenticator: Unsigned,
             x: coins.concat(),
         }
         .authenticated(user_key)

@@ -8,7 +8,7 @@
 use micromint::authenticator::{Authenticator, Key};
 use micromint::coin::CoinRules;
 use micromint::params::Params;
-use micromint::protocol::Payment;
+use micromint::protocol::{Payment, Unsigned};
 use micromint::time::UnixTime;
 use micromint::vendor::Checker;
 use serde_json::Value;
@@ -63,7 +63,7 @@ fn world() -> World {
         period: params.period().clone(),
         coins: (x.len() / 4) as u32,
         owner_tokens: firsts.iter().map(|first| user_key.owner_token(&vendor, *first)).collect(),
-        authenticator: Authenticator::from_bytes([0; 16]),
+        authenticator: Unsigned,
         x,
     }
     .authenticated(&user_key);

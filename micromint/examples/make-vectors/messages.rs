@@ -2,13 +2,13 @@
 //! messages.
 
 use super::{hex_bytes, json_file, periods};
-use micromint::authenticator::{Authenticator, Key, OwnerToken};
+use micromint::authenticator::{Key, OwnerToken};
 use micromint::identity::VendorId;
 use micromint::owner::owner_tag;
 use micromint::protocol::{
     Blocked, Frame, FundsCredited, FundsWithdrawn, InvalidPayment, OwnersSold, Payment,
     PeriodPrice, RedemptionResult, RequestCredit, RequestOwners, RequestPayment, RequestRedemption,
-    RequestWatch, SendExpired, Verdict, WatchResult, push_record,
+    RequestWatch, SendExpired, Unsigned, Verdict, WatchResult, push_record,
 };
 use micromint::testing::ObviousMint;
 use serde_json::{Value, json};
@@ -192,7 +192,7 @@ impl Cast {
             batch: "2026-12-03.1".parse().unwrap(),
             period: "2026-12".parse().unwrap(),
             payments: 2,
-            authenticator: Authenticator::from_bytes([0; 16]),
+            authenticator: Unsigned,
             data,
         }
         .authenticated(&key);
@@ -204,7 +204,7 @@ impl Cast {
             vendor: batch.vendor,
             batch: batch.batch,
             blocked: Blocked::new(["mallory".parse().unwrap()]),
-            authenticator: batch.authenticator,
+            authenticator: Unsigned,
             verdicts: vec![Verdict::Accepted, Verdict::AlreadyPaid, Verdict::Waiting],
         }
         .authenticated(&key, &batch.period, &digest);
@@ -228,7 +228,7 @@ impl Cast {
             generation: 1,
             held: 3,
             nonce: nonce.parse().unwrap(),
-            authenticator: Authenticator::from_bytes([0; 16]),
+            authenticator: Unsigned,
         }
         .authenticated(&key);
         let numbers = [[0, 0, 0, 1], [0, 0, 0, 3]].concat();
@@ -247,7 +247,7 @@ impl Cast {
             generation: 1,
             from: 3,
             nonce: nonce.parse().unwrap(),
-            authenticator: Authenticator::from_bytes([0; 16]),
+            authenticator: Unsigned,
             tags: vec![tag(6), tag(8)],
         }
         .authenticated(&key);
@@ -264,7 +264,7 @@ impl Cast {
             period: period.clone(),
             watch: "w-1".parse().unwrap(),
             payments: 1,
-            authenticator: Authenticator::from_bytes([0; 16]),
+            authenticator: Unsigned,
             data,
         }
         .authenticated(&key);
@@ -276,7 +276,7 @@ impl Cast {
             period: period.clone(),
             watch: request.watch,
             blocked: Blocked::new(["mallory".parse().unwrap(), "eve".parse().unwrap()]),
-            authenticator: Authenticator::from_bytes([0; 16]),
+            authenticator: Unsigned,
             verdicts: vec![Verdict::Accepted],
         }
         .authenticated(&key);
@@ -316,14 +316,14 @@ impl Cast {
         self.files.push(("send-expired", expired.to_bytes()));
         let key = self.user_key();
         let unspent = self.mint.set(&expired.user, 62).superbins.swap_remove(0)[..5].to_vec();
-        let mut request = RequestCredit {
+        let request = RequestCredit {
             user: expired.user.clone(),
             period: expired.period.clone(),
             request: "r-1".parse().unwrap(),
-            authenticator: key.request_credit("r-1", &[]),
+            authenticator: Unsigned,
             x: unspent,
-        };
-        request.authenticator = key.request_credit("r-1", &request.data());
+        }
+        .authenticated(&key);
         let parts = ["micromint return", "r-1"];
         self.authenticator(&key, &parts, &request.data(), request.authenticator);
         self.files.push(("request-credit", request.to_bytes()));
@@ -334,7 +334,7 @@ impl Cast {
             period: expired.period,
             request: request.request.clone(),
             transaction: u64::MAX,
-            authenticator: request.authenticator,
+            authenticator: Unsigned,
             verdicts,
         }
         .authenticated(&key, &request);

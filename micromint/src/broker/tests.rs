@@ -18,8 +18,8 @@ use crate::host::SimulatedDirectory;
 use crate::identity::{UserId, VendorId};
 use crate::owner::Ownership;
 use crate::protocol::{
-    FundsWithdrawn, Id, Payment, RequestCredit, RequestRedemption, RequestWatch, Url, Verdict,
-    push_record,
+    FundsWithdrawn, Id, Payment, RequestCredit, RequestRedemption, RequestWatch, Unsigned, Url,
+    Verdict, push_record,
 };
 use crate::reply::Reply;
 use crate::testing::{ObviousMint, test_params};
@@ -95,7 +95,7 @@ pub(super) fn batch_of_records(
     let batch: Id = name.parse().unwrap();
     let period = MINT.params().period().clone();
     let payments = records.len() as u32;
-    let authenticator = Authenticator::from_bytes([0; 16]);
+    let authenticator = Unsigned;
     RequestRedemption { vendor: vendor.clone(), batch, period, payments, authenticator, data }
         .authenticated(&secret().vendor_key(vendor))
 }
@@ -109,7 +109,7 @@ pub(super) fn watch_of(vendor: &VendorId, name: &str, records: &[&[u8]]) -> Requ
         period: MINT.params().period().clone(),
         watch: name.parse().unwrap(),
         payments: records.len() as u32,
-        authenticator: Authenticator::from_bytes([0; 16]),
+        authenticator: Unsigned,
         data,
     };
     request.authenticated(&secret().vendor_key(vendor).sync_key())

@@ -14,7 +14,7 @@ const SIZE_MAX: usize = text_size_max(CREDIT_COINS_MAX as usize);
 
 /// The broker's answer to a return.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FundsCredited {
+pub struct FundsCredited<A = Authenticator> {
     /// Whose coins.
     pub user: UserId,
     /// Their period.
@@ -24,7 +24,7 @@ pub struct FundsCredited {
     /// The number of the return at the broker.
     pub transaction: u64,
     /// Computed with K_U over Request-ID, the data of the return, Transaction-ID and data.
-    pub authenticator: Authenticator,
+    pub authenticator: A,
     /// One verdict for each ball, in the order of the return.
     pub verdicts: Vec<Verdict>,
 }
@@ -67,15 +67,19 @@ impl FundsCredited {
             .data(&verdicts_to_bytes(&self.verdicts))
     }
 
-    /// The message with the authenticator under this key, K_U, as the answer to `request`.
-    #[must_use]
-    pub fn authenticated(self, key: &Key, request: &RequestCredit) -> FundsCredited {
-        FundsCredited { authenticator: self.under(key, request), ..self }
-    }
-
     /// Whether the authenticator is the one under this key, K_U, for the answer to `request`.
     pub fn is_authentic(&self, key: &Key, request: &RequestCredit) -> bool {
         self.under(key, request) == self.authenticator
+    }
+}
+
+impl<A> FundsCredited<A> {
+    /// The message with the authenticator under this key, K_U, as the answer to `request`.
+    #[must_use]
+    pub fn authenticated(self, key: &Key, request: &RequestCredit) -> FundsCredited {
+        let authenticator = self.under(key, request);
+        let FundsCredited { user, period, request, transaction, authenticator: _, verdicts } = self;
+        FundsCredited { user, period, request, transaction, authenticator, verdicts }
     }
 
     fn under(&self, key: &Key, request: &RequestCredit) -> Authenticator {

@@ -22,8 +22,8 @@ const ANSWER_SIZE_MAX: usize = text_size_max(OWNER_TAG_SIZE * OWNERS_PER_ANSWER_
 /// A vendor's request for tags.
 ///
 /// ```
-/// use micromint::authenticator::{Authenticator, Key};
-/// use micromint::protocol::RequestOwners;
+/// use micromint::authenticator::Key;
+/// use micromint::protocol::{RequestOwners, Unsigned};
 ///
 /// let sync_key = Key::from_bytes([7; 32]).sync_key(); // K_W from K_V
 /// let request = RequestOwners {
@@ -32,7 +32,7 @@ const ANSWER_SIZE_MAX: usize = text_size_max(OWNER_TAG_SIZE * OWNERS_PER_ANSWER_
 ///     generation: 1,
 ///     held: 4096,
 ///     nonce: "5f1c09".parse()?,
-///     authenticator: Authenticator::from_bytes([0; 16]),
+///     authenticator: Unsigned,
 /// }
 /// .authenticated(&sync_key);
 /// let read = RequestOwners::parse(&request.to_bytes())?;
@@ -40,7 +40,7 @@ const ANSWER_SIZE_MAX: usize = text_size_max(OWNER_TAG_SIZE * OWNERS_PER_ANSWER_
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestOwners {
+pub struct RequestOwners<A = Authenticator> {
     /// The vendor.
     pub vendor: VendorId,
     /// The period.
@@ -52,7 +52,7 @@ pub struct RequestOwners {
     /// Unpredictable; the answer repeats it, so that an older answer is recognized.
     pub nonce: Id,
     /// Computed with K_W over all of this.
-    pub authenticator: Authenticator,
+    pub authenticator: A,
 }
 
 impl RequestOwners {
@@ -85,15 +85,19 @@ impl RequestOwners {
             .end()
     }
 
-    /// The message with the authenticator under this key, K_W.
-    #[must_use]
-    pub fn authenticated(self, key: &Key) -> RequestOwners {
-        RequestOwners { authenticator: self.under(key), ..self }
-    }
-
     /// Whether the authenticator is the one under this key, K_W.
     pub fn is_authentic(&self, key: &Key) -> bool {
         self.under(key) == self.authenticator
+    }
+}
+
+impl<A> RequestOwners<A> {
+    /// The message with the authenticator under this key, K_W.
+    #[must_use]
+    pub fn authenticated(self, key: &Key) -> RequestOwners {
+        let authenticator = self.under(key);
+        let RequestOwners { vendor, period, generation, held, nonce, authenticator: _ } = self;
+        RequestOwners { vendor, period, generation, held, nonce, authenticator }
     }
 
     fn under(&self, key: &Key) -> Authenticator {
@@ -104,7 +108,7 @@ impl RequestOwners {
 
 /// The broker's answer: tags of the sets from `from` on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnersSold {
+pub struct OwnersSold<A = Authenticator> {
     /// The vendor for whom the tags are.
     pub vendor: VendorId,
     /// The period.
@@ -117,7 +121,7 @@ pub struct OwnersSold {
     /// The nonce of the request.
     pub nonce: Id,
     /// Computed with K_W over all of this.
-    pub authenticator: Authenticator,
+    pub authenticator: A,
     /// The tags, at most [`OWNERS_PER_ANSWER_MAX`]: tag i is of the set that starts at superbin
     /// 2 i.
     pub tags: Vec<OwnerTag>,
@@ -162,12 +166,6 @@ impl OwnersSold {
             .data(self.tags.as_flattened())
     }
 
-    /// The message with the authenticator under this key, K_W.
-    #[must_use]
-    pub fn authenticated(self, key: &Key) -> OwnersSold {
-        OwnersSold { authenticator: self.under(key), ..self }
-    }
-
     /// Whether the authenticator is the one under this key, K_W, and the message answers `request`.
     /// No answer is of generation 0, which stands for no file.
     pub fn answers(&self, request: &RequestOwners, key: &Key) -> bool {
@@ -177,6 +175,16 @@ impl OwnersSold {
             && (&self.vendor, &self.period, &self.nonce)
                 == (&request.vendor, &request.period, &request.nonce)
             && (is_next || self.generation > request.generation && self.from == 0)
+    }
+}
+
+impl<A> OwnersSold<A> {
+    /// The message with the authenticator under this key, K_W.
+    #[must_use]
+    pub fn authenticated(self, key: &Key) -> OwnersSold {
+        let authenticator = self.under(key);
+        let OwnersSold { vendor, period, generation, from, nonce, authenticator: _, tags } = self;
+        OwnersSold { vendor, period, generation, from, nonce, authenticator, tags }
     }
 
     fn under(&self, key: &Key) -> Authenticator {
@@ -188,6 +196,7 @@ impl OwnersSold {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Unsigned;
 
     fn key() -> Key {
         Key::from_bytes([3; 32]).sync_key()
@@ -200,7 +209,7 @@ mod tests {
             generation: 2,
             held: 3,
             nonce: "n-1".parse().unwrap(),
-            authenticator: Authenticator::from_bytes([0; 16]),
+            authenticator: Unsigned,
         }
         .authenticated(&key())
     }

@@ -18,8 +18,8 @@ pub const PAYMENT_SIZE_MAX: usize = 60 * 1024;
 /// Coins for a page.
 ///
 /// ```
-/// use micromint::authenticator::{Authenticator, Key};
-/// use micromint::protocol::Payment;
+/// use micromint::authenticator::Key;
+/// use micromint::protocol::{Payment, Unsigned};
 ///
 /// let client_key = Key::from_bytes([7; 32]); // K_U
 /// let payment = Payment {
@@ -29,7 +29,7 @@ pub const PAYMENT_SIZE_MAX: usize = 60 * 1024;
 ///     period: "2026-12".parse()?,
 ///     coins: 1,
 ///     owner_tokens: vec![client_key.owner_token(&"news.example".parse()?, 8)],
-///     authenticator: Authenticator::from_bytes([0; 16]),
+///     authenticator: Unsigned,
 ///     x: vec![1, 2, 3, 4],
 /// }
 /// .authenticated(&client_key);
@@ -38,7 +38,7 @@ pub const PAYMENT_SIZE_MAX: usize = 60 * 1024;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Payment {
+pub struct Payment<A = Authenticator> {
     /// The page, exactly as in the Request-Payment.
     pub url: Url,
     /// Who pays.
@@ -54,7 +54,7 @@ pub struct Payment {
     pub owner_tokens: Vec<OwnerToken>,
     /// Computed with K_U over vendor, the digest of the URL, owner tokens and data. The vendor
     /// passes it on unchecked; the broker checks it.
-    pub authenticator: Authenticator,
+    pub authenticator: A,
     /// The coins one after the other, the k inputs of each in the order of the set; k is the same
     /// for all and is 2 to 8.
     pub x: Vec<u64>,
@@ -101,14 +101,6 @@ impl Payment {
             .data(&self.data())
     }
 
-    /// The payment with the authenticator under this key, K_U of the payer.
-    #[must_use]
-    pub fn authenticated(self, key: &Key) -> Payment {
-        let url = UrlDigest::of(self.url.as_str());
-        let authenticator = key.payment(&self.vendor, &url, &self.owner_tokens, &self.data());
-        Payment { authenticator, ..self }
-    }
-
     /// What the broker gets of the payment: everything but the URL, of which it gets the digest.
     pub fn record(&self) -> PaymentRecord {
         PaymentRecord {
@@ -121,14 +113,25 @@ impl Payment {
         }
     }
 
-    /// The decoded data: every x as 8 bytes big-endian. The authenticator covers this.
-    pub fn data(&self) -> Vec<u8> {
-        x_to_bytes(&self.x)
-    }
-
     /// k, the number of balls in a coin, as derived from the message.
     pub fn coin_size(&self) -> usize {
         self.x.len() / self.coins.max(1) as usize
+    }
+}
+
+impl<A> Payment<A> {
+    /// The payment with the authenticator under this key, K_U of the payer.
+    #[must_use]
+    pub fn authenticated(self, key: &Key) -> Payment {
+        let url = UrlDigest::of(self.url.as_str());
+        let authenticator = key.payment(&self.vendor, &url, &self.owner_tokens, &self.data());
+        let Payment { url, user, vendor, period, coins, owner_tokens, authenticator: _, x } = self;
+        Payment { url, user, vendor, period, coins, owner_tokens, authenticator, x }
+    }
+
+    /// The decoded data: every x as 8 bytes big-endian. The authenticator covers this.
+    pub fn data(&self) -> Vec<u8> {
+        x_to_bytes(&self.x)
     }
 }
 

@@ -27,17 +27,20 @@ pub const PAYMENT_RECORD_SIZE_MAX: usize = URL_DIGEST_SIZE
 /// A payment in front of the broker ([`Payment::record`](super::Payment::record)).
 ///
 /// ```
-/// use micromint::authenticator::{Authenticator, OwnerToken, UrlDigest};
-/// use micromint::protocol::PaymentRecord;
+/// use micromint::authenticator::{Key, OwnerToken};
+/// use micromint::protocol::{Payment, PaymentRecord, Unsigned};
 ///
-/// let record = PaymentRecord {
-///     url: UrlDigest::of("https://news.example/story"),
+/// let payment = Payment {
+///     url: "https://news.example/story".parse()?,
 ///     user: "alice".parse()?,
-///     authenticator: Authenticator::from_bytes([0; 16]),
-///     tokens: vec![OwnerToken::from_bytes([1; 8])],
+///     vendor: "news.example".parse()?,
+///     period: "2026-12".parse()?,
 ///     coins: 1,
-///     data: vec![0; 32],
+///     owner_tokens: vec![OwnerToken::from_bytes([1; 8])],
+///     authenticator: Unsigned,
+///     x: vec![1, 2, 3, 4],
 /// };
+/// let record = payment.authenticated(&Key::from_bytes([7; 32])).record();
 /// assert_eq!(PaymentRecord::parse(&record.to_bytes())?, record);
 /// assert_eq!(record.coin_size(), 4);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

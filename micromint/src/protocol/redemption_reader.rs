@@ -327,6 +327,7 @@ impl Header for [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Unsigned;
     use crate::protocol::{RequestRedemption, push_record};
 
     fn key(vendor: &VendorId) -> Key {
@@ -345,7 +346,7 @@ mod tests {
             batch: "b-1".parse().unwrap(),
             period: "2026-12".parse().unwrap(),
             payments: sizes.len() as u32,
-            authenticator: Authenticator::from_bytes([0; 16]),
+            authenticator: Unsigned,
             data,
         }
         .authenticated(&key)

@@ -15,7 +15,7 @@ const SIZE_MAX: usize = text_size_max(VERDICTS_MAX);
 
 /// The broker's answer to a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RedemptionResult {
+pub struct RedemptionResult<A = Authenticator> {
     /// The vendor of the batch.
     pub vendor: VendorId,
     /// Its name.
@@ -24,7 +24,7 @@ pub struct RedemptionResult {
     pub blocked: Blocked,
     /// Computed with K_V over Vendor-ID, the period of the batch, Batch-ID, the users in `blocked`,
     /// the data of the batch and data.
-    pub authenticator: Authenticator,
+    pub authenticator: A,
     /// One verdict for each coin, in the order of the batch. A payment that cannot be parsed has
     /// one.
     pub verdicts: Vec<Verdict>,
@@ -67,18 +67,6 @@ impl RedemptionResult {
             .data(&verdicts_to_bytes(&self.verdicts))
     }
 
-    /// The message with the authenticator under this key, K_V, as the answer to a batch of this
-    /// period. `batch_digest` is SHA-256 of the batch's data.
-    #[must_use]
-    pub fn authenticated(
-        self,
-        key: &Key,
-        period: &Period,
-        batch_digest: &[u8; DATA_DIGEST_SIZE],
-    ) -> RedemptionResult {
-        RedemptionResult { authenticator: self.under(key, period, batch_digest), ..self }
-    }
-
     /// Whether the authenticator is the one under this key, K_V, for the answer to a batch of this
     /// period, whose data has this SHA-256.
     pub fn is_authentic(
@@ -90,6 +78,32 @@ impl RedemptionResult {
         self.under(key, period, batch_digest) == self.authenticator
     }
 
+    /// The number of coins paid for.
+    pub fn accepted(&self) -> u64 {
+        self.verdicts.iter().filter(|verdict| **verdict == Verdict::Accepted).count() as u64
+    }
+
+    /// The number of coins that will never be paid for.
+    pub fn rejected(&self) -> u64 {
+        self.verdicts.iter().filter(|verdict| verdict.is_rejection()).count() as u64
+    }
+}
+
+impl<A> RedemptionResult<A> {
+    /// The message with the authenticator under this key, K_V, as the answer to a batch of this
+    /// period. `batch_digest` is SHA-256 of the batch's data.
+    #[must_use]
+    pub fn authenticated(
+        self,
+        key: &Key,
+        period: &Period,
+        batch_digest: &[u8; DATA_DIGEST_SIZE],
+    ) -> RedemptionResult {
+        let authenticator = self.under(key, period, batch_digest);
+        let RedemptionResult { vendor, batch, blocked, authenticator: _, verdicts } = self;
+        RedemptionResult { vendor, batch, blocked, authenticator, verdicts }
+    }
+
     fn under(
         &self,
         key: &Key,
@@ -99,15 +113,5 @@ impl RedemptionResult {
         let (batch, blocked) = (self.batch.as_str(), self.blocked.to_string());
         let data = verdicts_to_bytes(&self.verdicts);
         key.redemption_result(&self.vendor, period, batch, &blocked, batch_digest, &data)
-    }
-
-    /// The number of coins paid for.
-    pub fn accepted(&self) -> u64 {
-        self.verdicts.iter().filter(|verdict| **verdict == Verdict::Accepted).count() as u64
-    }
-
-    /// The number of coins that will never be paid for.
-    pub fn rejected(&self) -> u64 {
-        self.verdicts.iter().filter(|verdict| verdict.is_rejection()).count() as u64
     }
 }

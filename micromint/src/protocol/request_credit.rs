@@ -3,7 +3,7 @@
 use super::frame::{Printer, text_size_max};
 use super::payment::{x_from_bytes, x_to_bytes};
 use super::{Frame, Id, MessageError};
-use crate::authenticator::Authenticator;
+use crate::authenticator::{Authenticator, Key};
 use crate::identity::UserId;
 use crate::period::Period;
 
@@ -14,7 +14,7 @@ const SIZE_MAX: usize = text_size_max(8 * CREDIT_COINS_MAX as usize);
 
 /// A return of unspent coins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestCredit {
+pub struct RequestCredit<A = Authenticator> {
     /// Whose coins.
     pub user: UserId,
     /// Their period.
@@ -22,7 +22,7 @@ pub struct RequestCredit {
     /// Identifies the return; a repeated return has the same identifier and content.
     pub request: Id,
     /// Computed with K_U over Request-ID and data.
-    pub authenticator: Authenticator,
+    pub authenticator: A,
     /// The unspent first balls.
     pub x: Vec<u64>,
 }
@@ -58,6 +58,16 @@ impl RequestCredit {
             .header("Request-ID", &self.request)
             .header("Authenticator", self.authenticator)
             .data(&self.data())
+    }
+}
+
+impl<A> RequestCredit<A> {
+    /// The message with the authenticator under this key, K_U.
+    #[must_use]
+    pub fn authenticated(self, key: &Key) -> RequestCredit {
+        let authenticator = key.request_credit(self.request.as_str(), &self.data());
+        let RequestCredit { user, period, request, authenticator: _, x } = self;
+        RequestCredit { user, period, request, authenticator, x }
     }
 
     /// The decoded data: every x as 8 bytes big-endian. The authenticator covers this.

@@ -16,7 +16,7 @@ const SIZE_MAX: usize = text_size_max(BATCH_DATA_SIZE_MAX);
 
 /// A batch of payments for redemption.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestRedemption {
+pub struct RequestRedemption<A = Authenticator> {
     /// The vendor.
     pub vendor: VendorId,
     /// Identifies the batch; a repeated batch has the same identifier and content.
@@ -26,7 +26,7 @@ pub struct RequestRedemption {
     /// The number of payments.
     pub payments: u32,
     /// Computed with K_V over Vendor-ID, Period, Batch-ID and data.
-    pub authenticator: Authenticator,
+    pub authenticator: A,
     /// For each payment the length of its [`PaymentRecord`](super::PaymentRecord) as a big-endian
     /// u32, and the record.
     pub data: Vec<u8>,
@@ -95,15 +95,19 @@ impl RequestRedemption {
             .data(&self.data)
     }
 
-    /// The message with the authenticator under this key, K_V.
-    #[must_use]
-    pub fn authenticated(self, key: &Key) -> RequestRedemption {
-        RequestRedemption { authenticator: self.under(key), ..self }
-    }
-
     /// Whether the authenticator is the one under this key, K_V.
     pub fn is_authentic(&self, key: &Key) -> bool {
         self.under(key) == self.authenticator
+    }
+}
+
+impl<A> RequestRedemption<A> {
+    /// The message with the authenticator under this key, K_V.
+    #[must_use]
+    pub fn authenticated(self, key: &Key) -> RequestRedemption {
+        let authenticator = self.under(key);
+        let RequestRedemption { vendor, batch, period, payments, authenticator: _, data } = self;
+        RequestRedemption { vendor, batch, period, payments, authenticator, data }
     }
 
     fn under(&self, key: &Key) -> Authenticator {

@@ -23,7 +23,7 @@ const RESULT_SIZE_MAX: usize = text_size_max(VERDICTS_MAX);
 
 /// Payments that were just taken, from vendor to broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestWatch {
+pub struct RequestWatch<A = Authenticator> {
     /// The vendor.
     pub vendor: VendorId,
     /// The period of all coins.
@@ -33,7 +33,7 @@ pub struct RequestWatch {
     /// The number of payments, at most [`WATCH_PAYMENTS_MAX`].
     pub payments: u32,
     /// Computed with K_W over Vendor-ID, Period, Watch-ID and data.
-    pub authenticator: Authenticator,
+    pub authenticator: A,
     /// For each payment the length of its [`PaymentRecord`](super::PaymentRecord) as a big-endian
     /// u32, and the record.
     pub data: Vec<u8>,
@@ -76,15 +76,19 @@ impl RequestWatch {
             .data(&self.data)
     }
 
-    /// The message with the authenticator under this key, K_W.
-    #[must_use]
-    pub fn authenticated(self, key: &Key) -> RequestWatch {
-        RequestWatch { authenticator: self.under(key), ..self }
-    }
-
     /// Whether the authenticator is the one under this key, K_W.
     pub fn is_authentic(&self, key: &Key) -> bool {
         self.under(key) == self.authenticator
+    }
+}
+
+impl<A> RequestWatch<A> {
+    /// The message with the authenticator under this key, K_W.
+    #[must_use]
+    pub fn authenticated(self, key: &Key) -> RequestWatch {
+        let authenticator = self.under(key);
+        let RequestWatch { vendor, period, watch, payments, authenticator: _, data } = self;
+        RequestWatch { vendor, period, watch, payments, authenticator, data }
     }
 
     fn under(&self, key: &Key) -> Authenticator {
@@ -95,7 +99,7 @@ impl RequestWatch {
 /// A verdict on every coin that was shown, from broker to vendor. The vendor acts on verdicts that
 /// concern its own users; nothing is paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WatchResult {
+pub struct WatchResult<A = Authenticator> {
     /// The vendor of the request.
     pub vendor: VendorId,
     /// Its period.
@@ -105,7 +109,7 @@ pub struct WatchResult {
     /// The users whom the vendor should stop serving.
     pub blocked: Blocked,
     /// Computed with K_W over Vendor-ID, Period, Watch-ID, the users in `blocked` and data.
-    pub authenticator: Authenticator,
+    pub authenticator: A,
     /// One verdict for each coin, in order. A record that cannot be read has one.
     pub verdicts: Vec<Verdict>,
 }
@@ -139,15 +143,19 @@ impl WatchResult {
             .data(&verdicts_to_bytes(&self.verdicts))
     }
 
-    /// The message with the authenticator under this key, K_W.
-    #[must_use]
-    pub fn authenticated(self, key: &Key) -> WatchResult {
-        WatchResult { authenticator: self.under(key), ..self }
-    }
-
     /// Whether the authenticator is the one under this key, K_W.
     pub fn is_authentic(&self, key: &Key) -> bool {
         self.under(key) == self.authenticator
+    }
+}
+
+impl<A> WatchResult<A> {
+    /// The message with the authenticator under this key, K_W.
+    #[must_use]
+    pub fn authenticated(self, key: &Key) -> WatchResult {
+        let authenticator = self.under(key);
+        let WatchResult { vendor, period, watch, blocked, authenticator: _, verdicts } = self;
+        WatchResult { vendor, period, watch, blocked, authenticator, verdicts }
     }
 
     fn under(&self, key: &Key) -> Authenticator {

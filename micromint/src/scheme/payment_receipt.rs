@@ -22,8 +22,8 @@ pub const REFERENCE_LEN: usize = 2 * REFERENCE_SIZE;
 /// The content of a `Payment-Receipt`. Members are in the order of their names.
 ///
 /// ```
-/// use micromint::authenticator::{Authenticator, OwnerToken};
-/// use micromint::protocol::Payment;
+/// use micromint::authenticator::{Key, OwnerToken};
+/// use micromint::protocol::{Payment, Unsigned};
 /// use micromint::scheme::{PaymentReceipt, reference};
 /// use micromint::time::UnixTime;
 ///
@@ -34,9 +34,10 @@ pub const REFERENCE_LEN: usize = 2 * REFERENCE_SIZE;
 ///     period: "2026-12".parse()?,
 ///     coins: 1,
 ///     owner_tokens: vec![OwnerToken::from_bytes([0; 8])],
-///     authenticator: Authenticator::from_bytes([0; 16]),
+///     authenticator: Unsigned,
 ///     x: vec![1, 2, 3, 4],
-/// };
+/// }
+/// .authenticated(&Key::from_bytes([7; 32]));
 /// let receipt = PaymentReceipt::new(&payment, UnixTime(0), None);
 /// assert_eq!(receipt.timestamp(), "1970-01-01T00:00:00Z");
 /// assert_eq!(PaymentReceipt::parse(&receipt.to_header())?.reference, reference(&payment));

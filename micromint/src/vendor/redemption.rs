@@ -19,14 +19,14 @@ use sha2::{Digest, Sha256};
 
 use super::blocked::{self, BLOCKED_FILE, block};
 use super::till_view::TillView;
-use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator, Key, hex};
+use crate::authenticator::{Key, hex};
 use crate::bytes::{u32_be, u64_be};
 use crate::error::FileError;
 use crate::identity::{UserId, VendorId};
 use crate::period::Period;
 use crate::protocol::{
     BATCH_DATA_SIZE_MAX, BATCH_PAYMENTS_MAX, Id, Payment, RedemptionResult, RequestRedemption,
-    Verdict, push_record,
+    Unsigned, Verdict, push_record,
 };
 use crate::till::{
     Batch, Batches, LockedStore, PaidFor, Position, REVERSAL_SECONDS, RecordedPayment,
@@ -567,7 +567,7 @@ fn message(vendor: &VendorId, key: &Key, batch: &Batch, data: Vec<u8>) -> Reques
         batch: batch.id.clone(),
         period: batch.period.clone(),
         payments: batch.payments,
-        authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+        authenticator: Unsigned,
         data,
     }
     .authenticated(key)

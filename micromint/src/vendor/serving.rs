@@ -341,7 +341,7 @@ mod tests {
     use crate::authenticator::Key;
     use crate::host::SystemEntropy;
     use crate::owner::Owners;
-    use crate::protocol::Refusal;
+    use crate::protocol::{Refusal, Unsigned};
     use crate::scheme::BASE64URL;
     use crate::testing::{ObviousMint, params_with};
     use crate::till::tests::HandClock;
@@ -657,7 +657,7 @@ mod tests {
                 vendor: vendor.clone(),
                 batch: made.batch.id,
                 blocked: Blocked::default(),
-                authenticator: made.message.authenticator,
+                authenticator: Unsigned,
                 verdicts,
             }
             .authenticated(&key, &made.batch.period, &made.batch.digest);

@@ -14,13 +14,14 @@ use sha2::{Digest, Sha256};
 
 use super::redemption::{RedemptionError, block_users};
 use super::till_view::TillView;
-use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator, Key, hex};
+use crate::authenticator::{Key, hex};
 use crate::error::FileError;
 use crate::host::{Directory, Open, replace_whole};
 use crate::identity::VendorId;
 use crate::period::Period;
 use crate::protocol::{
-    Id, Payment, RequestWatch, WATCH_DATA_SIZE_MAX, WATCH_PAYMENTS_MAX, WatchResult, push_record,
+    Id, Payment, RequestWatch, Unsigned, WATCH_DATA_SIZE_MAX, WATCH_PAYMENTS_MAX, WatchResult,
+    push_record,
 };
 use crate::till::{Position, Till, TillError, TillRecord};
 
@@ -189,7 +190,7 @@ fn message(
 ) -> Result<RequestWatch, TillError> {
     let watch = watch_id(&shown.data)?;
     let Shown { payments, data } = shown;
-    let authenticator = Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]);
+    let authenticator = Unsigned;
     let vendor = vendor.clone();
     Ok(RequestWatch { vendor, period, watch, payments, authenticator, data }.authenticated(key))
 }
@@ -224,7 +225,7 @@ mod tests {
             period: message.period.clone(),
             watch: message.watch.clone(),
             blocked: Blocked::new(blocked.iter().map(|user| user.parse().unwrap())),
-            authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+            authenticator: Unsigned,
             verdicts: vec![Verdict::Accepted],
         }
         .authenticated(&key())

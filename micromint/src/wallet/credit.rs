@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::bytes::u64_be;
 use crate::identity::UserId;
 use crate::period::Period;
-use crate::protocol::{FundsCredited, Id, RequestCredit, SendExpired, Url, Verdict};
+use crate::protocol::{FundsCredited, Id, RequestCredit, SendExpired, Unsigned, Url, Verdict};
 use crate::time::UnixTime;
 
 use super::outcome::PaymentOutcome;
@@ -176,16 +176,14 @@ impl WalletState {
     pub fn request_credit(&self, back: &CoinReturn) -> RequestCredit {
         let held = &self.holdings[back.holding];
         let x = first_balls(self, &back.places);
-        let mut request = RequestCredit {
+        RequestCredit {
             user: held.user.clone(),
             period: held.params.period().clone(),
             request: back.request.clone(),
-            authenticator: held.user_key.request_credit(back.request.as_str(), &[]),
+            authenticator: Unsigned,
             x,
-        };
-        request.authenticator =
-            held.user_key.request_credit(back.request.as_str(), &request.data());
-        request
+        }
+        .authenticated(&held.user_key)
     }
 
     /// The holdings that an invitation to return coins is about, at least one. Its Return-URL must

@@ -9,11 +9,10 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use crate::identity::{VendorId, VendorVector};
 use crate::money::{Money, coins};
 use crate::period::Period;
-use crate::protocol::{OWNER_TOKENS_MAX, Payment, PeriodPrice, RequestPayment, Url};
+use crate::protocol::{OWNER_TOKENS_MAX, Payment, PeriodPrice, RequestPayment, Unsigned, Url};
 use crate::time::UnixTime;
 
 use super::consent::NeededConsent;
@@ -585,7 +584,7 @@ impl WalletState {
             period: held.params.period().clone(),
             coins: choice.places.len() as u32,
             owner_tokens: firsts.iter().map(token).collect(),
-            authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+            authenticator: Unsigned,
             x: choice.x,
         }
         .authenticated(&held.user_key);

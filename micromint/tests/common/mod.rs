@@ -10,7 +10,7 @@ use micromint::bin::Bin;
 use micromint::coin::CoinRules;
 use micromint::identity::{UserId, UserVector, VendorId, VendorVector};
 use micromint::params::Params;
-use micromint::protocol::Payment;
+use micromint::protocol::{Payment, Unsigned};
 
 /// The secret of the broker of the test periods.
 const BROKER_SECRET: [u8; 32] = [7; 32];
@@ -86,7 +86,7 @@ impl Mint {
             period: period.clone(),
             coins: coins.len() as u32,
             owner_tokens: firsts.iter().map(|first| key.owner_token(vendor, *first)).collect(),
-            authenticator: "0".repeat(32).parse().unwrap(),
+            authenticator: Unsigned,
             x: coins.concat(),
         }
         .authenticated(&key)

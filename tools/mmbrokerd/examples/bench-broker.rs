@@ -20,12 +20,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use databases::{Disk, OwnPostgres};
-use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator, Key};
+use micromint::authenticator::Key;
 use micromint::coin_file::CoinFile;
 use micromint::hash::HashName;
 use micromint::host::{Clock, DiskDirectory, Entropy, FixedClock, SystemEntropy};
 use micromint::identity::{UserId, VendorId};
-use micromint::protocol::{RequestRedemption, Url, Verdict, push_record};
+use micromint::protocol::{RequestRedemption, Unsigned, Url, Verdict, push_record};
 use micromint::testing::{ObviousMint, params_with, resize};
 use micromint::time::UnixTime;
 use mmbrokerd::service::{OpenPeriod, SaleAnswer, SaleOrder, Service};
@@ -307,7 +307,7 @@ impl Bench {
             batch: name.parse().unwrap(),
             period: self.period.name().clone(),
             payments: records.len() as u32,
-            authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+            authenticator: Unsigned,
             data,
         }
         .authenticated(&Key::from_bytes([42; 32]).vendor_key(&self.vendor))

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use micromint::authenticator::{Authenticator, Key};
+use micromint::authenticator::Key;
 use micromint::bin::Bin;
 use micromint::coin::CoinRules;
 use micromint::identity::{UserId, UserVector, VendorId, VendorVector};
-use micromint::protocol::{FundsWithdrawn, Payment};
+use micromint::protocol::{FundsWithdrawn, Payment, Unsigned};
 
 /// A user with K_U and the balls that were bought.
 pub(crate) struct Buyer {
@@ -64,7 +64,7 @@ impl Buyer {
             period: rules.params().period().clone(),
             coins: coins.len() as u32,
             owner_tokens: firsts.iter().map(|it| self.key.owner_token(vendor, *it)).collect(),
-            authenticator: Authenticator::from_bytes([0; 16]),
+            authenticator: Unsigned,
             x: coins.concat(),
         }
         .authenticated(&self.key)

@@ -8,7 +8,8 @@ use micromint::authenticator::Key;
 use micromint::host::{DiskDirectory, SystemEntropy};
 use micromint::identity::{UserId, VendorId};
 use micromint::protocol::{
-    Payment, RequestCredit, RequestOutcome, RequestRedemption, RequestWatch, Verdict, push_record,
+    Payment, RequestCredit, RequestOutcome, RequestRedemption, RequestWatch, Unsigned, Verdict,
+    push_record,
 };
 use micromint::till::{SyncMode, Till};
 use micromint::vendor::redemption::{BatchLimits, make_batch, read_result};
@@ -278,15 +279,14 @@ impl World {
 
     fn request_credit(&mut self, buyer: &Buyer, x: Vec<u64>) -> RequestCredit {
         let request = self.fresh_name().parse().unwrap();
-        let mut message = RequestCredit {
+        RequestCredit {
             user: buyer.user.clone(),
             period: self.params().period().clone(),
-            authenticator: self.random.authenticator(),
+            authenticator: Unsigned,
             request,
             x,
-        };
-        message.authenticator = buyer.key.request_credit(message.request.as_str(), &message.data());
-        message
+        }
+        .authenticated(&buyer.key)
     }
 }
 

@@ -8,7 +8,6 @@ use sha2::{Digest, Sha256};
 
 use super::MemoryBroker;
 use super::records::{DIGEST_SIZE, JudgedBatch};
-use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use crate::broker::{
     Alarm, BatchRefusal, Claim, ExaminedPayment, Examiner, blocks, claimed_bins, decide, served_by,
     set_too_late,
@@ -16,7 +15,7 @@ use crate::broker::{
 use crate::coin_file::CoinFileError;
 use crate::identity::{UserId, VendorId};
 use crate::period::Period;
-use crate::protocol::{Blocked, Id, RedemptionResult, RequestRedemption, Verdict};
+use crate::protocol::{Blocked, Id, RedemptionResult, RequestRedemption, Unsigned, Verdict};
 use crate::reply::Reply;
 use crate::time::UnixTime;
 
@@ -120,7 +119,7 @@ impl MemoryBroker {
             vendor: batch.vendor.clone(),
             batch: batch.batch.clone(),
             blocked: Blocked::new(blocked),
-            authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+            authenticator: Unsigned,
             verdicts: claims.iter().map(|claim| claim.verdict).collect(),
         }
         .authenticated(&key, &batch.period, digest);

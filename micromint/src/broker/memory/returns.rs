@@ -7,14 +7,13 @@ use sha2::{Digest, Sha256};
 
 use super::MemoryBroker;
 use super::records::{DIGEST_SIZE, RecordedReturn};
-use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use crate::broker::{
     Claim, ReturnFacts, ReturnRefusal, Sold, decide_return, examine_return, return_refusal,
     returned_bins,
 };
 use crate::coin_file::CoinFileError;
 use crate::identity::UserId;
-use crate::protocol::{FundsCredited, RequestCredit, SendExpired, Url, Verdict};
+use crate::protocol::{FundsCredited, RequestCredit, SendExpired, Unsigned, Url, Verdict};
 use crate::reply::Reply;
 use crate::time::UnixTime;
 
@@ -134,7 +133,7 @@ impl MemoryBroker {
             period,
             request: request.request.clone(),
             transaction,
-            authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+            authenticator: Unsigned,
             verdicts: claims.iter().map(|claim| claim.verdict).collect(),
         }
         .authenticated(&key, request)

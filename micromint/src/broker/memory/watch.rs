@@ -9,14 +9,14 @@ use sha2::{Digest, Sha256};
 use super::MemoryBroker;
 use super::records::{DIGEST_SIZE, JudgedWatch};
 use super::redemption::Sent;
-use crate::authenticator::{AUTHENTICATOR_SIZE, Authenticator, Key};
+use crate::authenticator::Key;
 use crate::broker::{
     Alarm, BatchRefusal, Blocks, Buyer, Claim, ExaminedPayment, blocks, hour_of, served_by,
     set_too_late, watch_refusal,
 };
 use crate::coin_file::CoinFileError;
 use crate::identity::{UserId, VendorId};
-use crate::protocol::{Blocked, RequestWatch, WatchResult};
+use crate::protocol::{Blocked, RequestWatch, Unsigned, WatchResult};
 use crate::reply::Reply;
 use crate::time::UnixTime;
 
@@ -134,7 +134,7 @@ fn answer_to(
         period: request.period.clone(),
         watch: request.watch.clone(),
         blocked: Blocked::new(blocked),
-        authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+        authenticator: Unsigned,
         verdicts: claims.iter().map(|claim| claim.verdict).collect(),
     };
     let result = result.authenticated(key);

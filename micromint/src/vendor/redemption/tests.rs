@@ -6,7 +6,7 @@ use super::*;
 use crate::authenticator::{Authenticator, OwnerToken, UrlDigest};
 use crate::bin::Bin;
 use crate::host::{Directory, SimulatedDirectory, Survives, SystemEntropy};
-use crate::protocol::{Blocked, PaymentRecord};
+use crate::protocol::{Blocked, PaymentRecord, Unsigned};
 use crate::till::tests::HandClock;
 use crate::till::{PaymentId, Reversal, Spend, Spent, SyncMode};
 use crate::vendor::income::{CoinValues, Days, Income, income};
@@ -77,7 +77,7 @@ fn result(batch: &Batch, verdicts: &[Verdict]) -> RedemptionResult {
         vendor: vendor(),
         batch: batch.id.clone(),
         blocked: Blocked::default(),
-        authenticator: Authenticator::from_bytes([0; 16]),
+        authenticator: Unsigned,
         verdicts: verdicts.to_vec(),
     }
     .authenticated(&key(), &batch.period, &batch.digest)

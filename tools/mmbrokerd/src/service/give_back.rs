@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use micromint::bin::Bin;
 use micromint::broker::{
     Alarm, Claim, ExaminedBall, ReturnFacts, ReturnRefusal, Sold, decide_return,
@@ -15,7 +14,7 @@ use micromint::broker::{
 };
 use micromint::host::{Entropy, SystemEntropy};
 use micromint::identity::UserId;
-use micromint::protocol::{FundsCredited, RequestCredit, Verdict};
+use micromint::protocol::{FundsCredited, RequestCredit, Unsigned, Verdict};
 use micromint::reply::Reply;
 use micromint::time::UnixTime;
 use sha2::{Digest, Sha256};
@@ -110,7 +109,7 @@ impl Service {
             period: period.name().clone(),
             request: id,
             transaction: row.transaction,
-            authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+            authenticator: Unsigned,
             verdicts,
         };
         Ok(Some(Reply::Granted(answer.authenticated(&key, request))))

@@ -6,11 +6,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator, Key};
+use micromint::authenticator::Key;
 use micromint::identity::{UserId, VendorId};
 use micromint::owner::{OwnerTag, Owners, owner_tag};
 use micromint::period::Period;
-use micromint::protocol::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners};
+use micromint::protocol::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners, Unsigned};
 use micromint::reply::Reply;
 
 use super::period::OpenPeriod;
@@ -77,7 +77,7 @@ impl Service {
         let from = if is_current { request.held } else { 0 };
         let tags = self.tags(&period, &vendor, from).await?;
         let RequestOwners { period, nonce, .. } = request;
-        let authenticator = Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]);
+        let authenticator = Unsigned;
         let answer = OwnersSold { vendor, period, generation, from, nonce, authenticator, tags };
         Ok(Reply::Granted((answer.authenticated(&key), witness)))
     }

@@ -11,7 +11,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use micromint::bin::Bin;
 use micromint::broker::{
     Alarm, BatchRefusal, Buyer, Claim, Conduct, ExaminedPayment, Examiner, Served, blocks,
@@ -20,7 +19,8 @@ use micromint::broker::{
 use micromint::identity::{UserId, VendorId};
 use micromint::period::Period;
 use micromint::protocol::{
-    Blocked, Id, ReadRedemption, RedemptionHead, RedemptionResult, RequestRedemption, Verdict,
+    Blocked, Id, ReadRedemption, RedemptionHead, RedemptionResult, RequestRedemption, Unsigned,
+    Verdict,
 };
 use micromint::reply::Reply;
 use micromint::time::UnixTime;
@@ -228,7 +228,7 @@ impl Service {
         self.give_up(upload).await?;
         let key = self.secret().vendor_key(&vendor);
         Ok(judged.map(|BatchAnswer { verdicts, blocked, alarm, is_repeated }| {
-            let authenticator = Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]);
+            let authenticator = Unsigned;
             let blocked = Blocked::new(blocked);
             let result = RedemptionResult { vendor, batch: name, blocked, authenticator, verdicts }
                 .authenticated(&key, &head.period, &sha256);

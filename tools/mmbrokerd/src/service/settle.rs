@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use micromint::bin::Bin;
 use micromint::broker::{Award, Contenders, Sums, delivered_coins, is_held};
-use micromint::identity::VendorId;
 use micromint::protocol::Verdict;
 use micromint::time::UnixTime;
 

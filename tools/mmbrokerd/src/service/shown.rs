@@ -8,13 +8,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use micromint::broker::{
     BatchRefusal, Blocks, Buyer, Claim, Conduct, Rank, Served, blocks, hour_of, served_by,
     watch_refusal,
 };
 use micromint::identity::VendorId;
-use micromint::protocol::{Blocked, RequestWatch, WatchResult};
+use micromint::protocol::{Blocked, RequestWatch, Unsigned, WatchResult};
 use micromint::reply::Reply;
 use micromint::time::UnixTime;
 use sha2::{Digest, Sha256};
@@ -75,7 +74,7 @@ impl Service {
                 period,
                 watch: request.watch,
                 blocked: Blocked::new(blocked),
-                authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+                authenticator: Unsigned,
                 verdicts,
             };
             Answered { result: result.authenticated(&key), alarm, is_repeated }

@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use micromint::broker::ReturnRefusal;
 use micromint::money::Money;
 use micromint::period::Period;
-use micromint::protocol::{OwnersSold, RequestCredit, RequestOwners, Verdict};
+use micromint::protocol::{OwnersSold, RequestCredit, RequestOwners, Unsigned, Verdict};
 use micromint::reply::Reply;
 use mmbrokerd::service::{
     BLOCK_SUPERBINS, FORGOTTEN_RUNS_MAX, ReleaseRefusal, Restore, RestoreRefusal, SaleAnswer,
@@ -48,7 +47,7 @@ fn ask(generation: u32, held: u32) -> RequestOwners {
         generation,
         held,
         nonce: "n-1".parse().unwrap(),
-        authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+        authenticator: Unsigned,
     }
     .authenticated(&key)
 }

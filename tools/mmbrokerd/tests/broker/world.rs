@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator, Key};
+use micromint::authenticator::{Authenticator, Key};
 use micromint::coin_file::CoinFile;
 use micromint::host::{Clock, DiskDirectory};
 use micromint::identity::{UserId, VendorId};
 use micromint::protocol::{
-    Payment, RequestCredit, RequestRedemption, RequestWatch, Url, Verdict, push_record,
+    Payment, RequestCredit, RequestRedemption, RequestWatch, Unsigned, Url, Verdict, push_record,
 };
 use micromint::reply::Reply;
 use micromint::testing::{ObviousMint, test_params};
@@ -233,7 +233,7 @@ pub(crate) fn batch(at: &str, name: &str, payments: &[Payment]) -> RequestRedemp
         batch: name.parse().unwrap(),
         period: MINT.params().period().clone(),
         payments: payments.len() as u32,
-        authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+        authenticator: Unsigned,
         data,
     }
     .authenticated(&key)
@@ -247,7 +247,7 @@ pub(crate) fn watch(at: &str, name: &str, payments: &[Payment]) -> RequestWatch 
         period,
         watch: name.parse().unwrap(),
         payments,
-        authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+        authenticator: Unsigned,
         data,
     }
     .authenticated(&key)

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-use micromint::authenticator::{Authenticator, Key};
+use micromint::authenticator::Key;
 use micromint::bin::Bin;
 use micromint::coin::CoinRules;
 use micromint::coin_file::SECRET_NAME;
@@ -26,7 +26,7 @@ use micromint::identity::{UserVector, VendorVector};
 use micromint::key_file::create_key;
 use micromint::minting::{MintConfig, MintJobBuilder};
 use micromint::params::Params;
-use micromint::protocol::{FundsWithdrawn, Payment, RequestRedemption, push_record};
+use micromint::protocol::{FundsWithdrawn, Payment, RequestRedemption, Unsigned, push_record};
 use micromint::testing::params_with;
 use tempfile::TempDir;
 
@@ -227,7 +227,7 @@ impl Place {
             batch: name.parse().unwrap(),
             period: self.params.period().clone(),
             payments: payments.len() as u32,
-            authenticator: Authenticator::from_bytes([0; 16]),
+            authenticator: Unsigned,
             data,
         }
         .authenticated(key);

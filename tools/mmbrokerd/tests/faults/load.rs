@@ -9,7 +9,7 @@ use micromint::host::{Entropy, SystemEntropy};
 use micromint::identity::{UserId, VendorId};
 use micromint::protocol::{
     FundsCredited, FundsWithdrawn, OwnersSold, Payment, RedemptionResult, RequestCredit,
-    RequestOwners, RequestRedemption, RequestWatch, Url, Verdict, push_record,
+    RequestOwners, RequestRedemption, RequestWatch, Unsigned, Url, Verdict, push_record,
 };
 
 use crate::world::{MINT, PERIOD, Phase, VENDORS, World, secret};
@@ -166,7 +166,7 @@ impl Load<'_> {
             batch: SystemEntropy.number().unwrap().to_string().parse().unwrap(),
             period: MINT.params().period().clone(),
             payments: payments.len() as u32,
-            authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+            authenticator: Unsigned,
             data: records(payments),
         }
         .authenticated(&secret().vendor_key(vendor))
@@ -209,7 +209,7 @@ impl Load<'_> {
             period: MINT.params().period().clone(),
             watch: SystemEntropy.number().unwrap().to_string().parse().unwrap(),
             payments: payments.len() as u32,
-            authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+            authenticator: Unsigned,
             data: records(payments),
         }
         .authenticated(&secret().vendor_key(vendor).sync_key())
@@ -230,7 +230,7 @@ impl Load<'_> {
             generation,
             held,
             nonce: SystemEntropy.number().unwrap().to_string().parse().unwrap(),
-            authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+            authenticator: Unsigned,
         }
         .authenticated(&key);
         let path = format!("/v1/periods/{PERIOD}/owners");

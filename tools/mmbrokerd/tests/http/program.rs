@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
 
-use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator, Key};
+use micromint::authenticator::Key;
 use micromint::identity::{UserId, VendorId};
 use micromint::protocol::{
-    Payment, RequestCredit, RequestOwners, RequestRedemption, RequestWatch, Url, push_record,
+    Payment, RequestCredit, RequestOwners, RequestRedemption, RequestWatch, Unsigned, Url,
+    push_record,
 };
 use micromint::testing::{ObviousMint, test_params};
 use tempfile::TempDir;
@@ -286,7 +287,7 @@ pub(crate) fn batch(at: &str, name: &str, payments: &[Payment]) -> RequestRedemp
         batch: name.parse().unwrap(),
         period: MINT.params().period().clone(),
         payments: payments.len() as u32,
-        authenticator: no_authenticator(),
+        authenticator: Unsigned,
         data,
     }
     .authenticated(&key)
@@ -295,7 +296,7 @@ pub(crate) fn batch(at: &str, name: &str, payments: &[Payment]) -> RequestRedemp
 pub(crate) fn watch(at: &str, name: &str, payments: &[Payment]) -> RequestWatch {
     let RequestRedemption { vendor, period, payments, data, .. } = batch(at, name, payments);
     let key = secret().vendor_key(&vendor).sync_key();
-    let (watch, authenticator) = (name.parse().unwrap(), no_authenticator());
+    let (watch, authenticator) = (name.parse().unwrap(), Unsigned);
     RequestWatch { vendor, period, watch, payments, authenticator, data }.authenticated(&key)
 }
 
@@ -308,7 +309,7 @@ pub(crate) fn owners_request(at: &str, generation: u32, held: u32) -> RequestOwn
         generation,
         held,
         nonce: "n-1".parse().unwrap(),
-        authenticator: no_authenticator(),
+        authenticator: Unsigned,
     }
     .authenticated(&key)
 }
@@ -324,8 +325,4 @@ pub(crate) fn return_of(name: &str, id: &str, x: &[u64]) -> RequestCredit {
         request: id.parse().unwrap(),
         x: x.to_vec(),
     }
-}
-
-fn no_authenticator() -> Authenticator {
-    Authenticator::from_bytes([0; AUTHENTICATOR_SIZE])
 }

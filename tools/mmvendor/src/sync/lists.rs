@@ -1,13 +1,12 @@
 //! Parameters, owners, and lists of revoked users.
 
-use micromint::authenticator::{AUTHENTICATOR_SIZE, Authenticator};
 use micromint::error::FileError;
 use micromint::host::{Directory, Entropy, Open, SystemEntropy, replace_public, replace_whole};
 use micromint::identity::UserId;
 use micromint::owner::{OwnerTag, Owners, OwnersError, Written};
 use micromint::params::Params;
 use micromint::period::Period;
-use micromint::protocol::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners};
+use micromint::protocol::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners, Unsigned};
 use micromint::time::UnixTime;
 use micromint::vendor::redemption::send_again;
 use micromint_console::{ToolError, say, tell};
@@ -116,7 +115,7 @@ impl Link<'_> {
             generation: owners.map_or(0, Owners::generation),
             held: owners.map_or(0, Owners::count),
             nonce: format!("{:016x}", SystemEntropy.number()?).parse()?,
-            authenticator: Authenticator::from_bytes([0; AUTHENTICATOR_SIZE]),
+            authenticator: Unsigned,
         }
         .authenticated(&key);
         let path = format!("/v1/periods/{period}/owners");
