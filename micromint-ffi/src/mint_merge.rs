@@ -3,8 +3,6 @@
 
 use std::ffi::c_void;
 
-use micromint_core::error::FileError;
-use micromint_core::host::Directory;
 use micromint_core::minting::{MergeOutcome, RunFile, Shard, run_names};
 
 use crate::boundary::{given, guard, output, reference};
@@ -87,9 +85,7 @@ fn merge(
     memory: u64,
     watcher: &Watcher,
 ) -> Answer<MergeOutcome> {
-    let names = run_names(&mint.directory, &mint.name)
-        .map_err(FileError::on("read", mint.directory.path()))
-        .map_err(failed(MICROMINT_ERROR_FILE))?;
+    let names = run_names(&mint.directory, &mint.name).map_err(failed(MICROMINT_ERROR_FILE))?;
     let runs: Vec<RunFile<'_>> =
         names.iter().map(|name| RunFile { directory: &mint.directory, name }).collect();
     mint.run(1, memory, watcher, |job| job.merge(&runs, part))

@@ -16,8 +16,8 @@ use crate::protocol::Verdict;
 /// Of a hundred claims of a vendor at most this many may be of rank 2 without a person's decision.
 const DOUBTFUL_PERCENT_MAX: u128 = 1;
 
-/// The claims that can get the value of one first ball, which no claim of rank 1 took: of those that
-/// wait or are disputed, the first of each vendor and the first return, in order of time.
+/// The claims that can get the value of one first ball, which no claim of rank 1 took: of those
+/// that wait or are disputed, the first of each vendor and the first return, in order of time.
 ///
 /// ```
 /// use micromint::broker::{Award, Contenders};

@@ -1,6 +1,8 @@
 //! Why minting, merging or verifying failed.
 
+use std::fmt;
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use super::shard::Shard;
@@ -72,7 +74,7 @@ pub enum MintError {
         /// The file.
         path: PathBuf,
         /// What was found.
-        found: String,
+        found: OtherFile,
     },
     /// A run file is incomplete or damaged; tossing its shard again replaces it.
     #[error("{}: damaged at {at}: {found}; remove it and toss its shard again", path.display())]
@@ -80,19 +82,34 @@ pub enum MintError {
         /// The file.
         path: PathBuf,
         /// Where in it.
-        at: String,
+        at: RunPlace,
         /// What is wrong there.
         found: String,
     },
-    /// A run file is of another shard, or of a period divided into another number of shards.
+    /// A run file is of another shard, or of other tosses of it.
     #[error("{}: expected shard {expected}, found {found}", path.display())]
     OtherShard {
         /// The file.
         path: PathBuf,
-        /// The shard that the job asked for, or that of the run files before it.
-        expected: String,
+        /// What the job asked for.
+        expected: ShardTosses,
+        /// What the file is of.
+        found: ShardTosses,
+    },
+    /// A run file is of a period that was divided into another number of shards than for the run
+    /// files before it.
+    #[error(
+        "{}: expected shard one of {expected}, as {}, found {found}", path.display(), first.display()
+    )]
+    OtherDivision {
+        /// The file.
+        path: PathBuf,
+        /// The number of shards of the first run file.
+        expected: u32,
+        /// The first run file.
+        first: PathBuf,
         /// The shard in the file.
-        found: String,
+        found: Shard,
     },
     /// Two run files are of the same shard.
     #[error("{} and {}: both are shard {shard}", first.display(), second.display())]
@@ -105,15 +122,78 @@ pub enum MintError {
         second: PathBuf,
     },
     /// Shards have no run file.
-    #[error("{missing} of {count} shards are missing: {listed}")]
+    #[error("{} of {count} shards are missing: {}", missing.len(), listed(missing))]
     ShardsMissing {
-        /// The number of missing shards.
-        missing: u32,
+        /// The numbers of the missing shards, in order.
+        missing: Vec<u32>,
         /// The number of shards.
         count: u32,
-        /// The first missing ones in words.
-        listed: String,
     },
+}
+
+/// A file that is not a run file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OtherFile {
+    /// It is too short.
+    #[error("a file of {0} bytes")]
+    Short(u64),
+    /// Its first eight bytes are different.
+    #[error("\"{}\" at its head", .0.escape_ascii())]
+    Head([u8; 8]),
+    /// This program does not know its version.
+    #[error("one of version {0}, not 1")]
+    Version(u32),
+}
+
+/// A place in a run file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunPlace {
+    /// The header.
+    Header,
+    /// The block of this number, from 0.
+    Block(u64),
+    /// The end.
+    End,
+}
+
+/// Tosses of a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShardTosses {
+    /// The shard.
+    pub shard: Shard,
+    /// The tosses.
+    pub tosses: Range<u64>,
+}
+
+/// The most missing shards that a message lists.
+const LISTED_MAX: usize = 10;
+
+fn listed(missing: &[u32]) -> String {
+    let mut listed: Vec<String> = missing.iter().take(LISTED_MAX).map(u32::to_string).collect();
+    if missing.len() > LISTED_MAX {
+        listed.push("and more".to_string());
+    }
+    listed.join(", ")
+}
+
+impl fmt::Display for RunPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunPlace::Header => f.write_str("its header"),
+            RunPlace::Block(number) => write!(f, "block {number}"),
+            RunPlace::End => f.write_str("its end"),
+        }
+    }
+}
+
+impl fmt::Display for ShardTosses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ShardTosses { shard, tosses } = self;
+        write!(f, "{shard}, tosses {} to {}", tosses.start, tosses.end)
+    }
 }
 
 impl MintError {

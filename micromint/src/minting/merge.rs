@@ -30,8 +30,6 @@ use crate::host::{Directory, Lock};
 const PART_SIZE: u64 = 1 << 30;
 /// How much of the coin file is written at once, in bytes.
 const PIECE_SIZE: u64 = 4 << 20;
-/// The most missing shards that an error names.
-const LISTED_MAX: usize = 10;
 /// The least that is read at once from a segment when there are several, in bytes.
 const SEGMENT_READING_SIZE: u64 = 4 * BLOCK_SIZE;
 /// The most that is read at once from one run file, in bytes.
@@ -137,15 +135,11 @@ impl Merge<'_> {
             if let Some(first) =
                 runs.first().filter(|first| first.header().shard.count() != shard.count())
             {
-                let expected = format!(
-                    "one of {}, as {}",
-                    first.header().shard.count(),
-                    first.path().display()
-                );
-                return Err(MintError::OtherShard {
+                return Err(MintError::OtherDivision {
                     path: run.path(),
-                    expected,
-                    found: shard.to_string(),
+                    expected: first.header().shard.count(),
+                    first: first.path(),
+                    found: shard,
                 });
             }
             runs.push(run);
@@ -175,15 +169,7 @@ impl Merge<'_> {
         if missing.is_empty() {
             return Ok(());
         }
-        let mut listed: Vec<String> = missing.iter().take(LISTED_MAX).map(u32::to_string).collect();
-        if missing.len() > LISTED_MAX {
-            listed.push("and more".to_string());
-        }
-        Err(MintError::ShardsMissing {
-            missing: missing.len() as u32,
-            count,
-            listed: listed.join(", "),
-        })
+        Err(MintError::ShardsMissing { missing, count })
     }
 
     /// The number of parts of the file.

@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::error::MintError;
+use super::error::{MintError, OtherFile, RunPlace, ShardTosses};
 use super::files::path_of;
 use super::hit::Hit;
 use super::job::MintJob;
@@ -242,27 +242,26 @@ impl<'a> Run<'a> {
         let file = directory.open(name, Open::Read).map_err(FileError::on("open", &path))?;
         let size = file.size().map_err(FileError::on("read the size of", &path))?;
         if size < HEADER_SIZE {
-            return Err(MintError::NotARunFile { path, found: format!("a file of {size} bytes") });
+            return Err(MintError::NotARunFile { path, found: OtherFile::Short(size) });
         }
         let mut bytes = vec![0; HEADER_SIZE as usize];
         file.read_at(&mut bytes, 0).map_err(FileError::on("read", &path))?;
         let header = RunHeader::decode(&bytes).map_err(|bad| match bad {
             BadHeader::Magic => {
-                let found = format!("\"{}\" at its head", bytes[..RUN_MAGIC.len()].escape_ascii());
+                let found = OtherFile::Head(std::array::from_fn(|at| bytes[at]));
                 MintError::NotARunFile { path: path.clone(), found }
             }
-            BadHeader::Version(found) => MintError::NotARunFile {
-                path: path.clone(),
-                found: format!("one of version {found}, not 1"),
-            },
-            BadHeader::Damaged(found) => damaged(&path, "its header", found),
+            BadHeader::Version(found) => {
+                MintError::NotARunFile { path: path.clone(), found: OtherFile::Version(found) }
+            }
+            BadHeader::Damaged(found) => damaged(&path, RunPlace::Header, found),
         })?;
         if size != header.file_size() {
             let found = format!(
                 "{size} bytes, not the {} of the file that was written",
                 header.file_size()
             );
-            return Err(damaged(&path, "its end", found));
+            return Err(damaged(&path, RunPlace::End, found));
         }
         let seed = header.seed();
         Ok(Run { directory, name, header, seed })
@@ -290,10 +289,8 @@ impl<'a> Run<'a> {
     ) -> Result<(), MintError> {
         let header = &self.header;
         job.check_period(&header.params, header.key_tag, &self.path())?;
-        let describe = |shard: Shard, tosses: &Range<u64>| {
-            format!("{shard}, tosses {} to {}", tosses.start, tosses.end)
-        };
-        let [expected, found] = [describe(shard, tosses), describe(header.shard, &header.tosses)];
+        let expected = ShardTosses { shard, tosses: tosses.clone() };
+        let found = ShardTosses { shard: header.shard, tosses: header.tosses.clone() };
         if expected == found {
             return Ok(());
         }
@@ -320,8 +317,7 @@ impl<'a> Run<'a> {
         block: &[u8],
         hits: &mut Vec<Hit>,
     ) -> Result<(), MintError> {
-        let bad =
-            |found: &str| damaged(&self.path(), &format!("block {number}"), found.to_string());
+        let bad = |found: &str| damaged(&self.path(), RunPlace::Block(number), found.to_string());
         if block::CHECKSUM.get(block) != block_checksum(self.seed, number, block) {
             return Err(bad("its checksum does not match"));
         }
@@ -345,8 +341,8 @@ impl<'a> Run<'a> {
     }
 }
 
-fn damaged(path: &Path, at: &str, found: String) -> MintError {
-    MintError::DamagedRun { path: path.to_path_buf(), at: at.to_string(), found }
+fn damaged(path: &Path, at: RunPlace, found: String) -> MintError {
+    MintError::DamagedRun { path: path.to_path_buf(), at, found }
 }
 
 /// Reads the hits of a run in order.
@@ -392,7 +388,7 @@ impl<'a> RunReader<'a> {
         if next_block > 0 && reader.next_block == next_block + 1 && begins_late {
             return Err(damaged(
                 &reader.run.path(),
-                &format!("block {next_block}"),
+                RunPlace::Block(next_block),
                 "blocks out of order".into(),
             ));
         }
@@ -444,10 +440,9 @@ impl<'a> RunReader<'a> {
         let block = &self.bytes[self.at..self.at + BLOCK_SIZE as usize];
         self.run.decode_block(self.next_block, block, &mut self.hits)?;
         if self.hits[0].place < self.least {
-            let at = format!("block {}", self.next_block);
             return Err(damaged(
                 &self.run.path(),
-                &at,
+                RunPlace::Block(self.next_block),
                 "places lower than in the block before".into(),
             ));
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
+use crate::error::FileError;
 use crate::hash::bulk::WalkBits;
 use crate::host::Directory;
 use crate::params::Params;
@@ -85,9 +86,10 @@ impl Shard {
 ///
 /// # Errors
 /// The directory cannot be read.
-pub fn run_names(directory: &dyn Directory, coin_file: &str) -> std::io::Result<Vec<String>> {
+pub fn run_names(directory: &dyn Directory, coin_file: &str) -> Result<Vec<String>, FileError> {
     let prefix = format!("{coin_file}.run-");
-    Ok(directory.names()?.into_iter().filter(|name| name.starts_with(&prefix)).collect())
+    let names = directory.names().map_err(FileError::on("read", directory.path()))?;
+    Ok(names.into_iter().filter(|name| name.starts_with(&prefix)).collect())
 }
 
 impl fmt::Display for Shard {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::Args;
 use micromint::error::FileError;
-use micromint::host::{Directory, DiskDirectory};
+use micromint::host::DiskDirectory;
 use micromint::minting::{MergeOutcome, Progress, RunFile, Shard, run_names};
 use micromint_console::{EXIT_OK, ToolError, say, tell};
 
@@ -74,8 +74,7 @@ pub(crate) fn run(args: &MergeArgs) -> Result<u8, ToolError> {
 
 /// The run files with the default names, in the folder of the coin file.
 fn beside(mint: &Mint) -> Result<Vec<(DiskDirectory, String)>, ToolError> {
-    let names = run_names(&mint.directory, &mint.name)
-        .map_err(FileError::on("read", mint.directory.path()))?;
+    let names = run_names(&mint.directory, &mint.name)?;
     let paths: Vec<PathBuf> = names.iter().map(|name| mint.path().with_file_name(name)).collect();
     if paths.is_empty() {
         return Err(format!(
