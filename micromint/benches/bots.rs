@@ -5,6 +5,8 @@
 //! quartiles. The last row is the bare check of an Ed25519 signature, for comparison.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod timing;
+
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -15,7 +17,6 @@ use micromint::hash::HashName;
 use micromint::host::{Clock, SystemClock, SystemEntropy};
 use micromint::testing::{params_with, resize};
 use micromint::vendor::{BotKey, BotKeys, Request, Vendor};
-use rustix::time::{ClockId, clock_gettime};
 
 const AGENT: &str = "https://bot.example";
 const CONFIG: &str = "vendor-id = \"news.example\"
@@ -124,22 +125,6 @@ fn signed(secret: &SigningKey) -> Fields {
 
 /// Measures a step and prints its row.
 fn print<T>(name: &str, act: impl Fn() -> T) {
-    let mut rounds: Vec<f64> = (0..ROUNDS).map(|_| measured(&act)).collect();
-    rounds.sort_by(f64::total_cmp);
-    let at = |quarter: usize| rounds[quarter * (ROUNDS - 1) / 4] / 1000.0;
-    println!("{name:30} {:7.2} us [{:.2}, {:.2}]", at(2), at(1), at(3));
-}
-
-/// Nanoseconds of a repetition.
-fn measured<T>(act: impl Fn() -> T) -> f64 {
-    let start = processor_time();
-    for _ in 0..REPETITIONS {
-        black_box(act());
-    }
-    (processor_time() - start) * 1e9 / REPETITIONS as f64
-}
-
-fn processor_time() -> f64 {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+    let mut rounds: Vec<f64> = (0..ROUNDS).map(|_| timing::each(REPETITIONS, |_| act())).collect();
+    timing::print_row(name, &mut rounds);
 }

@@ -13,6 +13,8 @@
 //! `docs/internals/performance.md` explains the limits.
 #![allow(clippy::unwrap_used)]
 
+mod timing;
+
 use micromint::coin::CoinRules;
 use micromint::hash::HashName;
 use micromint::hash::bulk::{BulkSearch, Filter, Level, WalkBits};
@@ -23,7 +25,6 @@ use micromint::minting::{
     measure_rate,
 };
 use micromint::testing::{params_with, resize};
-use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -67,7 +68,7 @@ fn main() {
         }
         measure_checks(time, &mut checks);
     }
-    let clock = median(&mut clocks);
+    let clock = timing::median(&mut clocks);
     println!(
         "{cores} cores at {:.2} GHz; medians of {rounds} rounds of {} ms",
         clock / 1e9,
@@ -77,7 +78,7 @@ fn main() {
     print_kept(cores, 9 * rounds, time);
     println!("\n{:<34}{:>12}{:>14}", "checking a coin of 4 balls", "des ns", "sha256 ns");
     for (i, coins) in CHECKED_COINS.iter().enumerate() {
-        let [des, sha256] = [0, 1].map(|hash| 1e9 / median(&mut checks[2 * i + hash]));
+        let [des, sha256] = [0, 1].map(|hash| 1e9 / timing::median(&mut checks[2 * i + hash]));
         println!("{:<34}{des:>12.0}{sha256:>14.0}", format!("  in a payment of {coins}"));
     }
     if !quick {
@@ -100,7 +101,7 @@ fn print_rates(subjects: &[Subject], threads: &[usize], rates: &mut [Vec<Vec<f64
     println!("{:>10}{:>10}", "x crate", "of limit");
     let mut plain = 1.0;
     for (i, subject) in subjects.iter().enumerate() {
-        let rates: Vec<f64> = rates.iter_mut().map(|rates| median(&mut rates[i])).collect();
+        let rates: Vec<f64> = rates.iter_mut().map(|rates| timing::median(&mut rates[i])).collect();
         if subject.is_plain {
             plain = rates[0];
         }
@@ -127,7 +128,7 @@ fn print_kept(cores: usize, rounds: usize, time: Duration) {
         let params = params_with(|raw| resize(raw, 19, 8, 4, t, hash));
         let mut columns = vec![[const { Vec::new() }; 3]; walks.len()];
         for _ in 0..rounds {
-            let elapsed = || process_time() / cores as u32;
+            let elapsed = || timing::process_time() / cores as u32;
             let rate = |walk: &WalkBits| measure_rate(&params, *walk, cores, time, &elapsed);
             let rates: Vec<Rate> = walks.iter().map(rate).collect();
             let widest = walks.iter().position(|walk| *walk == WalkBits::MAX).unwrap();
@@ -139,7 +140,7 @@ fn print_kept(cores: usize, rounds: usize, time: Duration) {
             }
         }
         for (walk, columns) in walks.iter().zip(&mut columns) {
-            let [tosses, kept, fraction] = columns.each_mut().map(|column| median(column));
+            let [tosses, kept, fraction] = columns.each_mut().map(|column| timing::median(column));
             println!(
                 "{:<34}{:>12.1}{:>14.1}{fraction:>12.2}",
                 format!("  {hash}, t = {t}, walk = {walk}"),
@@ -164,12 +165,12 @@ fn rate(subject: &Subject, threads: usize, time: Duration) -> f64 {
 
 /// The rate of `act` per second; `act` returns how many operations it made.
 fn per_second(time: Duration, act: &mut dyn FnMut() -> usize) -> f64 {
-    let begin = processor_time();
+    let begin = timing::thread_time();
     let mut done = 0;
-    while processor_time() - begin < time {
+    while timing::thread_time() - begin < time {
         done += act();
     }
-    done as f64 / (processor_time() - begin).as_secs_f64()
+    done as f64 / (timing::thread_time() - begin).as_secs_f64()
 }
 
 /// The clock rate of one core: each step of the chain waits two clocks for the previous one.
@@ -183,26 +184,6 @@ fn clock() -> f64 {
         black_box(x);
         200_000
     })
-}
-
-/// The processor time of this thread.
-fn processor_time() -> Duration {
-    clock_time(ClockId::ThreadCPUTime)
-}
-
-/// The processor time of all threads together.
-fn process_time() -> Duration {
-    clock_time(ClockId::ProcessCPUTime)
-}
-
-fn clock_time(clock: ClockId) -> Duration {
-    let time = clock_gettime(clock);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-fn median(rates: &mut [f64]) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
 }
 
 /// Inputs that look random.

@@ -11,7 +11,8 @@
 //! --inclusive=yes` reads what it leaves in `target/callgrind.STEP`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::hint::black_box;
+mod timing;
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -29,7 +30,6 @@ use micromint::protocol::{MEDIA_TYPE, PAYMENT_HEADER, Payment, Refusal, RequestO
 use micromint::testing::{ObviousMint, params_with, resize};
 use micromint::till::{Spend, Spent, SyncMode, Till};
 use micromint::vendor::{Decision, Look, Paywall, Request, Serve, VendorConfig};
-use rustix::time::{ClockId, clock_gettime};
 
 const URL: &str = "https://news.example/story.html";
 /// Payments in a round, and repetitions of steps that cost no coin.
@@ -263,19 +263,10 @@ impl Row {
     }
 
     fn measure<T>(&mut self, mut act: impl FnMut(usize) -> T) {
-        let mut repeat = || {
-            for number in 0..self.repetitions {
-                black_box(act(number));
-            }
-        };
+        let mut repeat = || timing::each(self.repetitions, &mut act);
         match self.mode {
-            Mode::Time => {
-                let start = processor_time();
-                repeat();
-                let each = (processor_time() - start) * 1e9 / self.repetitions as f64;
-                self.nanoseconds.push(each);
-            }
-            Mode::Count { is_warm: true } => counted(&mut repeat),
+            Mode::Time => self.nanoseconds.push(repeat()),
+            Mode::Count { is_warm: true } => counted(&mut || drop(repeat())),
             Mode::Count { .. } => {
                 repeat();
                 self.mode = Mode::Count { is_warm: true };
@@ -285,15 +276,8 @@ impl Row {
     }
 
     fn print(&mut self) {
-        self.nanoseconds.sort_by(f64::total_cmp);
-        let at = |quarter: usize| self.nanoseconds[quarter * (self.nanoseconds.len() - 1) / 4];
-        println!("{:44} {:8.0} ns [{:.0}, {:.0}]", self.name, at(2), at(1), at(3));
+        timing::print_row(self.name, &mut self.nanoseconds);
     }
-}
-
-fn processor_time() -> f64 {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
 }
 
 fn mint() -> ObviousMint {

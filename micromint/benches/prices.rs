@@ -4,11 +4,12 @@
 //! A row is the median of its rounds with the quartiles.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod timing;
+
 use std::fmt::Write;
 use std::hint::black_box;
 
 use micromint::vendor::{PriceList, PublicRoot, Request};
-use rustix::time::{ClockId, clock_gettime};
 
 const ENTRIES: usize = 1000;
 const ROUNDS: usize = 21;
@@ -37,11 +38,9 @@ fn main() {
             ..Request::default()
         };
         assert_eq!(list.find(&request, true).map(|found| found.coins), coins, "{target}");
-        let mut rounds: Vec<f64> =
-            (0..ROUNDS).map(|_| measured(|| list.find(black_box(&request), true))).collect();
-        rounds.sort_by(f64::total_cmp);
-        let at = |quarter: usize| rounds[quarter * (ROUNDS - 1) / 4];
-        println!("{name:36} {:6.0} ns [{:.0}, {:.0}]", at(2), at(1), at(3));
+        let find = |_| list.find(black_box(&request), true);
+        let mut rounds: Vec<f64> = (0..ROUNDS).map(|_| timing::each(REPETITIONS, find)).collect();
+        timing::print_row(name, &mut rounds);
     }
 }
 
@@ -67,18 +66,4 @@ fn mixed() -> String {
 fn queries() -> String {
     let entry = |number: usize| format!("[[price]]\npath = '/'\nquery = 'p={number}'\ncoins = 1\n");
     (0..ENTRIES).map(entry).collect()
-}
-
-/// Nanoseconds of a repetition.
-fn measured<T>(act: impl Fn() -> T) -> f64 {
-    let start = processor_time();
-    for _ in 0..REPETITIONS {
-        black_box(act());
-    }
-    (processor_time() - start) * 1e9 / REPETITIONS as f64
-}
-
-fn processor_time() -> f64 {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
 }

@@ -12,6 +12,8 @@
 //! file is dropped from the system's cache if permitted, so the first batch reads it from the disk.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod timing;
+
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -79,7 +81,7 @@ fn main() {
     // In practice a coin file is durable long before a batch is judged, and is read from the disk.
     rustix::fs::sync();
     let is_cold = std::fs::write("/proc/sys/vm/drop_caches", "1").is_ok();
-    let (began, processors) = (Instant::now(), processor_time());
+    let (began, processors) = (Instant::now(), timing::process_time());
     let mut accepted = 0;
     for batch in &batches {
         let judged = broker.redeem(batch, NOW).unwrap().granted().unwrap();
@@ -90,17 +92,11 @@ fn main() {
     println!(
         "{accepted} coins in {} batches, {each} a payment, accepted in {seconds:.2} s on {threads} threads of {cores} cores ({:.2} s of processors): {:.2} M a second; file cache {}",
         batches.len(),
-        processor_time() - processors,
+        (timing::process_time() - processors).as_secs_f64(),
         accepted as f64 / seconds / 1e6,
         if is_cold { "dropped before" } else { "warm (root could drop it)" },
     );
     assert!(accepted >= wanted, "expected {wanted} coins accepted, found {accepted}");
-}
-
-/// The processor time of this process, in seconds.
-fn processor_time() -> f64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
 /// A complete coin file.

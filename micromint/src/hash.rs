@@ -17,7 +17,7 @@ use std::str::FromStr;
 
 use crate::error::clip;
 
-pub(crate) use self::des::DES_UNUSED_IN_ROUND_1;
+pub(crate) use self::des_tables::DES_UNUSED_IN_ROUND_1;
 pub(crate) use self::sha256::leading_u64;
 
 /// The hash function of a period: the value of `hashfn`.

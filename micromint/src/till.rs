@@ -13,6 +13,7 @@
 //! for each period, make lookups cheap and can always be rebuilt. One lock guards all files. The
 //! format is in `docs/reference/till.md`.
 
+mod batch_records;
 mod batches;
 mod decide;
 mod nonblocking;

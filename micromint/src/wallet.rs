@@ -15,11 +15,19 @@ mod genuine;
 
 mod outcome;
 
+mod purpose;
+
+mod hop;
+
+mod order;
+
 mod record;
 
 mod state;
 
 // Decisions.
+mod choice;
+
 mod plan;
 
 mod limits;
@@ -35,7 +43,7 @@ mod balance;
 // What answers mean.
 mod answer;
 
-mod order;
+mod ordering;
 
 mod form;
 
@@ -64,22 +72,26 @@ use crate::time::UnixTime;
 
 use plan::PaymentPlan;
 use record::{VERDICTS_PER_RECORD_MAX, WalletRecord};
+use state::returns;
 
 pub use answer::{
     InvalidRequestHeader, Receipt, has_ended, outcome_of, payment_for_header, receipt_in,
     request_in_challenge, request_in_header, resend_after,
 };
 pub use balance::Balance;
+pub use choice::Choice;
 pub use consent::{MANIFEST_ORIGINS_MAX, MANIFEST_SIZE_MAX, NeededConsent, NoConsent};
 pub use credit::{NotCredited, NotInvited, Returnable};
 pub use form::PaymentForm;
 pub use genuine::NotGenuine;
-pub use limits::{ASKED_LEN_MAX, Exceeded, Limits, Purpose, PurposeError, Scope, TASK_LEN_MAX};
-pub use moving::Frozen;
-pub use order::{LOGIN_LEN_MAX, NewOrder, NotOrdered, Order, OrderClosed, OrderToSend};
+pub use hop::Frozen;
+pub use limits::{Exceeded, Limits, Scope};
+pub use order::{Order, OrderClosed};
+pub use ordering::{LOGIN_LEN_MAX, NewOrder, NotOrdered, OrderToSend};
 pub use outcome::PaymentOutcome;
-pub use plan::{Choice, Fetch, Policy, Unpayable};
+pub use plan::{Fetch, Policy, Unpayable};
 pub use problem::{PROBLEM_SIZE_MAX, Problem};
+pub use purpose::{ASKED_LEN_MAX, Purpose, PurposeError, TASK_LEN_MAX};
 pub use receive::{BINS_PER_BALL_MAX, NotReceived, Received, SPARSE_SIZE_MAX};
 pub use state::{
     CoinReturn, Holding, Moment, PastPayment, RECEIPTS_LEN_MAX, WalletState, Withdrawal,
@@ -345,7 +357,7 @@ impl Wallet {
             if !file.state().takes_returns(holding, now) {
                 return Ok(None);
             }
-            let places = credit::returnable(file.state(), holding, CREDIT_COINS_MAX as usize);
+            let places = returns::returnable(file.state(), holding, CREDIT_COINS_MAX as usize);
             if places.is_empty() {
                 return Ok(None);
             }
@@ -354,7 +366,7 @@ impl Wallet {
                 holding: holding as u32,
                 request: request.clone(),
                 coins: places.len() as u32,
-                digest: credit::digest(file.state(), &places),
+                digest: returns::digest(file.state(), &places),
             };
             commit(file, &[record])?;
             Ok(Some(request))

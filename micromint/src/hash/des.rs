@@ -12,11 +12,6 @@ use super::{HashFunction, HashName};
 use crate::bytes::{from_u64_be, u64_be};
 use ::des::cipher::{BlockCipherEncrypt, KeyInit};
 
-/// The bits of x that DES does not use in its first round, most significant first, counted from the
-/// most significant bit of x (bit 55) as 0. The bulk kernel walks these eight cheaply, so they
-/// carry the low bits of the toss index (see [`crate::minting`]).
-pub(crate) const DES_UNUSED_IN_ROUND_1: [u32; 8] = [5, 6, 9, 10, 37, 40, 43, 45];
-
 #[derive(Debug)]
 pub(super) struct Des {
     iv: [u8; 8],

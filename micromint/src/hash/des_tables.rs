@@ -4,6 +4,11 @@
 //! Positions count from 0, the leftmost bit first. A key plane has its place in the register C (the
 //! first 28 bits after permuted choice 1) or D (the other 28).
 
+/// The bits of x that DES does not use in its first round, most significant first, counted from the
+/// most significant bit of x (bit 55) as 0. The bulk kernel walks these eight cheaply, so they
+/// carry the low bits of the toss index (see [`crate::minting`]).
+pub(crate) const DES_UNUSED_IN_ROUND_1: [u32; 8] = [5, 6, 9, 10, 37, 40, 43, 45];
+
 /// E: which bit of R is input i of S-box n.
 pub(super) const EXPANSION: [[usize; 6]; 8] = {
     let mut table = [[0; 6]; 8];

@@ -1,7 +1,7 @@
 //! Payment: vendor-specific coins for one page, from client to vendor (thesis 3.3.1).
 
 use super::frame::Printer;
-use super::{Frame, MessageError, PaymentRecord, Url};
+use super::{Frame, MessageError, Url};
 use crate::authenticator::{Authenticator, Key, OWNER_TOKEN_SIZE, OwnerToken, UrlDigest, push_hex};
 use crate::bytes::{from_u64_be, u64_be};
 use crate::identity::{UserId, VendorId};
@@ -99,18 +99,6 @@ impl Payment {
             .header(OWNER_TOKENS, owner_tokens_to_text(&self.owner_tokens))
             .header("Authenticator", self.authenticator)
             .data(&self.data())
-    }
-
-    /// What the broker gets of the payment: everything but the URL, of which it gets the digest.
-    pub fn record(&self) -> PaymentRecord {
-        PaymentRecord {
-            url: UrlDigest::of(self.url.as_str()),
-            user: self.user.clone(),
-            authenticator: self.authenticator,
-            tokens: self.owner_tokens.clone(),
-            coins: self.coins,
-            data: self.data(),
-        }
     }
 
     /// k, the number of balls in a coin, as derived from the message.

@@ -5,7 +5,7 @@
 //! what was read. Vendor and period are those of the message that contains the record.
 
 use super::payment::{OWNER_TOKENS_MAX, x_from_bytes};
-use super::{COINS_PER_PAYMENT_MAX, MessageError};
+use super::{COINS_PER_PAYMENT_MAX, MessageError, Payment};
 use crate::authenticator::{
     AUTHENTICATOR_SIZE, Authenticator, Key, OWNER_TOKEN_SIZE, OwnerToken, URL_DIGEST_SIZE,
     UrlDigest,
@@ -59,6 +59,20 @@ pub struct PaymentRecord {
     pub coins: u32,
     /// The coins as in the Payment message: the k inputs of each, 8 bytes big-endian each.
     pub data: Vec<u8>,
+}
+
+impl Payment {
+    /// What the broker gets of the payment: everything but the URL, of which it gets the digest.
+    pub fn record(&self) -> PaymentRecord {
+        PaymentRecord {
+            url: UrlDigest::of(self.url.as_str()),
+            user: self.user.clone(),
+            authenticator: self.authenticator,
+            tokens: self.owner_tokens.clone(),
+            coins: self.coins,
+            data: self.data(),
+        }
+    }
 }
 
 impl PaymentRecord {

@@ -11,8 +11,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use super::TillError;
 use super::position::Position;
-use super::{LockedStore, TillError};
 use crate::bytes::{Reader, Writer};
 use crate::host::{Directory, Open};
 use crate::journal::{HEADER_SIZE, Journal, JournalError, Record, Replay};
@@ -20,8 +20,8 @@ use crate::period::Period;
 use crate::protocol::{Id, Verdict};
 use crate::time::UnixTime;
 
-const JOURNAL_NAME: &str = "redeem.journal";
-const JOURNAL_KIND: &str = "redeem";
+pub(super) const JOURNAL_NAME: &str = "redeem.journal";
+pub(super) const JOURNAL_KIND: &str = "redeem";
 /// The first byte of a batch's record.
 const BATCH: u8 = 1;
 /// The first byte of a result's record.
@@ -148,57 +148,6 @@ impl Batches {
     pub(crate) fn get(&self, id: &Id) -> Option<&Batch> {
         self.all.iter().find(|batch| batch.id == *id)
     }
-
-    /// Records a new batch, durably.
-    pub(crate) fn push(store: &LockedStore<'_>, batch: &Batch) -> Result<(), TillError> {
-        append(store, &[BatchRecord::Batch(batch.clone())])
-    }
-
-    /// Records the result of a batch, durably.
-    pub(crate) fn record_result(
-        store: &LockedStore<'_>,
-        id: &Id,
-        counts: &BTreeMap<Verdict, u32>,
-        read_at: UnixTime,
-    ) -> Result<(), TillError> {
-        let (id, counts) = (id.clone(), counts.clone());
-        append(store, &[BatchRecord::Result { id, read_at, counts }])
-    }
-
-    /// Makes the results of a period void, durably: its batches are sent again, unless redeem-until
-    /// has passed.
-    pub(crate) fn send_again(
-        store: &LockedStore<'_>,
-        period: &Period,
-        asked_at: UnixTime,
-    ) -> Result<(), TillError> {
-        append(store, &[BatchRecord::Again { period: period.clone(), asked_at }])
-    }
-
-    /// Closes these periods, durably.
-    pub(crate) fn close(
-        store: &LockedStore<'_>,
-        periods: &BTreeSet<Period>,
-        closed_at: UnixTime,
-    ) -> Result<(), TillError> {
-        let closed = Batches::read(store.directory())?.closed;
-        let records: Vec<BatchRecord> = periods
-            .difference(&closed)
-            .map(|period| BatchRecord::Closed { period: period.clone(), closed_at })
-            .collect();
-        if records.is_empty() { Ok(()) } else { append(store, &records) }
-    }
-}
-
-fn append(store: &LockedStore<'_>, records: &[BatchRecord]) -> Result<(), TillError> {
-    let (directory, lock) = (store.directory(), store.lock());
-    let mut journal =
-        Journal::open_or_create(directory, JOURNAL_NAME, JOURNAL_KIND, store.entropy(), lock)?;
-    let caught_up = journal.follow(lock, &mut Batches::default())?;
-    let payloads: Vec<Vec<u8>> = records.iter().map(BatchRecord::to_bytes).collect();
-    let payloads: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
-    journal.append(&caught_up, &payloads)?;
-    Ok(journal.sync()?)
 }
 
 fn is_short(directory: &dyn Directory) -> bool {
@@ -207,7 +156,7 @@ fn is_short(directory: &dyn Directory) -> bool {
 }
 
 /// A record of the journal.
-enum BatchRecord {
+pub(super) enum BatchRecord {
     Batch(Batch),
     Result { id: Id, read_at: UnixTime, counts: BTreeMap<Verdict, u32> },
     Closed { period: Period, closed_at: UnixTime },
@@ -215,7 +164,7 @@ enum BatchRecord {
 }
 
 impl BatchRecord {
-    fn to_bytes(&self) -> Vec<u8> {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut out = Writer::new(&mut bytes);
         match self {

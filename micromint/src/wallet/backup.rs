@@ -9,7 +9,7 @@ use crate::host::Directory;
 use crate::journal::{Journal, Replayed};
 use crate::time::UnixTime;
 
-use super::moving::Frozen;
+use super::hop::Frozen;
 use super::record::WalletRecord;
 use super::{KIND, Wallet, WalletError, WalletState, commit};
 

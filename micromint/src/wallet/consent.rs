@@ -8,26 +8,17 @@
 use serde::Deserialize;
 
 use crate::identity::VendorId;
-use crate::period::Period;
 use crate::protocol::{MANIFEST_PATH, RequestPayment, Url};
 
 use super::answer::plain;
-use super::plan::Choice;
+use super::choice::Choice;
+use super::record::Consent;
 use super::state::WalletState;
 
 /// The largest manifest that is read, in bytes.
 pub const MANIFEST_SIZE_MAX: usize = 64 * 1024;
 /// The most origins that a manifest may name.
 pub const MANIFEST_ORIGINS_MAX: usize = 1000;
-
-/// That a vendor lets the pages of an origin collect coins of a period in its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Consent {
-    pub(super) period: Period,
-    pub(super) vendor: VendorId,
-    /// Such as `https://shop.news.example`.
-    pub(super) origin: String,
-}
 
 /// The consent of a vendor, which the wallet does not have yet. Fetch [`NeededConsent::url`] and
 /// give the body to [`Wallet::take_consent`](super::Wallet::take_consent).

@@ -6,54 +6,13 @@
 //! replaying the wallet file repeats, so a return that is sent again is the same message; and only
 //! whoever has the user's key, which is the broker, can tell the wallet what became of it.
 
-use sha2::{Digest, Sha256};
-
-use crate::bytes::u64_be;
 use crate::identity::UserId;
 use crate::period::Period;
 use crate::protocol::{FundsCredited, Id, RequestCredit, SendExpired, Unsigned, Url, Verdict};
 use crate::time::UnixTime;
 
-use super::outcome::PaymentOutcome;
-use super::record::CoinPlace;
-use super::state::{CoinReturn, CoinState, Holding, WalletState};
-
-/// The coins of a holding that can be returned, at most `coins_max`, ordered by set and then by
-/// sub-bin: those never spent, and those whose payment did not bring the content. If the vendor
-/// redeems one of the latter, the broker pays the vendor and not the client.
-pub(super) fn returnable(state: &WalletState, holding: usize, coins_max: usize) -> Vec<CoinPlace> {
-    let sets = state.sets.iter().zip(0..).filter(|(set, _)| set.holding == holding);
-    sets.flat_map(|(set, number)| {
-        let coins = set.coins.iter().zip(0..);
-        let may = coins.filter(|(coin, _)| is_returnable(state, **coin));
-        may.map(move |(_, subbin)| CoinPlace { set: number, subbin })
-    })
-    .take(coins_max)
-    .collect()
-}
-
-fn is_returnable(state: &WalletState, coin: CoinState) -> bool {
-    match coin {
-        CoinState::Unspent => true,
-        CoinState::Sent(number) => state.payments[number as usize].outcome != PaymentOutcome::Paid,
-        CoinState::None | CoinState::Returned(_) => false,
-    }
-}
-
-fn first_balls(state: &WalletState, places: &[CoinPlace]) -> Vec<u64> {
-    let ball =
-        |place: &CoinPlace| state.sets[place.set as usize].superbins[0][place.subbin as usize];
-    places.iter().map(ball).collect()
-}
-
-/// SHA-256 over the first balls, 8 bytes big-endian each.
-pub(super) fn digest(state: &WalletState, places: &[CoinPlace]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for x in first_balls(state, places) {
-        hash.update(u64_be(x));
-    }
-    hash.finalize().into()
-}
+use super::state::returns::{first_balls, returnable};
+use super::state::{CoinReturn, Holding, WalletState};
 
 /// An invitation to return coins that is about no holding of the wallet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

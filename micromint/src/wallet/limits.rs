@@ -1,4 +1,4 @@
-//! Limits in money, and for what a program pays.
+//! Limits in money.
 //!
 //! Input: the wallet's state and the coins of a payment that is planned. Output: the limit that it
 //! would exceed, if any. The invariant: a limit counts every coin that left the wallet within its
@@ -8,19 +8,14 @@
 
 use std::fmt;
 
-use crate::error::clip;
 use crate::identity::VendorId;
 use crate::money::Money;
-use crate::protocol::{RequestPayment, is_printable};
+use crate::protocol::RequestPayment;
 use crate::time::UnixTime;
 
-use super::plan::Choice;
+use super::choice::Choice;
+use super::purpose::Purpose;
 use super::state::{CoinState, PastPayment, WalletState};
-
-/// The longest name of a task, in bytes.
-pub const TASK_LEN_MAX: usize = 64;
-/// The longest text that says what asked for a payment, in bytes.
-pub const ASKED_LEN_MAX: usize = 512;
 
 /// What payments may cost in money. `None` sets no limit. Coins in another currency than that of a
 /// limit are never spent under it.
@@ -52,60 +47,6 @@ impl Limits {
     #[must_use]
     pub const fn with_task(self, task: Option<Money>) -> Limits {
         Limits { task, ..self }
-    }
-}
-
-/// For what a program pays. The wallet stores it with the payment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Purpose {
-    task: String,
-    asked: String,
-}
-
-/// A text of a [`Purpose`] cannot be stored.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PurposeError {
-    /// The name of the task.
-    #[error(
-        "expected a task of 1 to {TASK_LEN_MAX} printable ASCII characters without blanks, found \
-         {0:?}"
-    )]
-    Task(String),
-    /// The text that says what asked.
-    #[error(
-        "expected at most {ASKED_LEN_MAX} printable bytes that say what asked, \
-         found {0:?}"
-    )]
-    Asked(String),
-}
-
-impl Purpose {
-    /// A purpose: the name of the task, 1 to [`TASK_LEN_MAX`] printable ASCII characters without
-    /// blanks, and in words what asked for the payment, at most [`ASKED_LEN_MAX`] bytes without
-    /// control characters.
-    ///
-    /// # Errors
-    /// A text is longer, or contains other characters.
-    pub fn new(task: &str, asked: &str) -> Result<Purpose, PurposeError> {
-        let is_name = task.bytes().all(|c| c.is_ascii_graphic());
-        if !is_name || !(1..=TASK_LEN_MAX).contains(&task.len()) {
-            return Err(PurposeError::Task(clip(task)));
-        }
-        if asked.len() > ASKED_LEN_MAX || !is_printable(asked) {
-            return Err(PurposeError::Asked(clip(asked)));
-        }
-        Ok(Purpose { task: task.to_string(), asked: asked.to_string() })
-    }
-
-    /// The name of the task.
-    pub fn task(&self) -> &str {
-        &self.task
-    }
-
-    /// What asked for the payment, in words; may be empty.
-    pub fn asked(&self) -> &str {
-        &self.asked
     }
 }
 
@@ -177,7 +118,7 @@ impl WalletState {
         let scopes = [
             (limits.day, Scope::Day),
             (limits.site, Scope::Site(request.vendor.clone())),
-            (limits.task, Scope::Task(purpose.map(|purpose| purpose.task.clone()))),
+            (limits.task, Scope::Task(purpose.map(|purpose| purpose.task().to_string()))),
         ];
         let mut set = scopes.into_iter().filter_map(|(limit, scope)| Some((limit?, scope)));
         set.find_map(|(limit, scope)| self.exceeds(choice, scope, limit, now))
@@ -236,7 +177,7 @@ impl Scope {
             Scope::Day => is_of_today(),
             Scope::Site(vendor) => is_of_today() && payment.vendor == *vendor,
             Scope::Task(Some(task)) => {
-                payment.purpose.as_ref().is_some_and(|purpose| purpose.task == *task)
+                payment.purpose.as_ref().is_some_and(|purpose| purpose.task() == *task)
             }
             Scope::Task(None) => false,
         }

@@ -7,97 +7,19 @@
 //! at most one file; and the hop that was interrupted can be repeated until it is complete, so no
 //! coin is lost.
 
-use std::fmt;
-
 use crate::error::FileError;
 use crate::host::{Directory, Entropy};
 use crate::journal::{Journal, Replayed};
 use crate::time::UnixTime;
 
 use super::backup::{copy_as, end_with, exists, give_name, must_be_free};
+use super::hop::{Frozen, Move, MoveStep, TOKEN_SIZE, Token};
 use super::record::WalletRecord;
 use super::state::WalletState;
 use super::{KIND, Wallet, WalletError, commit};
 
-/// The size of the token of a hop, in bytes.
-pub(super) const TOKEN_SIZE: usize = 16;
 /// The size of a journal's header, in bytes. It differs for every wallet that was created.
 const HEADER_SIZE: usize = crate::journal::HEADER_SIZE as usize;
-
-/// Why nothing can be spent from a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Frozen {
-    /// It is a backup that was made at this time.
-    Backup(UnixTime),
-    /// The wallet was moved out of it at this time.
-    Left(UnixTime),
-    /// A copy that an interrupted move has left behind, of this time.
-    Prepared(UnixTime),
-    /// It carries a wallet that was moved out of its file at this time, and that has not arrived.
-    Travels(UnixTime),
-}
-
-impl fmt::Display for Frozen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Frozen::Backup(at) => write!(f, "this is a backup made at {at}; restore it first"),
-            Frozen::Left(at) => {
-                write!(f, "the wallet was moved out of this file at {at}; use the other file")
-            }
-            Frozen::Prepared(at) => {
-                write!(
-                    f,
-                    "this is the copy of a move that was interrupted at {at}; repeat the move"
-                )
-            }
-            Frozen::Travels(at) => {
-                write!(f, "this file carries a wallet moved at {at}; move it in first")
-            }
-        }
-    }
-}
-
-/// A step of a hop, as the file in which it is recorded sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MoveStep {
-    /// The wallet has left this file.
-    Left,
-    /// This copy waits for the wallet to leave the other file.
-    Prepared,
-    /// The wallet is in this file, to be moved on.
-    Travels,
-    /// The wallet has arrived in this file.
-    Arrived,
-}
-
-/// A record of a hop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Move {
-    pub(super) at: UnixTime,
-    pub(super) step: MoveStep,
-    /// Random; the same in both files of a hop.
-    pub(super) token: Token,
-}
-
-/// Identifies a hop.
-pub(super) type Token = [u8; TOKEN_SIZE];
-
-impl MoveStep {
-    pub(super) fn code(self) -> u8 {
-        match self {
-            MoveStep::Left => 0,
-            MoveStep::Prepared => 1,
-            MoveStep::Travels => 2,
-            MoveStep::Arrived => 3,
-        }
-    }
-
-    pub(super) fn from_code(code: u8) -> Option<MoveStep> {
-        let all = [MoveStep::Left, MoveStep::Prepared, MoveStep::Travels, MoveStep::Arrived];
-        all.into_iter().find(|step| step.code() == code)
-    }
-}
 
 impl Wallet {
     /// Moves the wallet out into the new file `to_name` with mode 0600. Afterwards nothing can be
@@ -181,29 +103,6 @@ impl Wallet {
 }
 
 impl WalletState {
-    /// Applies a step of a move.
-    pub(super) fn take_move(&mut self, step: Move) -> Result<(), String> {
-        let last = self.moves.last().map(|last| (last.step, last.token));
-        let is_completed = last == Some((MoveStep::Prepared, step.token));
-        let may_follow = match step.step {
-            MoveStep::Left | MoveStep::Prepared => {
-                matches!(self.frozen, None | Some(Frozen::Travels(_)))
-            }
-            MoveStep::Travels | MoveStep::Arrived => self.frozen.is_some() && is_completed,
-        };
-        if !may_follow {
-            return Err(format!("found a step {:?} of a move out of order", step.step));
-        }
-        self.frozen = match step.step {
-            MoveStep::Left => Some(Frozen::Left(step.at)),
-            MoveStep::Prepared => Some(Frozen::Prepared(step.at)),
-            MoveStep::Travels => Some(Frozen::Travels(step.at)),
-            MoveStep::Arrived => None,
-        };
-        self.moves.push(step);
-        Ok(())
-    }
-
     fn has_made(&self, step: MoveStep, token: Token) -> bool {
         self.moves.iter().any(|made| (made.step, made.token) == (step, token))
     }

@@ -15,10 +15,12 @@ use crate::period::Period;
 use crate::protocol::{OWNER_TOKENS_MAX, Payment, PeriodPrice, RequestPayment, Unsigned, Url};
 use crate::time::UnixTime;
 
+use super::choice::Choice;
 use super::consent::NeededConsent;
 use super::genuine::EMPTY;
-use super::limits::{Exceeded, Limits, Purpose};
-use super::moving::Frozen;
+use super::hop::Frozen;
+use super::limits::{Exceeded, Limits};
+use super::purpose::Purpose;
 use super::record::{CoinPlace, SpendRecord};
 use super::state::{CoinState, Holding, Moment, PastPayment, Set, WalletState};
 
@@ -128,20 +130,6 @@ pub(super) enum PaymentPlan {
     Refuse(Unpayable),
 }
 
-/// Coins for a payment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Choice {
-    /// The holding, as an index of [`WalletState::holdings`].
-    pub holding: usize,
-    /// How many of the coins were never sent before.
-    pub fresh: u32,
-    /// How many coins of the holding are good at this vendor, including the chosen ones.
-    pub spendable: u32,
-    pub(super) places: Vec<CoinPlace>,
-    pub(super) x: Vec<u64>,
-}
-
 /// Why the wallet does not pay. The variants are in the order of the checks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -243,13 +231,6 @@ impl fmt::Display for Names<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.0.iter().map(Period::as_str).collect();
         f.write_str(&names.join(", "))
-    }
-}
-
-impl Choice {
-    /// The number of the coins.
-    pub fn coins(&self) -> u32 {
-        self.places.len() as u32
     }
 }
 

@@ -5,15 +5,16 @@
 //! [`super::state`].
 
 use crate::bytes::{Fixed, Reader, Writer};
+use crate::identity::VendorId;
+use crate::period::Period;
 use crate::protocol::{Id, Verdict};
 use crate::time::UnixTime;
 
 use super::answer::Receipt;
-use super::consent::Consent;
-use super::limits::Purpose;
-use super::moving::{Move, MoveStep, TOKEN_SIZE};
+use super::hop::{Move, MoveStep, TOKEN_SIZE};
 use super::order::{Order, OrderClosed};
 use super::outcome::PaymentOutcome;
+use super::purpose::Purpose;
 
 /// The most bins in one [`SuperbinPiece`] record.
 pub(super) const BINS_PER_RECORD_MAX: usize = 4096;
@@ -66,6 +67,15 @@ pub(super) enum WalletRecord {
     OrderClosed { transaction: u64, closed: OrderClosed },
     /// A step of moving the wallet to another file.
     Moved(Move),
+}
+
+/// That a vendor lets the pages of an origin collect coins of a period in its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Consent {
+    pub(super) period: Period,
+    pub(super) vendor: VendorId,
+    /// Such as `https://shop.news.example`.
+    pub(super) origin: String,
 }
 
 /// A piece of a superbin.

@@ -6,6 +6,10 @@
 //! inconsistent with those before it, is an error: the file is damaged, or another program wrote
 //! it.
 
+mod hops;
+mod orders;
+pub(super) mod returns;
+
 use crate::authenticator::Key;
 use crate::identity::{UserId, VendorId};
 use crate::journal::{self, JournalError, Replay};
@@ -15,14 +19,12 @@ use crate::scheme::reference;
 use crate::time::UnixTime;
 
 use super::answer::Receipt;
-use super::consent::Consent;
-use super::credit;
 use super::genuine::EMPTY;
-use super::limits::Purpose;
-use super::moving::{Frozen, Move};
+use super::hop::{Frozen, Move};
 use super::order::Order;
 use super::outcome::PaymentOutcome;
-use super::record::{CoinPlace, SpendRecord, SuperbinPiece, WalletRecord};
+use super::purpose::Purpose;
+use super::record::{CoinPlace, Consent, SpendRecord, SuperbinPiece, WalletRecord};
 
 /// The most bytes of receipts that are sent with one request. Vendors issue no more.
 pub const RECEIPTS_LEN_MAX: usize = 4096;
@@ -432,8 +434,8 @@ impl WalletState {
         {
             return Err(format!("found an invalid return {request} of holding {holding}"));
         }
-        let places = credit::returnable(self, holding, coins as usize);
-        if places.len() != coins as usize || credit::digest(self, &places) != digest {
+        let places = returns::returnable(self, holding, coins as usize);
+        if places.len() != coins as usize || returns::digest(self, &places) != digest {
             return Err(format!("the coins of return {request} differ from those of the wallet"));
         }
         let number = self.returns.len() as u32;

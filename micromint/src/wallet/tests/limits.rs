@@ -1,6 +1,6 @@
 //! Limits in money, and purposes.
 
-use super::super::limits::{ASKED_LEN_MAX, TASK_LEN_MAX};
+use super::super::purpose::{ASKED_LEN_MAX, TASK_LEN_MAX};
 use super::*;
 
 fn money(text: &str) -> crate::money::Money {
