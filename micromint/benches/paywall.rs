@@ -266,7 +266,9 @@ impl Row {
         let mut repeat = || timing::each(self.repetitions, &mut act);
         match self.mode {
             Mode::Time => self.nanoseconds.push(repeat()),
-            Mode::Count { is_warm: true } => counted(&mut || drop(repeat())),
+            Mode::Count { is_warm: true } => counted(&mut || {
+                repeat();
+            }),
             Mode::Count { .. } => {
                 repeat();
                 self.mode = Mode::Count { is_warm: true };

@@ -178,7 +178,7 @@ impl Key {
 
     /// The authenticator of a Funds-Credited. This key is K_U; `request_digest` is SHA-256 of the
     /// decoded data of the Request-Credit that it answers, `data` is the decoded verdicts.
-    pub fn funds_credited(
+    pub(crate) fn funds_credited(
         &self,
         request_id: &str,
         request_digest: &[u8; DATA_DIGEST_SIZE],
@@ -218,7 +218,7 @@ impl Key {
     /// header, empty if it is absent; `batch_digest` is SHA-256 of the decoded data of the
     /// Request-Redemption that it answers, and `period` the period of that batch; `data` is the
     /// decoded verdicts.
-    pub fn redemption_result(
+    pub(crate) fn redemption_result(
         &self,
         vendor: &VendorId,
         period: &Period,
@@ -236,7 +236,7 @@ impl Key {
     }
 
     /// The authenticator of a Request-Owners. This key is K_W.
-    pub fn request_owners(
+    pub(crate) fn request_owners(
         &self,
         vendor: &VendorId,
         period: &Period,
@@ -251,7 +251,7 @@ impl Key {
     }
 
     /// The authenticator of an Owners-Sold. This key is K_W; `tags` is the decoded data.
-    pub fn owners_sold(
+    pub(crate) fn owners_sold(
         &self,
         vendor: &VendorId,
         period: &Period,
@@ -274,7 +274,7 @@ impl Key {
     }
 
     /// The authenticator of a Request-Watch. This key is K_W; `data` is the decoded records.
-    pub fn request_watch(
+    pub(crate) fn request_watch(
         &self,
         vendor: &VendorId,
         period: &Period,
@@ -287,7 +287,7 @@ impl Key {
 
     /// The authenticator of a Watch-Result. This key is K_W; `blocked` is the value of the header,
     /// empty if it is absent; `data` is the decoded verdicts.
-    pub fn watch_result(
+    pub(crate) fn watch_result(
         &self,
         vendor: &VendorId,
         period: &Period,

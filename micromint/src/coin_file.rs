@@ -87,7 +87,7 @@ pub struct CoinFile {
 pub struct Superbin {
     /// Its header.
     pub header: SuperbinHeader,
-    /// Its 2^v bins in order, as stored in the file; [`Stored::from_word`] decodes them.
+    /// Its 2^v bins in order, as stored in the file; [`Superbin::balls`] decodes them.
     pub bins: Vec<u64>,
 }
 

@@ -129,7 +129,7 @@ pub fn create_key(
 ///
 /// # Errors
 /// As for [`read_key`] and [`create_key`].
-pub fn read_or_create_key(
+pub(crate) fn read_or_create_key(
     directory: &dyn Directory,
     name: &str,
     entropy: &dyn Entropy,

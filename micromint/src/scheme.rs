@@ -24,7 +24,8 @@ pub(crate) use charge_request::is_charge_request_for;
 pub use charge_request::{charge_request, read_charge_request};
 pub use credential::{CREDENTIAL_LEN_MAX, Credential, token_of};
 pub use parameters::challenges_in;
-pub use payment_receipt::{PaymentReceipt, REFERENCE_LEN, reference};
+pub(crate) use payment_receipt::REFERENCE_LEN;
+pub use payment_receipt::{PaymentReceipt, reference};
 
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};

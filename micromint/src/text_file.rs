@@ -30,7 +30,7 @@ impl fmt::Display for Found {
 }
 
 /// Without the byte order mark, if there is one.
-pub fn without_mark(bytes: &[u8]) -> &[u8] {
+pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
 }
 

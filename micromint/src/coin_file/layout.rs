@@ -162,7 +162,7 @@ pub struct Stored {
 
 impl Stored {
     /// Decodes a bin's 64 bits.
-    pub fn from_word(word: u64) -> Stored {
+    pub(crate) fn from_word(word: u64) -> Stored {
         Stored { x: word & X_MASK, status: Status((word >> 60) as u8) }
     }
 

@@ -52,7 +52,7 @@ pub struct Filter {
 impl Filter {
     /// Whether `output` passes.
     #[inline]
-    pub fn passes(self, output: u64) -> bool {
+    pub(crate) fn passes(self, output: u64) -> bool {
         self.fixed_count == 0 || output >> (64 - self.fixed_count) == self.fixed_bits
     }
 }

@@ -101,7 +101,7 @@ impl Journal {
     /// # Errors
     /// The file does not exist ([`JournalError::Deleted`]), cannot be opened, or is not a journal
     /// of this kind.
-    pub fn open_to_append(
+    pub(crate) fn open_to_append(
         directory: &dyn Directory,
         name: &str,
         kind: &str,

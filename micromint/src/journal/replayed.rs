@@ -81,7 +81,7 @@ impl<S: Replay> Replayed<S> {
     ///
     /// # Errors
     /// As for [`Replayed::open_or_create`]; [`JournalError::Deleted`] if it does not exist.
-    pub fn open_to_append(
+    pub(crate) fn open_to_append(
         directory: &dyn Directory,
         name: &str,
         kind: &str,

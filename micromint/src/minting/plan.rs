@@ -80,7 +80,7 @@ pub struct MintPlan {
     /// lambda, the good balls per bin.
     pub lambda: f64,
     /// m, the good balls of a group.
-    pub good_per_group: f64,
+    pub(crate) good_per_group: f64,
     /// f, the part of the good balls that are the first of their group.
     pub kept_part: f64,
     /// The balls that are the first good ones of their group.

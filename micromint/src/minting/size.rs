@@ -239,7 +239,7 @@ impl Size {
     ///
     /// # Errors
     /// The source of randomness failed.
-    pub fn apply(self, raw: &mut RawParams, entropy: &dyn Entropy) -> io::Result<()> {
+    pub(crate) fn apply(self, raw: &mut RawParams, entropy: &dyn Entropy) -> io::Result<()> {
         let Size { superbin_bits: u, subbin_bits: v, fixed_count: t, .. } = self;
         raw.hash = self.hash;
         raw.coin_size = self.coin_size;

@@ -17,7 +17,7 @@ const RECEIPT_LEN_MAX: usize = 4096;
 /// The size of a reference, in bytes.
 const REFERENCE_SIZE: usize = 16;
 /// The length of a reference, in hexadecimal digits.
-pub const REFERENCE_LEN: usize = 2 * REFERENCE_SIZE;
+pub(crate) const REFERENCE_LEN: usize = 2 * REFERENCE_SIZE;
 
 /// The content of a `Payment-Receipt`. Members are in the order of their names.
 ///

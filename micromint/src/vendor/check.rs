@@ -54,7 +54,7 @@ pub struct Refused {
     /// The first bin of its first coin, where the same payment may have been good before and be
     /// recorded: the period has ended since, the price changed, or a list was made. A retry of it
     /// is then served.
-    pub may_be_recorded: Option<Bin>,
+    pub(crate) may_be_recorded: Option<Bin>,
 }
 
 impl From<Refusal> for Refused {
@@ -78,7 +78,7 @@ impl Checker {
     /// The same checker for prices in base coins that are worth `base`. Periods whose coins are not
     /// worth a whole number of them are not accepted. `None`: every coin is a base coin.
     #[must_use]
-    pub fn counted_in(mut self, base: Option<Money>) -> Checker {
+    pub(crate) fn counted_in(mut self, base: Option<Money>) -> Checker {
         if let Some(base) = base {
             self.periods.retain_mut(|accepted| {
                 let value = worth(accepted.rules.params().coin_value(), base);

@@ -422,7 +422,7 @@ impl VendorConfig {
     }
 
     /// Whether each accepted period must have an owners file.
-    pub fn requires_owners(&self) -> bool {
+    pub(crate) fn requires_owners(&self) -> bool {
         self.requires_owners
     }
 
@@ -457,12 +457,12 @@ impl VendorConfig {
     }
 
     /// Whether the price list is published as `/openapi.json`.
-    pub fn has_openapi(&self) -> bool {
+    pub(crate) fn has_openapi(&self) -> bool {
         self.has_openapi
     }
 
     /// Whether the price list is published as `/llms.txt`.
-    pub fn has_llms(&self) -> bool {
+    pub(crate) fn has_llms(&self) -> bool {
         self.has_llms
     }
 

@@ -90,7 +90,10 @@ impl Answer {
 
     /// [`Answer::head`] for an error page of the site that is sent in place of the body: without
     /// the fields that describe the body.
-    pub fn head_of_error_page(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges<'_> {
+    pub(crate) fn head_of_error_page(
+        &self,
+        values: impl Fn(&str) -> Vec<String>,
+    ) -> HeadChanges<'_> {
         let mut changes = self.head(values);
         changes.add.retain(|(name, _)| !BODY_HEADERS.contains(name));
         changes

@@ -76,7 +76,7 @@ pub struct Inspection {
     /// The vendor's configuration file.
     pub config: PathBuf,
     /// Other vendors' configuration files that the same server names.
-    pub other_configs: Vec<PathBuf>,
+    pub(crate) other_configs: Vec<PathBuf>,
     /// The user as whom the server's workers run; without it no permissions are examined.
     pub workers: Option<Workers>,
     /// The file with the vendor key, if it is to be examined.

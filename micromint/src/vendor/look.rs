@@ -202,7 +202,7 @@ impl<'a> Pending<'a> {
     /// Decides about several requests as [`Pending::try_now`] does. Their payments are recorded
     /// together, as by [`Till::try_spend_group`](crate::till::Till::try_spend_group). Returns a
     /// result for each, in their order.
-    pub fn try_all(all: Vec<Pending<'a>>) -> Vec<Result<VendorDecision, Pending<'a>>> {
+    pub(crate) fn try_all(all: Vec<Pending<'a>>) -> Vec<Result<VendorDecision, Pending<'a>>> {
         let count = all.len();
         let mut results: Vec<Option<Result<VendorDecision, Pending<'a>>>> =
             Vec::with_capacity(count);
@@ -325,7 +325,7 @@ impl PendingBuf {
     }
 
     /// The request alone.
-    pub fn into_request(self) -> RequestBuf {
+    pub(crate) fn into_request(self) -> RequestBuf {
         self.request
     }
 }

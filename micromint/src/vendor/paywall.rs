@@ -294,12 +294,6 @@ impl Paywall {
         })
     }
 
-    /// The same paywall with this price list, which never changes.
-    #[must_use]
-    pub fn with_price_list(self, list: PriceList) -> Paywall {
-        self.with_price_list_and_bots(list, BotKeys::default())
-    }
-
     /// The same paywall with this price list and these keys of the bots in the configuration.
     /// Neither ever changes.
     #[must_use]
@@ -343,12 +337,12 @@ impl Paywall {
 
     /// The accepted periods that have not ended and have no owners file: anybody who finds coins of
     /// them by search can spend the coins here. Does not access the disk.
-    pub fn periods_without_owners(&self) -> Vec<Period> {
+    pub(crate) fn periods_without_owners(&self) -> Vec<Period> {
         self.accepted.current().without_owners(self.clock.now())
     }
 
     /// Whether no accepted period is valid now: no coins are accepted. Does not access the disk.
-    pub fn lacks_period(&self) -> bool {
+    pub(crate) fn lacks_period(&self) -> bool {
         !self.accepted.current().has_valid(self.clock.now())
     }
 

@@ -70,7 +70,7 @@ pub enum PriceError {
 
 impl Price {
     /// A free page.
-    pub const FREE: Price = Price::Coins(0);
+    pub(crate) const FREE: Price = Price::Coins(0);
 
     /// The price in base coins, each of which is worth `coin_value`; an amount is rounded up.
     ///

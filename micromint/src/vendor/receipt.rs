@@ -77,7 +77,7 @@ pub struct ReceiptPathError {
 ///
 /// # Errors
 /// The value is not an absolute path, or a cookie's Path cannot hold it.
-pub fn parse_receipt_path(text: &[u8]) -> Result<Option<&str>, ReceiptPathError> {
+pub(crate) fn parse_receipt_path(text: &[u8]) -> Result<Option<&str>, ReceiptPathError> {
     let is_allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b';');
     match std::str::from_utf8(text) {
         Ok("") => Ok(None),

@@ -236,7 +236,7 @@ impl Vendor {
 
     /// The paywall, unless it must be opened or reopened before it can record. Never waits for the
     /// disk.
-    pub fn to_record(&self) -> Option<Arc<Paywall>> {
+    pub(crate) fn to_record(&self) -> Option<Arc<Paywall>> {
         if self.has_failed() { None } else { self.to_ask() }
     }
 

@@ -5,7 +5,7 @@
 //! output: the users whom this vendor stops serving. The invariants: every payment is shown, in
 //! order, at least once, unless the broker refuses it; nothing here changes what is redeemed.
 //!
-//! The state is the file [`SHOWN_FILE`] in the directory of the till: the position up to which
+//! The state is the file `watch-shown` in the directory of the till: the position up to which
 //! payments were shown. Without it, all payments that are in no batch are shown.
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ use crate::till::{Position, Till, TillError, TillRecord};
 
 /// The file in the till's directory: day and offset of the first record that was not shown, in
 /// decimal digits, with a blank between them and a line end.
-pub const SHOWN_FILE: &str = "watch-shown";
+pub(crate) const SHOWN_FILE: &str = "watch-shown";
 /// The largest such file, in bytes: a u32, a blank, a u64 and a line end.
 const SHOWN_SIZE_MAX: u64 = 10 + 1 + 20 + 1;
 
