@@ -22,10 +22,10 @@ pub struct Site {
     /// The folders that it publishes.
     pub roots: Vec<PathBuf>,
     /// The vendors' configuration files that it names.
-    pub(crate) configs: Vec<PathBuf>,
+    pub configs: Vec<PathBuf>,
     /// What `.htaccess` files may say: a folder and the words of its `AllowOverride` and
     /// `AllowOverrideList`. `None` for nginx, which does not read these files.
-    pub(crate) overrides: Option<Vec<(PathBuf, String)>>,
+    pub overrides: Option<Vec<(PathBuf, String)>>,
 }
 
 /// A port where a site accepts connections.
