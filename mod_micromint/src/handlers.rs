@@ -63,7 +63,7 @@ pub(crate) fn check(parent: &Parent) -> Result<(), ()> {
 /// is already running continues: it does not sell pages of this vendor, and still serves free ones.
 pub(crate) fn prepare(parent: &Parent) -> Result<(), ()> {
     parent.share_counters();
-    for vendor in parent.vendors() {
+    for vendor in parent.vendors().all() {
         match vendor.prepare(parent.owner()) {
             Ok(_) if parent.is_first_pass() => {}
             Ok(warnings) => {
@@ -82,12 +82,7 @@ pub(crate) fn prepare(parent: &Parent) -> Result<(), ()> {
 
 /// Opens all vendors. A vendor that cannot be opened is tried again when a request needs it.
 pub(crate) fn open(child: &Parent) {
-    for vendor in child.vendors() {
-        if let Err(error) = vendor.open() {
-            let text = format!("{error}; pages of this vendor are not sold until this is fixed");
-            child.log().write(Level::Alert, &text);
-        }
-    }
+    child.vendors().open().for_each(|text| child.log().write(Level::Alert, &text));
 }
 
 // ---- the hooks

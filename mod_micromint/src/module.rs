@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use micromint::host::{SystemClock, SystemEntropy};
 use micromint::vendor::Vendor;
-use micromint::vendor::gate::{self, Mode, OptionError, Options, PriceValue, Syntax};
+use micromint::vendor::gate::{self, EventFormat, Mode, OptionError, Options, PriceValue, Syntax};
 
 use crate::ap::{ConfigPlace, Expression, Text};
 
@@ -34,15 +34,6 @@ impl Syntax for Apache {
     }
 }
 
-/// How an event is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EventFormat {
-    /// As a line of words.
-    Plain,
-    /// As a JSON object.
-    Json,
-}
-
 impl ServerConfig {
     /// Merges a virtual host's configuration `own` into that of its server, `outer`.
     pub(crate) fn merged(outer: &ServerConfig, own: &ServerConfig) -> ServerConfig {
@@ -64,16 +55,9 @@ pub(crate) fn set_config(
     let path = place.server_relative(file).ok_or("the file name cannot be made a path")?;
     let position = place.position();
     let module = place.module();
-    if let Some(vendor) = module.vendors.iter().find(|vendor| vendor.path() == path) {
-        server.vendor = Some(Arc::clone(vendor));
-        return Ok(());
-    }
-    let vendor = Arc::new(
-        Vendor::read(path, position, Arc::new(SystemClock), Arc::new(SystemEntropy))
-            .map_err(|error| error.to_string())?,
-    );
-    module.vendors.push(Arc::clone(&vendor));
-    server.vendor = Some(vendor);
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let vendor = module.vendors.named(path, position, clock, entropy);
+    server.vendor = Some(vendor.map_err(|error| error.to_string())?);
     Ok(())
 }
 
@@ -149,15 +133,7 @@ pub(crate) fn set_log(
     own: &mut PlaceConfig,
     word: &[u8],
 ) -> Result<(), String> {
-    own.log = Some(match word.to_ascii_lowercase().as_slice() {
-        b"off" => None,
-        b"plain" => Some(EventFormat::Plain),
-        b"json" => Some(EventFormat::Json),
-        _ => {
-            let found = String::from_utf8_lossy(word);
-            return Err(format!("expected off, plain or json, found \"{found}\""));
-        }
-    });
+    own.log = Some(EventFormat::parse(word).map_err(text)?);
     Ok(())
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn prepare(worker: &Worker) -> Result<(), ()> {
     if worker.is_only_test() {
         return Ok(());
     }
-    for vendor in &worker.module().vendors {
+    for vendor in worker.module().vendors.all() {
         match vendor.prepare(worker.owner()) {
             Ok(warnings) => warnings.iter().for_each(|warning| worker.warn(warning)),
             Err(error) => {
@@ -55,14 +55,7 @@ pub(crate) fn prepare(worker: &Worker) -> Result<(), ()> {
 
 /// Opens all vendors. A vendor that cannot be opened is tried again when a request needs it.
 pub(crate) fn open(worker: &Worker) {
-    for vendor in &worker.module().vendors {
-        if let Err(error) = vendor.open() {
-            worker.log().write(
-                Level::Alert,
-                &format!("{error}; pages of this vendor are not sold until this is fixed"),
-            );
-        }
-    }
+    worker.module().vendors.open().for_each(|text| worker.log().write(Level::Alert, &text));
 }
 
 // ---- the phases

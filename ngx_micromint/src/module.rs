@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use micromint::host::{SystemClock, SystemEntropy};
 use micromint::vendor::Vendor;
-use micromint::vendor::gate::{OptionError, Options, PriceValue, Syntax, Variable};
+use micromint::vendor::gate::{EventFormat, OptionError, Options, PriceValue, Syntax, Variable};
 
 use crate::sys::{ComplexValue, ConfigPlace, LogFile, ThreadPool};
 
@@ -47,15 +47,6 @@ pub(crate) struct EventLog {
     pub(crate) format: EventFormat,
     /// The file, if it is not nginx's error log.
     pub(crate) file: Option<LogFile>,
-}
-
-/// How an event is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EventFormat {
-    /// As a line of words.
-    Plain,
-    /// As a JSON object.
-    Json,
 }
 
 impl ServerConfig {
@@ -114,16 +105,9 @@ pub(crate) fn set_config(place: &mut ConfigPlace, server: &mut ServerConfig) -> 
     place.share_counters().ok_or(String::new())?;
     let position = place.position();
     let module = place.module();
-    if let Some(vendor) = module.vendors.iter().find(|vendor| vendor.path() == path) {
-        server.vendor = Some(Arc::clone(vendor));
-        return Ok(());
-    }
-    let vendor = Arc::new(
-        Vendor::read(path, position, Arc::new(SystemClock), Arc::new(SystemEntropy))
-            .map_err(|error| error.to_string())?,
-    );
-    module.vendors.push(Arc::clone(&vendor));
-    server.vendor = Some(vendor);
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let vendor = module.vendors.named(path, position, clock, entropy);
+    server.vendor = Some(vendor.map_err(|error| error.to_string())?);
     Ok(())
 }
 
@@ -246,16 +230,11 @@ pub(crate) fn set_log(
     const NAME: &str = "micromint_log";
     once(NAME, &location.options.log)?;
     let file = place.words().get(2).map(|path| path.to_vec());
-    let format = match (word(place), &file) {
-        (b"off", None) => None,
-        (b"plain", _) => Some(EventFormat::Plain),
-        (b"json", _) => Some(EventFormat::Json),
-        (b"off", Some(_)) => return Err(format!("\"{NAME} off\": expected no file")),
-        (other, _) => {
-            let found = String::from_utf8_lossy(other);
-            return Err(format!("\"{NAME}\": expected off, plain or json, found \"{found}\""));
-        }
-    };
+    let format = EventFormat::parse(word(place));
+    let format = format.map_err(|error| format!("\"{NAME}\": {error}"))?;
+    if format.is_none() && file.is_some() {
+        return Err(format!("\"{NAME} off\": expected no file"));
+    }
     let file = match &file {
         Some(path) => Some(place.log_file(path).ok_or(String::new())?),
         None => None,

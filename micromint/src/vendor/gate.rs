@@ -11,15 +11,17 @@
 
 mod options;
 mod passed;
+mod vendors;
 mod visit;
 
 #[cfg(test)]
 mod tests;
 
 pub use super::exempt::is_exempt;
-pub use options::{Mode, OptionError, Options, PriceValue, Syntax, Value};
+pub use options::{EventFormat, Mode, OptionError, Options, PriceValue, Syntax, Value};
 pub use passed::Passed;
+pub use vendors::Vendors;
 pub use visit::{
-    Action, Asked, Asking, Closing, Deferred, DeferredDecision, DueReversal, Next, Severity, Stage,
-    Thread, Variable, Visit, ask_all,
+    Action, Asked, Asking, CONDITION_FIELDS, CONTENT_FIELDS, Closing, Deferred, DeferredDecision,
+    DueReversal, Next, Severity, Stage, Thread, Variable, Visit, ask_all,
 };

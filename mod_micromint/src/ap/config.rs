@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::ptr::null_mut;
 use std::sync::Arc;
 
+use micromint::vendor::gate::Vendors;
 use micromint::vendor::{Price, Vendor};
 
 use super::bindings::{
@@ -22,8 +23,8 @@ use crate::module::ServerConfig;
 /// The module's state of a whole configuration, for as long as it is in use.
 #[derive(Default)]
 pub(crate) struct ModuleConfig {
-    /// One for every configuration file, however many servers name it.
-    pub(crate) vendors: Vec<Arc<Vendor>>,
+    /// The vendors that its servers name.
+    pub(crate) vendors: Vendors,
     gates: Vec<GatePlace>,
 }
 
@@ -173,7 +174,7 @@ impl Parent {
     }
 
     /// All vendors of the configuration.
-    pub(crate) fn vendors(&self) -> &[Arc<Vendor>] {
+    pub(crate) fn vendors(&self) -> &Vendors {
         &self.module().vendors
     }
 
@@ -264,7 +265,7 @@ pub(super) unsafe fn vendors_of<'a>(server: *const server_rec) -> &'a [Arc<Vendo
     unsafe {
         let pool = (*(*server).process).pconf;
         apr_pool_userdata_get(&raw mut data, MODULE_CONFIG.as_ptr(), pool);
-        data.cast::<ModuleConfig>().as_ref().map_or(&[], |module| &module.vendors)
+        data.cast::<ModuleConfig>().as_ref().map_or(&[], |module| module.vendors.all())
     }
 }
 

@@ -15,7 +15,7 @@ use super::bindings::{
 use super::config::{Expression, server_of, vendors_of};
 use super::tables::micromint_module;
 use super::{Code, Log, OK, bytes, copy_into, filters, keep_in, table};
-use micromint::vendor::{Gauges, authority_of_target};
+use micromint::vendor::{Gauges, authority_of_target, gate};
 
 use crate::module::{PlaceConfig, ServerConfig, Variable};
 use crate::visit::Visit;
@@ -403,13 +403,7 @@ impl<'a> Request<'a> {
                 (*r).read_chunked = 0;
             }
         }
-        self.remove_headers(&[
-            "Content-Length",
-            "Content-Type",
-            "Content-Encoding",
-            "Transfer-Encoding",
-            "Expect",
-        ]);
+        self.remove_headers(gate::CONTENT_FIELDS);
     }
 
     /// Makes the response complete, whatever copy the client has.
@@ -418,12 +412,7 @@ impl<'a> Request<'a> {
             // SAFETY: the requests are live.
             unsafe { (*r).no_local_copy = 1 };
         }
-        self.remove_headers(&[
-            "If-Match",
-            "If-None-Match",
-            "If-Modified-Since",
-            "If-Unmodified-Since",
-        ]);
+        self.remove_headers(gate::CONDITION_FIELDS);
     }
 
     /// Removes header fields from the request, for whatever makes the content.

@@ -1,9 +1,9 @@
 //! What is reported about a request: variables, counters, a line in the error log.
 
-use micromint::vendor::gate;
+use micromint::vendor::gate::{self, EventFormat};
 
 use crate::ap::{Level, Request, counters};
-use crate::module::{EventFormat, Variable};
+use crate::module::Variable;
 use crate::visit::Visit;
 
 /// Sets the variables in the environment of the request, for logs, expressions and scripts.
@@ -30,10 +30,7 @@ pub(crate) fn record(request: Request<'_>) {
             counters.count(event);
         }
         let format = request.place().log();
-        let line = match format {
-            Some(EventFormat::Json) => event.to_json(),
-            Some(EventFormat::Plain) | None => event.to_line(),
-        };
+        let line = format.unwrap_or(EventFormat::Plain).write(event);
         if format.is_some() {
             // The log of a request would add the client's Referer after the event.
             request.server_log().write(Level::Notice, &line);

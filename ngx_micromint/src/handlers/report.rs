@@ -1,10 +1,10 @@
 //! What is reported when a request is over: variables, counters, a line of `micromint_log`.
 
-use micromint::vendor::gate::Variable;
+use micromint::vendor::gate::{EventFormat, Variable};
 use micromint::vendor::{Event, METRICS_MEDIA_TYPE};
 
 use super::{NOT_FOUND, SERVER_ERROR};
-use crate::module::{EventFormat, EventLog};
+use crate::module::EventLog;
 use crate::sys::{Code, Level, OK, Request, gauges, iso_8601_now};
 
 /// The value of a variable, for logs and headers; `None` where the paywall is off.
@@ -37,8 +37,7 @@ pub(crate) fn record(request: &mut Request) -> Code {
 fn write(request: &Request, log: &EventLog, event: &Event<'_>) {
     match (&log.file, log.format) {
         // nginx's own log records the time.
-        (None, EventFormat::Plain) => request.log().write_plain(Level::Notice, &event.to_line()),
-        (None, EventFormat::Json) => request.log().write_plain(Level::Notice, &event.to_json()),
+        (None, format) => request.log().write_plain(Level::Notice, &format.write(event)),
         (Some(file), EventFormat::Plain) => {
             file.write(format!("{} {event}\n", iso_8601_now()).as_bytes())
         }

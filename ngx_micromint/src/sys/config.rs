@@ -2,9 +2,9 @@
 
 use std::ffi::c_void;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use micromint::vendor::{Gauges, Vendor};
+use micromint::vendor::Gauges;
+use micromint::vendor::gate::Vendors;
 use nginx_sys::{
     NGX_LOG_EMERG, NGX_LOG_WARN, ngx_conf_full_name, ngx_conf_log_error, ngx_conf_open_file,
     ngx_conf_t, ngx_core_conf_t, ngx_core_module, ngx_cycle_t, ngx_http_compile_complex_value,
@@ -22,8 +22,8 @@ use crate::module::{LocationConfig, ServerConfig};
 /// The module's state of a whole configuration, for as long as it is in use.
 #[derive(Default)]
 pub(crate) struct ModuleConfig {
-    /// One for every configuration file, however many servers name it.
-    pub(crate) vendors: Vec<Arc<Vendor>>,
+    /// The vendors that its servers name.
+    pub(crate) vendors: Vendors,
     /// The counters of all workers and all vendors.
     pub(super) counters: Option<CounterZone>,
 }
@@ -243,7 +243,7 @@ unsafe fn report(level: u32, log: *mut nginx_sys::ngx_log_t, text: &str) {
 
 /// What is measured of all vendors.
 pub(crate) fn gauges() -> Gauges {
-    let vendors = current_module().map_or(&[][..], |module| &module.vendors);
+    let vendors = current_module().map_or(&[][..], |module| module.vendors.all());
     vendors.iter().map(|vendor| vendor.gauges()).sum()
 }
 

@@ -15,7 +15,7 @@ use nginx_sys::{
 };
 use smallvec::SmallVec;
 
-use micromint::vendor::{Counters, authority_of_target};
+use micromint::vendor::{Counters, authority_of_target, gate};
 
 use super::config::{ComplexValue, location_of, server_of};
 use super::tables::ngx_http_micromint_module;
@@ -408,25 +408,14 @@ impl Request {
             (*r).headers_in.content_length_n = -1;
             (*r).headers_in.set_chunked(0);
         }
-        self.remove_headers(&[
-            "Content-Length",
-            "Content-Type",
-            "Content-Encoding",
-            "Transfer-Encoding",
-            "Expect",
-        ]);
+        self.remove_headers(gate::CONTENT_FIELDS);
     }
 
     /// Makes the response complete, whatever copy the client has.
     pub(crate) fn ignore_conditions(&mut self) {
         // SAFETY: the request is live.
         unsafe { (*self.r).set_disable_not_modified(1) };
-        self.remove_headers(&[
-            "If-Match",
-            "If-None-Match",
-            "If-Modified-Since",
-            "If-Unmodified-Since",
-        ]);
+        self.remove_headers(gate::CONDITION_FIELDS);
     }
 
     /// Removes If-Unmodified-Since if If-Match is present: it must then be ignored (RFC 9110,

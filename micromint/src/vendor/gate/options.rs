@@ -4,6 +4,7 @@
 //! around it. The invariant: a page is not given away because a directive was forgotten, so a price
 //! alone switches the paywall on.
 
+use crate::vendor::event::Event;
 use crate::vendor::price::{Price, parse_price};
 use crate::vendor::receipt::parse_receipt_path;
 use crate::vendor::views::FREE_VIEWS_MAX;
@@ -48,6 +49,15 @@ pub enum Value<T, E> {
     Fixed(T),
     /// Evaluated for each request.
     Varying(E),
+}
+
+/// How an event is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventFormat {
+    /// As a line of words.
+    Plain,
+    /// As a JSON object.
+    Json,
 }
 
 /// A word of a directive is not one of those expected.
@@ -304,6 +314,25 @@ impl<S: Syntax> Options<S> {
 }
 
 /// One of two words that switch something.
+impl EventFormat {
+    /// Reads `plain` or `json`, or `off` for none.
+    ///
+    /// # Errors
+    /// Another word.
+    pub fn parse(word: &[u8]) -> Result<Option<EventFormat>, OptionError> {
+        let (plain, json) = (Some(EventFormat::Plain), Some(EventFormat::Json));
+        one_of(word, &[("off", None), ("plain", plain), ("json", json)])
+    }
+
+    /// The event in this form, on one line without a line end.
+    pub fn write(self, event: &Event<'_>) -> String {
+        match self {
+            EventFormat::Plain => event.to_line(),
+            EventFormat::Json => event.to_json(),
+        }
+    }
+}
+
 fn on_or_off(word: &[u8]) -> Result<bool, OptionError> {
     one_of(word, &[("on", true), ("off", false)])
 }
@@ -335,6 +364,7 @@ fn unexpected(expected: String, found: &[u8]) -> OptionError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vendor::{Answer, Decision};
 
     /// A server whose expressions begin with a dollar.
     struct Test;
@@ -368,6 +398,20 @@ mod tests {
         let require = options(None, Some(Mode::Require));
         assert_eq!(options(Some(2), None).within(&require).mode(), Mode::Require);
         assert_eq!(off.within(&options(Some(2), None)).mode(), Mode::Off);
+    }
+
+    #[test]
+    fn events_are_written_in_one_of_two_forms() {
+        let parsed = |word: &[u8]| EventFormat::parse(word).unwrap();
+        assert_eq!(parsed(b"off"), None);
+        assert_eq!(parsed(b"plain"), Some(EventFormat::Plain));
+        assert_eq!(parsed(b"JSON"), Some(EventFormat::Json));
+        let error = EventFormat::parse(b"xml").unwrap_err().to_string();
+        assert_eq!(error, "expected off, plain or json, found \"xml\"");
+        let decision = Decision::from(Answer { status: 402, ..Answer::default() });
+        let event = decision.event(402, decision.outcome());
+        assert_eq!(EventFormat::Plain.write(&event), event.to_line());
+        assert_eq!(EventFormat::Json.write(&event), event.to_json());
     }
 
     #[test]

@@ -115,6 +115,17 @@ pub struct DueReversal {
     status: u16,
 }
 
+/// The header fields of a request that describe its body. A request that is served as a GET without
+/// a body has none of them ([`Action::Serve::as_get`]).
+pub const CONTENT_FIELDS: &[&str] =
+    &["Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding", "Expect"];
+
+/// The header fields of a request that make it conditional (RFC 9110, section 13), but for
+/// `If-Range`. Content that is sent in full answers a request without them
+/// ([`Action::Serve::ignore_conditions`]).
+pub const CONDITION_FIELDS: &[&str] =
+    &["If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"];
+
 /// What a server does with a request that was decided.
 #[derive(Debug)]
 pub enum Action {
