@@ -59,6 +59,7 @@ impl Vendors {
 mod tests {
     use super::*;
     use crate::host::{SystemClock, SystemEntropy};
+    use crate::testing::params_with;
 
     fn named(vendors: &mut Vendors, path: PathBuf) -> Result<Arc<Vendor>, ConfigError> {
         vendors.named(path, "here".to_string(), Arc::new(SystemClock), Arc::new(SystemEntropy))
@@ -68,8 +69,10 @@ mod tests {
     fn servers_that_name_one_file_share_its_vendor() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("periods")).unwrap();
+        let params = params_with(|_| {}).to_toml();
+        std::fs::write(folder.path().join("periods/a.params"), params).unwrap();
         let config = "vendor-id = \"news.example\"\norigins = \"https://news.example\"\n\
-                      periods = \"periods\"\ntill = \"no/such/folder\"\n";
+                      periods = \"periods\"\ntill = \"one.toml\"\n";
         let [one, other] = ["one.toml", "other.toml"].map(|name| {
             let path = folder.path().join(name);
             std::fs::write(&path, config).unwrap();
@@ -83,7 +86,7 @@ mod tests {
         assert_eq!(vendors.all().len(), 2);
         let faults: Vec<String> = vendors.open().collect();
         assert_eq!(faults.len(), 2);
-        assert!(faults[0].contains("no/such/folder"), "{faults:?}");
+        assert!(faults[0].contains("one.toml"), "{faults:?}");
         assert!(faults[0].ends_with("are not sold until this is fixed"), "{faults:?}");
     }
 }
