@@ -6,7 +6,7 @@ use super::record::CoinPlace;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Choice {
-    /// The holding, as an index of [`WalletState::holdings`].
+    /// The holding, as an index of [`WalletState::holdings`](super::WalletState::holdings).
     pub holding: usize,
     /// How many of the coins were never sent before.
     pub fresh: u32,

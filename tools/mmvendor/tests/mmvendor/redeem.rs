@@ -4,7 +4,9 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use micromint::authenticator::{Key, UrlDigest};
-use micromint::protocol::{Blocked, PaymentRecord, RedemptionResult, RequestRedemption, Verdict};
+use micromint::protocol::{
+    Blocked, PaymentRecord, RedemptionResult, RequestRedemption, Unsigned, Verdict,
+};
 use sha2::{Digest, Sha256};
 
 use super::{KEY, output, page, program, spend, write_key};
@@ -22,7 +24,7 @@ fn answer_blocking(folder: &Path, batch: &str, verdicts: &[Verdict], blocked: &[
         vendor: batch.vendor,
         batch: batch.batch,
         blocked: Blocked::new(blocked.iter().map(|user| user.parse().unwrap())),
-        authenticator: batch.authenticator,
+        authenticator: Unsigned,
         verdicts: verdicts.to_vec(),
     }
     .authenticated(&key, &batch.period, &digest);

@@ -19,7 +19,7 @@ use micromint::identity::{UserVector, VendorVector};
 use micromint::params::Params;
 use micromint::protocol::{
     FundsCredited, InvalidPayment, MANIFEST_PATH, Payment, PeriodPrice, RequestCredit,
-    RequestPayment, Verdict,
+    RequestPayment, Unsigned, Verdict,
 };
 use micromint::scheme::{Challenge, Credential, PaymentReceipt, charge_request, token_of};
 use micromint::testing::ObviousMint;
@@ -286,7 +286,7 @@ impl Vendor {
             period: request.period.clone(),
             request: request.request.clone(),
             transaction: 1,
-            authenticator: request.authenticator,
+            authenticator: Unsigned,
             verdicts: vec![Verdict::Accepted; request.x.len()],
         }
         .authenticated(&Key::from_bytes([5; 32]), &request);
