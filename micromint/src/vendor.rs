@@ -144,7 +144,6 @@ pub use prices::{
     ListEntry, ListPrice, PATTERN_LEN_MAX, PATTERN_PARTS_MAX, PRICE_LIST_ENTRIES_MAX,
     PRICE_LIST_SIZE_MAX, PriceList, QUERY_PARAMETERS_MAX,
 };
-pub use receipt::ReceiptPathError;
 pub use request::{Content, Place, Request, RequestBuf};
 pub use serving::{Vendor, VendorDecision};
 pub use variants::{PRICED_NAMES_MAX, priced_names};

@@ -69,7 +69,7 @@ const NAME_REST_LEN: usize = 8;
     "expected a path such as /story/17/, at most {RECEIPT_PATH_LEN_MAX} printable ASCII characters \
      without ?, # and ;, found {found:?}"
 )]
-pub struct ReceiptPathError {
+pub(crate) struct ReceiptPathError {
     found: String,
 }
 
