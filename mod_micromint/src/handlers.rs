@@ -16,7 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use micromint::protocol::RequestOutcome;
-use micromint::vendor::gate::{Mode, Next, Passed, PriceValue, Value, is_exempt};
+use micromint::vendor::gate::{Mode, Next, Passed, PriceValue, Value, is_exempt, is_priced};
 use micromint::vendor::{
     PRICE_FILE_SUFFIX, Price, PriceError, Request as PaywallRequest, has_payment_or_receipt,
     is_price_file, parse_price, price_unreadable, priced_names, read_price_file,
@@ -174,10 +174,9 @@ fn subrequest(request: Request<'_>) -> Code {
     if !request.place().refuses_subrequests() {
         return DECLINED;
     }
-    let listed = question::list_price_of_part(request).map_or(0, |listed| listed.coins);
     match price_of(request, true) {
-        Ok(0) if listed == 0 => DECLINED,
-        Ok(_) => FORBIDDEN,
+        Ok(price) if is_priced(price, || question::list_price_of_part(request)) => FORBIDDEN,
+        Ok(_) => DECLINED,
         Err(_) => SERVER_ERROR,
     }
 }

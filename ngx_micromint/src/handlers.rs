@@ -13,7 +13,7 @@ mod question;
 mod reply;
 mod report;
 
-use micromint::vendor::gate::{Next, PriceValue, is_exempt};
+use micromint::vendor::gate::{Next, PriceValue, is_exempt, is_priced};
 use micromint::vendor::{
     ListPrice, PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, Price, PriceError, is_price_file,
     parse_price, price_unreadable, priced_names,
@@ -171,10 +171,9 @@ fn subrequest(request: &mut Request) -> Code {
         Ok(false) => {}
         Err(_) => return SERVER_ERROR,
     }
-    let listed = question::list_price_of_part(request).map_or(0, |listed| listed.coins);
     match price_of(request, true) {
-        Ok(0) if listed == 0 => DECLINED,
-        Ok(_) => FORBIDDEN,
+        Ok(price) if is_priced(price, || question::list_price_of_part(request)) => FORBIDDEN,
+        Ok(_) => DECLINED,
         Err(_) => SERVER_ERROR,
     }
 }

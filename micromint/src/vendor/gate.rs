@@ -19,7 +19,7 @@ mod tests;
 
 pub use super::exempt::is_exempt;
 pub use options::{EventFormat, Mode, OptionError, Options, PriceValue, Syntax, Value};
-pub use passed::Passed;
+pub use passed::{Passed, is_priced};
 pub use vendors::Vendors;
 pub use visit::{
     Action, Asked, Asking, CONDITION_FIELDS, CONTENT_FIELDS, Closing, Deferred, DeferredDecision,

@@ -1,6 +1,6 @@
 //! Acts on the paywall's decision: the content is served, or another answer is sent.
 
-use micromint::vendor::gate::{Action, Mode, Severity, Stage};
+use micromint::vendor::gate::{Action, Mode, Severity, Stage, is_priced};
 use micromint::vendor::{Answer, METRICS_MEDIA_TYPE, Request as PaywallRequest, unavailable};
 
 use super::question::{give_body_back, list_price};
@@ -132,7 +132,7 @@ pub(super) fn message(request: Request<'_>) -> Code {
         Ok(price) => price,
         Err(code) => return code,
     };
-    if price == 0 && list_price(request).is_none_or(|listed| listed.coins == 0) {
+    if !is_priced(price, || list_price(request)) {
         return NOT_FOUND;
     }
     if let Err(code) = pass(request, true) {

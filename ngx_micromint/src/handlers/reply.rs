@@ -1,7 +1,7 @@
 //! Acts on the paywall's decision: the request continues to its content, or another answer is sent.
 
 use micromint::protocol::RequestOutcome;
-use micromint::vendor::gate::{Action, Severity};
+use micromint::vendor::gate::{Action, Severity, is_priced};
 use micromint::vendor::{Answer, Request as PaywallRequest, is_redirect_to_folder};
 
 use super::head::{change_head, content_type};
@@ -98,7 +98,7 @@ pub(crate) fn message(request: &mut Request) -> Code {
         Ok(price) => price,
         Err(code) => return code,
     };
-    if price == 0 && list_price(request).is_none_or(|listed| listed.coins == 0) {
+    if !is_priced(price, || list_price(request)) {
         return NOT_FOUND;
     }
     let answer = {

@@ -25,6 +25,12 @@ pub struct Passed {
     pub is_private: bool,
 }
 
+/// Whether content costs something: by the price of its place, or by the price list, which is asked
+/// only if the place is free.
+pub fn is_priced(price: u32, listed: impl FnOnce() -> Option<ListPrice>) -> bool {
+    price > 0 || listed().is_some_and(|listed| listed.coins > 0)
+}
+
 /// How much a place asks. A price that is only rehearsed is less than any real one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
