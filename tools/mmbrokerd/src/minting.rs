@@ -25,6 +25,7 @@ use rustix::process::{Pid, Signal};
 use serde::Deserialize;
 
 use crate::service::{Service, ServiceError, blocking};
+use crate::shop::Act;
 use crate::store::{MintProgress, MintRow, MintStage, MintState, Store, StoreError, retried};
 
 /// The default of `days-before`.
@@ -353,7 +354,7 @@ pub(crate) async fn plan(
         let mut tx = store.begin().await?;
         let is_new = tx.plan_mint(period, by, now).await?;
         if is_new {
-            tx.audit(by, "mint planned", period.as_str(), now).await?;
+            tx.audit(by, Act::MintPlanned, period.as_str(), now).await?;
         }
         tx.commit().await?;
         Ok::<bool, StoreError>(is_new)

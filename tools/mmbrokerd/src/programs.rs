@@ -17,7 +17,7 @@ use micromint_console::{EXIT_OK, ToolError, tell};
 
 use crate::config::Config;
 use crate::service::{OpenPeriod, Service};
-use crate::store::Store;
+use crate::store::{CONSOLE, Store};
 
 /// The configuration file of the package.
 pub const CONFIG_DEFAULT: &str = "/etc/micromint/broker.toml";
@@ -63,8 +63,9 @@ impl BrokerArgs {
     /// The configuration, the secret, the database or a coin file cannot be used.
     pub async fn make(&self) -> Result<Broker, ToolError> {
         let config = Config::load(&self.config)?;
-        let service = open(&config, self.as_of).await?;
-        Ok(Broker { service, config, path: self.config.clone() })
+        let mut service = opened(&config, self.as_of).await?;
+        service.set_by(CONSOLE);
+        Ok(Broker { service: Arc::new(service), config, path: self.config.clone() })
     }
 }
 
@@ -122,6 +123,10 @@ impl Broker {
 /// # Errors
 /// The secret, the database or a coin file cannot be used.
 pub async fn open(config: &Config, as_of: Option<UnixTime>) -> Result<Arc<Service>, ToolError> {
+    Ok(Arc::new(opened(config, as_of).await?))
+}
+
+async fn opened(config: &Config, as_of: Option<UnixTime>) -> Result<Service, ToolError> {
     let secret_file = config.secret_file();
     let (directory, name) =
         DiskDirectory::of_file(&secret_file).map_err(FileError::on("open", &secret_file))?;
@@ -133,7 +138,7 @@ pub async fn open(config: &Config, as_of: Option<UnixTime>) -> Result<Arc<Servic
     let store = Store::open(&config.database).await?;
     let service = Service::open(store, secret, Some(&config.witness_file()), clock).await?;
     service.open_coin_files(&config.coins).await?;
-    Ok(Arc::new(service))
+    Ok(service)
 }
 
 /// Prints an alarm if there is one. Returns the exit status.

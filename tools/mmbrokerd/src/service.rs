@@ -69,6 +69,8 @@ pub struct Service {
     pace: AtomicUsize,
     /// The staged batches that requests of this process judge.
     in_work: Mutex<BTreeSet<i64>>,
+    /// Who works with it, if that is a person: what it changes is in the audit log under this name.
+    by: Option<&'static str>,
 }
 
 /// The broker cannot work, or could not answer.
@@ -155,6 +157,7 @@ impl Service {
             part_coins,
             pace,
             in_work: Mutex::default(),
+            by: None,
         })
     }
 
@@ -162,6 +165,13 @@ impl Service {
     /// [`PART_COINS_MAX`].
     pub fn set_part_coins(&mut self, coins: usize) {
         self.part_coins = coins.max(1);
+    }
+
+    /// Says who works with the broker: sales, returns, batches, watches, registrations and
+    /// settlements are in the audit log under this name. Without it they are the acts of those who
+    /// sent a message, and in the log of none.
+    pub fn set_by(&mut self, by: &'static str) {
+        self.by = Some(by);
     }
 
     /// The database.

@@ -9,6 +9,7 @@ mod answer;
 mod attempts;
 mod audit;
 mod bank;
+mod booking;
 mod complaints;
 mod conservation;
 mod form;
@@ -53,7 +54,9 @@ use self::password::Passwords;
 use self::relying::RelyingParty;
 use crate::service::Service;
 
-pub use self::audit::audit_faults;
+pub(crate) use self::audit::Act;
+pub use self::audit::{AuditRow, audit_faults, last_rows};
+pub use self::booking::{BookRefusal, Booked, RUN_FILE_SIZE_MAX, RunFile, Short, book_run};
 pub use self::form::{FORM_FIELDS_MAX, FORM_SIZE_MAX};
 pub use self::hooks::HOOK_SIZE_MAX;
 pub use self::mail::{MailSettings, MailTls, Mailer};
@@ -62,6 +65,7 @@ pub use self::network::{Network, PROXIES_MAX, Proxies};
 pub use self::passkeys::{
     PASSKEY_CHALLENGES_MAX, PASSKEY_NAME_LEN_MAX, PASSKEYS_MAX, count_passkeys,
 };
+pub use self::payouts::{ListedRun, list_runs};
 pub use self::people::{Role, give_password, new_password, set_person};
 pub use self::proof::{NoProof, PROOF_PATH, ProofSource, Proofs};
 pub use self::relying::{PASSKEY_ANSWER_SIZE_MAX, PASSKEY_ID_SIZE_MAX};
@@ -190,6 +194,7 @@ fn operator_routes() -> Router<Arc<Shop>> {
         .route("/operator/payouts/{run}/sepa", get(payouts::xml))
         .route("/operator/payouts/{run}/paid", post(payouts::paid))
         .route("/operator/payouts/{run}/failed", post(payouts::failed))
+        .route("/operator/payouts/{run}/again", post(payouts::again))
         .route("/operator/vendors", get(operator::vendors).post(operator::add_vendor))
         .route("/operator/vendors/disable", post(operator::disable))
         .route("/operator/vendors/enable", post(operator::enable))

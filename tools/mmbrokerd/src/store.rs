@@ -107,6 +107,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/sqlite/104_wish.sql"),
         include_str!("../migrations/postgres/104_wish.sql"),
     ),
+    (
+        105,
+        "payout",
+        include_str!("../migrations/sqlite/105_payout.sql"),
+        include_str!("../migrations/postgres/105_payout.sql"),
+    ),
 ];
 
 /// Which database it is.

@@ -23,7 +23,8 @@ const KEY_RANDOM_SIZE: usize = 32;
 /// The longest credentials that are read, in bytes.
 const CREDENTIALS_LEN_MAX: usize = 512;
 
-/// Makes an API key for a user. It is shown once. `by` is who makes it.
+/// Makes an API key for a user. It is shown once. `by` is who makes it. `None` if the account of
+/// the user is closed.
 ///
 /// # Errors
 /// The database failed, or there is no randomness.
@@ -31,10 +32,9 @@ pub async fn create_key(
     service: &Service,
     (by, user): (&str, &UserId),
     entropy: &dyn Entropy,
-) -> Result<String, ServiceError> {
+) -> Result<Option<String>, ServiceError> {
     let key = new_key(entropy)?;
-    give_key(service, (by, user), &key).await?;
-    Ok(key)
+    Ok(give_key(service, (by, user), &key).await?.then_some(key))
 }
 
 /// An API key that cannot be guessed.
@@ -48,7 +48,8 @@ pub fn new_key(entropy: &dyn Entropy) -> Result<String, ServiceError> {
     Ok(format!("{KEY_PREFIX}{digits}"))
 }
 
-/// Lets this key buy with the money of a user. `by` is who makes it.
+/// Lets this key buy with the money of a user, unless the account is closed. `by` is who makes it.
+/// Returns whether the key counts.
 ///
 /// # Errors
 /// The database failed.
@@ -56,7 +57,7 @@ pub async fn give_key(
     service: &Service,
     (by, user): (&str, &UserId),
     key: &str,
-) -> Result<(), ServiceError> {
+) -> Result<bool, ServiceError> {
     Ok(service.store().add_api_key(digest_of(key), (by, user), service.now()).await?)
 }
 

@@ -16,6 +16,7 @@ use micromint::protocol::Verdict;
 
 use super::period::OpenPeriod;
 use super::{Service, ServiceError};
+use crate::shop::Act;
 use crate::store::{
     Account, AccountKind, DoubtfulRow, Entry, Posted, StoreError, SuperbinRow, Transaction, retried,
 };
@@ -94,9 +95,9 @@ impl Service {
         let free = self.store.free_superbins(period.name(), 0, past).await?;
         let mut outcome = RulingOutcome::default();
         // The decision is in the log with its first effect; those after it can be made again.
-        let of = user.map_or("all users", UserId::as_str);
-        let word = if ruling == Ruling::Pay { "pay" } else { "refuse" };
-        let mut noted = Some(format!("{} {vendor} {of} {word}", period.name()));
+        let of = user.map_or("*", UserId::as_str);
+        let act = if ruling == Ruling::Pay { Act::RulingPay } else { Act::RulingRefuse };
+        let mut noted = Some(format!("{} {vendor} {of}", period.name()));
         for (superbin, owner) in superbins {
             // What came back of a free trial is no money of the reader.
             let credited = match free.contains(&superbin) {
@@ -111,7 +112,7 @@ impl Service {
                 let mut tx = self.store.begin().await?;
                 let ruled = decision.superbin(&mut tx, superbin, now).await?;
                 if let Some(detail) = &noted {
-                    tx.audit(by, "ruling", detail, now).await?;
+                    tx.audit(by, act, detail, now).await?;
                 }
                 tx.commit().await?;
                 Ok::<RulingOutcome, StoreError>(ruled)

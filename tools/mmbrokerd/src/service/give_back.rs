@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 
 use super::period::OpenPeriod;
 use super::{Service, ServiceError, blocking};
+use crate::shop::Act;
 use crate::store::{
     Account, AccountKind, Posted, ReturnRow, SaleRow, StoreError, Transaction, retried,
 };
@@ -197,6 +198,9 @@ impl Service {
             if let Posted::Made(_) = tx.post("sale", &reference, &entries, now).await? {
                 tx.add_sale(&sale, None).await?;
                 tx.add_rebooked(period.name()).await?;
+                if let Some(by) = self.by {
+                    tx.audit(by, Act::Sale, &sale.noted(), now).await?;
+                }
                 tx.commit().await?;
             }
             Ok::<(), StoreError>(())
@@ -230,6 +234,10 @@ impl Service {
             let row = ReturnRow { sha256: sha256.clone(), transaction, claims };
             let id = (period.name(), &request.user, &request.request);
             if tx.add_return(id, &row, counts, now).await? {
+                if let Some(by) = self.by {
+                    let detail = format!("{} {} {}", period.name(), request.user, request.request);
+                    tx.audit(by, Act::ReturnTaken, &detail, now).await?;
+                }
                 tx.commit().await?;
             }
             Ok::<(), StoreError>(())

@@ -17,6 +17,7 @@ use micromint::reply::Reply;
 
 use super::witness::{Progress, Witness};
 use super::{Service, ServiceError};
+use crate::shop::Act;
 use crate::store::{CONSOLE, PaidRun, Skipped, Store, StoreError, retried};
 
 /// The superbins of a block that is reserved for sale: two for each of 1024 sets.
@@ -339,8 +340,8 @@ impl Service {
                 tx.set_settled(name, 1, None).await?;
             }
             let sets = (past - first) / 2;
-            let detail = format!("generation {generation}: {sets} sets of {name} skipped");
-            tx.audit(CONSOLE, "restored", &detail, now).await?;
+            let detail = format!("{generation} {name} {sets}");
+            tx.audit(CONSOLE, Act::Restored, &detail, now).await?;
             done.push(RestoredPeriod { period: name.clone(), sets, was_settled });
         }
         for (name, number) in known.iter().filter(|(name, _)| is_counter(name)) {
@@ -389,8 +390,8 @@ impl Service {
         }
         tx.set_counter(PAYOUTS, run).await?;
         tx.release_payouts().await?;
-        let detail = format!("after run {run} of {total}");
-        tx.audit(CONSOLE, "payouts released", &detail, self.now()).await?;
+        let detail = format!("{run}: {total}");
+        tx.audit(CONSOLE, Act::PayoutsReleased, &detail, self.now()).await?;
         tx.commit().await?;
         Ok(Reply::Granted(run == 0 || runs.iter().any(|known| known.run == run)))
     }

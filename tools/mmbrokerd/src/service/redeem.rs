@@ -7,7 +7,7 @@
 //! again gets the same verdicts, except for claims that waited and have been decided since.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,7 @@ use super::period::OpenPeriod;
 use super::reading::{Data, Part, Reading};
 use super::shown::Findings;
 use super::{Service, ServiceError};
+use crate::shop::Act;
 use crate::store::{
     Account, AccountKind, BatchKind, BatchRow, NewPart, Posted, StagedRow, StoreError, SuperbinRow,
     Transaction, retried,
@@ -60,6 +61,8 @@ pub(super) struct Sent {
     pub(super) sha256: [u8; 32],
     pub(super) payments: u32,
     pub(super) data: Data,
+    /// Whether it is in the audit log, or need not be.
+    pub(super) is_noted: AtomicBool,
 }
 
 /// A batch that is being received.
@@ -218,7 +221,8 @@ impl Service {
         };
         let RedemptionHead { batch: name, payments, .. } = head;
         let kind = BatchKind::Redemption;
-        let sent = Sent { vendor, period, kind, name, sha256, payments, data };
+        let is_noted = AtomicBool::new(self.by.is_none());
+        let sent = Sent { vendor, period, kind, name, sha256, payments, data, is_noted };
         let (vendor, name) = (sent.vendor.clone(), sent.name.clone());
         let judged = self.judge(sent, now).await;
         if let Some(id) = upload.staged {
@@ -260,7 +264,8 @@ impl Service {
             let Some(period) = self.period(&period) else { continue };
             let Ok(sha256) = sha256.try_into() else { continue };
             let (kind, data) = (BatchKind::Redemption, Data::Staged(id));
-            let sent = Sent { vendor, period, kind, name, sha256, payments, data };
+            let is_noted = AtomicBool::new(self.by.is_none());
+            let sent = Sent { vendor, period, kind, name, sha256, payments, data, is_noted };
             // Its vendor asks for the answer.
             let _ = self.judge(sent, self.now()).await?;
             self.store.remove_staged(id).await?;
@@ -430,7 +435,16 @@ impl Service {
                 let reference = format!("redemption {} {first}", batch.id);
                 pay(&mut tx, accounts, accepted, &reference, now).await?;
             }
+            if let Some(by) = self.by.filter(|_| !sent.is_noted.load(Ordering::Relaxed)) {
+                let act = match sent.kind {
+                    BatchKind::Redemption => Act::BatchJudged,
+                    BatchKind::Watch => Act::Watched,
+                };
+                let detail = format!("{} {} {}", sent.period.name(), sent.vendor, sent.name);
+                tx.audit(by, act, &detail, now).await?;
+            }
             tx.commit().await?;
+            sent.is_noted.store(true, Ordering::Relaxed);
             Ok::<Judged, StoreError>(Judged::Now)
         })?;
         Ok(judged)

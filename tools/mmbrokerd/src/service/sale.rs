@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::guard::Guard;
 use super::period::{Compromised, OpenPeriod};
 use super::{Service, ServiceError, blocking};
+use crate::shop::Act;
 use crate::store::{
     Account, AccountKind, PeriodRow, Posted, RefusedFor, RefusedSale, SaleRow, Store, StoreError,
     TRIES_MAX, Transaction, retried,
@@ -74,12 +75,15 @@ pub(super) struct Queued {
 struct Order {
     order: SaleOrder,
     trial: Option<Trial>,
+    /// Who makes the sale, for the audit log; `None` if it is the buyer.
+    by: Option<&'static str>,
 }
 
 /// An order with the account that pays it.
 struct Payer {
     order: SaleOrder,
     trial: Option<Trial>,
+    by: Option<&'static str>,
     account: i64,
 }
 
@@ -94,7 +98,7 @@ impl Service {
         period: &OpenPeriod,
         order: SaleOrder,
     ) -> Result<SaleAnswer, ServiceError> {
-        self.order(period, Order { order, trial: None }).await
+        self.order(period, Order { order, trial: None, by: self.by }).await
     }
 
     /// Gives sets away as a free trial, or answers as before. The promotion of the period pays.
@@ -107,7 +111,7 @@ impl Service {
         order: SaleOrder,
         trial: Trial,
     ) -> Result<SaleAnswer, ServiceError> {
-        self.order(period, Order { order, trial: Some(trial) }).await
+        self.order(period, Order { order, trial: Some(trial), by: self.by }).await
     }
 
     async fn order(&self, period: &OpenPeriod, order: Order) -> Result<SaleAnswer, ServiceError> {
@@ -212,13 +216,13 @@ async fn sell(
     let name = period.name().as_str();
     let coins = store.account(&Account::new(AccountKind::Coins, name, currency)).await?;
     let mut payers = Vec::with_capacity(orders.len());
-    for Order { order, trial } in orders {
+    for Order { order, trial, by } in orders {
         let account = match trial {
             None => Account::new(AccountKind::Client, order.user.as_str(), currency),
             Some(_) => Account::new(AccountKind::Promotion, name, currency),
         };
         let account = store.account(&account).await?;
-        payers.push(Payer { order: order.clone(), trial: trial.clone(), account });
+        payers.push(Payer { order: order.clone(), trial: trial.clone(), by: *by, account });
     }
     let superbins = orders.iter().map(|order| 2 * u64::from(order.order.sets)).sum();
     let mut tries = 1;
@@ -256,6 +260,7 @@ async fn sell_once(
         period,
         compromised,
         coins,
+        noted: Vec::new(),
         tx,
     };
     // Balances are locked in the order of their accounts, so that groups do not block each other.
@@ -265,9 +270,12 @@ async fn sell_once(
     for at in order {
         answers[at] = Some(seller.answer(&payers[at]).await?);
     }
-    let Seller { mut tx, next, row, .. } = seller;
+    let Seller { mut tx, next, row, noted, .. } = seller;
     if next != row.next_superbin {
         tx.set_next_superbin(period.name(), next).await?;
+    }
+    for (by, sale) in noted {
+        tx.audit(by, Act::Sale, &sale.noted(), sale.at).await?;
     }
     tx.commit().await?;
     Ok(answers.into_iter().flatten().collect())
@@ -285,6 +293,8 @@ struct Seller<'a> {
     refused: Vec<RefusedSale>,
     compromised: Arc<Compromised>,
     coins: i64,
+    /// The sales of this transaction that are in the audit log, and who made them.
+    noted: Vec<(&'static str, SaleRow)>,
 }
 
 impl Seller<'_> {
@@ -372,6 +382,7 @@ impl Seller<'_> {
                 self.tx.keep().await?;
                 self.next += 2 * u64::from(order.sets);
                 self.sold.push(sale.clone());
+                self.noted.extend(payer.by.map(|by| (by, sale.clone())));
                 Ok(SaleAnswer::Sold(sale))
             }
             Posted::TooLittle(_) => {

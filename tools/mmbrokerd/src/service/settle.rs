@@ -15,6 +15,7 @@ use micromint::time::UnixTime;
 
 use super::period::{Compromised, OpenPeriod};
 use super::{Service, ServiceError, blocking};
+use crate::shop::Act;
 use crate::store::{
     Account, AccountKind, DoubtfulRow, Entry, Posted, StoreError, SuperbinRow, Transaction, retried,
 };
@@ -103,6 +104,9 @@ impl Service {
             let is_last = to >= row.next_superbin;
             let at = is_last.then(|| self.now());
             tx.set_settled(period.name(), to.max(1), at).await?;
+            if let (Some(by), Some(at)) = (self.by, at) {
+                tx.audit(by, Act::Settled, period.name().as_str(), at).await?;
+            }
             tx.commit().await?;
             Ok::<(), StoreError>(())
         })?;

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use micromint::broker::{
     BatchRefusal, Blocks, Buyer, Claim, Conduct, Rank, Served, blocks, hour_of, served_by,
@@ -58,6 +59,7 @@ impl Service {
             sha256,
             payments: request.payments,
             data: Data::Memory(Arc::new(request.data)),
+            is_noted: AtomicBool::new(self.by.is_none()),
         };
         let known = self.store.batch(&period, &vendor, sent.kind, &sent.name).await?;
         if known.is_none() {

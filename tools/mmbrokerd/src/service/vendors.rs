@@ -11,6 +11,7 @@ use micromint::time::UnixTime;
 
 use super::period::OpenPeriod;
 use super::{Service, ServiceError};
+use crate::shop::Act;
 use crate::store::{CONSOLE, CompromisedRow, StoreError, retried};
 
 impl Service {
@@ -39,12 +40,14 @@ impl Service {
         now: UnixTime,
     ) -> Result<Reply<Key, VendorRefusal>, ServiceError> {
         let vector = VendorVector::new(period.params(), vendor);
+        let detail = format!("{} {vendor}", period.name());
         let equal = retried!(async {
             let mut tx = self.store.begin().await?;
             // One registration at a time for a period.
             tx.lock_period(period.name()).await?;
             let vendors = tx.vendors(period.name()).await?;
-            if !vendors.contains(vendor) {
+            let is_new = !vendors.contains(vendor);
+            if is_new {
                 let is_equal =
                     |other: &&VendorId| VendorVector::new(period.params(), other) == vector;
                 if let Some(other) = vendors.iter().find(is_equal) {
@@ -53,7 +56,9 @@ impl Service {
                 tx.add_vendor(period.name(), vendor, now).await?;
             }
             if let Some(by) = by {
-                tx.audit(by, "vendor key", &format!("{} {vendor}", period.name()), now).await?;
+                tx.audit(by, Act::VendorKey, &detail, now).await?;
+            } else if let Some(by) = self.by.filter(|_| is_new) {
+                tx.audit(by, Act::VendorRegistered, &detail, now).await?;
             }
             tx.commit().await?;
             Ok::<Option<VendorId>, StoreError>(None)
@@ -121,7 +126,7 @@ impl Service {
             let next_superbin = tx.lock_period(period.name()).await?.next_superbin;
             let row = CompromisedRow { superbin, first, count, next_superbin };
             tx.add_compromised(period.name(), &row, now).await?;
-            tx.audit(CONSOLE, "compromised", &format!("{} {bins}", period.name()), now).await?;
+            tx.audit(CONSOLE, Act::Compromised, &format!("{} {bins}", period.name()), now).await?;
             tx.commit().await
         })?;
         Ok(Reply::Granted(()))

@@ -2,7 +2,8 @@
 //!
 //! Input: who, what, details. Output: a row with the SHA-256 of itself and the row before. The
 //! invariants: rows are append-only, and each follows exactly one other, so a row that is changed,
-//! left out or put in breaks the chain; a row is written in the transaction of what it records.
+//! left out or put in breaks the chain; a row is written in the transaction of what it records; its
+//! details are names, numbers and amounts, so that only what was done needs a translation.
 
 use micromint::time::UnixTime;
 use sqlx::Row;
@@ -16,13 +17,95 @@ const BEGINNING: [u8; 32] = [0; 32];
 /// How many rows are read at a time.
 const ROWS_AT_A_TIME: i64 = 10_000;
 
+/// Declares [`Act`], its words in the database, and the messages with its name.
+macro_rules! acts {
+    ($($act:ident, $word:literal, $message:literal;)*) => {
+        /// What was done.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Act {
+            $(#[doc = $word] $act,)*
+        }
+
+        impl Act {
+            /// All acts.
+            const ALL: &[Act] = &[$(Act::$act,)*];
+
+            /// The word in the database.
+            fn word(self) -> &'static str {
+                match self { $(Act::$act => $word,)* }
+            }
+
+            /// The message with its name, which says what the details are.
+            fn message(self) -> &'static str {
+                match self { $(Act::$act => $message,)* }
+            }
+        }
+    };
+}
+
+acts! {
+    AccountClosed, "account closed", "audit-account-closed";
+    BankOfClient, "bank account of a client", "audit-bank-client";
+    BankOfVendor, "bank account of a vendor", "audit-bank-vendor";
+    BatchJudged, "batch judged", "audit-batch";
+    ComplaintAnswered, "complaint answered", "audit-complaint";
+    Compromised, "compromised", "audit-compromised";
+    Deposit, "deposit", "audit-deposit";
+    Key, "key", "audit-key";
+    KeysEnded, "keys ended", "audit-keys-ended";
+    MailConfirmed, "mail address confirmed", "audit-mail-confirmed";
+    MailRemoved, "mail address removed", "audit-mail-removed";
+    MintPlanned, "mint planned", "audit-mint-planned";
+    MintStopped, "mint stopped", "audit-mint-stopped";
+    PasskeyAdded, "passkey added", "audit-passkey-added";
+    PasskeyCopied, "passkey refused, may be copied", "audit-passkey-copied";
+    PasskeyRemoved, "passkey removed", "audit-passkey-removed";
+    PasswordByLink, "password by a link", "audit-password-by-link";
+    PasswordChanged, "password changed", "audit-password-changed";
+    PasswordLink, "password link", "audit-password-link";
+    PasswordSet, "password", "audit-password";
+    PayoutBooked, "payout booked", "audit-payout-booked";
+    PayoutFailed, "payout failed", "audit-payout-failed";
+    PayoutRun, "payout run", "audit-payout-run";
+    PayoutRunBooked, "payout run booked", "audit-payout-run-booked";
+    PayoutRunPaid, "payout run paid", "audit-payout-paid";
+    PayoutsReleased, "payouts released", "audit-payouts-released";
+    Restored, "restored", "audit-restored";
+    ReturnTaken, "return taken", "audit-return";
+    Revoked, "revoked", "audit-revoked";
+    RulingPay, "ruling pay", "audit-ruling-pay";
+    RulingRefuse, "ruling refuse", "audit-ruling-refuse";
+    Sale, "sale", "audit-sale";
+    Settled, "settled", "audit-settled";
+    Vendor, "vendor", "audit-vendor";
+    VendorDisabled, "vendor disabled", "audit-vendor-disabled";
+    VendorEnabled, "vendor enabled", "audit-vendor-enabled";
+    VendorKey, "vendor key", "audit-vendor-key";
+    VendorRegistered, "vendor registered", "audit-vendor-registered";
+    Vouchers, "vouchers", "audit-vouchers";
+    VouchersPrinted, "vouchers printed", "audit-vouchers-printed";
+    VouchersReleased, "vouchers released", "audit-vouchers-released";
+    VouchersVoid, "vouchers void", "audit-vouchers-void";
+    Watched, "watch judged", "audit-watch";
+}
+
+/// The message with the name of what a row records; `None` if no act has this word.
+pub(super) fn message_of(word: &str) -> Option<&'static str> {
+    Act::ALL.iter().find(|act| act.word() == word).map(|act| act.message())
+}
+
 /// A row of the log.
-pub(super) struct AuditRow {
-    pub(super) id: i64,
-    pub(super) at: UnixTime,
-    pub(super) by: String,
-    pub(super) what: String,
-    pub(super) detail: String,
+pub struct AuditRow {
+    /// Its number.
+    pub id: i64,
+    /// When it was written.
+    pub at: UnixTime,
+    /// Who did it.
+    pub by: String,
+    /// What was done.
+    pub what: String,
+    /// Names, numbers and amounts.
+    pub detail: String,
     previous: Vec<u8>,
     pub(super) sha256: Vec<u8>,
 }
@@ -53,14 +136,15 @@ fn hash(previous: &[u8], at: UnixTime, [by, what, detail]: [&str; 3]) -> [u8; 32
 }
 
 impl Transaction {
-    /// Adds a row to the audit log.
+    /// Adds a row to the audit log. It is the last lock that a transaction takes.
     pub(crate) async fn audit(
         &mut self,
         by: &str,
-        what: &str,
+        act: Act,
         detail: &str,
         now: UnixTime,
     ) -> Result<(), StoreError> {
+        let what = act.word();
         if self.dialect() == Dialect::Postgres {
             // One row at a time, so that each follows the last.
             let lock = "LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE";
@@ -93,7 +177,10 @@ impl Transaction {
 const ROWS: &str = "SELECT id, at, by_whom, what, detail, previous, sha256 FROM audit";
 
 /// The last rows of the log, the last first.
-pub(super) async fn last_rows(store: &Store, count: i64) -> Result<Vec<AuditRow>, StoreError> {
+///
+/// # Errors
+/// The database failed.
+pub async fn last_rows(store: &Store, count: i64) -> Result<Vec<AuditRow>, StoreError> {
     let select = format!("{ROWS} ORDER BY id DESC LIMIT $1");
     let rows = sqlx::query(sqlx::AssertSqlSafe(select)).bind(count).fetch_all(store.pool()).await?;
     rows.iter().map(AuditRow::read).collect()
@@ -127,5 +214,29 @@ pub async fn audit_faults(store: &Store) -> Result<Vec<String>, StoreError> {
         if (rows.len() as i64) < ROWS_AT_A_TIME {
             return Ok(faults);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::shop::words::Language;
+
+    #[test]
+    fn every_act_has_a_name_in_each_language() {
+        let words: BTreeSet<&str> = Act::ALL.iter().map(|act| act.word()).collect();
+        assert_eq!(words.len(), Act::ALL.len());
+        for language in Language::ALL {
+            let names: BTreeSet<String> =
+                Act::ALL.iter().map(|act| language.words().get(act.message())).collect();
+            assert_eq!(names.len(), Act::ALL.len(), "{language:?}");
+            for act in Act::ALL {
+                assert!(language.words().has(act.message()), "{language:?} {act:?}");
+                assert_eq!(message_of(act.word()), Some(act.message()));
+            }
+        }
+        assert_eq!(message_of("something else"), None);
     }
 }

@@ -10,6 +10,7 @@ use micromint::time::UnixTime;
 use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, to};
+use super::audit::Act;
 use super::form::Posted;
 use super::login::check_password;
 use super::view::{Form, Input, Page, Part};
@@ -169,8 +170,11 @@ pub(super) async fn set(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer
     retried!(async {
         let mut tx = store.begin().await?;
         tx.set_bank_account(owner, &account, now).await?;
-        let detail = format!("{} {} {}", owner.0.word(), owner.1, account.iban);
-        tx.audit(user, "bank account", &detail, now).await?;
+        let act = match owner.0 {
+            AccountKind::Vendor => Act::BankOfVendor,
+            _ => Act::BankOfClient,
+        };
+        tx.audit(user, act, &format!("{} {}", owner.1, account.iban), now).await?;
         tx.commit().await
     })?;
     let path = if vendor.is_empty() { "/account".to_string() } else { format!("/vendor/{vendor}") };

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
+use super::audit::Act;
 use super::form::{LARGE_FORM_SIZE_MAX, Posted};
 use super::login::Note;
 use super::people::{Person, Role};
@@ -211,7 +212,7 @@ pub(super) async fn answer(State(shop): State<Arc<Shop>>, posted: Posted) -> Ans
     let now = shop.service.now();
     retried!(async {
         let mut tx = store.begin().await?;
-        sqlx::query(
+        let added = sqlx::query(
             "INSERT INTO complaint_answer (complaint, at, by_whom, text) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (complaint, at, by_whom) DO NOTHING",
         )
@@ -221,6 +222,10 @@ pub(super) async fn answer(State(shop): State<Arc<Shop>>, posted: Posted) -> Ans
         .bind(text.to_string())
         .execute(tx.connection())
         .await?;
+        if person.role >= Role::Support && added.rows_affected() == 1 {
+            let (by, complaint) = (person.user.as_str(), id.to_string());
+            tx.audit(by, Act::ComplaintAnswered, &complaint, now).await?;
+        }
         tx.commit().await
     })?;
     Ok(to(&shop, &format!("{back}?note=done-answer")))

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::Row;
 
+use super::audit::Act;
 use super::money::{Credited, accounts, credit, deposit_units};
 use super::{Shop, random};
 use crate::service::ServiceError;
@@ -276,7 +277,7 @@ async fn add_once(
             return Ok(Err("this payment was told otherwise before"));
         }
     }
-    tx.audit(source, "deposit", &content, now).await?;
+    tx.audit(source, Act::Deposit, &content, now).await?;
     tx.commit().await?;
     Ok(Ok(true))
 }

@@ -13,6 +13,7 @@ use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::attempts::{LOST, MAIL, MAIL_NET};
+use super::audit::Act;
 use super::form::{Open, Posted};
 use super::login::person_of;
 use super::mail::{ADDRESS_LEN_MAX, Mail, address};
@@ -210,7 +211,7 @@ pub(super) async fn set_mail(State(shop): State<Arc<Shop>>, posted: Posted) -> A
                 .await?;
             // What was mailed to the address, or asks to confirm another one, ends with it.
             tx.end_links(user).await?;
-            tx.audit(user.as_str(), "mail address", "removed", now).await?;
+            tx.audit(user.as_str(), Act::MailRemoved, "", now).await?;
             tx.commit().await
         })?;
         return Ok(to(&shop, "/account?note=done-mail-removed"));
@@ -269,7 +270,7 @@ pub(super) async fn confirm(
         .bind(now.0)
         .execute(tx.connection())
         .await?;
-        tx.audit(link.user.as_str(), "mail address", "confirmed", now).await?;
+        tx.audit(link.user.as_str(), Act::MailConfirmed, "", now).await?;
         tx.commit().await?;
         Ok(true)
     })?;
@@ -393,7 +394,7 @@ pub(super) async fn reset(State(shop): State<Arc<Shop>>, Open { visitor, fields 
         // Other links were for the old password.
         tx.end_links(&link.user).await?;
         tx.end_sessions(&link.user, &[], now).await?;
-        tx.audit(link.user.as_str(), "password", "by a link", now).await?;
+        tx.audit(link.user.as_str(), Act::PasswordByLink, "", now).await?;
         tx.commit().await?;
         Ok(true)
     })?;
@@ -497,7 +498,7 @@ pub(super) async fn issue(State(shop): State<Arc<Shop>>, posted: Posted) -> Answ
         let mut tx = store.begin().await?;
         let about = (of.user.as_str(), "");
         tx.add_link(Purpose::Reset, about, (now, ISSUED_SECONDS), &token).await?;
-        tx.audit(person.user.as_str(), "password link", of.user.as_str(), now).await?;
+        tx.audit(person.user.as_str(), Act::PasswordLink, of.user.as_str(), now).await?;
         tx.commit().await
     })?;
     let page = Page::new(words.get("reset-title"))

@@ -389,6 +389,8 @@ pub(super) async fn make_key(State(shop): State<Arc<Shop>>, posted: Posted) -> A
     let words = visitor.words;
     let of = (person.user.as_str(), &person.user);
     let key = crate::http::create_key(&shop.service, of, &SystemEntropy).await?;
+    // It was closed in another tab.
+    let key = key.ok_or_else(|| refuse("error-no-person"))?;
     let login = format!("mmwallet login {} --user {} --key-file FILE", shop.url, person.user);
     let page = Page::new(words.get("keys-title"))
         .with(Part::Bad(words.get("key-once")))

@@ -15,6 +15,7 @@ use sqlx::Row;
 
 use super::Shop;
 use super::answer::{Answer, Refused, refuse, show, to};
+use super::audit::Act;
 use super::form::Posted;
 use super::people::Role;
 use super::view::{Cell, Form, Input, Page, Part, Table};
@@ -262,7 +263,7 @@ pub async fn deposit(
         let moved = (client, outside, units);
         let credited = credit(&mut tx, ("deposit", &name), user.as_str(), moved, now).await?;
         if credited == Credited::Now {
-            tx.audit(by, "deposit", &detail, now).await?;
+            tx.audit(by, Act::Deposit, &detail, now).await?;
             tx.commit().await?;
         }
         Ok::<Credited, StoreError>(credited)

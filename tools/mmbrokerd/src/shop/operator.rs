@@ -14,6 +14,7 @@ use micromint::time::UnixTime;
 use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
+use super::audit::Act;
 use super::complaints::{Complaint, answer_form, complaints, table};
 use super::form::Posted;
 use super::login::Note;
@@ -199,7 +200,7 @@ async fn periods(shop: &Shop, visitor: &Visitor) -> Result<Table, Refused> {
 }
 
 /// Whether a vendor is disabled.
-pub(super) async fn is_disabled(store: &Store, vendor: &str) -> Result<bool, StoreError> {
+async fn is_disabled(store: &Store, vendor: &str) -> Result<bool, StoreError> {
     let row = sqlx::query("SELECT at FROM disabled_vendor WHERE vendor = $1")
         .bind(vendor.to_string())
         .fetch_optional(store.pool())
@@ -327,7 +328,7 @@ async fn set_disabled(shop: &Shop, posted: &Posted, is_off: bool) -> Answer {
                 .await?
         };
         if changed.rows_affected() == 1 {
-            let what = if is_off { "vendor disabled" } else { "vendor enabled" };
+            let what = if is_off { Act::VendorDisabled } else { Act::VendorEnabled };
             tx.audit(person.user.as_str(), what, vendor.as_str(), now).await?;
         }
         tx.commit().await
@@ -494,37 +495,7 @@ pub(super) async fn users(
 
 /// What was done, in the visitor's language; words that are not known as they were recorded.
 fn audit_words(visitor: &Visitor, what: &str) -> String {
-    let name = match what {
-        "account" => "menu-account",
-        "bank account" => "bank-title",
-        "compromised" => "audit-compromised",
-        "deposit" => "audit-deposit",
-        "key" => "audit-key",
-        "keys ended" => "audit-keys-ended",
-        "mail address" => "mail-title",
-        "mint planned" => "audit-mint-planned",
-        "mint stopped" => "audit-mint-stopped",
-        "passkey" => "audit-passkey",
-        "password" => "audit-password",
-        "password link" => "audit-password-link",
-        "payout failed" => "audit-payout-failed",
-        "payout run" => "audit-payout-run",
-        "payout run paid" => "audit-payout-paid",
-        "payouts released" => "audit-payouts-released",
-        "restored" => "audit-restored",
-        "revoked" => "audit-revoked",
-        "ruling" => "audit-ruling",
-        "vendor" => "audit-vendor",
-        "vendor disabled" => "audit-vendor-disabled",
-        "vendor enabled" => "audit-vendor-enabled",
-        "vendor key" => "audit-vendor-key",
-        "vouchers" => "audit-vouchers",
-        "vouchers printed" => "audit-vouchers-printed",
-        "vouchers released" => "audit-vouchers-released",
-        "vouchers void" => "audit-vouchers-void",
-        _ => return what.to_string(),
-    };
-    visitor.words.get(name)
+    audit::message_of(what).map_or_else(|| what.to_string(), |name| visitor.words.get(name))
 }
 
 /// The audit log, the last row first.

@@ -21,6 +21,7 @@ use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::attempts::{CHALLENGE, CHALLENGE_NET, LOGIN, LOGIN_ACCOUNT, LOGIN_NET};
+use super::audit::Act;
 use super::form::{Open, Posted};
 use super::login::{Note, begin, check_password};
 use super::people::{self, Person};
@@ -361,7 +362,7 @@ pub(super) async fn login(
         Ok(new) => new,
         Err(fault) => {
             if fault == Fault::Copied {
-                note(&shop, &person.user, &format!("{name}: may be copied, refused")).await?;
+                note_copied(&shop, &person.user, &name).await?;
             }
             return Err(refuse("error-passkey"));
         }
@@ -399,12 +400,12 @@ async fn keep_use(
     })
 }
 
-/// Adds a row about a passkey to the audit log.
-async fn note(shop: &Shop, user: &UserId, detail: &str) -> Result<(), StoreError> {
+/// Records that a passkey was refused that may be copied.
+async fn note_copied(shop: &Shop, user: &UserId, name: &str) -> Result<(), StoreError> {
     let (store, now) = (shop.service.store(), shop.service.now());
     retried!(async {
         let mut tx = store.begin().await?;
-        tx.audit(user.as_str(), "passkey", detail, now).await?;
+        tx.audit(user.as_str(), Act::PasskeyCopied, name, now).await?;
         tx.commit().await
     })
 }
@@ -510,7 +511,7 @@ pub(super) async fn add(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer
         let mut tx = store.begin().await?;
         let is_added = tx.add_passkey(user, (&made, name), now).await?;
         if is_added {
-            tx.audit(user.as_str(), "passkey", &format!("{name}: added"), now).await?;
+            tx.audit(user.as_str(), Act::PasskeyAdded, name, now).await?;
         }
         tx.commit().await?;
         Ok::<bool, StoreError>(is_added)
@@ -564,8 +565,7 @@ pub(super) async fn remove(State(shop): State<Arc<Shop>>, posted: Posted) -> Ans
                 .execute(tx.connection())
                 .await?;
             if removed.rows_affected() == 1 {
-                let detail = format!("{}: removed", row.name);
-                tx.audit(user.as_str(), "passkey", &detail, now).await?;
+                tx.audit(user.as_str(), Act::PasskeyRemoved, &row.name, now).await?;
             }
             tx.commit().await
         })?;

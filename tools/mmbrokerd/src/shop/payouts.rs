@@ -9,13 +9,15 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::IntoResponse;
-use micromint::money::Currency;
+use micromint::money::{Currency, Money};
 use micromint::protocol::parse_decimal;
 use micromint::time::UnixTime;
 use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
+use super::audit::Act;
 use super::bank::bank_account;
+use super::booking::pay_again;
 use super::form::Posted;
 use super::login::Note;
 use super::people::Role;
@@ -24,14 +26,13 @@ use super::settings::ShopSettings;
 use super::view::{Cell, Form, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
 use super::{Shop, random};
-use crate::programs::counted;
 use crate::service::PAYOUTS;
 use crate::store::{Account, AccountKind, Posted as Made, Store, StoreError, Transaction, retried};
 
 /// The units of a cent: banks send whole cents.
 pub(super) const CENT: u64 = 1_000_000;
 /// The most payments of a run.
-const ITEMS_MAX: usize = 10_000;
+pub(super) const ITEMS_MAX: usize = 10_000;
 
 /// Somebody to whom money is due.
 struct Due {
@@ -55,14 +56,14 @@ struct Run {
 
 /// The accounts that every payment of a run moves money between.
 #[derive(Clone, Copy)]
-struct Own {
-    payout: i64,
-    fees: i64,
-    outside: i64,
+pub(super) struct Own {
+    pub(super) payout: i64,
+    pub(super) fees: i64,
+    pub(super) outside: i64,
 }
 
 impl Own {
-    async fn of(store: &Store, currency: Currency) -> Result<Own, StoreError> {
+    pub(super) async fn of(store: &Store, currency: Currency) -> Result<Own, StoreError> {
         let account = |kind| Account::new(kind, "", currency);
         Ok(Own {
             payout: store.account(&account(AccountKind::Payout)).await?,
@@ -92,7 +93,7 @@ impl Run {
 const RUNS: &str = "SELECT id, at, by_whom, currency, paid_at FROM payout_run";
 
 /// The kind of account with this word, of the two that are paid.
-fn kind_of(word: &str) -> AccountKind {
+pub(super) fn kind_of(word: &str) -> AccountKind {
     if word == "vendor" { AccountKind::Vendor } else { AccountKind::Client }
 }
 
@@ -109,8 +110,12 @@ async fn due(shop: &Shop, currency: Currency) -> Result<Vec<Due>, StoreError> {
     let rows = sqlx::query(
         "SELECT account.id, kind, owner, amount FROM balance \
          JOIN account ON account.id = balance.account \
-         WHERE currency = $1 AND amount > 0 AND (kind = 'vendor' OR kind = 'client' AND EXISTS \
+         WHERE currency = $1 AND amount > 0 AND (kind = 'vendor' AND NOT EXISTS \
+         (SELECT 1 FROM disabled_vendor WHERE disabled_vendor.vendor = account.owner) \
+         OR kind = 'client' AND EXISTS \
          (SELECT 1 FROM refund_wish WHERE refund_wish.user_id = account.owner)) \
+         AND NOT EXISTS (SELECT 1 FROM payout_short WHERE payout_short.kind = account.kind \
+         AND payout_short.owner = account.owner) \
          ORDER BY account.id LIMIT $2",
     )
     .bind(currency.to_string())
@@ -172,6 +177,7 @@ pub(super) async fn runs(
             page = page.with(form.into());
         }
     }
+    page = held(&shop, &visitor, page).await?;
     let select = format!("{RUNS} ORDER BY id DESC LIMIT 100");
     let rows = sqlx::query(sqlx::AssertSqlSafe(select)).fetch_all(store.pool()).await?;
     let mut cells = Vec::new();
@@ -193,6 +199,93 @@ pub(super) async fn runs(
         empty: words.get("payouts-no-runs"),
     };
     show(&shop, &visitor, &page.heading(words.get("payouts-runs")).with(Part::Table(table)))
+}
+
+/// Adds who is paid nothing, though money is due, and why.
+async fn held(shop: &Shop, visitor: &Visitor, page: Page) -> Result<Page, Refused> {
+    let words = visitor.words;
+    let rows = sqlx::query(
+        "SELECT owner, amount, currency, 0 FROM balance \
+         JOIN account ON account.id = balance.account \
+         JOIN disabled_vendor ON disabled_vendor.vendor = account.owner \
+         WHERE kind = 'vendor' AND amount > 0 \
+         UNION ALL SELECT owner, units + fee, currency, run FROM payout_short \
+         JOIN payout_run ON payout_run.id = payout_short.run ORDER BY 1, 4 LIMIT $1",
+    )
+    .bind(ITEMS_MAX as i64)
+    .fetch_all(shop.service.store().pool())
+    .await?;
+    if rows.is_empty() {
+        return Ok(page);
+    }
+    let mut cells = Vec::new();
+    for row in &rows {
+        let (owner, units, currency): (String, i64, String) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let currency = currency.parse().map_err(|_| refuse("error-broker"))?;
+        let run: i64 = row.try_get(3)?;
+        let why = match run {
+            0 => words.get("payouts-held-disabled"),
+            run => words.with("payouts-held-short", &[("run", &format!("#{run}"))]),
+        };
+        let amount = visitor.money(units.unsigned_abs(), currency);
+        cells.push(vec![Cell::text(owner), Cell::Number(amount), Cell::Text(why)]);
+    }
+    let head = ["column-owner", "column-amount", "column-text"];
+    let table = Table {
+        caption: words.get("payouts-held"),
+        head: head.map(|name| words.get(name)).to_vec(),
+        rows: cells,
+        empty: String::new(),
+    };
+    Ok(page.with(Part::Table(table)))
+}
+
+/// A payout run, for its list.
+#[derive(Clone, Debug)]
+pub struct ListedRun {
+    /// Its number.
+    pub run: u64,
+    /// When it was made or booked.
+    pub at: UnixTime,
+    /// Who did that.
+    pub by: String,
+    /// When it was recorded that the bank has sent it.
+    pub paid_at: Option<UnixTime>,
+    /// How many payments it has.
+    pub payments: u64,
+    /// How many of them came back.
+    pub failed: u64,
+    /// How many of them wait to be booked.
+    pub short: u64,
+    /// What it sends in all.
+    pub total: Money,
+}
+
+/// The payout runs, the last first.
+///
+/// # Errors
+/// The database failed, or holds an invalid value.
+pub async fn list_runs(store: &Store) -> Result<Vec<ListedRun>, StoreError> {
+    let select = format!("{RUNS} ORDER BY id DESC");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(select)).fetch_all(store.pool()).await?;
+    let mut runs = Vec::new();
+    for row in &rows {
+        let run = Run::read(row)?;
+        let items = items_of(store, run.id).await?;
+        let count = |state: &str| items.iter().filter(|item| item.state == state).count() as u64;
+        runs.push(ListedRun {
+            run: run.id.unsigned_abs(),
+            at: run.at,
+            by: run.by,
+            paid_at: run.paid_at.map(UnixTime),
+            payments: items.len() as u64,
+            failed: count("failed"),
+            short: count("short"),
+            total: Money::new(items.iter().map(|item| item.units).sum(), run.currency),
+        });
+    }
+    Ok(runs)
 }
 
 fn state(visitor: &Visitor, paid_at: Option<i64>) -> String {
@@ -276,9 +369,8 @@ async fn make_once(
     if count == 0 {
         return Ok(None);
     }
-    let sum = micromint::money::Money::new(sum, currency);
-    tx.audit(by, "payout run", &format!("{run}: {}, {sum}", counted(count, "payment")), now)
-        .await?;
+    let sum = Money::new(sum, currency);
+    tx.audit(by, Act::PayoutRun, &format!("{run}: {count}, {sum}"), now).await?;
     tx.commit().await?;
     Ok(Some(run))
 }
@@ -303,19 +395,16 @@ async fn add_item(
             return Ok(false);
         }
     }
-    sqlx::query(
-        "INSERT INTO payout (run, kind, owner, iban, name, units, fee, state) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 'open')",
-    )
-    .bind(run)
-    .bind(due.kind.word())
-    .bind(due.owner.clone())
-    .bind(due.iban.clone())
-    .bind(due.name.clone())
-    .bind(gross - fee)
-    .bind(fee)
-    .execute(tx.connection())
-    .await?;
+    let item = Item {
+        kind: due.kind.word().to_string(),
+        owner: due.owner.clone(),
+        iban: due.iban.clone(),
+        name: due.name.clone(),
+        units: due.gross - fee.unsigned_abs(),
+        fee: fee.unsigned_abs(),
+        state: String::new(),
+    };
+    tx.add_payout(run, &item, "open").await?;
     sqlx::query("DELETE FROM refund_wish WHERE user_id = $1")
         .bind(if due.kind == AccountKind::Client { due.owner.clone() } else { String::new() })
         .execute(tx.connection())
@@ -330,11 +419,19 @@ async fn find(store: &Store, number: &str) -> Result<(Run, Vec<Item>), Refused> 
     let row =
         sqlx::query(sqlx::AssertSqlSafe(select)).bind(id).fetch_optional(store.pool()).await?;
     let run = Run::read(&row.ok_or_else(none)?)?;
+    Ok((run, items_of(store, id).await?))
+}
+
+/// The payments of a run: also those that wait to be booked, whose state is `short`.
+async fn items_of(store: &Store, run: i64) -> Result<Vec<Item>, StoreError> {
     let rows = sqlx::query(
         "SELECT kind, owner, iban, name, units, fee, state FROM payout WHERE run = $1 \
-         ORDER BY kind, owner",
+         AND NOT EXISTS (SELECT 1 FROM payout_short WHERE payout_short.run = payout.run \
+         AND payout_short.kind = payout.kind AND payout_short.owner = payout.owner) \
+         UNION ALL SELECT kind, owner, iban, name, units, fee, 'short' FROM payout_short \
+         WHERE run = $1 ORDER BY 1, 2",
     )
-    .bind(id)
+    .bind(run)
     .fetch_all(store.pool())
     .await?;
     let mut items = Vec::new();
@@ -350,7 +447,7 @@ async fn find(store: &Store, number: &str) -> Result<(Run, Vec<Item>), Refused> 
             state: row.try_get(6)?,
         });
     }
-    Ok((run, items))
+    Ok(items)
 }
 
 /// One run.
@@ -373,9 +470,14 @@ pub(super) async fn run(
         let state = match item.state.as_str() {
             "paid" => "payout-paid",
             "failed" => "payout-failed",
+            "short" => "payout-short",
             _ => "payout-open",
         };
-        let is_open = item.state != "failed" && may_change;
+        let again =
+            Form::new(format!("/operator/payouts/{number}/again"), words.get("payout-again"))
+                .hidden("kind", item.kind.clone())
+                .hidden("owner", item.owner.clone())
+                .danger();
         vec![
             Cell::text(&item.owner),
             Cell::text(&item.iban),
@@ -383,7 +485,11 @@ pub(super) async fn run(
             Cell::Number(visitor.money(item.units, run.currency)),
             Cell::Number(visitor.money(item.fee, run.currency)),
             Cell::Text(words.get(state)),
-            if is_open { Cell::Button(fail) } else { Cell::text("") },
+            match item.state.as_str() {
+                _ if !may_change => Cell::text(""),
+                "failed" => Cell::Button(again),
+                _ => Cell::Button(fail),
+            },
         ]
     };
     let head = [
@@ -511,7 +617,7 @@ async fn paid_once(
         Made::Made(_) => {}
         Made::TooLittle(_) => return Err(StoreError::TooLarge("payout")),
     }
-    tx.audit(by, "payout run paid", &run.id.to_string(), now).await?;
+    tx.audit(by, Act::PayoutRunPaid, &run.id.to_string(), now).await?;
     tx.commit().await
 }
 
@@ -539,6 +645,32 @@ pub(super) async fn failed(
     Ok(to(&shop, &format!("/operator/payouts/{number}?note=done-paid")))
 }
 
+/// Records that the bank paid a payment after all that was recorded as come back.
+pub(super) async fn again(
+    State(shop): State<Arc<Shop>>,
+    Path(number): Path<String>,
+    posted: Posted,
+) -> Answer {
+    let Posted { person, fields, .. } = &posted;
+    person.needs(Role::Money)?;
+    let store = shop.service.store();
+    let (run, items) = find(store, &number).await?;
+    let (kind, owner) = (fields.text("kind"), fields.text("owner"));
+    let item = items.iter().find(|item| item.kind == kind && item.owner == owner);
+    let item = item.ok_or_else(|| refuse("error-form"))?;
+    let own = Own::of(store, run.currency).await?;
+    let account = Account::new(kind_of(kind), owner, run.currency);
+    let account = store.account(&account).await?;
+    let by = (person.user.as_str(), shop.service.now());
+    shop.service.check_progress().await?;
+    let done = retried!(pay_again(store, (run.id, item), (account, own), by))?;
+    shop.service.note_progress().await?;
+    if done == Some(false) {
+        return Err(refuse("error-payout-short"));
+    }
+    Ok(to(&shop, &format!("/operator/payouts/{number}?note=done-paid")))
+}
+
 async fn failed_once(
     store: &Store,
     run: i64,
@@ -547,6 +679,11 @@ async fn failed_once(
     (by, now): (&str, UnixTime),
 ) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
+    // The bank took back what was never booked.
+    if tx.forget_short(run, kind, owner).await? {
+        tx.audit(by, Act::PayoutFailed, &format!("{run} {owner}"), now).await?;
+        return tx.commit().await;
+    }
     let lock = tx.locking(
         "SELECT units, fee, state FROM payout WHERE run = $1 AND kind = $2 AND owner = $3",
     );
@@ -554,8 +691,9 @@ async fn failed_once(
         .bind(run)
         .bind(kind.to_string())
         .bind(owner.to_string())
-        .fetch_one(tx.connection())
+        .fetch_optional(tx.connection())
         .await?;
+    let Some(row) = row else { return Ok(()) };
     let (units, fee): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
     let state: String = row.try_get(2)?;
     // The fee is given back if the bank did nothing yet.
@@ -565,6 +703,7 @@ async fn failed_once(
         _ => return Ok(()),
     };
     let reference = format!("payout {run} {kind} {owner} failed");
+    let reference = tx.unused_reference(&reference).await?;
     match tx.post("payout", &reference, &entries, now).await? {
         Made::Made(_) => {}
         Made::TooLittle(_) => return Err(StoreError::TooLarge("payout")),
@@ -575,6 +714,6 @@ async fn failed_once(
         .bind(owner.to_string())
         .execute(tx.connection())
         .await?;
-    tx.audit(by, "payout failed", &format!("{run} {kind} {owner}"), now).await?;
+    tx.audit(by, Act::PayoutFailed, &format!("{run} {owner}"), now).await?;
     tx.commit().await
 }

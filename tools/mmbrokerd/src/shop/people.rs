@@ -8,6 +8,7 @@ use micromint::time::UnixTime;
 use sqlx::Row;
 
 use super::answer::{Refused, refuse};
+use super::audit::Act;
 use super::password::{MEMORY_KIB, Passwords};
 use super::random;
 use crate::service::{Service, ServiceError};
@@ -179,7 +180,7 @@ impl Transaction {
 
     /// Whether the account of a person is closed; its row is locked. An account without a person,
     /// of programs alone, is not closed.
-    pub(super) async fn is_closed(&mut self, user: &str) -> Result<bool, StoreError> {
+    pub(crate) async fn is_closed(&mut self, user: &str) -> Result<bool, StoreError> {
         let lock = self.locking("SELECT closed_at FROM person WHERE user_id = $1");
         let row =
             sqlx::query(lock).bind(user.to_string()).fetch_optional(self.connection()).await?;
@@ -279,7 +280,7 @@ pub async fn give_password(
         let mut tx = service.store().begin().await?;
         tx.set_person(user, &hash, role, now).await?;
         let detail = format!("{user} {}", role.word());
-        tx.audit(CONSOLE, "password", &detail, now).await?;
+        tx.audit(CONSOLE, Act::PasswordSet, &detail, now).await?;
         tx.commit().await
     })?;
     Ok(())
@@ -302,6 +303,7 @@ pub(super) async fn set_password(
             .await?;
         tx.end_links(user).await?;
         tx.end_sessions(user, &random::digest(token), now).await?;
+        tx.audit(user.as_str(), Act::PasswordChanged, "", now).await?;
         tx.commit().await
     })
 }
@@ -519,7 +521,7 @@ pub(super) async fn close(
             .bind(user.to_string())
             .execute(tx.connection())
             .await?;
-        tx.audit(user.as_str(), "account", "closed", now).await?;
+        tx.audit(user.as_str(), Act::AccountClosed, "", now).await?;
         tx.commit().await?;
         Ok::<Option<Kept>, StoreError>(None)
     })

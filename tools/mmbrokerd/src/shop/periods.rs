@@ -12,6 +12,7 @@ use micromint::time::UnixTime;
 
 use super::Shop;
 use super::answer::{Answer, Refused, refuse, show, to};
+use super::audit::Act;
 use super::form::Posted;
 use super::login::Note;
 use super::people::Role;
@@ -204,7 +205,7 @@ pub(super) async fn stop(State(shop): State<Arc<Shop>>, posted: Posted) -> Answe
     retried!(async {
         let mut tx = store.begin().await?;
         if tx.stop_mint(&period).await? {
-            tx.audit(by.as_str(), "mint stopped", period.as_str(), now).await?;
+            tx.audit(by.as_str(), Act::MintStopped, period.as_str(), now).await?;
         }
         tx.commit().await
     })?;

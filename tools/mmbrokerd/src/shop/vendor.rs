@@ -18,6 +18,7 @@ use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::attempts::PROOF;
+use super::audit::Act;
 use super::bank::bank_part;
 use super::form::Posted;
 use super::login::{Note, check_password};
@@ -28,7 +29,7 @@ use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::LoggedIn;
 use super::{Shop, random};
 use crate::service::{Service, blocking};
-use crate::store::{AccountKind, Store, StoreError, Transaction, retried};
+use crate::store::{AccountKind, CONSOLE, Store, StoreError, Transaction, retried};
 
 /// The longest Vendor-ID in a form.
 const HOST_LEN_MAX: usize = 253;
@@ -180,7 +181,7 @@ pub(super) async fn register(
         .execute(tx.connection())
         .await?;
         if added.rows_affected() == 1 {
-            tx.audit(by, "vendor", &format!("{vendor} {user}"), now).await?;
+            tx.audit(by, Act::Vendor, &format!("{vendor} {user}"), now).await?;
         }
         let is_own = is_owner(&mut tx, vendor, user).await?;
         tx.commit().await?;
@@ -224,7 +225,7 @@ pub async fn act_for_vendor(
         .execute(tx.connection())
         .await?;
         if added.rows_affected() == 1 {
-            tx.audit("console", "vendor", &format!("{vendor} {user}"), now).await?;
+            tx.audit(CONSOLE, Act::Vendor, &format!("{vendor} {user}"), now).await?;
         }
         tx.commit().await
     })
@@ -302,7 +303,7 @@ pub(super) async fn vendor(
     let vendor = own_vendor(&shop, &person, &name).await?;
     let store = shop.service.store();
     let mut page = note.on(&visitor, Page::new(vendor.to_string()));
-    if super::operator::is_disabled(store, vendor.as_str()).await? {
+    if store.is_disabled(&vendor).await? {
         page = page.with(Part::Bad(words.get("vendor-disabled")));
     }
     let balances = store.balances(AccountKind::Vendor, vendor.as_str()).await?;
@@ -451,9 +452,12 @@ pub(super) async fn key(
     check_password(&shop, &posted, "password").await?;
     let vendor = own_vendor(&shop, &posted.person, &name).await?;
     let (store, now) = (shop.service.store(), shop.service.now());
+    if store.is_disabled(&vendor).await? {
+        return Err(refuse("vendor-disabled"));
+    }
     retried!(async {
         let mut tx = store.begin().await?;
-        tx.audit(posted.person.user.as_str(), "vendor key", vendor.as_str(), now).await?;
+        tx.audit(posted.person.user.as_str(), Act::VendorKey, vendor.as_str(), now).await?;
         tx.commit().await
     })?;
     let words = posted.visitor.words;

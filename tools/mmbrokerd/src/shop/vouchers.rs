@@ -15,6 +15,7 @@ use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::attempts::{VOUCHER, VOUCHER_NET};
+use super::audit::Act;
 use super::form::{LARGE_FORM_SIZE_MAX, Posted};
 use super::login::Note;
 use super::money::{Credited, amount_of, check_currency, credit};
@@ -379,8 +380,8 @@ async fn add_batch(
             .await?;
     }
     tx.next_number(VOUCHERS).await?;
-    let detail = format!("{}: {} of {}", batch.name, batch.count, batch.amount);
-    tx.audit(person.user.as_str(), "vouchers", &detail, now).await?;
+    let detail = format!("{}: {}, {}", batch.name, batch.count, batch.amount);
+    tx.audit(person.user.as_str(), Act::Vouchers, &detail, now).await?;
     tx.commit().await
 }
 
@@ -414,7 +415,7 @@ pub(super) async fn print_again(State(shop): State<Arc<Shop>>, posted: Posted) -
     let now = shop.service.now();
     retried!(async {
         let mut tx = store.begin().await?;
-        tx.audit(person.user.as_str(), "vouchers printed", &batch.name, now).await?;
+        tx.audit(person.user.as_str(), Act::VouchersPrinted, &batch.name, now).await?;
         tx.commit().await
     })?;
     print(&shop, &posted.visitor, &batch)
@@ -469,8 +470,8 @@ async fn release_once(
             unknown.push(line.to_string());
         }
     }
-    let detail = format!("{} codes", lines.len() - unknown.len());
-    tx.audit(person.user.as_str(), "vouchers released", &detail, now).await?;
+    let detail = (lines.len() - unknown.len()).to_string();
+    tx.audit(person.user.as_str(), Act::VouchersReleased, &detail, now).await?;
     tx.commit().await?;
     Ok(unknown)
 }
@@ -490,7 +491,7 @@ pub(super) async fn void(State(shop): State<Arc<Shop>>, posted: Posted) -> Answe
         .execute(tx.connection())
         .await?;
         if changed.rows_affected() == 1 {
-            tx.audit(person.user.as_str(), "vouchers void", name, now).await?;
+            tx.audit(person.user.as_str(), Act::VouchersVoid, name, now).await?;
         }
         tx.commit().await
     })?;

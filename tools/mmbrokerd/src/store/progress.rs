@@ -237,7 +237,10 @@ impl Transaction {
             "SELECT id, currency, CAST(CASE WHEN paid_at IS NULL THEN 0 ELSE 1 END AS BIGINT), \
              CAST(COALESCE(SUM(units), 0) AS BIGINT), \
              CAST(COALESCE(SUM(CASE WHEN state = 'failed' THEN 0 ELSE units END), 0) AS BIGINT) \
-             FROM payout_run LEFT JOIN payout ON payout.run = payout_run.id \
+             FROM payout_run LEFT JOIN (SELECT run, units, state FROM payout UNION ALL \
+             SELECT run, units, 'short' FROM payout_short WHERE NOT EXISTS (SELECT 1 FROM payout \
+             WHERE payout.run = payout_short.run AND payout.kind = payout_short.kind \
+             AND payout.owner = payout_short.owner)) AS payment ON payment.run = payout_run.id \
              GROUP BY id, currency, paid_at ORDER BY id",
         )
         .fetch_all(self.connection())

@@ -153,6 +153,14 @@ fn transactions_json(transactions: &[u64]) -> String {
     rows_json(transactions.iter().map(|number| [*number as i64]))
 }
 
+impl SaleRow {
+    /// What the audit log says about the sale.
+    pub(crate) fn noted(&self) -> String {
+        let SaleRow { period, user, sets, transaction, .. } = self;
+        format!("{period} {user} {sets} {transaction}")
+    }
+}
+
 impl Store {
     /// The sale with this Transaction-ID.
     ///

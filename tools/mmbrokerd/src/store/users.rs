@@ -2,12 +2,13 @@
 //!
 //! Input: names and digests. Output: rows. The invariant: a key itself is never stored.
 
-use micromint::identity::UserId;
+use micromint::identity::{UserId, VendorId};
 use micromint::time::UnixTime;
 use sqlx::Row;
 
 use super::error::parsed;
 use super::{CONSOLE, Store, StoreError, Transaction, retried};
+use crate::shop::Act;
 
 /// A key of a program that acts for a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +35,33 @@ impl Store {
         Ok(row.try_get::<i64, _>(0)? > 0)
     }
 
-    /// Adds a key. `by` is who made it.
+    /// Whether the account of a user is closed. One of programs alone is not.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn is_closed(&self, user: &UserId) -> Result<bool, StoreError> {
+        let row =
+            sqlx::query("SELECT COUNT(*) FROM person WHERE user_id = $1 AND closed_at IS NOT NULL")
+                .bind(user.to_string())
+                .fetch_one(self.pool())
+                .await?;
+        Ok(row.try_get::<i64, _>(0)? > 0)
+    }
+
+    /// Whether an operator has disabled a vendor.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn is_disabled(&self, vendor: &VendorId) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT COUNT(*) FROM disabled_vendor WHERE vendor = $1")
+            .bind(vendor.to_string())
+            .fetch_one(self.pool())
+            .await?;
+        Ok(row.try_get::<i64, _>(0)? > 0)
+    }
+
+    /// Adds a key, unless the account of the user is closed. `by` is who made it. Returns whether
+    /// it was added.
     ///
     /// # Errors
     /// The database failed.
@@ -43,17 +70,21 @@ impl Store {
         sha256: [u8; 32],
         (by, user): (&str, &UserId),
         now: UnixTime,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         retried!(async {
             let mut tx = self.begin().await?;
+            if tx.is_closed(user.as_str()).await? {
+                return Ok(false);
+            }
             sqlx::query("INSERT INTO api_key (sha256, user_id, at) VALUES ($1, $2, $3)")
                 .bind(sha256.to_vec())
                 .bind(user.to_string())
                 .bind(now.0)
                 .execute(tx.connection())
                 .await?;
-            tx.audit(by, "key", user.as_str(), now).await?;
-            tx.commit().await
+            tx.audit(by, Act::Key, user.as_str(), now).await?;
+            tx.commit().await?;
+            Ok::<bool, StoreError>(true)
         })
     }
 
@@ -77,7 +108,7 @@ impl Store {
             .execute(tx.connection())
             .await?;
             if ended.rows_affected() > 0 {
-                tx.audit(by, "keys ended", user.as_str(), now).await?;
+                tx.audit(by, Act::KeysEnded, user.as_str(), now).await?;
             }
             tx.commit().await?;
             Ok::<u64, StoreError>(ended.rows_affected())
@@ -212,7 +243,7 @@ impl Transaction {
         .execute(self.connection())
         .await?;
         if revoked.rows_affected() > 0 {
-            self.audit(by, "revoked", user.as_str(), now).await?;
+            self.audit(by, Act::Revoked, user.as_str(), now).await?;
         }
         Ok(())
     }

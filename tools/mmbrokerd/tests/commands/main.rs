@@ -2,6 +2,7 @@
 //! buys from the broker through a server that fails.
 #![allow(clippy::unwrap_used)]
 
+mod audit;
 mod kill;
 mod mistakes;
 mod orders;

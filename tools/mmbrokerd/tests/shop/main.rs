@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod billing;
+mod booking;
 mod browser;
 #[macro_use]
 #[path = "../broker/databases.rs"]

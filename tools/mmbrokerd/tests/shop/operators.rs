@@ -68,7 +68,14 @@ async fn a_dispute_is_decided_for_the_reader(database: Database) {
     assert_eq!(after - before, COIN);
     assert_eq!(site.world.redeem_at(&sent, CLOSED).await[0], NotFromOwner);
     assert_eq!(site.world.take_back(&back, CLOSED).await, [Accepted]);
-    operator.get("/operator/audit").says(200, "2026-12 news.example alice refuse");
+    for (language, words) in
+        [("en", "against the vendor"), ("de", "gegen den Anbieter entschieden")]
+    {
+        operator.language = language;
+        let page = operator.get("/operator/audit");
+        page.says(200, "2026-12 news.example alice<");
+        page.says(200, words);
+    }
 }
 
 async fn numbers_are_for_those_with_the_secret(database: Database) {

@@ -78,7 +78,7 @@ async fn a_passkey_logs_in_without_a_name(database: Database) {
         serde_json::from_str(&browser.get("/account/export").text).unwrap();
     assert_eq!(export["passkeys"].as_array().unwrap().len(), 2);
     assert!(export["passkeys"][0]["last"].is_string(), "{export}");
-    let audit = "SELECT COUNT(*) FROM audit WHERE what = 'passkey'";
+    let audit = "SELECT COUNT(*) FROM audit WHERE what = 'passkey added'";
     assert_eq!(site.world.number(audit).await, 2);
     // An operator goes where operators go.
     let mut boss = site.operator("boss", Role::Admin).await;
@@ -300,7 +300,8 @@ async fn a_copied_passkey_is_refused(database: Database) {
         let copy = Device { counter, ..device.clone() };
         browser.login_with(&copy).says(422, "did not log in");
     }
-    let noted = "SELECT COUNT(*) FROM audit WHERE detail = 'Phone: may be copied, refused'";
+    let noted = "SELECT COUNT(*) FROM audit WHERE what = 'passkey refused, may be copied' \
+                 AND detail = 'Phone'";
     assert_eq!(site.world.number(noted).await, 4);
     device.counter += 1;
     assert_eq!(browser.login_with(&device).status, 303);
@@ -564,7 +565,7 @@ async fn removing_asks_for_the_password(database: Database) {
         browser.follow(&removed).says(200, "The passkey is removed.");
     }
     site.browser().login_with(&device).says(422, "did not log in");
-    let audit = "SELECT COUNT(*) FROM audit WHERE detail = 'Phone: removed'";
+    let audit = "SELECT COUNT(*) FROM audit WHERE what = 'passkey removed' AND detail = 'Phone'";
     assert_eq!(site.world.number(audit).await, 1);
     // It can be added again, after a fresh login.
     let mut browser = site.browser();

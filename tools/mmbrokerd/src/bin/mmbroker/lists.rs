@@ -74,6 +74,16 @@ pub(crate) struct OwnersFile {
     out: Option<PathBuf>,
 }
 
+/// Refuses what lets a disabled vendor earn.
+async fn check_enabled(broker: &Broker, vendor: &VendorId) -> Result<(), ToolError> {
+    if broker.service.store().is_disabled(vendor).await? {
+        return Err(
+            format!("{vendor} is disabled: enable it first on the page /operator/vendors").into()
+        );
+    }
+    Ok(())
+}
+
 impl VendorKey {
     pub(crate) async fn run(&self, broker: &Broker) -> Result<u8, ToolError> {
         let service = &broker.service;
@@ -86,6 +96,15 @@ impl VendorKey {
         let others = self.hosts.iter().filter(|host| !earlier.contains(host));
         let mut status = EXIT_OK;
         for host in earlier.iter().chain(others) {
+            if let Err(error) = check_enabled(broker, host).await {
+                // The place of a vendor of before is kept.
+                if earlier.contains(host) {
+                    let _ = service.register_vendor(&period, host, service.now()).await?;
+                }
+                tell!("mmbroker: error: {error}");
+                status = EXIT_FAILURE;
+                continue;
+            }
             let registered =
                 service.register_vendor_by(Some(CONSOLE), &period, host, service.now()).await?;
             match registered {
@@ -157,6 +176,7 @@ impl OwnersFile {
             )
             .into());
         }
+        check_enabled(broker, &self.vendor).await?;
         let path = broker.list_path(self.out.as_deref(), &period, "owners");
         let rules = broker.rules(Existing::OfKind(FileKind::Owners)).await?;
         let output = rules.public().open(Some(&path))?;

@@ -4,6 +4,7 @@
 mod judge;
 mod lists;
 mod operate;
+mod payout;
 mod people;
 mod report;
 mod sell;
@@ -47,6 +48,8 @@ enum Command {
     Status(report::Status),
     /// Print the balances by kind: all together are zero
     Sums,
+    /// Print the audit log, the last row last
+    Audit(operate::Audit),
     /// Add money to a client's account
     Deposit(operate::Deposit),
     /// Sell sets to a user, paid from the user's account, or write the message of an earlier sale
@@ -108,6 +111,8 @@ enum Command {
     Restored(operate::Restored),
     /// Allow payouts again after a restore
     ReleasePayouts(operate::ReleasePayouts),
+    /// List payout runs, and book what the bank paid
+    Payout(payout::Payout),
 }
 
 /// The period of a command.
@@ -152,6 +157,7 @@ impl Command {
             Command::Check => operate::check(service).await,
             Command::Status(status) => status.run(broker).await,
             Command::Sums => sums::run(service).await,
+            Command::Audit(audit) => audit.run(service).await,
             Command::Deposit(deposit) => deposit.run(service).await,
             Command::Withdraw(withdraw) => withdraw.run(broker).await,
             Command::Return(back) => back.run(broker).await,
@@ -174,6 +180,7 @@ impl Command {
             Command::Mark(mark) => mark.run(broker).await,
             Command::Restored(restored) => restored.run(service).await,
             Command::ReleasePayouts(release) => release.run(service).await,
+            Command::Payout(payout) => payout.run(service).await,
         }
     }
 }

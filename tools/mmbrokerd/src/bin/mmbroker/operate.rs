@@ -13,7 +13,7 @@ use micromint::period::Period;
 use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, say, tell};
 use mmbrokerd::config::Config;
 use mmbrokerd::service::{Restore, RestoredPeriod, Service};
-use mmbrokerd::shop::deposit;
+use mmbrokerd::shop::{deposit, last_rows};
 use mmbrokerd::store::{CONSOLE, Store};
 
 #[derive(Args)]
@@ -42,6 +42,13 @@ pub(crate) struct Deposit {
     /// nothing, and is refused for another amount or user
     #[arg(long, value_name = "TEXT")]
     reference: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Audit {
+    /// How many rows to print, the last ones
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    rows: u32,
 }
 
 #[derive(Args)]
@@ -100,6 +107,7 @@ impl Restored {
             say!("revoked {user}");
         }
         say!("payouts are blocked: compare the last payout with the bank, then run");
+        say!("  mmbroker payout book FILE, for each run that `mmbroker payout list` has not");
         say!("  mmbroker release-payouts --run NUMBER --total AMOUNT");
         Ok(EXIT_OK)
     }
@@ -111,12 +119,22 @@ impl ReleasePayouts {
         if !is_known {
             tell!(
                 "mmbroker: warning: payout run {} is not in the database: what it paid is on the \
-                 balances again, and the next run pays it a second time unless you leave those \
-                 payments out of its file",
+                 balances again, and the next run pays it a second time. Book it first, with the \
+                 CSV file of that run: `mmbroker payout book FILE`",
                 self.run
             );
         }
         say!("payouts continue after run {} of {}", self.run, self.total);
+        Ok(EXIT_OK)
+    }
+}
+
+impl Audit {
+    pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
+        let rows = last_rows(service.store(), i64::from(self.rows)).await?;
+        for row in rows.iter().rev() {
+            say!("{} {} {}: {}: {}", row.id, row.at, row.by, row.what, row.detail);
+        }
         Ok(EXIT_OK)
     }
 }

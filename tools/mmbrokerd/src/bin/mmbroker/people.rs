@@ -33,6 +33,18 @@ pub(crate) struct EndKeys {
     user: UserId,
 }
 
+/// Refuses what gives power or coins to a closed account.
+pub(crate) async fn check_open(service: &Service, user: &UserId) -> Result<(), ToolError> {
+    match service.store().is_closed(user).await? {
+        true => Err(closed(user).into()),
+        false => Ok(()),
+    }
+}
+
+fn closed(user: &UserId) -> String {
+    format!("the account of {user} is closed; `mmbroker person {user}` opens it again")
+}
+
 /// Prints a secret, before it counts: a secret that nobody saw must not.
 fn print_secret(secret: &str) -> Result<(), ToolError> {
     let mut output = std::io::stdout().lock();
@@ -62,10 +74,14 @@ impl SetPerson {
 
 impl MakeKey {
     pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
+        check_open(service, &self.user).await?;
         let key = new_key(&SystemEntropy)?;
         print_secret(&key)?;
         let given = give_key(service, (CONSOLE, &self.user), &key).await;
-        given.inspect_err(|_| tell!("mmbroker: the key above does not count"))?;
+        let given = given.inspect_err(|_| tell!("mmbroker: the key above does not count"))?;
+        if !given {
+            return Err(format!("{}; the key above does not count", closed(&self.user)).into());
+        }
         tell!(
             "mmbroker: whoever has this key buys with the money of {}; it is not shown again",
             self.user

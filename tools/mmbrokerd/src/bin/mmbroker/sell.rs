@@ -13,6 +13,7 @@ use mmbrokerd::service::{SaleAnswer, SaleOrder};
 use mmbrokerd::store::SaleRow;
 
 use super::PeriodArgs;
+use super::people::check_open;
 
 #[derive(Args)]
 pub(crate) struct Withdraw {
@@ -66,6 +67,7 @@ impl Withdraw {
             let refusal = SaleRefusal::NoSuchSale { transaction, user };
             return sale.ok_or_else(|| refusal.to_string().into());
         };
+        check_open(service, &user).await?;
         let period = broker.period(self.period.period.as_ref())?;
         let transaction = match self.transaction {
             Some(transaction) => transaction,
