@@ -141,11 +141,12 @@ impl RunFile {
     /// It is no such file, or has payments of several runs or currencies, or two to one account.
     pub fn parse(bytes: &[u8]) -> Result<RunFile, BookRefusal> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
+        // With these, lines would be counted from the one before.
+        let bytes: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != b'\r').collect();
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes.as_slice());
         let head = reader.headers().map_err(|error| unreadable(&error, 1))?.clone();
-        let column = |name: &str| head.iter().position(|found| found.trim() == name);
         for name in ["reference", "kind", "owner", "amount", "currency"] {
-            if column(name).is_none() {
+            if !head.iter().any(|found| found.trim() == name) {
                 let found = head.iter().collect::<Vec<_>>().join(",");
                 let found = found.chars().take(TEXT_LEN_MAX).collect();
                 let expected = "the columns reference, kind, owner, amount and currency";
@@ -155,69 +156,86 @@ impl RunFile {
         let (mut file, mut seen): (Option<RunFile>, _) = (None, BTreeSet::new());
         for (number, row) in reader.records().enumerate() {
             let row = row.map_err(|error| unreadable(&error, number as u64 + 2))?;
-            let line = row.position().map_or(number as u64 + 2, csv::Position::line);
-            let of = |name: &str| {
-                let text = column(name).and_then(|at| row.get(at)).unwrap_or_default();
-                without_guard(text.trim())
-            };
-            let wrong = |expected, found: &str| {
-                let found = found.chars().take(TEXT_LEN_MAX).collect();
-                BookRefusal::File { line, expected, found }
-            };
-            let run = of("reference").strip_prefix("payout ").and_then(parse_decimal);
-            let run = run.filter(|run| *run > 0 && i64::try_from(*run).is_ok());
-            let run = run.ok_or_else(|| wrong("such as payout 7", of("reference")))?;
-            let currency: Currency = of("currency")
-                .parse()
-                .map_err(|_| wrong("a currency of three letters", of("currency")))?;
-            let whole = file.get_or_insert(RunFile { run, currency, items: Vec::new(), failed: 0 });
-            if (whole.run, whole.currency) != (run, currency) {
+            let number = row.position().map_or(number as u64 + 2, csv::Position::line);
+            let line = Line { head: &head, row: &row, number };
+            let (run, currency) = line.run()?;
+            let file = file.get_or_insert(RunFile { run, currency, items: Vec::new(), failed: 0 });
+            if (file.run, file.currency) != (run, currency) {
                 let expected = "the run and the currency of the lines before";
-                return Err(wrong(expected, &format!("payout {run} {currency}")));
+                return Err(line.wrong(expected, &format!("payout {run} {currency}")));
             }
-            let units = |name: &str| {
-                let amount: Option<Money> = format!("{} {currency}", of(name)).parse().ok();
-                let amount = amount.filter(|amount| i64::try_from(amount.units()).is_ok());
-                amount.map(|amount| amount.units())
-            };
-            let amount = units("amount").filter(|units| *units > 0);
-            let amount = amount.ok_or_else(|| wrong("an amount such as 12.50", of("amount")))?;
-            let fee = if of("fee").is_empty() { Some(0) } else { units("fee") };
-            let fee = fee.filter(|fee| amount.checked_add(*fee).is_some_and(is_small));
-            let fee = fee.ok_or_else(|| wrong("a fee such as 0.35", of("fee")))?;
-            let (kind, owner) = (of("kind"), of("owner"));
-            let is_owner = match kind {
-                "vendor" => owner.parse::<VendorId>().is_ok(),
-                "client" => owner.parse::<UserId>().is_ok(),
-                _ => return Err(wrong("vendor or client", kind)),
-            };
-            if !is_owner {
-                return Err(wrong("a User-ID or Vendor-ID", owner));
+            let item = line.item(currency)?;
+            if !seen.insert((item.kind.clone(), item.owner.clone())) {
+                return Err(line.wrong("one payment to each account", &item.owner));
             }
-            if !seen.insert((kind.to_string(), owner.to_string())) {
-                return Err(wrong("one payment to each account", owner));
+            match line.of("state") {
+                "failed" => file.failed += 1,
+                "" | "open" | "paid" | "short" => file.items.push(item),
+                other => return Err(line.wrong("open, paid, short or failed", other)),
             }
-            let text = |name: &str| -> String {
-                of(name).chars().filter(|c| !c.is_control()).take(TEXT_LEN_MAX).collect()
-            };
-            match of("state") {
-                "failed" => whole.failed += 1,
-                "" | "open" | "paid" | "short" => whole.items.push(Item {
-                    kind: kind.to_string(),
-                    owner: owner.to_string(),
-                    iban: text("iban"),
-                    name: text("name"),
-                    units: amount,
-                    fee,
-                    state: String::new(),
-                }),
-                other => return Err(wrong("open, paid, short or failed", other)),
-            }
-            if whole.items.len() > ITEMS_MAX {
+            if file.items.len() > ITEMS_MAX {
                 return Err(BookRefusal::Count);
             }
         }
         file.filter(|file| !file.items.is_empty()).ok_or(BookRefusal::Count)
+    }
+}
+
+/// A line of the file.
+struct Line<'a> {
+    head: &'a csv::StringRecord,
+    row: &'a csv::StringRecord,
+    /// From 1.
+    number: u64,
+}
+
+impl Line<'_> {
+    /// The field of this column; empty if there is none.
+    fn of(&self, name: &str) -> &str {
+        let at = self.head.iter().position(|found| found.trim() == name);
+        without_guard(at.and_then(|at| self.row.get(at)).unwrap_or_default().trim())
+    }
+
+    fn wrong(&self, expected: &'static str, found: &str) -> BookRefusal {
+        let found = found.chars().take(TEXT_LEN_MAX).collect();
+        BookRefusal::File { line: self.number, expected, found }
+    }
+
+    fn run(&self) -> Result<(u64, Currency), BookRefusal> {
+        let (reference, currency) = (self.of("reference"), self.of("currency"));
+        let run = reference.strip_prefix("payout ").and_then(parse_decimal);
+        let run = run.filter(|run| *run > 0 && is_small(*run));
+        let run = run.ok_or_else(|| self.wrong("such as payout 7", reference))?;
+        let wrong = |_| self.wrong("a currency of three letters", currency);
+        Ok((run, currency.parse().map_err(wrong)?))
+    }
+
+    fn units(&self, name: &str, currency: Currency) -> Option<u64> {
+        let amount: Option<Money> = format!("{} {currency}", self.of(name)).parse().ok();
+        amount.map(|amount| amount.units()).filter(|units| is_small(*units))
+    }
+
+    fn item(&self, currency: Currency) -> Result<Item, BookRefusal> {
+        let (kind, owner) = (self.of("kind"), self.of("owner"));
+        let is_owner = match kind {
+            "vendor" => owner.parse::<VendorId>().is_ok(),
+            "client" => owner.parse::<UserId>().is_ok(),
+            _ => return Err(self.wrong("vendor or client", kind)),
+        };
+        if !is_owner {
+            return Err(self.wrong("a User-ID or Vendor-ID", owner));
+        }
+        let units = self.units("amount", currency).filter(|units| *units > 0);
+        let units =
+            units.ok_or_else(|| self.wrong("an amount such as 12.50", self.of("amount")))?;
+        let fee = if self.of("fee").is_empty() { Some(0) } else { self.units("fee", currency) };
+        let fee = fee.filter(|fee| units.checked_add(*fee).is_some_and(is_small));
+        let fee = fee.ok_or_else(|| self.wrong("a fee such as 0.35", self.of("fee")))?;
+        let text = |name: &str| -> String {
+            self.of(name).chars().filter(|c| !c.is_control()).take(TEXT_LEN_MAX).collect()
+        };
+        let (kind, owner, state) = (kind.to_string(), owner.to_string(), String::new());
+        Ok(Item { kind, owner, iban: text("iban"), name: text("name"), units, fee, state })
     }
 }
 

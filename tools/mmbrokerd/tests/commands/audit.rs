@@ -56,7 +56,7 @@ fn every_change_on_the_console_is_in_the_audit_log() {
     place.run("mmbroker revoke mallory", 0);
     adds(&["console: revoked: mallory"]);
     place.run("mmbroker compromise 5:3", 0);
-    adds(&["console: compromised: 2026-12 5:3"]);
+    adds(&["console: compromised: 2026-12 5:3-3"]);
     place.run("mmbroker key alice", 0);
     place.run("mmbroker end-keys alice", 0);
     place.run("mmbroker person alice", 0);

@@ -2,6 +2,7 @@
 //! a restore.
 
 use std::io::Write;
+use std::num::NonZero;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -47,8 +48,8 @@ pub(crate) struct Deposit {
 #[derive(Args)]
 pub(crate) struct Audit {
     /// How many rows to print, the last ones
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    rows: u32,
+    #[arg(long, value_name = "N", default_value = "100")]
+    rows: NonZero<u32>,
 }
 
 #[derive(Args)]
@@ -131,7 +132,7 @@ impl ReleasePayouts {
 
 impl Audit {
     pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
-        let rows = last_rows(service.store(), i64::from(self.rows)).await?;
+        let rows = last_rows(service.store(), i64::from(self.rows.get())).await?;
         for row in rows.iter().rev() {
             say!("{} {} {}: {}: {}", row.id, row.at, row.by, row.what, row.detail);
         }
