@@ -29,6 +29,7 @@ use micromint::coin_file::{CoinFile, CoinFileError};
 use micromint::error::FileError;
 use micromint::host::{Clock, Directory, DiskDirectory};
 use micromint::period::Period;
+use micromint::protocol::Payment;
 use micromint::time::UnixTime;
 use sha2::{Digest, Sha256};
 
@@ -187,6 +188,13 @@ impl Service {
     /// The time.
     pub fn now(&self) -> UnixTime {
         self.clock.now()
+    }
+
+    /// Whether a payment is signed by its payer, who has the key since the first purchase. Nobody
+    /// else can make one up.
+    pub fn is_signed(&self, payment: &Payment) -> bool {
+        let key = self.secret.user_key(&payment.period, &payment.user);
+        payment.record().is_authentic(&key, &payment.vendor)
     }
 
     /// Registers and opens the complete coin files of a folder that are not open yet. Returns the

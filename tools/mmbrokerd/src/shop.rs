@@ -45,7 +45,7 @@ mod words;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::{get, post};
@@ -128,8 +128,7 @@ pub(crate) async fn without_slash(
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(shop: &Arc<Shop>) -> Router<S> {
     let hooks = Router::new()
         .route("/hooks/{source}", post(hooks::take))
-        .route("/metrics", get(metrics::metrics))
-        .layer(DefaultBodyLimit::max(HOOK_SIZE_MAX));
+        .route("/metrics", get(metrics::metrics));
     Router::new()
         .merge(operator_routes())
         .route("/", get(reader::home))

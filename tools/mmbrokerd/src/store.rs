@@ -250,6 +250,21 @@ impl Store {
 }
 
 impl Transaction {
+    /// Waits for other transactions that lock this name, until the end of this one. SQLite has one
+    /// writer at a time anyway.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn lock_name(&mut self, name: &str) -> Result<(), StoreError> {
+        if self.dialect() == Dialect::Postgres {
+            sqlx::query("SELECT CAST(pg_advisory_xact_lock(hashtextextended($1, 0)) AS TEXT)")
+                .bind(name.to_string())
+                .execute(self.connection())
+                .await?;
+        }
+        Ok(())
+    }
+
     /// The connection, for statements.
     pub fn connection(&mut self) -> &mut sqlx::AnyConnection {
         &mut self.inner

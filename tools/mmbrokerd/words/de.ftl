@@ -548,3 +548,4 @@ error-complaints = Sie haben so viele Beschwerden gemacht, wie ein Konto darf.
 error-no-complaint = Diese Beschwerde gibt es nicht.
 error-payment = Das ist keine Zahlung: { $why }
 error-payment-user = Diese Zahlung ist die eines anderen Kontos.
+error-payment-signed = Die Zahlung ist nicht mit Ihrem Schlüssel unterschrieben. Beschweren Sie sich mit einer, die Ihre Wallet gesendet hat.

@@ -548,3 +548,4 @@ error-complaints = You have made as many complaints as one account may.
 error-no-complaint = There is no such complaint.
 error-payment = This is not a payment: { $why }
 error-payment-user = This payment is that of another account.
+error-payment-signed = The payment is not signed with your key. Complain with one that your wallet has sent.

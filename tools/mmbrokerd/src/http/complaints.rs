@@ -49,7 +49,8 @@ pub(super) struct Recorded {
 #[utoipa::path(post, path = "/v1/complaints", tag = "clients", request_body = Complaint,
     responses((status = 200, body = Recorded), (status = 400, body = Problem),
         (status = 401, body = Problem),
-        (status = 403, description = "The payment is not the client's", body = Problem),
+        (status = 403, description = "The payment is not the client's, or not signed",
+            body = Problem),
         (status = 422, description = "The id has other content", body = Problem),
         (status = 429, description = "Too many complaints", body = Problem)))]
 pub(super) async fn complain(
@@ -69,9 +70,17 @@ async fn record(app: &App, headers: &HeaderMap, body: Body) -> Answer {
         let why = format!("text: expected at most {COMPLAINT_TEXT_MAX} bytes");
         return Err(Problem::bad_request(why));
     }
+    // PostgreSQL keeps none.
+    if complaint.text.contains('\0') {
+        return Err(Problem::bad_request("text: expected no character U+0000"));
+    }
     let payment = Payment::parse(complaint.payment.as_bytes()).map_err(Problem::bad_request)?;
     if payment.user != user {
         return Err(Problem::forbidden("other-user", "the payment is of another user"));
+    }
+    if !app.service.is_signed(&payment) {
+        let why = "the payment is not signed with your key: complain with one that was sent";
+        return Err(Problem::forbidden("not-signed", why));
     }
     let sha256: [u8; 32] = Sha256::digest(&bytes).into();
     let store = app.service.store();
@@ -81,13 +90,13 @@ async fn record(app: &App, headers: &HeaderMap, body: Body) -> Answer {
             let why = format!("complaint {id} was made before, with other content");
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "other-content", why));
         }
-        None if store.complaints_of(&user).await? >= COMPLAINTS_PER_USER_MAX => {
-            let why = format!("you have made {COMPLAINTS_PER_USER_MAX} complaints already");
-            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", why));
-        }
         None => {
             let content = (sha256, complaint.text.as_str(), complaint.payment.as_bytes());
-            store.add_complaint(&user, id.as_str(), content, app.service.now()).await?;
+            let limit = (COMPLAINTS_PER_USER_MAX, app.service.now());
+            if !store.add_complaint(&user, id.as_str(), content, limit).await? {
+                let why = format!("you have made {COMPLAINTS_PER_USER_MAX} complaints already");
+                return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", why));
+            }
         }
     }
     Ok(json(&Recorded { id: id.to_string(), vendor: payment.vendor.to_string() }))

@@ -193,7 +193,10 @@ fn finished(
     mut response: Response,
     back: Option<String>,
 ) -> Response {
-    if let Some(refused) = response.extensions_mut().remove::<Refused>() {
+    let refused = response.extensions_mut().remove::<Refused>();
+    // An address that is not even one: a path that is no UTF-8, or a parameter that comes twice.
+    let is_malformed = response.status() == StatusCode::BAD_REQUEST;
+    if let Some(refused) = refused.or_else(|| is_malformed.then(|| refuse("error-no-page"))) {
         response = refusal_page(shop, visitor, &refused, back);
     }
     let headers = response.headers_mut();

@@ -9,7 +9,7 @@ use sqlx::Row;
 
 use super::Shop;
 use super::answer::{Refused, refuse};
-use crate::store::{Dialect, StoreError, retried};
+use crate::store::{StoreError, retried};
 
 /// A limit.
 #[derive(Clone, Copy, Debug)]
@@ -73,13 +73,8 @@ impl Shop {
     async fn count(&self, limit: Limit, who: &str) -> Result<bool, StoreError> {
         let now = self.service.now().0;
         let mut tx = self.service.store().begin().await?;
-        if tx.dialect() == Dialect::Postgres {
-            // Attempts of the same kind and name one after the other.
-            sqlx::query("SELECT CAST(pg_advisory_xact_lock(hashtextextended($1, 0)) AS TEXT)")
-                .bind(format!("{} {who}", limit.what))
-                .execute(tx.connection())
-                .await?;
-        }
+        // Attempts of the same kind and name one after the other.
+        tx.lock_name(&format!("{} {who}", limit.what)).await?;
         let made: i64 = sqlx::query(
             "SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT) FROM attempt \
              WHERE what = $1 AND who = $2 AND span > $3",

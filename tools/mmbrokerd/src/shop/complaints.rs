@@ -3,6 +3,7 @@
 //! Input: words, and a payment as evidence. Output: rows. The invariants: a complaint has a payment
 //! of the person who complains; it is recorded once; nothing follows from it by itself.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
@@ -39,19 +40,38 @@ pub(super) struct Complaint {
     pub(super) answers: Vec<String>,
 }
 
-/// The last complaints, the last first: of one user, or of all.
+/// Which complaints.
+#[derive(Clone, Copy)]
+pub(super) enum Which<'a> {
+    /// The last ones.
+    All,
+    /// The last ones of a user.
+    Of(&'a str),
+    /// That with this number.
+    Number(i64),
+}
+
+/// Complaints, the last first.
 pub(super) async fn complaints(
     store: &Store,
-    user: Option<&str>,
+    which: Which<'_>,
 ) -> Result<Vec<Complaint>, StoreError> {
+    let (user, number) = match which {
+        Which::All => ("", 0),
+        Which::Of(user) => (user, 0),
+        Which::Number(number) => ("", number),
+    };
     let rows = sqlx::query(
         "SELECT id, user_id, at, text, payment FROM complaint \
-         WHERE user_id = $1 OR $1 = '' ORDER BY id DESC LIMIT $2",
+         WHERE (user_id = $1 OR $1 = '') AND (id = $2 OR $2 = 0) ORDER BY id DESC LIMIT $3",
     )
-    .bind(user.unwrap_or_default().to_string())
+    .bind(user.to_string())
+    .bind(number)
     .bind(SHOWN_MAX)
     .fetch_all(store.pool())
     .await?;
+    let first = rows.last().map_or(Ok(0), |row| row.try_get(0))?;
+    let mut answers = answers(store, first).await?;
     let mut all = Vec::new();
     for row in rows {
         let payment: Vec<u8> = row.try_get(4)?;
@@ -62,25 +82,27 @@ pub(super) async fn complaints(
             at: UnixTime(row.try_get(2)?),
             text: row.try_get(3)?,
             vendor: Payment::parse(&payment).ok().map(|payment| payment.vendor),
-            answers: answers(store, id).await?,
+            answers: answers.remove(&id).unwrap_or_default(),
         });
     }
     Ok(all)
 }
 
-async fn answers(store: &Store, complaint: i64) -> Result<Vec<String>, StoreError> {
+/// The answers to complaints from this number on.
+async fn answers(store: &Store, first: i64) -> Result<BTreeMap<i64, Vec<String>>, StoreError> {
     let rows = sqlx::query(
-        "SELECT by_whom, text FROM complaint_answer WHERE complaint = $1 ORDER BY at, by_whom",
+        "SELECT complaint, by_whom, text FROM complaint_answer WHERE complaint >= $1 \
+         ORDER BY complaint, at, by_whom",
     )
-    .bind(complaint)
+    .bind(first)
     .fetch_all(store.pool())
     .await?;
-    rows.iter()
-        .map(|row| {
-            let (by, text): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-            Ok(format!("{by}: {text}"))
-        })
-        .collect()
+    let mut all: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    for row in &rows {
+        let (by, text): (String, String) = (row.try_get(1)?, row.try_get(2)?);
+        all.entry(row.try_get(0)?).or_default().push(format!("{by}: {text}"));
+    }
+    Ok(all)
 }
 
 /// A table of complaints; `with_users` is for the operator, who knows them.
@@ -121,7 +143,7 @@ pub(super) async fn page(
     Query(note): Query<Note>,
 ) -> Answer {
     let words = visitor.words;
-    let all = complaints(shop.service.store(), Some(person.user.as_str())).await?;
+    let all = complaints(shop.service.store(), Which::Of(person.user.as_str())).await?;
     let form = Form::new("/complaints", words.get("complaint-button"))
         .field("text", words.get("complaint-text"), Input::Lines(COMPLAINT_TEXT_MAX))
         .field("payment", words.get("complaint-payment"), Input::Lines(PAYMENT_LEN_MAX))
@@ -157,15 +179,17 @@ pub(super) async fn complain(
     if payment.user != person.user {
         return Err(refuse("error-payment-user"));
     }
-    let (store, now) = (shop.service.store(), shop.service.now());
-    let known = store.complaint(&person.user, id).await?;
-    if known.is_none() && store.complaints_of(&person.user).await? >= COMPLAINTS_PER_USER_MAX {
-        return Err(refuse("error-complaints"));
+    if !shop.service.is_signed(&payment) {
+        return Err(refuse("error-payment-signed"));
     }
+    let (store, now) = (shop.service.store(), shop.service.now());
     let sha256: [u8; 32] = Sha256::digest(format!("{text}\0{}", fields.raw("payment"))).into();
     let payment = payment.to_bytes();
     let content = (sha256, text, payment.as_slice());
-    store.add_complaint(&person.user, id, content, now).await?;
+    let limit = (COMPLAINTS_PER_USER_MAX, now);
+    if !store.add_complaint(&person.user, id, content, limit).await? {
+        return Err(refuse("error-complaints"));
+    }
     Ok(to(&shop, "/complaints?note=done-complaint"))
 }
 
@@ -177,7 +201,7 @@ pub(super) async fn vendor_part(
     vendor: &VendorId,
 ) -> Result<Page, Refused> {
     let words = visitor.words;
-    let all = complaints(shop.service.store(), None).await?;
+    let all = complaints(shop.service.store(), Which::All).await?;
     let own: Vec<&Complaint> = all.iter().filter(|it| it.vendor.as_ref() == Some(vendor)).collect();
     let mut page = page.heading(words.get("complaints-title"));
     page = page.with(Part::Table(table(visitor, &own, false)));
@@ -205,10 +229,11 @@ pub(super) async fn answer(State(shop): State<Arc<Shop>>, posted: Posted) -> Ans
     let id =
         i64::try_from(fields.hidden_number("complaint")?).map_err(|_| refuse("error-no-page"))?;
     let store = shop.service.store();
-    let all = complaints(store, None).await?;
-    let complaint =
-        all.iter().find(|it| it.id == id).ok_or_else(|| refuse("error-no-complaint"))?;
-    let (by, back) = may_answer(&shop, person, complaint).await?;
+    // 0 would be all.
+    let none = || refuse("error-no-complaint");
+    let which = Which::Number(Some(id).filter(|id| *id > 0).ok_or_else(none)?);
+    let complaint = complaints(store, which).await?.pop().ok_or_else(none)?;
+    let (by, back) = may_answer(&shop, person, &complaint).await?;
     let now = shop.service.now();
     retried!(async {
         let mut tx = store.begin().await?;

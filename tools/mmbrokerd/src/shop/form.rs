@@ -96,24 +96,28 @@ impl Fields {
     }
 
     async fn read(request: Request, size_max: usize) -> Result<Fields, Refused> {
-        let stated = request.headers().get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
-        if stated.and_then(|text| text.parse().ok()).is_some_and(|size: usize| size > size_max) {
-            return Err(refuse("error-too-large"));
-        }
-        let mut body: Body = request.into_body();
-        let mut bytes = Vec::new();
-        let end = Instant::now() + FORM_TIME_MAX;
-        loop {
-            let frame =
-                timeout_at(end, body.frame()).await.map_err(|_| refuse("error-too-slow"))?;
-            let Some(frame) = frame else { return Fields::parse(&bytes) };
-            let frame = frame.map_err(|_| refuse("error-form"))?;
-            if let Ok(data) = frame.into_data() {
-                if bytes.len() + data.len() > size_max {
-                    return Err(refuse("error-too-large"));
-                }
-                bytes.extend_from_slice(&data);
+        Fields::parse(&read_body(request, size_max).await?)
+    }
+}
+
+/// Reads the body of a request, of at most this many bytes, in the time that a form may take.
+pub(super) async fn read_body(request: Request, size_max: usize) -> Result<Vec<u8>, Refused> {
+    let stated = request.headers().get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
+    if stated.and_then(|text| text.parse().ok()).is_some_and(|size: usize| size > size_max) {
+        return Err(refuse("error-too-large"));
+    }
+    let mut body: Body = request.into_body();
+    let mut bytes = Vec::new();
+    let end = Instant::now() + FORM_TIME_MAX;
+    loop {
+        let frame = timeout_at(end, body.frame()).await.map_err(|_| refuse("error-too-slow"))?;
+        let Some(frame) = frame else { return Ok(bytes) };
+        let frame = frame.map_err(|_| refuse("error-form"))?;
+        if let Ok(data) = frame.into_data() {
+            if bytes.len() + data.len() > size_max {
+                return Err(refuse("error-too-large"));
             }
+            bytes.extend_from_slice(&data);
         }
     }
 }

@@ -7,8 +7,7 @@
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -21,6 +20,7 @@ use sha2::{Digest, Sha256};
 use sqlx::Row;
 
 use super::audit::Act;
+use super::form::read_body;
 use super::money::{Credited, accounts, credit, deposit_units};
 use super::{Shop, random};
 use crate::service::ServiceError;
@@ -58,14 +58,24 @@ fn answer(status: StatusCode, result: &str) -> Response {
 pub(super) async fn take(
     State(shop): State<Arc<Shop>>,
     Path(source): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Response {
     let Some(source) = SOURCES.into_iter().find(|known| *known == source) else {
         return answer(StatusCode::NOT_FOUND, "no such webhook");
     };
     let Some(file) = shop.settings.hooks.get(source) else {
         return answer(StatusCode::NOT_FOUND, "this webhook is not set up");
+    };
+    let headers = request.headers().clone();
+    let body = match read_body(request, HOOK_SIZE_MAX).await {
+        Ok(body) => body,
+        Err(refused) if refused.is("error-too-large") => {
+            return answer(StatusCode::PAYLOAD_TOO_LARGE, "the message is too large");
+        }
+        Err(refused) if refused.is("error-too-slow") => {
+            return answer(StatusCode::REQUEST_TIMEOUT, "the message came too slowly");
+        }
+        Err(_) => return answer(StatusCode::BAD_REQUEST, "the message ended early"),
     };
     let secrets = match secrets(file) {
         Ok(secrets) => secrets,
@@ -155,7 +165,7 @@ fn amount(text: Option<&str>) -> Option<Money> {
 }
 
 fn told(id: Option<&str>, user: Option<&str>, amount: Option<Money>) -> Reading {
-    let id = id.filter(|id| (1..=ID_LEN_MAX).contains(&id.len()) && !id.contains('\0'));
+    let id = id.filter(|id| (1..=ID_LEN_MAX).contains(&id.len()) && !id.contains(char::is_control));
     let id = id.ok_or("expected an identifier of the payment")?.to_string();
     let user = user.and_then(|user| user.parse().ok()).ok_or("expected a User-ID")?;
     Ok(Some(Told { id, user, amount: amount.ok_or("expected an amount")? }))

@@ -5,11 +5,13 @@
 //! it has; nothing is changed by opening a link, since programs that check mail open them too.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, State};
 use micromint::identity::UserId;
 use micromint::time::UnixTime;
 use sqlx::Row;
+use tokio::time::{Instant, sleep_until};
 
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::attempts::{LOST, MAIL, MAIL_NET};
@@ -297,11 +299,17 @@ pub(super) async fn lost_page(State(shop): State<Arc<Shop>>, visitor: Visitor) -
     show(&shop, &visitor, &page)
 }
 
-/// Mails links for a new password. The answer is the same whether there is an account or not.
+/// When a question for a new password is answered: later than the work for an account takes, so
+/// that the time does not tell whether there is one.
+const LOST_TIME: Duration = Duration::from_millis(400);
+
+/// Mails links for a new password. The answer is the same whether there is an account or not, and
+/// comes at the same time.
 pub(super) async fn lost(State(shop): State<Arc<Shop>>, Open { visitor, fields }: Open) -> Answer {
     if shop.settings.mail.is_none() {
         return Err(refuse("error-no-page"));
     }
+    let end = Instant::now() + LOST_TIME;
     let who: String = fields.text("who").to_lowercase().chars().take(ADDRESS_LEN_MAX).collect();
     shop.attempt(MAIL_NET, &visitor.net).await?;
     // Not in the count of confirmations, which would tell that there is such an address.
@@ -335,6 +343,7 @@ pub(super) async fn lost(State(shop): State<Arc<Shop>>, Open { visitor, fields }
             tx.commit().await
         })?;
     }
+    sleep_until(end).await;
     let page = Page::new(words.get("lost-title"))
         .with(Part::Good(words.get("lost-done")))
         .with(Part::Links(vec![("/login".to_string(), words.get("login-title"))]));

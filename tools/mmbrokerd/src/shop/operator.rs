@@ -15,7 +15,7 @@ use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::audit::Act;
-use super::complaints::{Complaint, answer_form, complaints, table};
+use super::complaints::{Complaint, Which, answer_form, complaints, table};
 use super::form::Posted;
 use super::login::Note;
 use super::people::Role;
@@ -227,7 +227,7 @@ pub(super) async fn vendors(
     .fetch_all(store.pool())
     .await?;
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for complaint in complaints(store, None).await? {
+    for complaint in complaints(store, Which::All).await? {
         *counts
             .entry(complaint.vendor.map_or_else(String::new, |it| it.to_string()))
             .or_default() += 1;
@@ -344,7 +344,7 @@ pub(super) async fn complaints_page(
 ) -> Answer {
     person.needs(Role::Support)?;
     let words = visitor.words;
-    let all = complaints(shop.service.store(), None).await?;
+    let all = complaints(shop.service.store(), Which::All).await?;
     let all: Vec<&Complaint> = all.iter().collect();
     let mut page = note.on(&visitor, Page::new(words.get("complaints-title")));
     page = page.with(Part::Table(table(&visitor, &all, true)));

@@ -70,10 +70,10 @@ pub(super) async fn own_vendor(
     person: &Person,
     name: &str,
 ) -> Result<VendorId, Refused> {
-    let owner = owner_of(shop.service.store(), name).await?;
+    let vendor: VendorId = name.parse().map_err(|_| refuse("error-no-page"))?;
+    let owner = owner_of(shop.service.store(), vendor.as_str()).await?;
     let is_own = owner.is_some_and(|owner| owner == person.user.as_str());
-    let vendor = name.parse().ok().filter(|_| is_own);
-    vendor.ok_or_else(|| refuse("error-no-page"))
+    if is_own { Ok(vendor) } else { Err(refuse("error-no-page")) }
 }
 
 /// The vendors for which a person acts.

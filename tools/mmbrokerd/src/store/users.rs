@@ -165,18 +165,6 @@ impl Store {
             .collect()
     }
 
-    /// The number of complaints of a user.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn complaints_of(&self, user: &UserId) -> Result<i64, StoreError> {
-        let row = sqlx::query("SELECT COUNT(*) FROM complaint WHERE user_id = $1")
-            .bind(user.to_string())
-            .fetch_one(self.pool())
-            .await?;
-        Ok(row.try_get(0)?)
-    }
-
     /// The digest of the complaint that a user made under this name.
     ///
     /// # Errors
@@ -194,7 +182,8 @@ impl Store {
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 
-    /// Adds a complaint, unless the user made one under this name.
+    /// Adds a complaint, unless the user made one under this name, or as many as `most`. Returns
+    /// whether there is one of this name now.
     ///
     /// # Errors
     /// The database failed.
@@ -203,13 +192,17 @@ impl Store {
         user: &UserId,
         name: &str,
         (sha256, text, payment): ([u8; 32], &str, &[u8]),
-        now: UnixTime,
-    ) -> Result<(), StoreError> {
+        (most, now): (i64, UnixTime),
+    ) -> Result<bool, StoreError> {
         retried!(async {
             let mut tx = self.begin().await?;
+            // Those that come at the same time are counted too.
+            tx.lock_name(&format!("complaints {user}")).await?;
             sqlx::query(
                 "INSERT INTO complaint (user_id, name, at, sha256, text, payment) \
-                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_id, name) DO NOTHING",
+                 SELECT $1, $2, $3, $4, $5, $6 \
+                 WHERE (SELECT COUNT(*) FROM complaint WHERE user_id = $1) < $7 \
+                 ON CONFLICT (user_id, name) DO NOTHING",
             )
             .bind(user.to_string())
             .bind(name.to_string())
@@ -217,9 +210,18 @@ impl Store {
             .bind(sha256.to_vec())
             .bind(text.to_string())
             .bind(payment.to_vec())
+            .bind(most)
             .execute(tx.connection())
             .await?;
-            tx.commit().await
+            let made: i64 =
+                sqlx::query("SELECT COUNT(*) FROM complaint WHERE user_id = $1 AND name = $2")
+                    .bind(user.to_string())
+                    .bind(name.to_string())
+                    .fetch_one(tx.connection())
+                    .await?
+                    .try_get(0)?;
+            tx.commit().await?;
+            Ok::<bool, StoreError>(made > 0)
         })
     }
 }

@@ -79,9 +79,17 @@ fn every_change_on_the_console_is_in_the_audit_log() {
         place.run(&format!("mmbroker settle --as-of {CLOSED}"), 0);
     }
     adds(&["console: settled: 2026-12"]);
-    assert_eq!(place.text("mmbroker audit --rows 1").lines().count(), 1);
-    place.run("mmbroker audit --rows 0", 2);
     assert!(place.text("mmbroker check").contains("in the audit log: 0"));
+    // A row is a line, whatever others wrote.
+    change(
+        &place,
+        &["INSERT INTO audit (at, by_whom, what, detail, previous, sha256) VALUES \
+           (0, 'deposit', 'deposit', 'a' || char(10) || '1 console: b', x'00', x'00')"],
+    );
+    let last = place.text("mmbroker audit --rows 1");
+    assert_eq!(last.lines().count(), 1, "{last}");
+    assert!(last.ends_with("a\u{fffd}1 console: b\n"), "{last}");
+    place.run("mmbroker audit --rows 0", 2);
 }
 
 #[test]

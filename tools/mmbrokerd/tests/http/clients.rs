@@ -1,6 +1,7 @@
 //! What clients do: buy, fetch, acknowledge, return, complain.
 
-use micromint::protocol::{FundsCredited, FundsWithdrawn, Verdict};
+use micromint::authenticator::Authenticator;
+use micromint::protocol::{FundsCredited, FundsWithdrawn, Payment, Verdict};
 
 use crate::program::*;
 
@@ -142,7 +143,15 @@ fn a_client_complains_once() {
     changed["text"] = "other words".into();
     assert_eq!(send(&key, &changed).problem(), (422, "other-content".to_string()));
     assert_eq!(send(&other, &complaint).problem(), (403, "other-user".to_string()));
+    // One that nobody signed, and a character that PostgreSQL does not keep.
+    let mut unsigned = complaint.clone();
+    unsigned["id"] = "c-9".into();
+    let junk = Payment { authenticator: Authenticator::from_bytes([1; 16]), ..paid.clone() };
+    unsigned["payment"] = String::from_utf8(junk.to_bytes()).unwrap().into();
+    assert_eq!(send(&key, &unsigned).problem(), (403, "not-signed".to_string()));
     changed["id"] = "c-2".into();
+    changed["text"] = "a\0b".into();
+    assert_eq!(send(&key, &changed).problem(), (400, "malformed".to_string()));
     changed["text"] = "x".repeat(4096).into();
     assert_eq!(send(&key, &changed).status, 200);
     changed["id"] = "c-3".into();

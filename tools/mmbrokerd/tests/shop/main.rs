@@ -8,6 +8,7 @@ mod browser;
 #[path = "../broker/databases.rs"]
 mod databases;
 mod device;
+mod hostile;
 mod mail;
 mod minting;
 mod money;

@@ -366,6 +366,9 @@ async fn a_webhook_refuses_what_is_not_signed(database: Database) {
     for wrong in ["", "[]", "{}", r#"{"id": "p", "user": "nobody", "amount": "5 USD"}"#] {
         assert_eq!(hook(&site, "deposit", SECRET, DURING.0, wrong).0, 422, "{wrong}");
     }
+    // A line of its own in a log.
+    let forged = body.replace("p-1", "p-1\\nrow");
+    assert_eq!(hook(&site, "deposit", SECRET, DURING.0, &forged).0, 422);
     let most = format!("{body}{}", " ".repeat(HOOK_SIZE_MAX - body.len()));
     assert_eq!(hook(&site, "deposit", SECRET, DURING.0, &format!("{most} ")).0, 413);
     assert_eq!(site.world.balance(AccountKind::Client, &name).await, 0);

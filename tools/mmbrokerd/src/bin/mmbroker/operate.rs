@@ -134,7 +134,9 @@ impl Audit {
     pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
         let rows = last_rows(service.store(), i64::from(self.rows.get())).await?;
         for row in rows.iter().rev() {
-            say!("{} {} {}: {}: {}", row.id, row.at, row.by, row.what, row.detail);
+            // A row is a line, whatever others wrote into it.
+            let detail = row.detail.replace(char::is_control, "\u{fffd}");
+            say!("{} {} {}: {}: {detail}", row.id, row.at, row.by, row.what);
         }
         Ok(EXIT_OK)
     }

@@ -1,0 +1,101 @@
+//! Strangers who send what no page of the broker sends.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use mmbrokerd::shop::ShopSettings;
+
+use crate::browser::*;
+use crate::databases::Database;
+use crate::world::{DURING, coins, payment, user, with_junk};
+
+crate::on_both_databases!(
+    what_is_no_address_gets_a_page,
+    complaints_need_a_signed_payment,
+    complaints_at_the_same_time_are_counted,
+    a_webhook_that_comes_slowly_is_given_up,
+);
+
+async fn what_is_no_address_gets_a_page(database: Database) {
+    let site = site(database).await;
+    let (mut browser, _) = site.reader();
+    for path in [
+        "/purchases/%ff",
+        "/purchases/%00",
+        "/purchases/1%2f2",
+        "/vendor/%00",
+        "/vendor/%ff",
+        "/vendor/..%2f..",
+        "/vendor/%00/csv",
+        "/reset/%ff",
+        "/confirm/%00",
+        "/language/%00",
+        "/account/passkeys/%00",
+        "/account?note=a&note=b",
+        "/%00",
+        "/%ff",
+    ] {
+        for (language, words) in [("en", "That did not work"), ("de", "Das hat nicht geklappt")] {
+            browser.language = language;
+            let seen = browser.get(path);
+            assert!([404, 422].contains(&seen.status), "{path}: {} {}", seen.status, seen.text);
+            assert!(seen.text.contains(words), "{path}: {}", seen.text);
+            assert!(seen.header("content-security-policy").is_some(), "{path}");
+        }
+    }
+}
+
+async fn complaints_need_a_signed_payment(database: Database) {
+    let site = site(database).await;
+    let (mut reader, name) = site.reader();
+    let paid = payment(&name, "news.example", "a", &coins(&name, "news.example", 0)[..1]);
+    let form = reader.get("/complaints");
+    let mut complain = |payment: Vec<u8>| {
+        let payment = String::from_utf8(payment).unwrap();
+        reader.send(&form, "/complaints", &[("text", "no page"), ("payment", &payment)])
+    };
+    // Whoever never bought has no key to make one up, about whatever vendor.
+    complain(with_junk(paid.clone()).to_bytes()).says(422, "not signed with your key");
+    let mut elsewhere = paid.clone();
+    elsewhere.vendor = "shop.example".parse().unwrap();
+    complain(elsewhere.to_bytes()).says(422, "not signed with your key");
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM complaint").await, 0);
+    assert_eq!(complain(paid.to_bytes()).status, 303);
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM complaint").await, 1);
+}
+
+async fn complaints_at_the_same_time_are_counted(database: Database) {
+    let site = site(database).await;
+    let store = site.world.service.store();
+    let (alice, names) = (user("alice"), ["a", "b", "c", "d", "e", "f", "g", "h"]);
+    let content = ([0; 32], "x", b"".as_slice());
+    let add = |name| store.add_complaint(&alice, name, content, (3, DURING));
+    let made = futures_util::future::join_all(names.map(add)).await;
+    let made: Vec<bool> = made.into_iter().map(Result::unwrap).collect();
+    assert_eq!(made.iter().filter(|made| **made).count(), 3, "{made:?}");
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM complaint").await, 3);
+    // One that was made is there, whatever the number.
+    for (name, made) in names.iter().zip(made) {
+        let again = store.add_complaint(&alice, name, content, (3, DURING)).await.unwrap();
+        assert_eq!(again, made, "{name}");
+    }
+}
+
+async fn a_webhook_that_comes_slowly_is_given_up(database: Database) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "0123456789abcdef0123456789abcdef\n").unwrap();
+    let mut settings = ShopSettings::default();
+    settings.hooks.insert("deposit".to_string(), file);
+    let site = site_with(database, settings).await;
+    let start = Instant::now();
+    let mut stream = TcpStream::connect(site.address.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let head = "POST /hooks/deposit HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\na";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    assert!((25..50).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+}
