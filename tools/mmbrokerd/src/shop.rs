@@ -62,6 +62,7 @@ pub use self::hooks::HOOK_SIZE_MAX;
 pub use self::mail::{MailSettings, MailTls, Mailer};
 pub use self::money::{DepositRefusal, REFERENCE_LEN_MAX, Sum, deposit, signed_amount, sums};
 pub use self::network::{Network, PROXIES_MAX, Proxies};
+pub use self::orders::REFUSED_ORDERS_MAX;
 pub use self::passkeys::{
     PASSKEY_CHALLENGES_MAX, PASSKEY_NAME_LEN_MAX, PASSKEYS_MAX, count_passkeys,
 };

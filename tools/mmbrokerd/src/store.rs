@@ -113,6 +113,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/sqlite/105_payout.sql"),
         include_str!("../migrations/postgres/105_payout.sql"),
     ),
+    (
+        106,
+        "refused",
+        include_str!("../migrations/sqlite/106_refused.sql"),
+        include_str!("../migrations/postgres/106_refused.sql"),
+    ),
 ];
 
 /// Which database it is.

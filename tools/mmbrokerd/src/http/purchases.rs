@@ -24,6 +24,9 @@ use super::body::{ORDER_SIZE_MAX, read};
 use crate::service::{OpenPeriod, SaleAnswer, SaleOrder};
 use crate::store::{AccountKind, RefusedFor, SaleRow};
 
+/// When an account of which too many orders were refused may try again, in seconds.
+const REFUSED_RETRY_SECONDS: u32 = 600;
+
 /// An order for sets.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -241,7 +244,11 @@ async fn buy_for(app: &App, headers: &HeaderMap, body: Body) -> Answer {
     }
     let transaction = asked.transaction;
     let order = SaleOrder { user, sets, transaction, now: app.service.now() };
-    app.shop.apply_limit(&period, &order).await?;
+    if !app.shop.apply_limit(&period, &order).await? {
+        let why = "too many orders of this account were refused; nothing was recorded of this one";
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-refused", why);
+        return Err(problem.retry_after(REFUSED_RETRY_SECONDS));
+    }
     match app.service.buy(&period, order).await? {
         SaleAnswer::Sold(sale) => deliver(app, &sale).await,
         SaleAnswer::Refused(refused) => {

@@ -111,13 +111,16 @@ impl Service {
             let ruled = retried!(async {
                 let mut tx = self.store.begin().await?;
                 let ruled = decision.superbin(&mut tx, superbin, now).await?;
-                if let Some(detail) = &noted {
+                // Another person may have decided meanwhile.
+                if let Some(detail) = noted.as_ref().filter(|_| ruled != RulingOutcome::default()) {
                     tx.audit(by, act, detail, now).await?;
                 }
                 tx.commit().await?;
                 Ok::<RulingOutcome, StoreError>(ruled)
             })?;
-            noted = None;
+            if ruled != RulingOutcome::default() {
+                noted = None;
+            }
             outcome.paid += ruled.paid;
             outcome.credited += ruled.credited;
             outcome.lapsed += ruled.lapsed;

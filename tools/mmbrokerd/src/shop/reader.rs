@@ -260,7 +260,9 @@ pub(super) async fn order(shop: &Shop, posted: &Posted, trial: Option<Trial>) ->
     let period = shop.service.period(&name).filter(|period| period.has_begun(now));
     let period = period.ok_or_else(|| refuse("nothing-on-sale"))?;
     let order = SaleOrder { user: person.user.clone(), sets, transaction, now };
-    shop.apply_limit(&period, &order).await?;
+    if !shop.apply_limit(&period, &order).await? {
+        return Err(refuse("error-too-often").with("minutes", 60));
+    }
     let (is_free, address) = (trial.is_some(), trial.as_ref().and_then(|it| it.address.clone()));
     let answer = match trial {
         None => shop.service.buy(&period, order).await?,

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use mmbrokerd::shop::ShopSettings;
+use mmbrokerd::shop::{REFUSED_ORDERS_MAX, ShopSettings};
 
 use crate::browser::*;
 use crate::databases::Database;
@@ -15,6 +15,7 @@ crate::on_both_databases!(
     complaints_need_a_signed_payment,
     complaints_at_the_same_time_are_counted,
     a_webhook_that_comes_slowly_is_given_up,
+    refused_orders_are_bounded,
 );
 
 async fn what_is_no_address_gets_a_page(database: Database) {
@@ -80,6 +81,40 @@ async fn complaints_at_the_same_time_are_counted(database: Database) {
         let again = store.add_complaint(&alice, name, content, (3, DURING)).await.unwrap();
         assert_eq!(again, made, "{name}");
     }
+}
+
+/// Each refused order stays in the database, and orders of others wait for it.
+async fn refused_orders_are_bounded(database: Database) {
+    let site = site(database).await;
+    let (mut reader, name) = site.reader();
+    let form = reader.get("/buy");
+    let mut order = |reader: &mut Browser, transaction: i64| {
+        let transaction = transaction.to_string();
+        reader.send(&form, "/buy", &[("sets", "1"), ("transaction", &transaction)])
+    };
+    for transaction in 1..=REFUSED_ORDERS_MAX {
+        order(&mut reader, transaction).says(422, "Your balance is too small");
+    }
+    let refused = "SELECT COUNT(*) FROM refused_sale";
+    assert_eq!(site.world.number(refused).await, REFUSED_ORDERS_MAX);
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM wish").await, 1);
+    // The next one is not looked at, and an earlier one has its answer.
+    site.world.fund(&name, 10_000).await;
+    for _ in 0..2 {
+        order(&mut reader, 1000).says(429, "wait 60 minutes");
+        order(&mut reader, 7).says(422, "Your balance is too small");
+    }
+    assert_eq!(site.world.number(refused).await, REFUSED_ORDERS_MAX);
+    // Others buy, and so does who waited.
+    let (mut other, name) = site.reader();
+    site.world.fund(&name, 10_000).await;
+    let page = other.get("/buy");
+    assert_eq!(other.send(&page, "/buy", &[("sets", "1")]).status, 303);
+    site.world.clock.set(DURING.plus_seconds(3600));
+    assert_eq!(order(&mut reader, 1000).status, 303);
+    assert_eq!(order(&mut reader, 1000).status, 303);
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM sale").await, 2);
+    site.world.check_ledger().await;
 }
 
 async fn a_webhook_that_comes_slowly_is_given_up(database: Database) {

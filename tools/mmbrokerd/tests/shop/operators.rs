@@ -1,5 +1,6 @@
 //! What operators decide: disputes.
 
+use micromint::broker::{Ruling, RulingOutcome};
 use micromint::protocol::Verdict::*;
 use mmbrokerd::shop::{Role, ShopSettings};
 use mmbrokerd::store::AccountKind;
@@ -11,6 +12,7 @@ use crate::world::*;
 crate::on_both_databases!(
     a_dispute_is_decided_for_the_vendor,
     a_dispute_is_decided_for_the_reader,
+    of_two_decisions_one_counts,
     numbers_are_for_those_with_the_secret,
     the_picture_shows_where_the_money_went,
 );
@@ -76,6 +78,22 @@ async fn a_dispute_is_decided_for_the_reader(database: Database) {
         page.says(200, "2026-12 news.example alice<");
         page.says(200, words);
     }
+}
+
+/// Two operators decide differently at the same time.
+async fn of_two_decisions_one_counts(database: Database) {
+    let (site, ..) = with_dispute(database).await;
+    let (service, period) = (&site.world.service, &site.world.period);
+    let vendor = "news.example".parse().unwrap();
+    let rule = |by, ruling| service.rule(period, &vendor, None, (by, ruling));
+    let (one, other) =
+        futures_util::future::join(rule("one", Ruling::Pay), rule("other", Ruling::Refuse)).await;
+    let decided = |ruled: Option<RulingOutcome>| ruled.map_or(0, |it| it.paid + it.credited);
+    assert_eq!(decided(one.unwrap()) + decided(other.unwrap()), 1);
+    let noted = "SELECT COUNT(*) FROM audit WHERE what LIKE 'ruling%'";
+    assert_eq!(site.world.number(noted).await, 1);
+    assert_eq!(site.world.balance(AccountKind::Disputed, "2026-12").await, 0);
+    site.world.check_ledger().await;
 }
 
 async fn numbers_are_for_those_with_the_secret(database: Database) {
