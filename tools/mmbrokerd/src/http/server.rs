@@ -1,8 +1,8 @@
 //! The listener: plain HTTP on a loopback address or behind a proxy, or TLS.
 //!
 //! Input: an address. Output: a server that runs until it is told to end. The invariants: a client
-//! that sends no complete head in time is given up; connections are bounded; a server that ends
-//! finishes the requests that it has.
+//! that sends no complete head in time, or reads nothing of its answer, is given up; connections are
+//! bounded; a server that ends finishes the requests that it has.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -24,6 +24,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 const HEADERS_MAX: usize = 64;
 /// The largest head of a request, in bytes.
 const HEAD_SIZE_MAX: usize = 16 * 1024;
+/// How long a client may take to read any of what was sent to it, in milliseconds. Until then its
+/// answer takes memory.
+const READ_TIMEOUT_MS: u32 = 30_000;
 /// How many connections wait to be accepted, if the system allows as many. A client beyond waits a
 /// second and more until it tries again.
 const BACKLOG: u32 = 4096;
@@ -154,6 +157,9 @@ fn bound(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }?;
     socket.set_reuseaddr(true)?;
+    // The connections that it accepts inherit this.
+    #[cfg(target_os = "linux")]
+    rustix::net::sockopt::set_tcp_user_timeout(&socket, READ_TIMEOUT_MS)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }

@@ -123,6 +123,25 @@ fn slow_clients_are_given_up() {
     }
 }
 
+/// A client that reads nothing is given up, though it asked for more than fits on the way.
+#[test]
+fn clients_that_do_not_read_are_given_up() {
+    const REQUESTS: usize = 20_000;
+    let home = Home::new();
+    let running = home.serve();
+    let mut stream = connect(&running);
+    stream.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
+    let requests = "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(REQUESTS);
+    // The broker reads no more of them while its answers wait.
+    let _ = stream.write_all(requests.as_bytes());
+    std::thread::sleep(Duration::from_secs(50));
+    let mut answers = Vec::new();
+    let _ = stream.read_to_end(&mut answers);
+    let answers = String::from_utf8_lossy(&answers).matches("HTTP/1.1 200").count();
+    assert!(answers < REQUESTS / 2, "{answers} of {REQUESTS}");
+    assert_eq!(running.get("/health", &[]).status, 200);
+}
+
 /// A Request-Redemption of this many bytes of data as one record, with the right authenticator.
 fn large_batch(name: &str, record: usize) -> Vec<u8> {
     let mut sent = batch("news.example", name, &[]);
