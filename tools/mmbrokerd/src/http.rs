@@ -28,8 +28,8 @@ use crate::shop::{Shop, ShopSettings};
 pub use self::api::document;
 pub use self::auth::{create_key, give_key, new_key};
 pub use self::body::{
-    COMPLAINT_SIZE_MAX, LARGE_MIB_MAX, ORDER_SIZE_MAX, OWNERS_SIZE_MAX, REDEMPTION_SIZE_MAX,
-    RETURN_SIZE_MAX, UPLOADS_MAX, WATCH_SIZE_MAX,
+    COMPLAINT_SIZE_MAX, LARGE_MIB_MAX, ORDER_SIZE_MAX, OWNERS_SIZE_MAX, PLACE_SIZE,
+    REDEMPTION_SIZE_MAX, RETURN_SIZE_MAX, UPLOADS_MAX, WATCH_SIZE_MAX,
 };
 pub use self::complaints::{COMPLAINT_TEXT_MAX, COMPLAINTS_PER_USER_MAX};
 pub use self::connections::{CONNECTIONS_MAX, RESERVED_DESCRIPTORS};
@@ -60,7 +60,7 @@ impl App {
             service,
             url: url.trim_end_matches('/').to_string(),
             sets_max,
-            large: Semaphore::new(LARGE_MIB_MAX),
+            large: Semaphore::new(body::PLACES),
             judging: Semaphore::new(1),
             uploads: Semaphore::new(UPLOADS_MAX),
         }

@@ -49,6 +49,7 @@ use axum::extract::{RawQuery, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::{get, post};
+use tokio::sync::Semaphore;
 
 use self::password::Passwords;
 use self::relying::RelyingParty;
@@ -57,7 +58,7 @@ use crate::service::Service;
 pub(crate) use self::audit::Act;
 pub use self::audit::{AuditRow, audit_faults, last_rows};
 pub use self::booking::{BookRefusal, Booked, RUN_FILE_SIZE_MAX, RunFile, Short, book_run};
-pub use self::form::{FORM_FIELDS_MAX, FORM_SIZE_MAX};
+pub use self::form::{FORM_FIELDS_MAX, FORM_SIZE_MAX, LARGE_FORMS_MAX};
 pub use self::hooks::HOOK_SIZE_MAX;
 pub use self::mail::{MailSettings, MailTls, Mailer};
 pub use self::money::{DepositRefusal, REFERENCE_LEN_MAX, Sum, deposit, signed_amount, sums};
@@ -87,6 +88,8 @@ pub struct Shop {
     sets_max: u32,
     settings: ShopSettings,
     passwords: Passwords,
+    /// Places for large forms that are read.
+    large_forms: Semaphore,
     /// What asks for passkeys, or the message that says why there are none.
     relying: Result<RelyingParty, &'static str>,
     /// Seals what forms carry for people who are not logged in.
@@ -102,7 +105,8 @@ impl Shop {
         let key = random::derived(service.secret().as_bytes(), "micromint shop");
         let passwords = Passwords::new(settings.password_kib);
         let relying = RelyingParty::of(&url, &settings.name);
-        Shop { service, url, base, sets_max, settings, passwords, relying, key }
+        let large_forms = Semaphore::new(LARGE_FORMS_MAX);
+        Shop { service, url, base, sets_max, settings, passwords, large_forms, relying, key }
     }
 
     /// Whether people reach the pages with TLS.

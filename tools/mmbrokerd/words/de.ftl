@@ -214,6 +214,7 @@ error-restored = Der Broker wird aus einer Sicherung wiederhergestellt. Es ist n
 error-payouts-blocked = Auszahlungen sind gesperrt, seit der Broker aus einer Sicherung wiederhergestellt wurde. Vergleichen Sie den letzten Lauf mit der Bank, und geben Sie sie mit mmbroker frei. Es wurde kein Lauf angelegt.
 error-payout-short = Das Guthaben ist kleiner als das, was die Bank bezahlt hat. Es wurde nichts geändert.
 error-busy = Gerade melden sich zu viele Leute an. Bitte versuchen Sie es in einer Minute noch einmal.
+error-many-forms = Gerade werden viele große Formulare gesendet. Es wurde nichts getan. Bitte senden Sie es in einer Minute noch einmal.
 error-form = Das Formular ist nicht lesbar. Bitte laden Sie die Seite neu, und senden Sie es noch einmal.
 error-number = Im Feld „{ $field }“ wird eine ganze Zahl von { $least } bis { $most } erwartet.
 error-password-weak = Wählen Sie ein anderes Passwort: { $least } bis { $most } Zeichen, nicht alle gleich und ohne Ihren Benutzernamen.

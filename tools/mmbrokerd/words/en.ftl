@@ -214,6 +214,7 @@ error-restored = The broker is being restored from a backup. Nothing was done; p
 error-payouts-blocked = Payouts are blocked since the broker was restored from a backup. Compare the last run with the bank, and release them with mmbroker. No run was made.
 error-payout-short = The balance is smaller than what the bank paid. Nothing was changed.
 error-busy = Too many people are logging in. Please try again in a minute.
+error-many-forms = Many large forms are being sent. Nothing was done. Please send it again in a minute.
 error-form = The form cannot be read. Please load the page again, and send it once more.
 error-number = Expected a whole number from { $least } to { $most } in the field “{ $field }”.
 error-password-weak = Choose another password: { $least } to { $most } characters, not all the same, and without your user name.

@@ -37,9 +37,10 @@ pub const LARGE_MIB_MAX: usize = 96;
 pub(super) const REDEMPTION_MEMORY: usize = 2 * PIECE_SIZE;
 /// How many large Request-Redemptions are received at a time.
 pub const UPLOADS_MAX: usize = 8;
-/// From this size on a body is large, in bytes.
-const LARGE_SIZE: usize = 256 * 1024;
-const MIB: usize = 1024 * 1024;
+/// Above this size a body is large, in bytes, and takes as many places of this size as it fills.
+pub const PLACE_SIZE: usize = 64 * 1024;
+/// The places for large bodies.
+pub(super) const PLACES: usize = LARGE_MIB_MAX * 1024 * 1024 / PLACE_SIZE;
 /// The longest pause between two frames.
 const PAUSE_MAX: Duration = Duration::from_secs(20);
 /// The time that any body may take.
@@ -115,10 +116,10 @@ impl<'a> Pieces<'a> {
 
 /// Takes memory for a large body, of which every message has its share.
 fn place_for(app: &App, size: usize) -> Result<Option<SemaphorePermit<'_>>, Problem> {
-    if size <= LARGE_SIZE {
+    if size <= PLACE_SIZE {
         return Ok(None);
     }
-    let place = app.large.try_acquire_many(size.div_ceil(MIB) as u32);
+    let place = app.large.try_acquire_many(size.div_ceil(PLACE_SIZE) as u32);
     let busy = |_| Problem::busy("the broker reads other large messages; send this one again");
     place.map(Some).map_err(busy)
 }

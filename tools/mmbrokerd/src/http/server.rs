@@ -1,8 +1,8 @@
 //! The listener: plain HTTP on a loopback address or behind a proxy, or TLS.
 //!
 //! Input: an address. Output: a server that runs until it is told to end. The invariants: a client
-//! that sends no complete head in time, or reads nothing of its answer, is given up; connections are
-//! bounded; a server that ends finishes the requests that it has.
+//! that sends no complete head in time, or reads nothing of its answer, is given up; connections
+//! are bounded; a server that ends finishes the requests that it has.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

@@ -58,7 +58,9 @@ pub(super) fn refuse(name: &'static str) -> Refused {
         "error-too-slow" => StatusCode::REQUEST_TIMEOUT,
         "error-too-often" => StatusCode::TOO_MANY_REQUESTS,
         "error-other-site" | "error-token" | "error-role" => StatusCode::FORBIDDEN,
-        "error-broker" | "error-busy" | "error-restored" => StatusCode::SERVICE_UNAVAILABLE,
+        "error-broker" | "error-busy" | "error-many-forms" | "error-restored" => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
     Refused { status, name, arguments: Vec::new() }

@@ -561,8 +561,8 @@ async fn short_payments(
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
-/// Takes back that a payment came back: the bank paid it after all. In a run that is not paid, it is
-/// on its way again. Returns whether its balance could pay it; `None` if it had not come back.
+/// Takes back that a payment came back: the bank paid it after all. In a run that is not paid, it
+/// is on its way again. Returns whether its balance could pay it; `None` if it had not come back.
 pub(super) async fn pay_again(
     store: &Store,
     (run, item): (i64, &Item),

@@ -23,6 +23,8 @@ use super::{Shop, random};
 pub const FORM_SIZE_MAX: usize = 16 * 1024;
 /// The largest form with a complaint, in bytes: a payment in which every byte is escaped.
 pub(super) const LARGE_FORM_SIZE_MAX: usize = 256 * 1024;
+/// How many forms above [`FORM_SIZE_MAX`] are read at a time: they take 256 MiB at most.
+pub const LARGE_FORMS_MAX: usize = 1024;
 /// The most fields of a form.
 pub const FORM_FIELDS_MAX: usize = 32;
 /// How long a form may take.
@@ -100,10 +102,14 @@ impl Fields {
     }
 }
 
+/// The size of a body by its head.
+fn stated_size(request: &Request) -> Option<usize> {
+    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// Reads the body of a request, of at most this many bytes, in the time that a form may take.
 pub(super) async fn read_body(request: Request, size_max: usize) -> Result<Vec<u8>, Refused> {
-    let stated = request.headers().get(CONTENT_LENGTH).and_then(|it| it.to_str().ok());
-    if stated.and_then(|text| text.parse().ok()).is_some_and(|size: usize| size > size_max) {
+    if stated_size(&request).is_some_and(|size| size > size_max) {
         return Err(refuse("error-too-large"));
     }
     let mut body: Body = request.into_body();
@@ -130,6 +136,14 @@ impl<const SIZE: usize> FromRequest<Arc<Shop>> for Posted<SIZE> {
         let LoggedIn { visitor, person, token } =
             LoggedIn::from_request_parts(&mut parts, shop).await?;
         let request = Request::from_parts(parts, body);
+        let is_small = SIZE <= FORM_SIZE_MAX
+            || stated_size(&request).is_some_and(|size| size <= FORM_SIZE_MAX);
+        let many = |_| NotLoggedIn::Refused(refuse("error-many-forms"));
+        // It is held until the form is read.
+        let _place = match is_small {
+            true => None,
+            false => Some(shop.large_forms.try_acquire().map_err(many)?),
+        };
         let fields = Fields::read(request, SIZE).await.map_err(NotLoggedIn::Refused)?;
         if !random::are_equal(fields.raw("token"), &form_token(&token)) {
             return Err(NotLoggedIn::Refused(refuse("error-token")));

@@ -16,7 +16,8 @@ use crate::store::{
 
 /// How long an order counts that was never made, in seconds.
 const WISH_SECONDS: i64 = 3600;
-/// How many orders of an account may be refused for good within an hour: each stays in the database.
+/// How many orders of an account may be refused for good within an hour: each stays in the
+/// database.
 pub const REFUSED_ORDERS_MAX: i64 = 300;
 /// An hour, in seconds.
 const REFUSED_SECONDS: i64 = 3600;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use micromint::protocol::{BATCH_DATA_SIZE_MAX, RedemptionResult, Verdict, push_record};
 use mmbrokerd::http::{
-    COMPLAINT_SIZE_MAX, LARGE_MIB_MAX, ORDER_SIZE_MAX, OWNERS_SIZE_MAX, REDEMPTION_SIZE_MAX,
-    RESERVED_DESCRIPTORS, RETURN_SIZE_MAX, WATCH_SIZE_MAX,
+    COMPLAINT_SIZE_MAX, LARGE_MIB_MAX, ORDER_SIZE_MAX, OWNERS_SIZE_MAX, PLACE_SIZE,
+    REDEMPTION_SIZE_MAX, RESERVED_DESCRIPTORS, RETURN_SIZE_MAX, WATCH_SIZE_MAX,
 };
 use mmbrokerd::service::PIECE_SIZE;
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -221,19 +221,25 @@ fn a_batch_that_is_not_authentic_leaves_nothing() {
 fn large_bodies_share_a_bounded_memory() {
     let home = Home::new();
     let running = home.serve();
+    fill_memory(&running, RETURN_SIZE_MAX, LARGE_MIB_MAX * 1024 * 1024 / RETURN_SIZE_MAX);
+    // Those that are hardly large, too: two places each.
+    fill_memory(&running, PLACE_SIZE + 1, LARGE_MIB_MAX * 1024 * 1024 / PLACE_SIZE / 2);
+}
+
+/// Sends the heads of messages of this size until no more fit, which must be this many.
+fn fill_memory(running: &Running, size: usize, fit: usize) {
     // The broker asks for the body once it has a place for it.
     let head = format!(
         "POST /v1/returns HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\
-         Content-Length: {RETURN_SIZE_MAX}\r\n\r\n"
+         Content-Length: {size}\r\n\r\n"
     );
     let begin = || {
-        let mut stream = connect(&running);
+        let mut stream = connect(running);
         stream.write_all(head.as_bytes()).unwrap();
         let mut answer = [0; 12];
         stream.read_exact(&mut answer).unwrap();
         (stream, String::from_utf8_lossy(&answer).into_owned())
     };
-    let fit = LARGE_MIB_MAX * 1024 * 1024 / RETURN_SIZE_MAX;
     let mut held = Vec::new();
     for _ in 0..fit {
         let (stream, answer) = begin();

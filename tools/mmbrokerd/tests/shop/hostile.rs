@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use mmbrokerd::shop::{REFUSED_ORDERS_MAX, ShopSettings};
+use mmbrokerd::shop::{FORM_SIZE_MAX, LARGE_FORMS_MAX, REFUSED_ORDERS_MAX, ShopSettings};
 
 use crate::browser::*;
 use crate::databases::Database;
@@ -16,6 +16,7 @@ crate::on_both_databases!(
     complaints_at_the_same_time_are_counted,
     a_webhook_that_comes_slowly_is_given_up,
     refused_orders_are_bounded,
+    large_forms_are_bounded,
 );
 
 async fn what_is_no_address_gets_a_page(database: Database) {
@@ -83,12 +84,54 @@ async fn complaints_at_the_same_time_are_counted(database: Database) {
     }
 }
 
+/// One session opens many connections and sends large forms slowly.
+async fn large_forms_are_bounded(database: Database) {
+    let site = site(database).await;
+    let (mut reader, _) = site.reader();
+    let (name, token) = reader.cookies.iter().next().unwrap();
+    let head = |size: usize| {
+        format!(
+            "POST /complaints HTTP/1.1\r\nHost: x\r\nCookie: {name}={token}\r\n\
+             Expect: 100-continue\r\nContent-Length: {size}\r\n\r\n"
+        )
+    };
+    let address = site.address.strip_prefix("http://").unwrap();
+    let begin = |size| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(head(size).as_bytes()).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        (stream, String::from_utf8_lossy(&answer).into_owned())
+    };
+    let mut held = Vec::new();
+    for at in 0..LARGE_FORMS_MAX {
+        let (stream, answer) = begin(FORM_SIZE_MAX + 1);
+        assert_eq!(answer, "HTTP/1.1 100", "after {at}");
+        held.push(stream);
+    }
+    assert_eq!(begin(FORM_SIZE_MAX + 1).1, "HTTP/1.1 503");
+    assert_eq!(begin(FORM_SIZE_MAX).1, "HTTP/1.1 100");
+    drop(held);
+    let form = reader.get("/complaints");
+    let large = "x".repeat(FORM_SIZE_MAX + 1);
+    let fields = [("text", "x"), ("payment", large.as_str())];
+    let mut seen = reader.send(&form, "/complaints", &fields);
+    for _ in 0..100 {
+        if seen.status != 503 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        seen = reader.send(&form, "/complaints", &fields);
+    }
+    seen.says(422, "This is not a payment");
+}
+
 /// Each refused order stays in the database, and orders of others wait for it.
 async fn refused_orders_are_bounded(database: Database) {
     let site = site(database).await;
     let (mut reader, name) = site.reader();
     let form = reader.get("/buy");
-    let mut order = |reader: &mut Browser, transaction: i64| {
+    let order = |reader: &mut Browser, transaction: i64| {
         let transaction = transaction.to_string();
         reader.send(&form, "/buy", &[("sets", "1"), ("transaction", &transaction)])
     };
