@@ -570,6 +570,7 @@ pub(super) async fn pay_again(
     (by, now): (&str, UnixTime),
 ) -> Result<Option<bool>, StoreError> {
     let mut tx = store.begin().await?;
+    tx.lock_run(run).await?;
     let lock = tx.locking("SELECT state FROM payout WHERE run = $1 AND kind = $2 AND owner = $3");
     let row = sqlx::query(lock)
         .bind(run)
@@ -599,6 +600,13 @@ pub(super) async fn pay_again(
 }
 
 impl Transaction {
+    /// Locks a run: its payments change one after the other, and not while it is marked as paid.
+    pub(super) async fn lock_run(&mut self, run: i64) -> Result<(), StoreError> {
+        let lock = self.locking("SELECT id FROM payout_run WHERE id = $1");
+        sqlx::query(lock).bind(run).fetch_optional(self.connection()).await?;
+        Ok(())
+    }
+
     /// The first reference that is not used: this text, or with a number from 2 on.
     pub(super) async fn unused_reference(&mut self, text: &str) -> Result<String, StoreError> {
         let mut reference = text.to_string();

@@ -679,6 +679,7 @@ async fn failed_once(
     (by, now): (&str, UnixTime),
 ) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
+    tx.lock_run(run).await?;
     // The bank took back what was never booked.
     if tx.forget_short(run, kind, owner).await? {
         tx.audit(by, Act::PayoutFailed, &format!("{run} {owner}"), now).await?;

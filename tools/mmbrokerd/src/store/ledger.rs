@@ -218,7 +218,7 @@ impl Store {
 }
 
 /// Statements that find 0 in a sound ledger, and what another number counts.
-const LEDGER_CHECKS: [(&str, &str); 4] = [
+const LEDGER_CHECKS: [(&str, &str); 5] = [
     ("SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM entry", "the sum of all entries"),
     (
         "SELECT COUNT(*) FROM (SELECT transfer FROM entry GROUP BY transfer \
@@ -234,6 +234,13 @@ const LEDGER_CHECKS: [(&str, &str); 4] = [
         "SELECT COUNT(*) FROM balance JOIN account ON account.id = balance.account \
          WHERE amount < 0 AND kind NOT IN ('outside', 'promotion')",
         "accounts below zero",
+    ),
+    (
+        "SELECT COUNT(*) FROM balance JOIN account ON account.id = balance.account \
+         WHERE kind = 'payout' AND amount <> (SELECT COALESCE(SUM(payout.units), 0) \
+         FROM payout JOIN payout_run ON payout_run.id = payout.run \
+         WHERE payout.state = 'open' AND payout_run.currency = account.currency)",
+        "currencies in which payouts on their way are not those of open runs",
     ),
 ];
 

@@ -15,6 +15,7 @@ crate::on_both_databases!(
     a_payment_that_was_paid_after_all_is_booked,
     an_open_run_is_booked_by_its_file,
     disabled_vendors_are_not_paid,
+    two_operators_at_one_run_lose_nothing,
 );
 
 const IBAN: &str = "DE89370400440532013000";
@@ -286,6 +287,43 @@ async fn an_open_run_is_booked_by_its_file(database: Database) {
     run.says(200, "paid at");
     assert!(!run.text.contains("The run is paid"));
     site.world.check_ledger().await;
+}
+
+/// One says that the run is paid while another says that its payments came back.
+async fn two_operators_at_one_run_lose_nothing(database: Database) {
+    let (site, mut operator) = site_with_fee(database).await;
+    let hosts = ["news.example", "shop.example", "inn.example"];
+    for host in hosts {
+        add_vendor(&site, &mut operator, host);
+    }
+    // Money of another run that is on its way, too.
+    earn(&site, "news.example", 100_000).await;
+    make(&mut operator);
+    for _ in 0..10 {
+        for host in hosts {
+            earn(&site, host, 1000).await;
+        }
+        let address = make(&mut operator);
+        let run = operator.get(&address);
+        let token = run.value("/logout", "token");
+        let browsers: Vec<(Browser, String, &str)> = hosts
+            .iter()
+            .flat_map(|host| ["failed", "again"].map(|what| (what, *host)))
+            .chain([("paid", "")])
+            .map(|(what, host)| (operator.clone(), format!("{address}/{what}"), host))
+            .collect();
+        std::thread::scope(|scope| {
+            for (mut browser, action, host) in browsers {
+                let token = &token;
+                scope.spawn(move || {
+                    let fields = [("token", token.as_str()), ("kind", "vendor"), ("owner", host)];
+                    let seen = browser.post(&action, &fields);
+                    assert_eq!(seen.status, 303, "{action}: {}", seen.text);
+                });
+            }
+        });
+        site.world.check_ledger().await;
+    }
 }
 
 async fn disabled_vendors_are_not_paid(database: Database) {

@@ -642,7 +642,9 @@ async fn after_a_restore_no_run_comes_twice_and_codes_are_held(database: Databas
         operator.send(&page, "/operator/payouts", &[])
     };
     assert_eq!(pay(&mut operator).header("location"), Some("/operator/payouts/1"));
-    // A backup from before the run is restored.
+    // A backup from before the run is restored: its money is on the balance.
+    let run = operator.get("/operator/payouts/1");
+    assert_eq!(operator.send(&run, "/operator/payouts/1/failed", &[]).status, 303);
     for change in [
         "DELETE FROM payout",
         "DELETE FROM payout_run",
