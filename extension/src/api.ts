@@ -19,6 +19,15 @@ export function say(name: string, ...values: string[]): string {
   return api.i18n.getMessage(name, values) || name;
 }
 
+/**
+ * The language of the texts, with the browser's region if the browser has the same language. Numbers
+ * and plurals follow it, so they fit the texts around them.
+ */
+export function language(): string {
+  const [browser, own] = [api.i18n.getUILanguage(), say("language")];
+  return browser.split("-", 1)[0] === own ? browser : own;
+}
+
 /** How long a background can do nothing before the browser stops it. */
 const IDLE_MS = 20_000;
 

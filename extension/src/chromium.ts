@@ -9,7 +9,7 @@
 import { api, wait } from "./api.ts";
 import { startParts } from "./chromium-parts.ts";
 import type { Action, Question, Send, Visit } from "./messages.ts";
-import { type Head, offerIn, type Payer, type Sent, stateOf, withoutFragment } from "./payer.ts";
+import { type Head, offerIn, type Payer, type Sent, withoutFragment } from "./payer.ts";
 import { addRule, conditionFor, drawRule, removeRule } from "./rules.ts";
 
 const PAGE_TYPES = ["main_frame"];
@@ -62,7 +62,7 @@ export function startChromium(payer: Payer): void {
       return await takeHead(...given);
     } catch (error) {
       const [{ tabId: tab, url }] = given;
-      payer.failed(tab, error, { url, vendor: "", price: "" });
+      payer.failed(tab, error, { url, vendor: "", prices: [] });
       settle(tab, { action: "show" });
       return {};
     }
@@ -109,7 +109,7 @@ export function startChromium(payer: Payer): void {
       try {
         return { sent: await send(tab, sent) };
       } catch (error) {
-        payer.failed(tab, error, { url: sent.url, vendor: "", price: "" });
+        payer.failed(tab, error, { url: sent.url, vendor: "", prices: [] });
         await tell(tab, { action: "show" });
         return {};
       }
@@ -139,11 +139,10 @@ export function startChromium(payer: Payer): void {
         // Not awaited: the owner may take minutes, and the tab can go elsewhere.
         void askAndPay(tab, url, offer, visit, verdict);
       } else if (verdict.verdict === "refuse") {
-        const { code, text } = verdict;
-        payer.show(tab, { ...stateOf(verdict, url), state: "refused", code, text });
+        payer.refused(tab, verdict, url);
       }
     } catch (error) {
-      payer.failed(tab, error, { url, vendor: "", price: "" });
+      payer.failed(tab, error, { url, vendor: "", prices: [] });
     }
     settle(tab, { action: "show" });
     return {};

@@ -2,7 +2,8 @@
 // Funds-Withdrawn message is. The wallet fetches it within the page, whose login it needs, stores it,
 // and then acknowledges it. A crash in between loses nothing: the broker offers it until then.
 
-import { api, isFirefox, now } from "./api.ts";
+import { short } from "./amounts.ts";
+import { api, isFirefox, now, say } from "./api.ts";
 import { fromBase64 } from "./base64.ts";
 import type { Received } from "./messages.ts";
 import { withoutFragment } from "./payer.ts";
@@ -65,9 +66,11 @@ export function startCoins(wallet: Wallet, prompts: Prompts): void {
     if (found.received === "new" || found.received === "already") {
       await inPage(tab, acknowledge, coins + RECEIVED);
     }
-    const text = { new: `+${found.coins ?? 0}`, already: "", refused: "!", ask: "" }[found.received];
+    const text = { new: short(found.coins ?? 0, "exceptZero"), already: "", refused: "!", ask: "" }[found.received];
     await api.action.setBadgeText({ tabId: tab, text }).catch(() => undefined);
-    const title = found.received === "refused" ? (found.text ?? "") : api.i18n.getMessage("name");
+    const name = say("name");
+    const isRefused = found.received === "refused";
+    const title = isRefused ? `${name}: ${say("coins_refused", found.text ?? "")}` : name;
     await api.action.setTitle({ tabId: tab, title }).catch(() => undefined);
   };
 }

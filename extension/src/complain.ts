@@ -2,6 +2,7 @@
 // is the core's; here it is sent to the broker's service, or saved as a file for a broker that has
 // none. The key of the account is asked for each time and never stored.
 
+import { amount } from "./amounts.ts";
 import { api, say } from "./api.ts";
 import type { Complaint, PaymentRow } from "./messages.ts";
 import { byId, command, label, save } from "./page.ts";
@@ -34,7 +35,7 @@ export function complain(payment: PaymentRow, tell: (text: string) => void): voi
   ] as const) {
     label(id, name);
   }
-  label("complaint-about", "complain_about", payment.vendor, payment.price, payment.broker);
+  label("complaint-about", "complain_about", payment.vendor, amount(payment), payment.broker);
   words.value = "";
   key.value = "";
   const result = byId("complaint-result");

@@ -1,4 +1,4 @@
-// The payments as a table for other programs.
+// The payments as a table for other programs: numbers, codes and times are the same in every language.
 
 import type { PaymentRow } from "./messages.ts";
 
@@ -9,10 +9,10 @@ export function csv(all: readonly PaymentRow[]): string {
     const plain = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
     return `"${plain.replaceAll('"', '""')}"`;
   };
-  const head = ["time", "site", "url", "title", "coins", "price", "state", "reason", "reference"];
+  const head = ["time", "site", "url", "title", "coins", "amount", "currency", "state", "reason", "reference"];
   const lines = all.map((it) => [
     new Date(it.at * 1000).toISOString(), it.vendor, it.url, it.title ?? it.description, it.coins,
-    it.price, it.outcome, it.reason ?? "", it.reference,
+    it.worth?.amount ?? "", it.worth?.currency ?? "", it.outcome, it.reason ?? "", it.reference,
   ]);
   return [head, ...lines].map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";
 }

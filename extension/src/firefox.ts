@@ -5,7 +5,7 @@
 import { api, now, wait } from "./api.ts";
 import { fromBase64Url } from "./base64.ts";
 import type { Visit } from "./messages.ts";
-import { type Head, offerIn, type Payer, type Sent, stateOf, withoutFragment } from "./payer.ts";
+import { type Head, offerIn, type Payer, type Sent, withoutFragment } from "./payer.ts";
 
 /** Types of requests that may be paid for. Never those that nobody sees: prefetch, beacon, ping. */
 const PARTS = ["sub_frame", "image", "media", "object", "xmlhttprequest", "script", "stylesheet", "font"];
@@ -91,7 +91,7 @@ export function startFirefox(payer: Payer): void {
     } catch (error) {
       // The answer is shown as it is. The outcome of a payment stays open.
       const { tabId, type, url } = details;
-      if (type === "main_frame") payer.failed(tabId, error, { url, vendor: "", price: "" });
+      if (type === "main_frame") payer.failed(tabId, error, { url, vendor: "", prices: [] });
       return {};
     }
   };
@@ -141,7 +141,8 @@ export function startFirefox(payer: Payer): void {
   ): Promise<chrome.webRequest.BlockingResponse> => {
     const meaning = await payer.answered(it.sent, head, false);
     if (meaning.resend !== null) {
-      payer.show(details.tabId, { url: details.url, vendor: "", price: `${it.sent.coins}`, state: "paying" });
+      const prices = [{ coins: it.sent.coins, worth: null }];
+      payer.show(details.tabId, { url: details.url, vendor: "", prices, state: "paying" });
       await wait(meaning.resend);
       return { redirectUrl: details.url };
     }
@@ -179,8 +180,7 @@ export function startFirefox(payer: Payer): void {
     }
     if (!isPage) return {};
     if (verdict.verdict === "refuse") {
-      const { code, text } = verdict;
-      payer.show(tab, { ...stateOf(verdict, url), state: "refused", code, text });
+      payer.refused(tab, verdict, url);
     } else if (verdict.verdict === "ask") {
       const question = verdict;
       // The page for people is shown meanwhile.
@@ -223,9 +223,9 @@ export function startFirefox(payer: Payer): void {
       return await postFromHere(details, it);
     }
     if (meaning.outcome !== "paid") {
-      payer.show(details.tabId, {
-        url, vendor: "", price: `${it.coins}`, state: "refused", code: "notTaken", text: meaning.reason ?? "",
-      });
+      const prices = [{ coins: it.coins, worth: null }];
+      const text = meaning.reason ?? "";
+      payer.show(details.tabId, { url, vendor: "", prices, state: "refused", code: "notTaken", text });
       return {};
     }
     receipts.set(requestId, receiptsIn(post.head));

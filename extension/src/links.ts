@@ -2,6 +2,7 @@
 // it or it has the focus. It adds `title` and `aria-description` and nothing else, so a page can lay
 // nothing over it and make nobody click. A page can notice these attributes, as the settings say.
 
+import { amount } from "./amounts.ts";
 import { api, say } from "./api.ts";
 import type { Hint, Message } from "./messages.ts";
 
@@ -45,7 +46,7 @@ async function mark(link: HTMLAnchorElement): Promise<void> {
   // Nobody answered: the next time that the pointer rests here may do better.
   if (hint === undefined || hint?.error !== undefined) asked.delete(link);
   if (!hint || hint.error !== undefined || link.href !== url) return;
-  const text = say(hint.isPaid ? "link_paid" : "link_price", hint.price);
+  const text = say(hint.isPaid ? "link_paid" : "link_price", amount(hint));
   const title = link.title;
   const description = link.getAttribute("aria-description") ?? title;
   link.title = title === "" ? text : `${title} (${text})`;

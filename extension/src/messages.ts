@@ -1,5 +1,19 @@
 // What the core answers, and what the parts of the extension tell each other.
 
+/** An amount of money. */
+export interface Worth {
+  /** A decimal number with all its digits, such as `0.0001`. */
+  readonly amount: string;
+  /** A code of ISO 4217. */
+  readonly currency: string;
+}
+
+/** A number of coins, and what they are worth together, if the core could tell. */
+export interface Amount {
+  readonly coins: number;
+  readonly worth: Worth | null;
+}
+
 /** What was spent, in coins sent for the first time. */
 export interface Spent {
   readonly day: number;
@@ -16,13 +30,11 @@ export interface Over {
 }
 
 /** What the owner must know to decide. */
-export interface Question {
+export interface Question extends Amount {
   readonly vendor: string;
   readonly url: string;
   readonly description: string;
-  readonly coins: number;
-  readonly price: string;
-  readonly remains: string;
+  readonly remains: Amount;
   readonly spent: Spent;
   readonly over: Over | null;
   readonly wasPaid: boolean;
@@ -40,9 +52,11 @@ export interface Send {
 export interface Refusal {
   readonly verdict: "refuse";
   readonly code: string;
+  /** What the text for the code names: texts, numbers of coins, and money. */
+  readonly values: readonly (string | number | Worth)[];
+  /** What is not translated: the site's reason, or why in English for a code without a text. */
   readonly text: string;
-  readonly coins: number;
-  readonly price: string;
+  readonly prices: readonly Amount[];
   readonly vendor: string;
 }
 
@@ -95,7 +109,7 @@ export interface Holding {
   readonly user: string;
   readonly broker: string;
   readonly period: string;
-  readonly value: string;
+  readonly value: Worth;
   readonly start: number;
   readonly expiration: number;
   readonly redeemUntil: number;
@@ -105,12 +119,17 @@ export interface Holding {
   readonly hasRivals: boolean;
   readonly sets: number;
   readonly unspent: number;
-  readonly unspentWorth: string;
+  readonly unspentWorth: Worth | null;
   readonly inDoubt: number;
   readonly paid: number;
   readonly bound: number;
   readonly returned: number;
 }
+
+/** Why nothing can be spent from a wallet. */
+export type Frozen =
+  | { readonly why: "backup" | "left" | "prepared" | "travels"; readonly at: number }
+  | { readonly why: "other"; readonly text: string };
 
 export interface Overview {
   readonly holdings: readonly Holding[];
@@ -118,21 +137,19 @@ export interface Overview {
   readonly open: number;
   readonly returnable: number;
   readonly openReturns: number;
-  readonly frozen: string | null;
+  readonly frozen: Frozen | null;
   readonly settings: Settings;
   readonly days: readonly (readonly [string, string, number])[];
 }
 
-export interface PaymentRow {
+export interface PaymentRow extends Amount {
   readonly number: number;
   readonly at: number;
   readonly vendor: string;
   readonly url: string;
   readonly description: string;
   readonly title?: string;
-  readonly coins: number;
   readonly fresh: number;
-  readonly price: string;
   /** The broker of the coins. */
   readonly broker: string;
   readonly outcome: Meaning["outcome"];
@@ -142,8 +159,7 @@ export interface PaymentRow {
 }
 
 /** What to say about a link. */
-export interface Hint {
-  readonly price: string;
+export interface Hint extends Amount {
   /** Less than a cent: nothing is said. */
   readonly isSmall: boolean;
   readonly isPaid: boolean;
@@ -176,7 +192,7 @@ export interface Received {
     readonly user: string;
     readonly sets: number;
     readonly period: string;
-    readonly value: string;
+    readonly value: Worth;
   };
 }
 
@@ -200,12 +216,13 @@ export type Choice = "once" | "always" | "never" | "cancel";
 export interface TabState {
   readonly url: string;
   readonly vendor: string;
-  readonly price: string;
-  /** `asks`: it costs something and nothing was decided; `refused`: why is in code and text. */
+  /** What it costs, in each kind of coins that the site takes; empty if that is not known. */
+  readonly prices: readonly Amount[];
+  /** `asks`: it costs something and nothing was decided; `refused`: why is in the next three. */
   readonly state: "asks" | "paying" | "paid" | "refused";
   readonly code?: string;
+  readonly values?: Refusal["values"];
   readonly text?: string;
-  readonly reason?: string;
 }
 
 /** Messages to the background. */

@@ -1,7 +1,7 @@
 // What the extension's own pages share: asking the background, and building elements. Texts are set
 // as text, never as HTML.
 
-import { api, say } from "./api.ts";
+import { api, language, say } from "./api.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
 import type { Message } from "./messages.ts";
 
@@ -55,25 +55,32 @@ export function facts(id: string, rows: readonly (readonly [string, string])[]):
   );
 }
 
-/** The title and the language of a page, from the browser's. */
+/** The title and the language of a page. */
 export function begin(title: string): void {
-  document.documentElement.lang = api.i18n.getUILanguage();
+  document.documentElement.lang = language();
   document.documentElement.dir = api.i18n.getMessage("@@bidi_dir");
   document.title = say(title);
   label("heading", title);
 }
 
 export function date(seconds: number): string {
-  return new Intl.DateTimeFormat(api.i18n.getUILanguage(), { dateStyle: "medium" }).format(
+  return new Intl.DateTimeFormat(language(), { dateStyle: "medium" }).format(
     new Date(seconds * 1000),
   );
 }
 
 export function time(seconds: number): string {
-  return new Intl.DateTimeFormat(api.i18n.getUILanguage(), {
+  return new Intl.DateTimeFormat(language(), {
     dateStyle: "short",
     timeStyle: "short",
   }).format(new Date(seconds * 1000));
+}
+
+/** A UTC day, given as `2026-12-31`. */
+export function day(date: string): string {
+  return new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeZone: "UTC" }).format(
+    new Date(date),
+  );
 }
 
 /** Offers a file for download. */

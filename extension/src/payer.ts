@@ -1,8 +1,11 @@
 // What both browsers share: deciding about a 402 with the core, taking the answers, asking the owner,
 // and the state of each tab. How a payment travels is in chromium.ts and firefox.ts.
 
-import { api, now, wait } from "./api.ts";
-import type { Action, Meaning, PaymentRow, Question, Send, TabState, Verdict, Visit } from "./messages.ts";
+import { price, short } from "./amounts.ts";
+import { api, now, say, wait } from "./api.ts";
+import type {
+  Action, Amount, Meaning, PaymentRow, Question, Refusal, Send, TabState, Verdict, Visit,
+} from "./messages.ts";
 import { type Prompts } from "./prompts.ts";
 import type { Wallet } from "./wallet.ts";
 
@@ -179,6 +182,12 @@ export class Payer {
     }
   }
 
+  /** Shows why the core refuses to pay for a page. */
+  refused(tab: number, verdict: Refusal, url: string): void {
+    const { vendor, prices, code, values, text } = verdict;
+    this.show(tab, { url, vendor, prices, state: "refused", code, values, text });
+  }
+
   /** Shows that the wallet failed. */
   failed(tab: number, error: unknown, about: Omit<TabState, "state">): void {
     this.show(tab, { ...about, state: "refused", code: "failed", text: String(error) });
@@ -205,11 +214,9 @@ export class Payer {
   }
 }
 
-export function stateOf(
-  it: { vendor: string; price: string; url?: string },
-  url = it.url ?? "",
-): Omit<TabState, "state"> {
-  return { url, vendor: it.vendor, price: it.price };
+function stateOf(it: Question | PaymentRow): Omit<TabState, "state"> {
+  const price: Amount = { coins: it.coins, worth: it.worth };
+  return { url: it.url, vendor: it.vendor, prices: [price] };
 }
 
 /** The title of the page at this URL once a tab has loaded it; undefined if it shows another page. */
@@ -236,14 +243,14 @@ function titleHere(url: string): { title?: string; isLoaded?: boolean } {
 }
 
 async function badge(tab: number, state: TabState | undefined): Promise<void> {
-  const coins = state === undefined ? "" : (state.price.split(" ", 1)[0] ?? "");
-  const text = state?.state === "refused" ? "!" : coins;
+  const [first] = state?.prices ?? [];
+  const text = state?.state === "refused" ? "!" : first === undefined ? "" : short(first.coins);
   const colours = { asks: "#7a4a00", paying: "#7a4a00", paid: "#1b6b33", refused: "#9b1c1c" };
-  const name = api.i18n.getMessage("name");
+  const name = say("name");
   const title =
     state === undefined
       ? name
-      : `${name}: ${api.i18n.getMessage(`badge_${state.state}`, [state.price])}`;
+      : `${name}: ${first === undefined ? say("badge_unpaid") : say(`badge_${state.state}`, price(state.prices))}`;
   try {
     await api.action.setBadgeText({ tabId: tab, text });
     await api.action.setTitle({ tabId: tab, title });

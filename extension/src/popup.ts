@@ -1,5 +1,6 @@
 // The popup: this page, what is in the wallet, and the way to everything else.
 
+import { amount, coins, named, price } from "./amounts.ts";
 import { api, say } from "./api.ts";
 import type { Overview, SiteView, TabState } from "./messages.ts";
 import { ask, begin, byId, command, element, facts, label } from "./page.ts";
@@ -31,7 +32,7 @@ async function show(): Promise<void> {
   const { value: overview } = await command<Overview>({ do: "overview", now });
   const rows: [string, string][] = overview.holdings
     .filter((held) => held.isValid)
-    .map((held) => ["balance", held.unspentWorth]);
+    .map((held) => ["balance", amount({ coins: held.unspent, worth: held.unspentWorth })]);
   if (rows.length === 0) rows.push(["balance", say("no_coins")]);
   if (overview.holdings.some((held) => held.expiresSoon)) rows.push(["attention", say("note_expires")]);
   const [tab] = await api.tabs.query({ active: true, currentWindow: true });
@@ -43,7 +44,7 @@ async function show(): Promise<void> {
   }
   if (state !== null && state.vendor !== "") {
     const { value: site } = await command<SiteView>({ do: "site", vendor: state.vendor, now });
-    rows.push(["spent_here", say("coins", String(site.spent.siteDay))]);
+    rows.push(["spent_here", coins(site.spent.siteDay)]);
     if (site.rule.isNever === true || typeof site.rule.autopay === "number") {
       byId("page").append(remove(state.vendor));
     }
@@ -75,10 +76,13 @@ function remove(vendor: string): HTMLElement {
 
 function page(state: TabState | null, tab: number): HTMLElement[] {
   if (state === null) return [element("p", say("page_free"))];
-  const made = [element("p", say(`page_${state.state}`, state.price, state.vendor))];
+  const isPriced = state.prices.length > 0;
+  const made = [
+    element("p", isPriced ? say(`page_${state.state}`, price(state.prices)) : say("page_unpaid")),
+  ];
   if (state.state === "refused") {
     const code = state.code ?? "other";
-    const known = api.i18n.getMessage(`refuse_${code}`);
+    const known = api.i18n.getMessage(`refuse_${code}`, (state.values ?? []).map(named));
     made.push(element("p", known || (state.text ?? ""), "bad"));
     if (known && state.text) made.push(element("p", state.text, "soft breaks"));
     const again = element("button", say("ask_again"));

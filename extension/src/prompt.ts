@@ -1,6 +1,7 @@
 // The window that asks about a price above the threshold. Cancel has the focus, so that a key that
 // was meant for the page pays nothing.
 
+import { amount, coins, money, number } from "./amounts.ts";
 import { api, say } from "./api.ts";
 import type { Asked, Choice, Question, Received } from "./messages.ts";
 import { ask, begin, byId, facts, label } from "./page.ts";
@@ -40,37 +41,37 @@ async function start(): Promise<void> {
 }
 
 function aboutPrice(question: Question): void {
-  byId("price").textContent = question.price;
+  byId("price").textContent = amount(question);
   facts("facts", [
     ["ask_site", question.vendor],
     ["ask_page", question.description || question.url],
-    ["ask_remains", question.remains],
-    ["ask_today", say("coins", String(question.spent.siteDay))],
+    ["ask_remains", amount(question.remains)],
+    ["ask_today", coins(question.spent.siteDay)],
   ]);
   const notes: string[] = [];
   if (question.over !== null) {
     const { limit, of, by } = question.over;
-    notes.push(say(`over_${limit}`, String(of), String(by)));
+    notes.push(say(`over_${limit}`, coins(of), coins(by)));
   }
   if (question.wasPaid) notes.push(say("ask_wasPaid"));
   if (notes.length > 0) {
     byId("over").textContent = notes.join(" ");
     byId("over").hidden = false;
   }
-  label("once", "ask_once", question.price);
+  label("once", "ask_once", amount(question));
   label("cancel", "ask_cancel");
-  label("always", "ask_always", String(question.coins));
+  label("always", "ask_always", coins(question.coins));
   label("never", "ask_never");
 }
 
-function aboutCoins(coins: Received["facts"] & { readonly page: string }): void {
+function aboutCoins(found: Received["facts"] & { readonly page: string }): void {
   begin("coins_question");
-  byId("price").textContent = say("coins_of", coins.broker);
+  byId("price").textContent = say("coins_of", found.broker);
   facts("facts", [
-    ["ask_site", coins.page],
-    ["ask_sets", String(coins.sets)],
-    ["ask_value", coins.value],
-    ["col_period", coins.period],
+    ["ask_site", found.page],
+    ["ask_sets", number(found.sets)],
+    ["ask_value", money(found.value)],
+    ["col_period", found.period],
   ]);
   byId("over").textContent = say("coins_warning");
   byId("over").hidden = false;

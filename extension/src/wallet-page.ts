@@ -1,11 +1,12 @@
 // The page of the wallet: coins, payments, sums, limits, and the wallet as a file.
 
+import { amount, coins, money, number } from "./amounts.ts";
 import { say } from "./api.ts";
 import { fromBase64 } from "./base64.ts";
 import { complain } from "./complain.ts";
 import { csv } from "./csv.ts";
-import type { Holding, Overview, PaymentRow, Received, Settings } from "./messages.ts";
-import { ask, begin, byId, command, date, element, label, save, time } from "./page.ts";
+import type { Frozen, Holding, Overview, PaymentRow, Received, Settings } from "./messages.ts";
+import { ask, begin, byId, command, date, day, element, label, save, time } from "./page.ts";
 
 /** How many payments are read at a time. */
 const ROWS = 500;
@@ -90,7 +91,7 @@ function takesFile(id: string, act: (file: Uint8Array) => Promise<void>): void {
 
 async function show(): Promise<void> {
   const { value: overview } = await command<Overview>({ do: "overview", now: now() });
-  byId("coins").replaceChildren(...coins(overview));
+  byId("coins").replaceChildren(...holdings(overview));
   byId("return").hidden = overview.returnable === 0 && overview.openReturns === 0;
   rows = [];
   while (rows.length < overview.payments) {
@@ -104,9 +105,9 @@ async function show(): Promise<void> {
   await showOutbox();
 }
 
-function coins(overview: Overview): HTMLElement[] {
+function holdings(overview: Overview): HTMLElement[] {
   const made: HTMLElement[] = [];
-  if (overview.frozen !== null) made.push(element("p", say("frozen", overview.frozen), "bad"));
+  if (overview.frozen !== null) made.push(element("p", say("frozen", whyFrozen(overview.frozen)), "bad"));
   if (overview.holdings.length === 0) return [...made, element("p", say("no_coins_yet"))];
   const table = tableOf(["col_broker", "col_period", "col_coins", "col_until", "col_notes"]);
   for (const held of overview.holdings) {
@@ -114,7 +115,7 @@ function coins(overview: Overview): HTMLElement[] {
     row.append(
       element("th", held.broker, "breaks"),
       element("td", held.period),
-      element("td", held.unspentWorth, "number"),
+      element("td", amount({ coins: held.unspent, worth: held.unspentWorth }), "number"),
       element("td", date(held.expiration)),
       element("td", notes(held)),
     );
@@ -123,14 +124,18 @@ function coins(overview: Overview): HTMLElement[] {
   return [...made, table];
 }
 
+function whyFrozen(frozen: Frozen): string {
+  return frozen.why === "other" ? frozen.text : say(`frozen_${frozen.why}`, time(frozen.at));
+}
+
 function notes(held: Holding): string {
   const found: string[] = [];
   if (!held.isValid) found.push(say("note_invalid"));
   if (held.expiresSoon) found.push(say("note_expires"));
   if (!held.isConfirmed) found.push(say("note_unconfirmed"));
   if (held.hasRivals) found.push(say("note_rivals"));
-  if (held.bound > 0) found.push(say("note_bound", String(held.bound)));
-  if (held.inDoubt > 0) found.push(say("note_inDoubt", String(held.inDoubt)));
+  if (held.bound > 0) found.push(say("note_bound", coins(held.bound)));
+  if (held.inDoubt > 0) found.push(say("note_inDoubt", coins(held.inDoubt)));
   return found.join(" ");
 }
 
@@ -186,7 +191,7 @@ function paymentRow(payment: PaymentRow): HTMLElement {
     element("td", time(payment.at)),
     page,
     element("td", payment.vendor, "breaks"),
-    element("td", payment.price, "number"),
+    element("td", amount(payment), "number"),
     element("td", state.filter((text) => text !== "").join(": ")),
     element("td", until === null ? "" : time(until)),
     reference,
@@ -199,31 +204,32 @@ function paymentRow(payment: PaymentRow): HTMLElement {
 function days(overview: Overview): HTMLElement[] {
   const byDay = new Map<string, number>();
   const bySite = new Map<string, number>();
-  for (const [day, site, coins] of overview.days) {
-    byDay.set(day, (byDay.get(day) ?? 0) + coins);
-    bySite.set(site, (bySite.get(site) ?? 0) + coins);
+  for (const [date, site, count] of overview.days) {
+    byDay.set(date, (byDay.get(date) ?? 0) + count);
+    bySite.set(site, (bySite.get(site) ?? 0) + count);
   }
   if (bySite.size === 0) return [element("p", say("no_payments"), "soft")];
   const last = Array.from({ length: DAYS }, (_, i) =>
     new Date((now() - (DAYS - 1 - i) * 86_400) * 1000).toISOString().slice(0, 10),
   );
-  const most = Math.max(1, ...last.map((day) => byDay.get(day) ?? 0));
+  const most = Math.max(1, ...last.map((date) => byDay.get(date) ?? 0));
   const plot = element("div", undefined, "bars");
   plot.setAttribute("aria-hidden", "true");
-  for (const day of last) {
+  for (const date of last) {
     const bar = element("span");
-    bar.style.height = `${((byDay.get(day) ?? 0) / most) * 100}%`;
-    bar.title = `${day}: ${say("coins", String(byDay.get(day) ?? 0))}`;
+    bar.style.height = `${((byDay.get(date) ?? 0) / most) * 100}%`;
+    bar.title = `${day(date)}: ${coins(byDay.get(date) ?? 0)}`;
     plot.append(bar);
   }
-  return [plot, sums("col_day", [...byDay].reverse()), sums("col_site", [...bySite])];
+  const days = [...byDay].reverse().map(([date, count]) => [day(date), count] as const);
+  return [plot, sums("col_day", days), sums("col_site", [...bySite])];
 }
 
 function sums(name: string, found: readonly (readonly [string, number])[]): HTMLElement {
   const table = tableOf([name, "col_coins"]);
-  for (const [what, coins] of found) {
+  for (const [what, count] of found) {
     const row = element("tr");
-    row.append(element("td", what), element("td", String(coins), "number"));
+    row.append(element("td", what), element("td", number(count), "number"));
     table.tBodies[0]?.append(row);
   }
   return table;
@@ -276,7 +282,7 @@ function sites(settings: Settings): HTMLElement[] {
   for (const [vendor, rule] of Object.entries(settings.sites)) {
     const row = element("p", rule.isNever === true
       ? say("rule_never", vendor)
-      : say("rule_always", vendor, String(rule.autopay ?? "")));
+      : say("rule_always", vendor, coins(rule.autopay ?? 0)));
     const button = element("button", say("remove_rule", vendor));
     button.addEventListener("click", () =>
       void attempt(async () => {
@@ -296,10 +302,10 @@ async function receive(file: Uint8Array): Promise<void> {
   let { value: found } = await give(false);
   if (found.received === "ask") {
     const { broker, sets, value } = found.facts;
-    if (!confirm(say("ask_stranger", broker, String(sets), value))) return;
+    if (!confirm(say("ask_stranger", broker, number(sets), money(value)))) return;
     found = (await give(true)).value;
   }
-  if (found.received === "new") tell("received", String(found.coins ?? 0), found.facts.broker);
+  if (found.received === "new") tell("received", coins(found.coins ?? 0), found.facts.broker);
   else if (found.received === "already") tell("received_already");
   else tell("failed", found.text ?? "");
 }
@@ -310,7 +316,7 @@ async function giveBack(): Promise<void> {
     do: "returns",
     now: now(),
   });
-  let coins = 0;
+  let count = 0;
   for (const it of open) {
     const answer = await fetch(new URL("return", it.broker.endsWith("/") ? it.broker : `${it.broker}/`), {
       method: "POST",
@@ -321,9 +327,9 @@ async function giveBack(): Promise<void> {
     });
     if (!answer.ok) throw new Error(`${it.broker}: ${answer.status}`);
     await command({ do: "credited", now: now() }, new Uint8Array(await answer.arrayBuffer()));
-    coins += it.coins;
+    count += it.coins;
   }
-  tell("returned", String(coins));
+  tell("returned", coins(count));
   await show();
 }
 

@@ -98,7 +98,7 @@ async function load(name, target = "chromium") {
 /** Long enough for everything that waits for nothing but promises. */
 const settled = () => new Promise((resolve) => setTimeout(resolve, 20));
 
-const QUESTION = { vendor: "news.example", url: "https://news.example/1", description: "", coins: 5, price: "5 coins (0.05 USD)" };
+const QUESTION = { vendor: "news.example", url: "https://news.example/1", description: "", coins: 5, worth: { amount: "0.05", currency: "USD" } };
 
 /** A payer that pays for everything, and notes what it does. */
 function payerOf(changes = {}) {
@@ -117,6 +117,7 @@ function payerOf(changes = {}) {
     },
     ask: async () => true,
     show: () => {},
+    refused: () => {},
     failed: (tab, error) => void payer.failures.push([tab, String(error)]),
     paid: () => {},
     setAction: (_tab, _url, promise) => void (payer.actionOfTab = promise),
@@ -131,6 +132,88 @@ const answer = (requestId, url, status, more = {}) => ({
   requestId, url, statusCode: status, tabId: 7, method: "GET", type: "main_frame", frameId: 0,
   responseHeaders: status === 402 ? [{ name: "MicroMint-Request", value: "b2ZmZXI" }] : [],
   ...more,
+});
+
+/** Makes the browser speak a language, with the texts that it would choose. */
+function speak(language, texts = language.split("-")[0]) {
+  const all = JSON.parse(readFileSync(join(root, "_locales", texts, "messages.json"), "utf8"));
+  const getMessage = (name, values = []) => {
+    const { message = "", placeholders = {} } = all[name] ?? {};
+    return message.replace(/\$(\w+)\$/g, (_whole, it) => values[Number(placeholders[it.toLowerCase()].content.slice(1)) - 1] ?? "");
+  };
+  browser.i18n = { getMessage, getUILanguage: () => language };
+}
+/** With plain spaces, as tests are written. */
+const plain = (text) => text.replaceAll("\u00a0", " ");
+const worth = (amount, currency) => ({ amount, currency });
+
+test("amounts are in the language of the texts, with the right plural and every digit", async () => {
+  const { amount, coins, money, named, number, price, short } = await load("amounts");
+  const cases = [
+    // coins, worth, English, German
+    [0, worth("0", "USD"), "0 coins ($0.00)", "0 Münzen (0,00 $)"],
+    [1, worth("0.01", "USD"), "1 coin ($0.01)", "1 Münze (0,01 $)"],
+    [312, worth("3.12", "USD"), "312 coins ($3.12)", "312 Münzen (3,12 $)"],
+    [1, worth("0.0001", "EUR"), "1 coin (€0.0001)", "1 Münze (0,0001 €)"],
+    [12345, worth("1.2345", "EUR"), "12,345 coins (€1.2345)", "12.345 Münzen (1,2345 €)"],
+    [2, worth("5", "JPY"), "2 coins (¥5)", "2 Münzen (5 ¥)"],
+    [2, worth("0.5", "JPY"), "2 coins (¥0.5)", "2 Münzen (0,5 ¥)"],
+    [3, worth("0.03", "XTS"), "3 coins (XTS 0.03)", "3 Münzen (0,03 XTS)"],
+    [3, worth("0.03", "XXX"), "3 coins (XXX 0.03)", "3 Münzen (0,03 XXX)"],
+    [7, worth("184467440737.09551615", "USD"), "7 coins ($184,467,440,737.09551615)", "7 Münzen (184.467.440.737,09551615 $)"],
+    [7, worth("0.00000001", "USD"), "7 coins ($0.00000001)", "7 Münzen (0,00000001 $)"],
+    [7, null, "7 coins", "7 Münzen"],
+  ];
+  const two = [{ coins: 41, worth: worth("0.0041", "USD") }, { coins: 2, worth: worth("0.008", "USD") }];
+  speak("en-US");
+  for (const [count, value, english] of cases) assert.equal(plain(amount({ coins: count, worth: value })), english);
+  assert.equal(price(two), "41 coins ($0.0041) or 2 coins ($0.008)");
+  assert.equal(price([]), "");
+  assert.deepEqual(["news.example", 1, worth("0.02", "USD")].map(named), ["news.example", "1 coin", "$0.02"]);
+  assert.deepEqual([number(1234), short(1234), short(5, "exceptZero"), short(0, "exceptZero")], ["1,234", "1234", "+5", "0"]);
+  speak("de");
+  for (const [count, value, , german] of cases) assert.equal(plain(amount({ coins: count, worth: value })), german);
+  assert.equal(plain(price(two)), "41 Münzen (0,0041 $) oder 2 Münzen (0,008 $)");
+  assert.equal(number(1234), "1.234");
+  // A region of the browser's own.
+  speak("en-GB");
+  assert.equal(money(worth("0.03", "USD")), "US$0.03");
+  speak("de-CH");
+  assert.equal(plain(money(worth("1234.5", "CHF"))), "CHF 1’234.50");
+  // A browser in a language without texts: it shows the English ones, and nothing is half French.
+  speak("fr", "en");
+  assert.deepEqual([coins(0), money(worth("0.03", "EUR"))], ["0 coins", "€0.03"]);
+});
+
+test("the icon says what a page costs in the language of the browser", async () => {
+  const { Payer } = await load("payer");
+  const shown = {};
+  browser.action.setBadgeText = async ({ text }) => void (shown.text = text);
+  browser.action.setTitle = async ({ title }) => void (shown.title = plain(title));
+  const payer = new Payer({}, { cancel: () => {} });
+  const prices = [{ coins: 1234, worth: worth("12.34", "EUR") }];
+  const states = { asks: { prices }, paying: { prices }, paid: { prices }, refused: { prices, code: "declined" }, unknown: { prices: [], state: "refused", code: "failed" } };
+  const found = {};
+  for (const language of ["en-US", "de"]) {
+    speak(language);
+    for (const [state, it] of Object.entries(states)) {
+      payer.show(7, { url: "https://news.example/1", vendor: "news.example", state, ...it });
+      await settled();
+      found[`${language} ${state}`] = `${shown.text} ${shown.title}`;
+    }
+  }
+  assert.deepEqual(found, {
+    "en-US asks": "1234 MicroMint wallet: this page costs 1,234 coins (€12.34)",
+    "en-US paying": "1234 MicroMint wallet: paying 1,234 coins (€12.34)",
+    "en-US paid": "1234 MicroMint wallet: paid 1,234 coins (€12.34) for this page",
+    "en-US refused": "! MicroMint wallet: not paid: 1,234 coins (€12.34)",
+    "en-US unknown": "! MicroMint wallet: not paid",
+    "de asks": "1234 MicroMint-Geldbörse: diese Seite kostet 1.234 Münzen (12,34 €)",
+    "de paying": "1234 MicroMint-Geldbörse: bezahlt 1.234 Münzen (12,34 €)",
+    "de paid": "1234 MicroMint-Geldbörse: für diese Seite bezahlt: 1.234 Münzen (12,34 €)",
+    "de refused": "! MicroMint-Geldbörse: nicht bezahlt: 1.234 Münzen (12,34 €)",
+    "de unknown": "! MicroMint-Geldbörse: nicht bezahlt",
+  });
 });
 
 test("a question whose window does not open fails, and the next one is asked", async () => {
@@ -166,7 +249,7 @@ test("if asking fails, nothing is agreed to, and the state of the tab says why",
   const payer = new Payer({ call: fails }, { ask: fails, cancel: () => {} });
   assert.equal(await payer.ask(7, QUESTION), false);
   const state = await payer.state(7);
-  assert.deepEqual([state.state, state.code, state.text, state.price], ["refused", "failed", "Error: no window", QUESTION.price]);
+  assert.deepEqual([state.state, state.code, state.text, state.prices], ["refused", "failed", "Error: no window", [{ coins: 5, worth: QUESTION.worth }]]);
   // The owner agrees, and the rule cannot be stored.
   const second = new Payer({ call: fails }, { ask: async () => "always", cancel: () => {} });
   assert.equal(await second.ask(8, QUESTION), false);

@@ -179,28 +179,34 @@ test("of two writers with the same view one is overtaken, and nothing of it is s
 });
 
 test("every language has every text, and every text is used", () => {
-  const names = (language) => Object.keys(JSON.parse(readFileSync(join(root, "_locales", language, "messages.json"), "utf8"))).sort();
+  const texts = (language) => JSON.parse(readFileSync(join(root, "_locales", language, "messages.json"), "utf8"));
+  // The plurals beside one and other are those of the language.
+  const names = (language) => Object.keys(texts(language)).filter((it) => !/^coin_(zero|two|few|many)$/.test(it)).sort();
   const all = names("en");
-  for (const language of readdirSync(join(root, "_locales"))) assert.deepEqual(names(language), all, language);
+  for (const language of readdirSync(join(root, "_locales"))) {
+    assert.deepEqual(names(language), all, language);
+    assert.equal(texts(language).language.message, language);
+    for (const form of new Intl.PluralRules(language).resolvedOptions().pluralCategories) assert.ok(texts(language)[`coin_${form}`], `${language}: coin_${form}`);
+  }
   const sources = readdirSync(join(root, "src")).map((it) => readFileSync(join(root, "src", it), "utf8"));
   const source = [...sources, readFileSync(join(root, "manifest.template.json"), "utf8")].join("");
   // Families of texts whose names are put together.
-  const families = ["badge", "over", "page", "permission", "refuse", "outcome", "setting"];
+  const families = ["badge", "coin", "frozen", "over", "page", "permission", "refuse", "outcome", "setting"];
   const unused = all.filter((it) => !source.includes(it) && !families.includes(it.split("_", 1)[0]));
   assert.deepEqual(unused, []);
 });
 
 test("the table of payments is read back cell by cell, and a spreadsheet computes nothing of it", () => {
   const text = fc.string({ maxLength: 12 });
-  const row = fc.record({ at: fc.integer({ min: 0, max: 4e9 }), vendor: text, url: text, title: text, coins: fc.nat(500), price: text, outcome: text, reason: fc.option(text), reference: text });
+  const row = fc.record({ at: fc.integer({ min: 0, max: 4e9 }), vendor: text, url: text, title: text, coins: fc.nat(500), worth: fc.option(fc.record({ amount: fc.constantFrom("0.01", "3.12"), currency: fc.constantFrom("USD", "XTS") })), outcome: text, reason: fc.option(text), reference: text });
   fc.assert(fc.property(fc.array(row, { maxLength: 4 }), (rows) => {
     const made = csv(rows);
     const cells = [...made.matchAll(/"((?:[^"]|"")*)"(,|\r\n)/g)];
     assert.equal(cells.map((it) => it[0]).join(""), made);
-    assert.equal(cells.length, 9 * (rows.length + 1));
+    assert.equal(cells.length, 10 * (rows.length + 1));
     for (const [i, it] of rows.entries()) {
-      const found = cells.slice(9 * (i + 1), 9 * (i + 2)).map((cell) => cell[1].replaceAll('""', '"'));
-      const plain = [it.vendor, it.url, it.title, String(it.coins), it.price, it.outcome, it.reason ?? "", it.reference];
+      const found = cells.slice(10 * (i + 1), 10 * (i + 2)).map((cell) => cell[1].replaceAll('""', '"'));
+      const plain = [it.vendor, it.url, it.title, String(it.coins), it.worth?.amount ?? "", it.worth?.currency ?? "", it.outcome, it.reason ?? "", it.reference];
       assert.deepEqual(found.slice(1).map((cell, j) => (cell === `'${plain[j]}` ? plain[j] : cell)), plain);
       assert.ok(found.every((cell) => !/^[=+\-@\t\r]/.test(cell)), JSON.stringify(found));
     }
@@ -269,12 +275,41 @@ test("a link says its price from a cent on, and that the page is paid for", asyn
   made.call({ do: "answer", payment: verdict.payment, status: 200, word: "paid", reason: null, retryAfter: null, cookies: [], isBody: false, firstSent: NOW, isComplete: true, now: NOW });
   assert.deepEqual(hint({ request: request(2, url) }), { ...before, isPaid: true });
   assert.deepEqual(hint({ listed: { vendor: "news.example", coins: 3, value: "0.01 USD" } }, "https://news.example/2#part"), {
-    price: "3 coins (0.03 USD)", isSmall: false, isPaid: false,
+    coins: 3, worth: { amount: "0.03", currency: "USD" }, isSmall: false, isPaid: false,
   });
   assert.equal(hint({ listed: { vendor: "news.example", coins: 3, value: "0.001 USD" } }).isSmall, true);
   for (const said of [{ request: request(2, "https://news.example/9") }, { request: "?" }, { listed: { vendor: "other.example", coins: 1, value: "1 USD" } }, { listed: { vendor: "news.example" } }, {}]) {
     assert.equal(typeof made.fails({ do: "hint", url, said, now: NOW }), "string", JSON.stringify(said));
   }
+});
+
+test("why nothing is paid is said in a code and values, and amounts are data", async () => {
+  const made = await withCoins({ autopay: 10 });
+  const url = "https://news.example/1";
+  const text = message("request-payment").toString().replace(/^URL: .*$/m, `URL: ${url}`).replace(/^Price: .*$/m, "Price: 2");
+  const decide = (changed, at = url) => made.call({ do: "pay", url: at, request: offer(changed), visit, manifest: null, now: NOW });
+  const field = (name) => text.match(new RegExp(`^${name}: (.*)$`, "m"))[1];
+  const [broker, period, value] = ["Broker", "Period", "Coin-Value"].map(field);
+  const [amount, currency] = value.split(" ");
+  const why = (verdict) => {
+    assert.equal(verdict.verdict, "refuse", JSON.stringify(verdict));
+    return [verdict.code, verdict.values, verdict.text];
+  };
+  const none = decide(text.replace(`Broker: ${broker}`, "Broker: https://other.example/"));
+  assert.deepEqual(why(none), ["noSuchCoins", ["https://other.example/", period], ""]);
+  const [price] = none.prices;
+  assert.equal(none.prices.length, 1);
+  assert.deepEqual([price.coins, price.worth.currency, Number(price.worth.amount)], [2, currency, 2 * Number(amount)]);
+  assert.deepEqual(why(decide(text.replace(`Coin-Value: ${value}`, "Coin-Value: 7.5 EUR"))), ["otherCoinValue", [broker, { amount: "7.5", currency: "EUR" }, { amount, currency }], ""]);
+  assert.deepEqual(why(decide(text, "https://news.example/2")), ["otherPage", [url], ""]);
+  const [held] = made.call({ do: "overview", now: NOW }).holdings;
+  assert.deepEqual(held.value, { amount, currency });
+  assert.deepEqual(why(decide(text.replace(/^Price: .*$/m, "Price: 500"))), ["tooFewCoins", [500, held.unspent], ""]);
+  const late = made.call({ do: "pay", url, request: offer(text), visit, manifest: null, now: NOW + 90 * 86_400 });
+  assert.deepEqual(why(late), ["notValidNow", [period], ""]);
+  made.call({ do: "moveOut", now: NOW });
+  assert.deepEqual(made.call({ do: "overview", now: NOW }).frozen, { why: "left", at: NOW });
+  assert.deepEqual(why(decide(text)), ["frozen", [], ""]);
 });
 
 test("a complaint carries the payment, its words are bounded, and it moves no coin", async () => {

@@ -6,7 +6,8 @@
 //! before, nor past a limit, nor for what nobody opened.
 
 use micromint::identity::VendorId;
-use micromint::money::{Money, coins_worth};
+use micromint::money::Money;
+use micromint::period::Period;
 use micromint::protocol::{RequestPayment, Url};
 use micromint::reply::Reply;
 use micromint::time::UnixTime;
@@ -15,7 +16,9 @@ use micromint::wallet::{
     WalletError, WalletState, payment_for_header,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
+use crate::amount::{Amount, Worth};
 use crate::settings::{Over, Settings, Spent};
 
 /// The most coins of a payment in a header: 60 coins of 8 balls make 7 KB, and servers accept 8 KB.
@@ -92,12 +95,12 @@ pub enum Verdict {
     Refuse {
         /// Why, in a word for translation.
         code: &'static str,
-        /// Why, in English.
+        /// What the translation names: texts, numbers of coins, and amounts as [`Worth`].
+        values: Vec<Value>,
+        /// What cannot be translated: the site's own reason; for the code `other`, why in English.
         text: String,
-        /// The price.
-        coins: u32,
-        /// The price in words.
-        price: String,
+        /// The price; several where it differs between the accepted periods.
+        prices: Vec<Amount>,
         /// The vendor.
         vendor: String,
     },
@@ -115,10 +118,10 @@ pub struct Question {
     pub description: String,
     /// The price in coins.
     pub coins: u32,
-    /// The price in words, such as `3 coins (0.03 USD)`.
-    pub price: String,
-    /// What remains for this vendor afterwards, in words.
-    pub remains: String,
+    /// What these coins are worth; none if that does not fit.
+    pub worth: Option<Worth>,
+    /// What remains for this vendor afterwards.
+    pub remains: Amount,
     /// What was spent so far.
     pub spent: Spent,
     /// The limit that the payment passes, if any.
@@ -140,8 +143,8 @@ pub fn decide(
     manifest: Option<&[u8]>,
     now: UnixTime,
 ) -> Result<Verdict, WalletError> {
-    if let Some((code, text)) = forbidden(wallet.state(), settings, request, visit) {
-        return Ok(refusal(request, code, text));
+    if let Some(why) = forbidden(wallet.state(), settings, request, visit) {
+        return Ok(refusal(request, why));
     }
     let earlier = paid_before(wallet.state(), &request.vendor, url, now);
     // The vendor answers the same message again without a charge while the receipt lives. If it
@@ -182,16 +185,28 @@ pub fn decide(
                 let Some(manifest) = manifest else {
                     return Ok(Verdict::NeedsConsent { url: needed.url().to_string() });
                 };
-                if let Reply::Refused(why) = wallet.take_consent(&needed, manifest, now)? {
-                    return Ok(refusal(request, "noConsent", why.to_string()));
+                if let Reply::Refused(_) = wallet.take_consent(&needed, manifest, now)? {
+                    return Ok(refusal(request, no_consent(request)));
                 }
             }
             PaymentDecision::Refuse(why) => {
-                return Ok(refusal(request, code_of(&why), why.to_string()));
+                return Ok(refusal(request, in_code(why)));
             }
         }
     }
-    Ok(refusal(request, "noConsent", "the vendor's consent did not suffice".to_string()))
+    Ok(refusal(request, no_consent(request)))
+}
+
+/// Why nothing is paid: the members `code`, `values` and `text` of [`Verdict::Refuse`].
+type Why = (&'static str, Vec<Value>, String);
+
+/// The reason that has this code and names these values.
+fn why(code: &'static str, values: Vec<Value>) -> Why {
+    (code, values, String::new())
+}
+
+fn no_consent(request: &RequestPayment) -> Why {
+    why("noConsent", vec![json!(request.vendor.as_str())])
 }
 
 /// Why nothing is paid here whatever the price is.
@@ -200,20 +215,20 @@ fn forbidden(
     settings: &Settings,
     request: &RequestPayment,
     visit: &Visit,
-) -> Option<(&'static str, String)> {
+) -> Option<Why> {
     if settings.is_paused {
-        return Some(("paused", "payments are paused".to_string()));
+        return Some(why("paused", Vec::new()));
     }
     if settings.rule(&request.vendor).is_never {
-        return Some(("never", format!("you never pay at {}", request.vendor)));
+        return Some(why("never", Vec::new()));
     }
     if visit.tried.len() >= TRIES_MAX {
         let last = visit.tried.last().and_then(|number| state.payments().get(*number as usize));
-        let why = last.map(|payment| payment.outcome.to_string()).unwrap_or_default();
-        return Some(("refusedTwice", format!("the vendor does not take the coins: {why}")));
+        let said = last.and_then(|payment| payment.outcome.reason()).unwrap_or_default();
+        return Some(("refusedTwice", Vec::new(), said.to_string()));
     }
     if visit.kind == Kind::Part && !is_part_of_own_page(request, visit) {
-        return Some(("otherSite", "a part of another site's page is not paid for".to_string()));
+        return Some(why("otherSite", Vec::new()));
     }
     None
 }
@@ -297,37 +312,49 @@ fn question(
         url: url.to_string(),
         description: request.description.clone(),
         coins: choice.coins(),
-        price: coins_worth(choice.coins().into(), value),
-        remains: coins_worth(remains.into(), value),
+        worth: Worth::of_coins(choice.coins(), value),
+        remains: Amount::new(remains, value),
         spent,
         over,
         was_paid,
     }))
 }
 
-fn refusal(request: &RequestPayment, code: &'static str, text: String) -> Verdict {
-    Verdict::Refuse {
-        code,
-        text,
-        coins: request.least().map_or(0, |least| least.coins),
-        price: request.in_words(),
-        vendor: request.vendor.to_string(),
+fn refusal(request: &RequestPayment, (code, values, text): Why) -> Verdict {
+    let mut prices: Vec<Amount> = Vec::new();
+    for price in &request.prices {
+        let price = Amount::new(price.coins, price.coin_value);
+        if !prices.contains(&price) {
+            prices.push(price);
+        }
     }
+    Verdict::Refuse { code, values, text, prices, vendor: request.vendor.to_string() }
 }
 
-/// A word for translation.
-fn code_of(why: &Unpayable) -> &'static str {
-    match why {
-        Unpayable::OtherPage { .. } => "otherPage",
-        Unpayable::OtherVendor { .. } => "otherVendor",
-        Unpayable::NotSecure(_) => "notSecure",
-        Unpayable::Frozen(_) => "frozen",
-        Unpayable::NoSuchCoins { .. } => "noSuchCoins",
-        Unpayable::OtherCoinValue { .. } => "otherCoinValue",
-        Unpayable::NotValidNow(_) => "notValidNow",
-        Unpayable::TooFewCoins { .. } => "tooFewCoins",
+/// Why the wallet does not pay, for translation.
+fn in_code(unpayable: Unpayable) -> Why {
+    let names = |periods: &[Period]| {
+        let names: Vec<&str> = periods.iter().map(Period::as_str).collect();
+        json!(names.join(", "))
+    };
+    match &unpayable {
+        Unpayable::OtherPage { requested, .. } => why("otherPage", vec![json!(requested)]),
+        Unpayable::OtherVendor { vendor, .. } => why("otherVendor", vec![json!(vendor.as_str())]),
+        Unpayable::NotSecure(_) => why("notSecure", Vec::new()),
+        Unpayable::Frozen(_) => why("frozen", Vec::new()),
+        Unpayable::NoSuchCoins { periods, broker } => {
+            why("noSuchCoins", vec![json!(broker), names(periods)])
+        }
+        Unpayable::OtherCoinValue { broker, requested, held } => {
+            let [requested, held] = [*requested, *held].map(|value| json!(Worth::from(value)));
+            why("otherCoinValue", vec![json!(broker), requested, held])
+        }
+        Unpayable::NotValidNow(periods) => why("notValidNow", vec![names(periods)]),
+        Unpayable::TooFewCoins { price, spendable, .. } => {
+            why("tooFewCoins", vec![json!(price), json!(spendable)])
+        }
         // The method is GET, and limits are asked about.
-        _ => "other",
+        _ => ("other", Vec::new(), unpayable.to_string()),
     }
 }
 

@@ -1,16 +1,17 @@
-//! What the mark on a link says: the price in words, and whether the page is paid for already.
+//! What the mark on a link says: the price, and whether the page is paid for already.
 //!
 //! Input: what the site says about a page before anybody asks for it, in a 402 to HEAD or in its
-//! public price list. Output: words. It is a hint for people, and nothing is decided by it: what a
+//! public price list. Output: an amount. It is a hint for people, and nothing is decided by it: what a
 //! page costs is in the 402 that the browser gets, and [`crate::decide`] decides about that.
 
 use micromint::identity::VendorId;
-use micromint::money::{Money, coins_worth};
+use micromint::money::Money;
 use micromint::protocol::{RequestPayment, Url};
 use micromint::time::UnixTime;
 use micromint::wallet::{WalletState, request_in_header};
 use serde::{Deserialize, Serialize};
 
+use crate::amount::Worth;
 use crate::decide::paid_before;
 
 /// A cent: a hundredth of the currency, in units of 10^-8. A link that costs less looks like any
@@ -38,8 +39,10 @@ pub enum Said {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hint {
-    /// The price in words, such as `3 coins (0.03 USD)`.
-    pub price: String,
+    /// The price.
+    pub coins: u32,
+    /// What these coins are worth; none if that does not fit.
+    pub worth: Option<Worth>,
     /// Whether it is less than a cent, so that nothing is said.
     pub is_small: bool,
     /// Whether the page is paid for, so that it opens free of charge.
@@ -57,7 +60,8 @@ pub fn hint(state: &WalletState, url: &Url, said: &Said, now: UnixTime) -> Resul
     }
     let worth = value.checked_mul(coins.into());
     Ok(Hint {
-        price: coins_worth(coins.into(), value),
+        coins,
+        worth: worth.map(Worth::from),
         is_small: worth.is_some_and(|worth| worth.units() < CENT_UNITS),
         is_paid: paid_before(state, &vendor, url, now).is_some_and(|paid| paid.is_recent),
     })
@@ -98,7 +102,8 @@ mod tests {
     fn a_listed_price_is_said_from_a_cent_on() {
         let url = "https://www.a.example/1";
         let found = at(url, &listed("a.example", 3, "0.01 USD")).unwrap();
-        let expected = Hint { price: "3 coins (0.03 USD)".into(), is_small: false, is_paid: false };
+        let worth = Worth::from("0.03 USD".parse::<Money>().unwrap());
+        let expected = Hint { coins: 3, worth: Some(worth), is_small: false, is_paid: false };
         assert_eq!(found, expected);
         assert!(!at(url, &listed("a.example", 1, "0.01 USD")).unwrap().is_small);
         assert!(at(url, &listed("a.example", 1, "0.00999999 USD")).unwrap().is_small);

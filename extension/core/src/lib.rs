@@ -7,6 +7,7 @@
 //! The boundary of a wasm library, in one file ([`boundary`]): three exported functions and one
 //! imported one. `docs/reference/extension.md` describes them.
 
+pub mod amount;
 pub mod complaint;
 pub mod decide;
 pub mod hint;

@@ -14,6 +14,7 @@ use micromint::wallet::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::amount::Worth;
 use crate::complaint::complaint;
 use crate::decide::{Visit, decide};
 use crate::hint::{Said, hint};
@@ -290,7 +291,7 @@ impl Session {
             "user": funds.user.to_string(),
             "sets": funds.sets.len(),
             "period": funds.params.period().to_string(),
-            "value": funds.params.coin_value().to_string(),
+            "value": Worth::from(funds.params.coin_value()),
         });
         if !is_agreed && !is_known {
             return Ok((json!({"received": "ask", "facts": facts}), Vec::new()));

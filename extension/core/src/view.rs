@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use micromint::identity::VendorId;
-use micromint::money::coins_worth;
 use micromint::protocol::Verdict;
 use micromint::time::UnixTime;
-use micromint::wallet::{CoinReturn, PastPayment, WalletState};
+use micromint::wallet::{CoinReturn, Frozen, PastPayment, WalletState};
 use serde_json::{Value, json};
 
+use crate::amount::Worth;
 use crate::settings::{Settings, Spent};
 
 /// The most payments in one answer.
@@ -33,10 +33,23 @@ pub fn overview(state: &WalletState, settings: &Settings, now: UnixTime) -> Valu
         "open": open,
         "returnable": returnable,
         "openReturns": state.returns().iter().filter(|back| is_open(back)).count(),
-        "frozen": state.frozen().map(|why| why.to_string()),
+        "frozen": state.frozen().map(frozen),
         "settings": settings,
         "days": days(state),
     })
+}
+
+/// Why nothing can be spent: a word for translation, and since when.
+fn frozen(why: Frozen) -> Value {
+    let (word, at) = match why {
+        Frozen::Backup(at) => ("backup", at),
+        Frozen::Left(at) => ("left", at),
+        Frozen::Prepared(at) => ("prepared", at),
+        Frozen::Travels(at) => ("travels", at),
+        // Of a later core.
+        _ => return json!({"why": "other", "text": why.to_string()}),
+    };
+    json!({"why": word, "at": at.0})
 }
 
 fn held(state: &WalletState, holding: usize, near: &[usize], now: UnixTime) -> Value {
@@ -47,7 +60,7 @@ fn held(state: &WalletState, holding: usize, near: &[usize], now: UnixTime) -> V
         "user": held.user.to_string(),
         "broker": raw.broker,
         "period": raw.period.to_string(),
-        "value": raw.coin_value.to_string(),
+        "value": Worth::from(raw.coin_value),
         "start": raw.start.0,
         "expiration": raw.expiration.0,
         "redeemUntil": raw.redeem_until.0,
@@ -57,7 +70,7 @@ fn held(state: &WalletState, holding: usize, near: &[usize], now: UnixTime) -> V
         "hasRivals": state.rivals(holding).next().is_some(),
         "sets": balance.sets,
         "unspent": balance.unspent,
-        "unspentWorth": coins_worth(balance.unspent.into(), raw.coin_value),
+        "unspentWorth": Worth::of_coins(balance.unspent, raw.coin_value),
         "inDoubt": balance.in_doubt,
         "paid": balance.paid,
         "bound": balance.bound,
@@ -94,7 +107,7 @@ fn row(state: &WalletState, number: usize, payment: &PastPayment) -> Value {
         "description": payment.description,
         "coins": payment.coins,
         "fresh": payment.fresh,
-        "price": coins_worth(payment.coins.into(), params.coin_value()),
+        "worth": Worth::of_coins(payment.coins, params.coin_value()),
         "broker": params.raw().broker,
         "outcome": payment.outcome.word(),
         "reason": payment.outcome.reason(),
