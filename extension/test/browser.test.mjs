@@ -604,6 +604,69 @@ for (const server of servers) {
       });
 
       if (name === "chromium") {
+        test("a German browser shows amounts, dates and reasons in German", async () => {
+          const { Chromium } = await import("./chromium.mjs");
+          // Coins and a till of its own, which the other tests do not count.
+          const there = await World.start(server);
+          there.tellOwners();
+          const german = await Chromium.start(join(build, name), undefined, [], "de");
+          try {
+            const give = async (command, bytes) => {
+              const answer = await german.ask({ ask: "core", command, bytes });
+              assert.equal(answer.error, undefined, answer.error);
+              return answer.value;
+            };
+            const read = async (page, selector) => (await page.run(text(selector))).replaceAll("\u00a0", " ");
+            await give({ do: "receive", page: null, isAgreed: true, now: now() }, readFileSync(there.coins).toString("base64"));
+            const { holdings, settings } = await give({ do: "overview", now: now() });
+            await give({ do: "setSettings", settings: { ...settings, autopay: 2, dayLimit: 3, showsPrices: true } });
+            const page = await german.page();
+            await page.goto(`${there.origin}/one/1.html`);
+            await shows(page, "Story 1");
+            const icon = (url) => german.own.run(`(async () => {
+              const tab = (await chrome.tabs.query({})).find((it) => it.url === "${url}").id;
+              return [await chrome.action.getBadgeText({ tabId: tab }), await chrome.action.getTitle({ tabId: tab })].join(" ").replaceAll("\\u00a0", " ");
+            })()`);
+            const paid = await eventually(async () => /bezahlt:/.test(await icon(`${there.origin}/one/1.html`)) && icon(`${there.origin}/one/1.html`), "that the icon says paid");
+            assert.equal(paid, "1 MicroMint-Geldbörse: für diese Seite bezahlt: 1 Münze (0,01 $)");
+            await page.goto(`${there.origin}/index.html`);
+            await page.hover("#listed1");
+            const title = value(`document.getElementById("listed1").title`);
+            const mark = await eventually(async () => (await page.run(title)) !== "Long" && page.run(title), "the price on a link");
+            assert.equal(mark.replaceAll("\u00a0", " "), "Long (kostet 3 Münzen (0,03 $))");
+            await page.goto(`${there.origin}/five/8.html`);
+            const prompt = await german.prompt();
+            assert.equal(await read(prompt, "#price"), "5 Münzen (0,05 $)");
+            assert.match(await read(prompt, "#over"), /^Überschreitet Ihre Tagesgrenze von 3 Münzen um 3 Münzen\.$/);
+            assert.equal(await read(prompt, "#once"), "5 Münzen (0,05 $) bezahlen");
+            assert.equal(await read(prompt, "#always"), "Hier immer bis 5 Münzen bezahlen");
+            const left = holdings[0].unspent - 1;
+            assert.match(await read(prompt, "#facts"), /Hier heute ausgegeben1 Münze$/);
+            await prompt.click("#cancel");
+            const own = german.own;
+            await own.reload();
+            await eventually(() => own.run(value(`document.querySelector("#payments button") !== null`)), "the payments");
+            assert.ok((await read(own, "#coins")).includes(`${left} Münzen (`), await read(own, "#coins"));
+            assert.match(await read(own, "#payments tbody"), /1 Münze \(0,01 \$\)bezahlt/);
+            assert.match(await read(own, "#days"), /Tag ?Münzen\d\d\.\d\d\.\d{4}1/);
+            await own.click("#payments button");
+            assert.match(await read(own, "#complaint-about"), /^Zahlung von 1 Münze \(0,01 \$\) an localhost\./);
+            await own.click("#complaint-cancel");
+            await german.ask({ ask: "moveOut" });
+            await own.reload();
+            await eventually(async () => /Die Geldbörse wurde am \d\d\.\d\d\.\d\d, \d\d:\d\d ausgelagert/.test(await read(own, "#coins")), "why nothing can be spent");
+            await page.goto(`${there.origin}/one/2.html`);
+            const state = await eventually(async () => {
+              const found = await german.state(`${there.origin}/one/2.html`);
+              return found.state === "refused" && found;
+            }, "the refusal");
+            assert.deepEqual([state.code, state.text], ["frozen", ""]);
+          } finally {
+            await german.stop();
+            await there.stop();
+          }
+        });
+
         test("the pages of the extension have no fault that axe finds", async () => {
           const axe = readFileSync(join(root, "node_modules", "axe-core", "axe.js"), "utf8");
           const check = async (page, what) => {

@@ -304,7 +304,10 @@ test("why nothing is paid is said in a code and values, and amounts are data", a
   assert.deepEqual(why(decide(text, "https://news.example/2")), ["otherPage", [url], ""]);
   const [held] = made.call({ do: "overview", now: NOW }).holdings;
   assert.deepEqual(held.value, { amount, currency });
-  assert.deepEqual(why(decide(text.replace(/^Price: .*$/m, "Price: 500"))), ["tooFewCoins", [500, held.unspent], ""]);
+  const [code, [costs, has]] = why(decide(text.replace(/^Price: .*$/m, "Price: 500")));
+  assert.deepEqual([code, costs], ["tooFewCoins", 500]);
+  // Not every coin is good at every vendor.
+  assert.ok(has > 2 && has <= held.unspent, `${has} of ${held.unspent}`);
   const late = made.call({ do: "pay", url, request: offer(text), visit, manifest: null, now: NOW + 90 * 86_400 });
   assert.deepEqual(why(late), ["notValidNow", [period], ""]);
   made.call({ do: "moveOut", now: NOW });

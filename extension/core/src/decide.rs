@@ -216,6 +216,10 @@ fn forbidden(
     request: &RequestPayment,
     visit: &Visit,
 ) -> Option<Why> {
+    // Otherwise the wallet fails when it writes the payment.
+    if state.frozen().is_some() {
+        return Some(why("frozen", Vec::new()));
+    }
     if settings.is_paused {
         return Some(why("paused", Vec::new()));
     }
