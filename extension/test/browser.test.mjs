@@ -501,7 +501,7 @@ for (const server of servers) {
         await page.hover("#exception");
         await sleep(300);
         await page.hover("#one54");
-        await eventually(async () => (await title("one54")) === "paid for; costs nothing now (1 coin (0.01 USD))", "that it is paid for");
+        await eventually(async () => (await title("one54")) === "paid for; costs nothing now (1 coin ($0.01))", "that it is paid for");
         assert.equal(await title("exception"), "");
         for (const path of ["/.well-known/micromint ", "/.well-known/micromint/prices "]) {
           assert.equal(world.requests(path).length, 1, "each is asked for once");
@@ -641,7 +641,7 @@ for (const server of servers) {
             assert.equal(await read(prompt, "#once"), "5 Münzen (0,05 $) bezahlen");
             assert.equal(await read(prompt, "#always"), "Hier immer bis 5 Münzen bezahlen");
             const left = holdings[0].unspent - 1;
-            assert.match(await read(prompt, "#facts"), /Hier heute ausgegeben1 Münze$/);
+            assert.match(await read(prompt, "#facts"), /Heute hier ausgegeben1 Münze$/);
             await prompt.click("#cancel");
             const own = german.own;
             await own.reload();
