@@ -242,15 +242,16 @@ function titleHere(url: string): { title?: string; isLoaded?: boolean } {
   return { title: document.title, isLoaded: document.readyState === "complete" };
 }
 
+function stateInWords({ state, prices }: TabState): string {
+  return prices.length === 0 ? say("badge_unpaid") : say(`badge_${state}`, price(prices));
+}
+
 async function badge(tab: number, state: TabState | undefined): Promise<void> {
   const [first] = state?.prices ?? [];
   const text = state?.state === "refused" ? "!" : first === undefined ? "" : short(first.coins);
   const colours = { asks: "#7a4a00", paying: "#7a4a00", paid: "#1b6b33", refused: "#9b1c1c" };
   const name = say("name");
-  const title =
-    state === undefined
-      ? name
-      : `${name}: ${first === undefined ? say("badge_unpaid") : say(`badge_${state.state}`, price(state.prices))}`;
+  const title = state === undefined ? name : `${name}: ${stateInWords(state)}`;
   try {
     await api.action.setBadgeText({ tabId: tab, text });
     await api.action.setTitle({ tabId: tab, title });
