@@ -270,6 +270,7 @@ fn paywall(input: &mut Input<'_>, world: &World) {
         }
         micromint_request_set_free_views(request, (flags & 2).into());
         micromint_request_set_dry_run(request, flags & 4 != 0);
+        micromint_request_set_charges_redirects(request, flags & 32 != 0);
     }
     let (mut look, mut size, mut first) = (micromint_look::MICROMINT_LOOK_PENDING, 0, null_mut());
     unsafe {

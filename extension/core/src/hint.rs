@@ -1,8 +1,8 @@
 //! What the mark on a link says: the price, and whether the page is paid for already.
 //!
 //! Input: what the site says about a page before anybody asks for it, in a 402 to HEAD or in its
-//! public price list. Output: an amount. It is a hint for people, and nothing is decided by it: what a
-//! page costs is in the 402 that the browser gets, and [`crate::decide`] decides about that.
+//! public price list. Output: an amount. It is a hint for people, and nothing is decided by it:
+//! what a page costs is in the 402 that the browser gets, and [`crate::decide`] decides about that.
 
 use micromint::identity::VendorId;
 use micromint::money::Money;
