@@ -10,6 +10,7 @@ use std::time::Duration;
 use micromint::authenticator::Key;
 use micromint::hash::HashName;
 use micromint::testing::{ObviousMint, params_with, resize};
+use mmbrokerd::store::Store;
 use tempfile::TempDir;
 
 use crate::databases::Database;
@@ -85,6 +86,9 @@ impl World {
             database.url
         );
         std::fs::write(path("broker.toml"), text).unwrap();
+        // Commands make no database.
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async { Store::open(&database.url).await.unwrap().close().await });
         let world = World {
             folder,
             database,
