@@ -67,7 +67,7 @@ pub struct Booked {
 /// Why a run is not booked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BookRefusal {
-    /// The file is none of a run.
+    /// The file does not belong to a run.
     #[error("line {line}: expected {expected}, found {found:?}; nothing was booked")]
     File {
         /// The line, from 1.

@@ -24,8 +24,7 @@ const REFUSED_SECONDS: i64 = 3600;
 
 impl Shop {
     /// Records an order, or its refusal if the person has too many sets of the period. Returns
-    /// whether it may be made: not if so many were refused that no other one is looked at for a
-    /// while.
+    /// whether it may be made. After too many refusals, no order is looked at for a while.
     pub(crate) async fn apply_limit(
         &self,
         period: &OpenPeriod,

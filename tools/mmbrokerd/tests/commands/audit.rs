@@ -39,7 +39,7 @@ fn every_change_on_the_console_is_in_the_audit_log() {
     adds(&["console: vendor key: 2026-12 news.example"]);
     place.run("mmbroker withdraw --user alice --sets 2 --transaction 7 -o alice.mm", 0);
     adds(&["console: sale: 2026-12 alice 2 7"]);
-    // The message again is no sale, and a refused one is none.
+    // Neither a repeated message nor a refused one is a sale.
     place.run("mmbroker withdraw --user alice --sets 2 --transaction 7", 0);
     place.run("mmbroker withdraw --user alice --transaction 7", 0);
     place.run("mmbroker withdraw --user carol --sets 1", 1);
