@@ -170,7 +170,7 @@ impl Service {
 
     /// Says who works with the broker: sales, returns, batches, watches, registrations and
     /// settlements are in the audit log under this name. Without it they are the acts of those who
-    /// sent a message, and in the log of none.
+    /// sent a message, and are not in the log.
     pub fn set_by(&mut self, by: &'static str) {
         self.by = Some(by);
     }
