@@ -62,7 +62,10 @@ pub use self::examine::{ExaminedCoin, ExaminedPayment, Examiner};
 pub use self::examine_return::{ExaminedBall, examine_return};
 pub use self::memory::MemoryBroker;
 pub use self::rank::{Rank, Source};
-pub use self::redemption::{BatchRefusal, WATCH_COINS_PER_HOUR_MAX, watch_refusal};
+pub use self::redemption::{
+    BATCHES_PER_HOUR_MAX, BatchRefusal, REFUSED_COINS_PER_HOUR_MAX, WATCH_COINS_PER_HOUR_MAX,
+    batch_refusal, watch_refusal,
+};
 pub use self::rejected::{rejected_coins, rejected_coins_end};
 pub use self::returns::{RETURNS_PER_USER_MAX, ReturnFacts, ReturnRefusal, return_refusal};
 pub use self::sale::{SaleFacts, SaleRefusal, sale_refusal};

@@ -6,21 +6,25 @@
 //! coin file. What was minted is opened like every other coin file in the folder.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
-use micromint::coin_file::{CoinFile, Phase};
-use micromint::error::chain;
+use micromint::coin_file::{CoinFile, CoinFileError, Phase};
+use micromint::error::{FileError, chain};
 use micromint::host::{DiskDirectory, SystemEntropy};
-use micromint::minting::{MintConfig, MintJobBuilder, NewPeriod, Profile, Size, run_names};
-use micromint::money::Money;
+use micromint::minting::{
+    MintConfig, MintError, MintJobBuilder, NewPeriod, NewPeriodError, Profile, ProfileError, Size,
+    run_names,
+};
+use micromint::money::{Money, MoneyError};
 use micromint::params::Params;
 use micromint::period::Period;
 use micromint::time::UnixTime;
-use micromint::toml_file::TOML_FILE_SIZE_MAX;
-use micromint_console::{read_secret_input, replace_secret_file};
+use micromint::toml_file::{TOML_FILE_SIZE_MAX, TomlError};
+use micromint_console::{ToolError, read_secret_input, replace_secret_file};
 use rustix::process::{Pid, Signal};
 use serde::Deserialize;
 
@@ -101,6 +105,39 @@ impl MintingSettings {
     }
 }
 
+/// Why a mint does not go on. Operators read it in the row of the mint.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("there is no period to go on from")]
+    NoPeriod,
+    #[error("minting.profile: {0}")]
+    Profile(#[from] ProfileError),
+    #[error("minting.coin-value: {0}")]
+    CoinValue(#[from] MoneyError),
+    #[error("coinmint: {0}")]
+    Child(io::Error),
+    #[error("coinmint ended with {status}: {said}")]
+    Ended { status: ExitStatus, said: String },
+    #[error(transparent)]
+    Access(#[from] FileError),
+    #[error("{0}")]
+    Secret(#[from] ToolError),
+    #[error(transparent)]
+    Config(#[from] TomlError),
+    #[error(transparent)]
+    Draw(#[from] NewPeriodError),
+    #[error(transparent)]
+    CoinFile(#[from] CoinFileError),
+    #[error(transparent)]
+    Mint(#[from] MintError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
 /// Plans and mints.
 pub struct Minter {
     service: Arc<Service>,
@@ -159,6 +196,7 @@ impl Minter {
         match done {
             Ok(()) => Ok(()),
             Err(fault) => {
+                let fault = chain(&fault);
                 micromint_console::tell!("mmbrokerd: error: mint of {}: {fault}", mint.period);
                 self.retry_at = now.plus_seconds(RETRY_SECONDS);
                 Ok(self.service.store().note_mint_fault(&mint.period, &fault).await?)
@@ -184,30 +222,30 @@ impl Minter {
 
     /// Whether this process is the one that mints in the folder. `Ok(false)` means that another
     /// process is.
-    fn lock(&mut self) -> Result<bool, String> {
+    fn lock(&mut self) -> Result<bool, Fault> {
         if self.lock.is_some() {
             return Ok(true);
         }
         let path = self.folder.join(LOCK_NAME);
         let mut options = OpenOptions::new();
         let options = options.write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(&path).map_err(|error| in_file(&path, &error))?;
+        let file = options.open(&path).map_err(in_file(&path))?;
         match file.try_lock() {
             Ok(()) => self.lock = Some(file),
             Err(TryLockError::WouldBlock) => return Ok(false),
-            Err(TryLockError::Error(error)) => return Err(in_file(&path, &error)),
+            Err(TryLockError::Error(error)) => return Err(in_file(&path)(error)),
         }
         Ok(true)
     }
 
-    async fn look_after(&mut self, mint: &MintRow, now: UnixTime) -> Result<(), String> {
+    async fn look_after(&mut self, mint: &MintRow, now: UnixTime) -> Result<(), Fault> {
         let path = self.folder.join(format!("{}.toml", mint.period));
         let config = self.config(&path, &mint.period)?;
         let progress = {
             let (folder, config, shards) =
                 (self.folder.clone(), config.clone(), self.settings.shards);
             let look = move || progress(&folder, &config, shards);
-            blocking(look).await.map_err(|error| chain(&error))??
+            blocking(look).await??
         };
         let state = match progress.stage {
             MintStage::Complete => MintState::Done,
@@ -221,11 +259,10 @@ impl Minter {
             }
         };
         let store = self.service.store();
-        let failed = |error: StoreError| chain(&error);
         if !mint.fault.is_empty() {
-            store.note_mint_fault(&mint.period, "").await.map_err(failed)?;
+            store.note_mint_fault(&mint.period, "").await?;
         }
-        store.note_mint(&mint.period, state, progress, now).await.map_err(failed)?;
+        store.note_mint(&mint.period, state, progress, now).await?;
         if state == MintState::Done {
             self.child = None;
             micromint_console::say!("mmbrokerd: minted period {}", mint.period);
@@ -234,47 +271,44 @@ impl Minter {
     }
 
     /// The configuration of a mint, which is drawn once.
-    fn config(&self, path: &Path, period: &Period) -> Result<MintConfig, String> {
+    fn config(&self, path: &Path, period: &Period) -> Result<MintConfig, Fault> {
         if !path.exists() {
-            let last = last_period(&self.service).ok_or("there is no period to go on from")?;
+            let last = last_period(&self.service).ok_or(Fault::NoPeriod)?;
             let config = self.draw(&last, period)?;
-            replace_secret_file(path, &config.to_toml()).map_err(|error| chain(&error))?;
+            replace_secret_file(path, &config.to_toml())?;
         }
-        let text = read_secret_input(path, TOML_FILE_SIZE_MAX as usize);
-        let text = text.map_err(|error| error.to_string())?;
-        MintConfig::from_toml(&text).map_err(|error| error.in_file(path).to_string())
+        let text = read_secret_input(path, TOML_FILE_SIZE_MAX as usize)?;
+        Ok(MintConfig::from_toml(&text).map_err(|error| error.in_file(path))?)
     }
 
-    fn draw(&self, last: &Params, period: &Period) -> Result<MintConfig, String> {
+    fn draw(&self, last: &Params, period: &Period) -> Result<MintConfig, Fault> {
         let raw = last.raw();
         let size = match &self.settings.profile {
-            Some(profile) => Size::from(profile.parse::<Profile>().map_err(|error| chain(&error))?),
+            Some(profile) => Size::from(profile.parse::<Profile>()?),
             None => Size::from(last),
         };
         let coin_value = match &self.settings.coin_value {
-            Some(value) => value.parse::<Money>().map_err(|error| chain(&error))?,
+            Some(value) => value.parse::<Money>()?,
             None => raw.coin_value,
         };
         let new = NewPeriod::new(size, period.clone(), raw.broker.clone(), coin_value);
         // Who began with a weak period of tests goes on with one.
         let new = NewPeriod { weak: !last.weaknesses().is_empty(), ..new };
-        new.draw(&SystemEntropy).map_err(|error| chain(&error))
+        Ok(new.draw(&SystemEntropy)?)
     }
 
     /// Starts `coinmint` unless it runs. If it ended without a coin file, says why.
-    fn keep_minting(&mut self, period: &Period, config: &Path) -> Result<(), String> {
+    fn keep_minting(&mut self, period: &Period, config: &Path) -> Result<(), Fault> {
         if self.child.as_ref().is_some_and(|(running, _)| running != period) {
             self.end();
         }
         if let Some((_, child)) = &mut self.child {
-            let Some(status) = child.try_wait().map_err(|error| chain(&error))? else {
-                return Ok(());
-            };
+            let Some(status) = child.try_wait().map_err(Fault::Child)? else { return Ok(()) };
             self.child = None;
             let said = last_of(&self.folder.join(LOG_NAME));
             // It ends with 3 if something else stopped it, such as the end of the machine.
             if !status.success() && status.code() != Some(3) {
-                return Err(format!("coinmint ended with {status}: {said}"));
+                return Err(Fault::Ended { status, said });
             }
         }
         let mut command = Command::new("nice");
@@ -286,9 +320,9 @@ impl Minter {
             command.args(["--memory", memory]);
         }
         let log = self.folder.join(LOG_NAME);
-        let log = File::create(&log).map_err(|error| in_file(&log, &error))?;
+        let log = File::create(&log).map_err(in_file(&log))?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let child = command.spawn().map_err(|error| format!("cannot start coinmint: {error}"))?;
+        let child = command.spawn().map_err(Fault::Child)?;
         self.child = Some((period.clone(), child));
         Ok(())
     }
@@ -302,7 +336,7 @@ impl Minter {
     }
 
     /// Writes the scripts that a person gives to the scheduler of a cluster.
-    fn write_job_files(&self, config: &Path) -> Result<(), String> {
+    fn write_job_files(&self, config: &Path) -> Result<(), Fault> {
         let program = self.program();
         let [shards, merge] = job_files(config);
         for (path, text) in [
@@ -310,7 +344,7 @@ impl Minter {
             (merge, merge_script(config, &program, &self.settings)),
         ] {
             if !path.exists() {
-                replace_secret_file(&path, &text).map_err(|error| chain(&error))?;
+                replace_secret_file(&path, &text)?;
             }
         }
         Ok(())
@@ -362,7 +396,7 @@ pub(crate) async fn plan(
 }
 
 /// How far a mint is, by its files.
-fn progress(folder: &Path, config: &MintConfig, shards: u32) -> Result<MintProgress, String> {
+fn progress(folder: &Path, config: &MintConfig, shards: u32) -> Result<MintProgress, Fault> {
     let directory = DiskDirectory::new(folder);
     let name = config.coinfile.as_str();
     if !folder.join(name).exists() {
@@ -371,8 +405,8 @@ fn progress(folder: &Path, config: &MintConfig, shards: u32) -> Result<MintProgr
             _ => shards_tossed(&directory, name, shards),
         };
     }
-    let coin_file = CoinFile::inspect(&directory, name).map_err(|error| chain(&error))?;
-    let state = coin_file.minting_state().map_err(|error| chain(&error))?;
+    let coin_file = CoinFile::inspect(&directory, name)?;
+    let state = coin_file.minting_state()?;
     let (stage, done, total) = match state.phase {
         Phase::Complete => (MintStage::Complete, 1, 1),
         Phase::Counting => {
@@ -380,9 +414,7 @@ fn progress(folder: &Path, config: &MintConfig, shards: u32) -> Result<MintProgr
         }
         Phase::Tossing if shards > 0 => return shards_tossed(&directory, name, shards),
         Phase::Tossing => {
-            let job = MintJobBuilder::new(&directory, name, config).build();
-            let job = job.map_err(|error| chain(&error))?;
-            let done = job.tosses_kept().map_err(|error| chain(&error))?;
+            let done = MintJobBuilder::new(&directory, name, config).build()?.tosses_kept()?;
             (MintStage::Tossing, done, 1 << config.params.raw().input_bits)
         }
     };
@@ -394,8 +426,8 @@ fn shards_tossed(
     directory: &DiskDirectory,
     coin_file: &str,
     shards: u32,
-) -> Result<MintProgress, String> {
-    let runs = run_names(directory, coin_file).map_err(|error| chain(&error))?;
+) -> Result<MintProgress, Fault> {
+    let runs = run_names(directory, coin_file)?;
     let done = runs.len() as u64;
     Ok(MintProgress { stage: MintStage::Shards, done, total: shards.into() })
 }
@@ -463,8 +495,8 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-fn in_file(path: &Path, error: &std::io::Error) -> String {
-    format!("{}: {error}", path.display())
+fn in_file(path: &Path) -> impl FnOnce(io::Error) -> Fault {
+    |source| Fault::File { path: path.to_path_buf(), source }
 }
 
 /// The last bytes of what a child said.

@@ -119,6 +119,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/sqlite/106_refused.sql"),
         include_str!("../migrations/postgres/106_refused.sql"),
     ),
+    (
+        107,
+        "vendor_hour",
+        include_str!("../migrations/sqlite/107_vendor_hour.sql"),
+        include_str!("../migrations/postgres/107_vendor_hour.sql"),
+    ),
 ];
 
 /// Which database it is.

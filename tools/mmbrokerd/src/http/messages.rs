@@ -96,6 +96,8 @@ fn return_problem(refusal: &ReturnRefusal) -> Problem {
         (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 413, body = Problem),
         (status = 422, description = "The Batch-ID has other content", body = Problem),
+        (status = 429, description = "Too many batches or refused coins within the hour",
+            body = Problem),
         (status = 503, body = Problem)))]
 pub(super) async fn redeem(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Answer {
     let answer = async {
@@ -185,12 +187,16 @@ fn batch_problem(refusal: BatchRefusal) -> Problem {
             let why = format!("{vendor} is not registered for this period");
             Problem::forbidden("unknown-vendor", why)
         }
-        BatchRefusal::TooManyShown { .. } => {
-            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-shown", refusal);
-            problem.retry_after(600)
-        }
+        BatchRefusal::TooManyShown { .. } => too_many("too-many-shown", &refusal),
+        BatchRefusal::TooManyBatches { .. } => too_many("too-many-batches", &refusal),
+        BatchRefusal::TooManyRefused { .. } => too_many("too-many-refused", &refusal),
         _ => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "other-content", refusal),
     }
+}
+
+/// A vendor has to wait for the next hour.
+fn too_many(title: &'static str, refusal: &BatchRefusal) -> Problem {
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, title, refusal).retry_after(600)
 }
 
 /// Ask for the tags of sold sets that the owners file does not have yet: a Request-Owners.

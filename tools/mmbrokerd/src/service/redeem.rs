@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use micromint::bin::Bin;
 use micromint::broker::{
-    Alarm, BatchRefusal, Buyer, Claim, Conduct, ExaminedPayment, Examiner, Served, blocks,
-    claimed_bins, decide, served_by, set_too_late,
+    Alarm, BatchRefusal, Buyer, Claim, Conduct, ExaminedPayment, Examiner, Served, batch_refusal,
+    blocks, claimed_bins, decide, hour_of, served_by, set_too_late,
 };
 use micromint::identity::{UserId, VendorId};
 use micromint::period::Period;
@@ -298,9 +298,7 @@ impl Service {
             sent.period.catch_up(&self.store).await?;
             match self.judge_parts(&sent, judged, now).await? {
                 Reply::Granted(late) => too_late = late,
-                Reply::Refused(()) => {
-                    return Ok(Reply::Refused(BatchRefusal::OtherContent { vendor, id }));
-                }
+                Reply::Refused(refusal) => return Ok(Reply::Refused(refusal)),
             }
             self.note_progress().await?;
         }
@@ -310,18 +308,21 @@ impl Service {
     }
 
     /// Judges the payments from `next` on. Returns the claims of those that came too late. Refused
-    /// if the Batch-ID has other content.
+    /// if the Batch-ID has other content, or the vendor has to wait.
     async fn judge_parts(
         &self,
         sent: &Arc<Sent>,
         mut next: usize,
         now: UnixTime,
-    ) -> Result<Reply<Vec<Claim>, ()>, ServiceError> {
+    ) -> Result<Reply<Vec<Claim>, BatchRefusal>, ServiceError> {
         let accounts = self.accounts_of(sent).await?;
         let mut reading = self.read_from(sent, next).await?;
         // The next part is examined while this one is being written.
         let mut examining = self.examine(sent, reading.part(self.part_coins()).await?);
         loop {
+            if let Some(refusal) = self.excess(sent, now).await? {
+                return Ok(Reply::Refused(refusal));
+            }
             let examined = examining.await?;
             if examined.is_empty() && next < sent.payments as usize {
                 return Err(ServiceError::GivenUp("the staged batch was removed meanwhile"));
@@ -336,7 +337,10 @@ impl Service {
                     reading = self.read_from(sent, next).await?;
                     examining = self.examine(sent, reading.part(self.part_coins()).await?);
                 }
-                Judged::OtherContent => return Ok(Reply::Refused(())),
+                Judged::OtherContent => {
+                    let (vendor, id) = (sent.vendor.clone(), sent.name.clone());
+                    return Ok(Reply::Refused(BatchRefusal::OtherContent { vendor, id }));
+                }
                 Judged::TooLate => return self.too_late(sent, next).await.map(Reply::Granted),
             }
             self.set_pace(start.elapsed());
@@ -344,6 +348,18 @@ impl Service {
                 return Ok(Reply::Granted(Vec::new()));
             }
         }
+    }
+
+    /// Why a batch is judged no further in this hour. Nobody limits the operator, who reads batches
+    /// of files.
+    async fn excess(&self, sent: &Sent, now: UnixTime) -> Result<Option<BatchRefusal>, StoreError> {
+        if sent.kind == BatchKind::Watch || self.by.is_some() {
+            return Ok(None);
+        }
+        let (vendor, hour) = (&sent.vendor, hour_of(now));
+        let batches = self.store.other_batches(vendor, &sent.name, hour).await?;
+        let coins = self.store.coins_refused(vendor, hour).await?;
+        Ok(batch_refusal(vendor, batches, coins))
     }
 
     async fn read_from(&self, sent: &Sent, payment: usize) -> Result<Reading, StoreError> {
@@ -434,6 +450,8 @@ impl Service {
                     claims.iter().filter(|claim| claim.verdict == Verdict::Accepted).count();
                 let reference = format!("redemption {} {first}", batch.id);
                 pay(&mut tx, accounts, accepted, &reference, now).await?;
+                let refused = claims.iter().filter(|claim| is_refused(claim)).count() as u64;
+                tx.add_coins_refused(&sent.vendor, hour_of(now), refused).await?;
             }
             if let Some(by) = self.by.filter(|_| !sent.is_noted.load(Ordering::Relaxed)) {
                 let act = match sent.kind {
@@ -542,6 +560,11 @@ impl Sum {
             }
         }));
     }
+}
+
+/// Whether a coin gets nothing, now or at the settlement.
+fn is_refused(claim: &Claim) -> bool {
+    !matches!(claim.verdict, Verdict::Accepted | Verdict::Waiting)
 }
 
 async fn open_batch(

@@ -25,9 +25,6 @@ use super::redeem::{Answered, BatchAnswer, Sent};
 use super::{Service, ServiceError};
 use crate::store::{BatchKind, NewOffender, StoreError, Transaction};
 
-/// The seconds of an hour.
-const HOUR_SECONDS: i64 = 3600;
-
 /// The answer to a watch.
 pub type WatchReply = Reply<Answered<WatchResult>, BatchRefusal>;
 
@@ -63,8 +60,7 @@ impl Service {
         };
         let known = self.store.batch(&period, &vendor, sent.kind, &sent.name).await?;
         if known.is_none() {
-            let hour = UnixTime(hour_of(now) * HOUR_SECONDS);
-            let shown = self.store.coins_shown(&vendor, hour).await?;
+            let shown = self.store.coins_shown(&vendor, hour_of(now)).await?;
             if let Some(refusal) = watch_refusal(&vendor, shown, coins) {
                 return Ok(Reply::Refused(refusal));
             }

@@ -15,6 +15,9 @@ use sqlx::any::AnyRow;
 use super::error::fitting;
 use super::{Store, StoreError, Transaction};
 
+/// The seconds of an hour.
+const HOUR_SECONDS: i64 = 3600;
+
 /// What a vendor's message is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchKind {
@@ -162,20 +165,56 @@ impl Store {
         Ok(PartRow { id, claims: read_claims(&bytes)? })
     }
 
-    /// The coins that a vendor showed to the watch from a time on.
+    /// The coins that a vendor has shown to the watch since an hour began, which is counted in
+    /// hours since 1970.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn coins_shown(&self, vendor: &VendorId, from: UnixTime) -> Result<u64, StoreError> {
+    pub async fn coins_shown(&self, vendor: &VendorId, hour: i64) -> Result<u64, StoreError> {
         let row = sqlx::query(
             "SELECT CAST(COALESCE(SUM(coins), 0) AS BIGINT) FROM batch \
              WHERE vendor = $1 AND kind = 'watch' AND at >= $2",
         )
         .bind(vendor.to_string())
-        .bind(from.0)
+        .bind(hour * HOUR_SECONDS)
         .fetch_one(self.pool())
         .await?;
         fitting("coins", row.try_get(0)?)
+    }
+
+    /// The batches of a vendor that were begun since an hour began, without the one of this name.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn other_batches(
+        &self,
+        vendor: &VendorId,
+        name: &Id,
+        hour: i64,
+    ) -> Result<u64, StoreError> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) FROM batch \
+             WHERE vendor = $1 AND kind = 'redemption' AND at >= $2 AND name <> $3",
+        )
+        .bind(vendor.to_string())
+        .bind(hour * HOUR_SECONDS)
+        .bind(name.to_string())
+        .fetch_one(self.pool())
+        .await?;
+        fitting("batches", row.try_get(0)?)
+    }
+
+    /// The coins of a vendor's batches that were refused in an hour.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn coins_refused(&self, vendor: &VendorId, hour: i64) -> Result<u64, StoreError> {
+        let row = sqlx::query("SELECT coins FROM refused_coin WHERE vendor = $1 AND hour = $2")
+            .bind(vendor.to_string())
+            .bind(hour)
+            .fetch_optional(self.pool())
+            .await?;
+        row.map_or(Ok(0), |row| fitting("refused_coin.coins", row.try_get(0)?))
     }
 
     /// For each vendor of a period, the coins that were paid at once and those that waited.
@@ -319,6 +358,31 @@ impl Transaction {
         .execute(self.connection())
         .await?;
         Ok(id)
+    }
+
+    /// Counts coins of a vendor's batches that were refused in an hour.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn add_coins_refused(
+        &mut self,
+        vendor: &VendorId,
+        hour: i64,
+        coins: u64,
+    ) -> Result<(), StoreError> {
+        if coins == 0 {
+            return Ok(());
+        }
+        sqlx::query(
+            "INSERT INTO refused_coin (vendor, hour, coins) VALUES ($1, $2, $3) \
+             ON CONFLICT (vendor, hour) DO UPDATE SET coins = refused_coin.coins + excluded.coins",
+        )
+        .bind(vendor.to_string())
+        .bind(hour)
+        .bind(coins as i64)
+        .execute(self.connection())
+        .await?;
+        Ok(())
     }
 
     /// Records a return. Returns whether the Request-ID was free.

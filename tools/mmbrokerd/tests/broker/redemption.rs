@@ -1,5 +1,6 @@
 //! Redemption and the watch: one verdict a coin, each part with its credit.
 
+use micromint::broker::{BATCHES_PER_HOUR_MAX, BatchRefusal, REFUSED_COINS_PER_HOUR_MAX, hour_of};
 use micromint::protocol::{ReadRedemption, RedemptionReader, RequestRedemption, Verdict};
 use micromint::reply::Reply;
 use mmbrokerd::service::Upload;
@@ -15,6 +16,7 @@ on_both_databases!(
     a_batch_at_the_same_time_twice_is_paid_once,
     what_is_not_from_the_owner_gets_one_verdict,
     batches_are_refused_as_a_whole,
+    a_vendor_is_limited_by_the_hour,
     nothing_is_judged_after_redeem_until,
     a_double_spender_is_found_with_the_second_payment,
     a_watch_pays_nothing,
@@ -178,6 +180,50 @@ async fn batches_are_refused_as_a_whole(database: Database) {
         assert!(matches!(answer, Reply::Refused(_)), "{wrong:?}");
     }
     assert_eq!(world.number("SELECT COUNT(*) FROM batch").await, 1);
+}
+
+/// At the bounds of batches and of refused coins, and past them.
+async fn a_vendor_is_limited_by_the_hour(database: Database) {
+    let world = world_with(database, |service| service.set_part_coins(2)).await;
+    world.sell("alice", 1, 1).await;
+    let coins = coins("alice", "news.example", 0);
+    let good = batch("news.example", "good", &[payment("alice", "news.example", "a", &coins[..1])]);
+    assert_eq!(world.redeem(&good).await, [Accepted]);
+    let again: Vec<_> =
+        (0..6).map(|i| payment("alice", "news.example", &i.to_string(), &coins[..1])).collect();
+    let again = batch("news.example", "again", &again);
+    // The clock's hour has one refused coin less than it may have: one part of two is judged.
+    let most = REFUSED_COINS_PER_HOUR_MAX as i64 - 1;
+    let mut tx = world.service.store().begin().await.unwrap();
+    let hour = hour_of(DURING);
+    tx.add_coins_refused(&vendor("news.example"), hour, most as u64).await.unwrap();
+    tx.commit().await.unwrap();
+    let refused = |batch: RequestRedemption, now| {
+        let service = &world.service;
+        async move { service.redeem(batch, now).await.unwrap().refused() }
+    };
+    let found = refused(again.clone(), DURING).await;
+    assert!(matches!(found, Some(BatchRefusal::TooManyRefused { .. })), "{found:?}");
+    assert_eq!(world.number("SELECT judged FROM batch WHERE name = 'again'").await, 2);
+    assert_eq!(world.number("SELECT coins FROM refused_coin").await, most + 2);
+    // What was judged is answered, and other vendors are not concerned.
+    assert_eq!(world.redeem(&good).await, [Accepted]);
+    assert_eq!(world.redeem(&batch("shop.example", "b1", &[])).await, []);
+    // It goes on in the next hour.
+    let next = DURING.plus_seconds(3600);
+    assert_eq!(world.redeem_at(&again, next).await, [AlreadyPaid; 6]);
+    assert_eq!(world.number("SELECT MIN(coins) FROM refused_coin").await, 4);
+    for number in 1..=BATCHES_PER_HOUR_MAX {
+        let sent = batch("shop.example", &format!("hour-{number}"), &[]);
+        assert_eq!(world.redeem_at(&sent, next).await, []);
+    }
+    let past = batch("shop.example", "past", &[]);
+    let found = refused(past.clone(), next).await;
+    assert!(matches!(found, Some(BatchRefusal::TooManyBatches { .. })), "{found:?}");
+    assert_eq!(world.number("SELECT COUNT(*) FROM batch WHERE name = 'past'").await, 0);
+    assert_eq!(world.redeem_at(&batch("shop.example", "hour-1", &[]), next).await, []);
+    assert_eq!(world.redeem_at(&past, next.plus_seconds(3600)).await, []);
+    world.check_ledger().await;
 }
 
 async fn nothing_is_judged_after_redeem_until(database: Database) {

@@ -1,7 +1,11 @@
 //! Proxies, as curl and browsers use them, and hosts with several addresses.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::os::fd::OwnedFd;
 use std::process::Output;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketType};
 
 use super::site::Site;
 use super::{Home, status, stderr, stdout};
@@ -87,11 +91,26 @@ fn a_malformed_proxy_is_told_and_nothing_is_sent() {
     assert_eq!(site.take(), []);
 }
 
+/// A port that listens on `::1`, and is taken on 127.0.0.1, where it refuses connections: no server
+/// of another test gets it.
+fn half_open_port() -> Option<(TcpListener, OwnedFd)> {
+    loop {
+        let listener = TcpListener::bind("[::1]:0").ok()?;
+        let refusing = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, listener.local_addr().unwrap().port());
+        match rustix::net::bind(&refusing, &address) {
+            Ok(()) => return Some((listener, refusing)),
+            Err(Errno::ADDRINUSE) => continue,
+            Err(error) => panic!("{address}: {error}"),
+        }
+    }
+}
+
 /// `localhost` has two addresses. One that refuses, or is dead, costs no time limit.
 #[test]
 fn every_address_of_a_host_is_tried() {
     let home = Home::new();
-    let Ok(listener) = TcpListener::bind("[::1]:0") else {
+    let Some((listener, _refusing)) = half_open_port() else {
         eprintln!("this machine has no IPv6: nothing is tried");
         return;
     };
