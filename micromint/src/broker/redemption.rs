@@ -78,6 +78,18 @@ pub enum BatchRefusal {
     },
 }
 
+impl BatchRefusal {
+    /// Whether the same message is judged if it comes again in the next hour.
+    pub fn is_for_now(&self) -> bool {
+        matches!(
+            self,
+            BatchRefusal::TooManyShown { .. }
+                | BatchRefusal::TooManyBatches { .. }
+                | BatchRefusal::TooManyRefused { .. }
+        )
+    }
+}
+
 /// Why a watch with this number of coins is not judged, if the vendor has shown `shown` coins in
 /// this hour.
 pub fn watch_refusal(vendor: &VendorId, shown: u64, coins: u64) -> Option<BatchRefusal> {

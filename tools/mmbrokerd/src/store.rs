@@ -31,6 +31,7 @@ use self::files::Files;
 
 pub use self::batches::{BatchKind, BatchRow, NewPart, PartRow, ReturnRow};
 pub use self::error::StoreError;
+pub(crate) use self::error::parsed;
 pub use self::evidence::{NewOffender, Seen};
 pub use self::ledger::{Account, AccountKind, Entry, Posted};
 pub use self::mints::{MintProgress, MintRow, MintStage, MintState};
@@ -41,7 +42,7 @@ pub use self::reports::{PeriodCounts, PeriodMoney, SentRow, UserReturn, VendorBa
 pub use self::sales::{RefusedFor, RefusedSale, SaleRow};
 pub use self::staged::StagedRow;
 pub use self::superbins::{Bits, DoubtfulRow, SuperbinRow};
-pub use self::users::ApiKeyRow;
+pub use self::users::{ApiKeyRow, NewComplaint};
 
 /// How many connections the pool opens.
 const CONNECTIONS_MAX: u32 = 16;
@@ -124,6 +125,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         "vendor_hour",
         include_str!("../migrations/sqlite/107_vendor_hour.sql"),
         include_str!("../migrations/postgres/107_vendor_hour.sql"),
+    ),
+    (
+        109,
+        "complaint",
+        include_str!("../migrations/sqlite/109_complaint.sql"),
+        include_str!("../migrations/postgres/109_complaint.sql"),
     ),
 ];
 

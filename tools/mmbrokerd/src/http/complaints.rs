@@ -18,6 +18,7 @@ use super::App;
 use super::answer::{Answer, Problem, json};
 use super::auth::user_of;
 use super::body::{COMPLAINT_SIZE_MAX, read};
+use crate::store::NewComplaint;
 
 /// The most complaints of one client.
 pub const COMPLAINTS_PER_USER_MAX: i64 = 100;
@@ -91,9 +92,14 @@ async fn record(app: &App, headers: &HeaderMap, body: Body) -> Answer {
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "other-content", why));
         }
         None => {
-            let content = (sha256, complaint.text.as_str(), complaint.payment.as_bytes());
+            let content = NewComplaint {
+                sha256,
+                vendor: &payment.vendor,
+                text: &complaint.text,
+                payment: complaint.payment.as_bytes(),
+            };
             let limit = (COMPLAINTS_PER_USER_MAX, app.service.now());
-            if !store.add_complaint(&user, id.as_str(), content, limit).await? {
+            if !store.add_complaint(&user, id.as_str(), &content, limit).await? {
                 let why = format!("you have made {COMPLAINTS_PER_USER_MAX} complaints already");
                 return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", why));
             }

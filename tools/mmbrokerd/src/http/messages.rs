@@ -62,7 +62,9 @@ pub(super) async fn take_back(
         let period = app.service.period(name);
         let period =
             period.ok_or_else(|| Problem::not_found(format!("there is no period {name}")))?;
-        let number = SystemEntropy.number().map_err(|_| Problem::busy("no randomness"))?;
+        let number = SystemEntropy.number().map_err(|_| {
+            Problem::busy("the system has no random numbers yet; send this one again")
+        })?;
         let now = app.service.now();
         match app.service.take_back(&period, request, number, now).await? {
             Reply::Granted(answer) => Ok(message(answer.to_bytes())),
@@ -113,7 +115,8 @@ pub(super) async fn redeem(State(app): State<Arc<App>>, headers: HeaderMap, body
                 return Err(problem);
             }
         };
-        let _turn = app.judging.acquire().await.map_err(Problem::busy)?;
+        let ends = |_| Problem::busy("the service ends; send this one again");
+        let _turn = app.judging.acquire().await.map_err(ends)?;
         let judged = app.service.redeem_read(read, upload, rest, app.service.now()).await?;
         answered(judged, |answered| answered.result.to_bytes())
     };

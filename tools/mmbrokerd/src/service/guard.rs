@@ -377,11 +377,10 @@ impl Service {
         run: u64,
         total: Money,
     ) -> Result<Reply<bool, ReleaseRefusal>, StoreError> {
-        let is_blocked = self.store.payouts_blocked().await?;
         let mut tx = self.store.begin().await?;
         let runs = tx.paid_runs().await?;
         let counter = tx.counter(PAYOUTS).await?;
-        let refusal = match is_blocked {
+        let refusal = match tx.payouts_blocked().await? {
             true => release_refusal(&runs, counter, run, total),
             false => Some(ReleaseRefusal::NotBlocked),
         };

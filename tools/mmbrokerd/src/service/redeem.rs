@@ -246,7 +246,8 @@ impl Service {
     }
 
     /// Judges what is left of staged batches whose judgement was cut off, and removes those that
-    /// did not arrive. Returns the number of batches that were judged.
+    /// did not arrive or are refused. One whose vendor has to wait is kept. Returns the number of
+    /// batches that were judged.
     ///
     /// # Errors
     /// The database or a coin file failed. The next call goes on.
@@ -266,10 +267,13 @@ impl Service {
             let (kind, data) = (BatchKind::Redemption, Data::Staged(id));
             let is_noted = AtomicBool::new(self.by.is_none());
             let sent = Sent { vendor, period, kind, name, sha256, payments, data, is_noted };
-            // Its vendor asks for the answer.
-            let _ = self.judge(sent, self.now()).await?;
+            match self.judge(sent, self.now()).await? {
+                // Its vendor asks for the answer.
+                Reply::Granted(_) => judged += 1,
+                Reply::Refused(refusal) if refusal.is_for_now() => continue,
+                Reply::Refused(_) => {}
+            }
             self.store.remove_staged(id).await?;
-            judged += 1;
         }
         Ok(judged)
     }
@@ -296,11 +300,13 @@ impl Service {
         if !is_repeated {
             self.check_progress().await?;
             sent.period.catch_up(&self.store).await?;
-            match self.judge_parts(&sent, judged, now).await? {
+            let judged = self.judge_parts(&sent, judged, now).await?;
+            // Parts that were judged moved money, even if the rest is refused.
+            self.note_progress().await?;
+            match judged {
                 Reply::Granted(late) => too_late = late,
                 Reply::Refused(refusal) => return Ok(Reply::Refused(refusal)),
             }
-            self.note_progress().await?;
         }
         let known = self.store.batch(period, &vendor, sent.kind, &sent.name).await?;
         let answer = self.answer_of(&sent, known.as_ref(), too_late, now).await?;
@@ -315,14 +321,14 @@ impl Service {
         mut next: usize,
         now: UnixTime,
     ) -> Result<Reply<Vec<Claim>, BatchRefusal>, ServiceError> {
+        if let Some(refusal) = self.excess(sent, now).await? {
+            return Ok(Reply::Refused(refusal));
+        }
         let accounts = self.accounts_of(sent).await?;
         let mut reading = self.read_from(sent, next).await?;
         // The next part is examined while this one is being written.
         let mut examining = self.examine(sent, reading.part(self.part_coins()).await?);
         loop {
-            if let Some(refusal) = self.excess(sent, now).await? {
-                return Ok(Reply::Refused(refusal));
-            }
             let examined = examining.await?;
             if examined.is_empty() && next < sent.payments as usize {
                 return Err(ServiceError::GivenUp("the staged batch was removed meanwhile"));
@@ -346,6 +352,9 @@ impl Service {
             self.set_pace(start.elapsed());
             if next >= sent.payments as usize {
                 return Ok(Reply::Granted(Vec::new()));
+            }
+            if let Some(refusal) = self.excess(sent, now).await? {
+                return Ok(Reply::Refused(refusal));
             }
         }
     }

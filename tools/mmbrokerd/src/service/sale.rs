@@ -192,15 +192,20 @@ async fn sell_group(
             }
         }
         // One order may have spoiled the group: each gets a transaction of its own.
-        Err(_) if orders.len() > 1 => {
+        Err(error) if orders.len() > 1 && !error.is_outage() => {
             for (order, answer) in orders.into_iter().zip(answers) {
                 let sold = sell(from, period, &[order]).await;
                 let _ = answer.send(sold.map(|mut sold| sold.remove(0)));
             }
         }
         Err(error) => {
-            if let Some(answer) = answers.into_iter().next() {
+            // One gets the reason. All are answered with "unavailable", and ask again.
+            let mut answers = answers.into_iter();
+            if let Some(answer) = answers.next() {
                 let _ = answer.send(Err(error));
+            }
+            for answer in answers {
+                let _ = answer.send(Err(StoreError::GivenUp("the database does not answer")));
             }
         }
     }

@@ -10,7 +10,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::random::{hex, mac};
-use crate::store::{Dialect, Store, StoreError, Transaction};
+use crate::store::{Store, StoreError, Transaction};
 
 /// What the hash of the first row follows.
 const BEGINNING: [u8; 32] = [0; 32];
@@ -145,11 +145,8 @@ impl Transaction {
         now: UnixTime,
     ) -> Result<(), StoreError> {
         let what = act.word();
-        if self.dialect() == Dialect::Postgres {
-            // One row at a time, so that each follows the last.
-            let lock = "LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE";
-            sqlx::query(lock).execute(self.connection()).await?;
-        }
+        // One row at a time, so that each follows the last.
+        self.lock_name("audit").await?;
         let last = sqlx::query("SELECT sha256 FROM audit ORDER BY id DESC LIMIT 1")
             .fetch_optional(self.connection())
             .await?;

@@ -85,6 +85,8 @@ impl Transaction {
         account: &BankAccount,
         now: UnixTime,
     ) -> Result<(), StoreError> {
+        // Of two at the same time, one is the first.
+        self.lock_name(&format!("bank account {} {owner}", kind.word())).await?;
         let known =
             sqlx::query("SELECT at FROM bank_account WHERE kind = $1 AND owner = $2 LIMIT 1")
                 .bind(kind.word())

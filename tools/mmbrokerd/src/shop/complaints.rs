@@ -12,6 +12,7 @@ use micromint::protocol::Payment;
 use micromint::time::UnixTime;
 use sha2::{Digest, Sha256};
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::audit::Act;
@@ -22,7 +23,7 @@ use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
 use super::{Shop, random};
 use crate::http::{COMPLAINT_TEXT_MAX, COMPLAINTS_PER_USER_MAX};
-use crate::store::{Store, StoreError, retried};
+use crate::store::{NewComplaint, Store, StoreError, retried};
 
 /// The longest payment in a form, in bytes.
 const PAYMENT_LEN_MAX: usize = 64 * 1024;
@@ -35,8 +36,8 @@ pub(super) struct Complaint {
     pub(super) user: String,
     pub(super) at: UnixTime,
     pub(super) text: String,
-    /// `None` if the payment cannot be read, which was checked when it came.
-    pub(super) vendor: Option<VendorId>,
+    /// The Vendor-ID of the payment.
+    pub(super) vendor: String,
     pub(super) answers: Vec<String>,
 }
 
@@ -47,6 +48,8 @@ pub(super) enum Which<'a> {
     All,
     /// The last ones of a user.
     Of(&'a str),
+    /// The last ones about a vendor.
+    About(&'a VendorId),
     /// That with this number.
     Number(i64),
 }
@@ -56,49 +59,52 @@ pub(super) async fn complaints(
     store: &Store,
     which: Which<'_>,
 ) -> Result<Vec<Complaint>, StoreError> {
-    let (user, number) = match which {
-        Which::All => ("", 0),
-        Which::Of(user) => (user, 0),
-        Which::Number(number) => ("", number),
+    // One statement for each, so that each finds its rows by an index.
+    let condition = match which {
+        Which::All => "1 = 1",
+        Which::Of(_) => "user_id = $2",
+        Which::About(_) => "vendor = $2",
+        Which::Number(_) => "id = $2",
     };
-    let rows = sqlx::query(
-        "SELECT id, user_id, at, text, payment FROM complaint \
-         WHERE (user_id = $1 OR $1 = '') AND (id = $2 OR $2 = 0) ORDER BY id DESC LIMIT $3",
-    )
-    .bind(user.to_string())
-    .bind(number)
-    .bind(SHOWN_MAX)
-    .fetch_all(store.pool())
-    .await?;
-    let first = rows.last().map_or(Ok(0), |row| row.try_get(0))?;
-    let mut answers = answers(store, first).await?;
+    let complaints = format!(
+        "SELECT id, user_id, at, text, vendor FROM complaint WHERE {condition} \
+         ORDER BY id DESC LIMIT $1"
+    );
+    let answers = format!(
+        "SELECT complaint, by_whom, text FROM complaint_answer WHERE complaint IN \
+         (SELECT id FROM ({complaints}) AS shown) ORDER BY complaint, at, by_whom"
+    );
+    let rows_of = async |statement: String| {
+        let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(SHOWN_MAX);
+        let query = match which {
+            Which::All => query,
+            Which::Of(user) => query.bind(user.to_string()),
+            Which::About(vendor) => query.bind(vendor.to_string()),
+            Which::Number(number) => query.bind(number),
+        };
+        query.fetch_all(store.pool()).await
+    };
+    let rows = rows_of(complaints).await?;
+    let mut answers = by_complaint(&rows_of(answers).await?)?;
     let mut all = Vec::new();
     for row in rows {
-        let payment: Vec<u8> = row.try_get(4)?;
         let id: i64 = row.try_get(0)?;
         all.push(Complaint {
             id,
             user: row.try_get(1)?,
             at: UnixTime(row.try_get(2)?),
             text: row.try_get(3)?,
-            vendor: Payment::parse(&payment).ok().map(|payment| payment.vendor),
+            vendor: row.try_get(4)?,
             answers: answers.remove(&id).unwrap_or_default(),
         });
     }
     Ok(all)
 }
 
-/// The answers to complaints from this number on.
-async fn answers(store: &Store, first: i64) -> Result<BTreeMap<i64, Vec<String>>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT complaint, by_whom, text FROM complaint_answer WHERE complaint >= $1 \
-         ORDER BY complaint, at, by_whom",
-    )
-    .bind(first)
-    .fetch_all(store.pool())
-    .await?;
+/// The answers, by complaint.
+fn by_complaint(rows: &[AnyRow]) -> Result<BTreeMap<i64, Vec<String>>, StoreError> {
     let mut all: BTreeMap<i64, Vec<String>> = BTreeMap::new();
-    for row in &rows {
+    for row in rows {
         let (by, text): (String, String) = (row.try_get(1)?, row.try_get(2)?);
         all.entry(row.try_get(0)?).or_default().push(format!("{by}: {text}"));
     }
@@ -109,8 +115,7 @@ async fn answers(store: &Store, first: i64) -> Result<BTreeMap<i64, Vec<String>>
 pub(super) fn table(visitor: &Visitor, all: &[&Complaint], with_users: bool) -> Table {
     let words = visitor.words;
     let row = |it: &&Complaint| {
-        let vendor = it.vendor.as_ref().map_or("?", VendorId::as_str);
-        let who = if with_users { it.user.as_str() } else { vendor };
+        let who = if with_users { &it.user } else { &it.vendor };
         let mut cells = vec![
             Cell::number(it.id),
             Cell::Text(visitor.time(it.at)),
@@ -119,7 +124,7 @@ pub(super) fn table(visitor: &Visitor, all: &[&Complaint], with_users: bool) -> 
             Cell::Text(it.answers.join("; ")),
         ];
         if with_users {
-            cells.insert(3, Cell::text(vendor));
+            cells.insert(3, Cell::text(&it.vendor));
         }
         cells
     };
@@ -184,10 +189,10 @@ pub(super) async fn complain(
     }
     let (store, now) = (shop.service.store(), shop.service.now());
     let sha256: [u8; 32] = Sha256::digest(format!("{text}\0{}", fields.raw("payment"))).into();
-    let payment = payment.to_bytes();
-    let content = (sha256, text, payment.as_slice());
+    let bytes = payment.to_bytes();
+    let content = NewComplaint { sha256, vendor: &payment.vendor, text, payment: &bytes };
     let limit = (COMPLAINTS_PER_USER_MAX, now);
-    if !store.add_complaint(&person.user, id, content, limit).await? {
+    if !store.add_complaint(&person.user, id, &content, limit).await? {
         return Err(refuse("error-complaints"));
     }
     Ok(to(&shop, "/complaints?note=done-complaint"))
@@ -201,8 +206,8 @@ pub(super) async fn vendor_part(
     vendor: &VendorId,
 ) -> Result<Page, Refused> {
     let words = visitor.words;
-    let all = complaints(shop.service.store(), Which::All).await?;
-    let own: Vec<&Complaint> = all.iter().filter(|it| it.vendor.as_ref() == Some(vendor)).collect();
+    let all = complaints(shop.service.store(), Which::About(vendor)).await?;
+    let own: Vec<&Complaint> = all.iter().collect();
     let mut page = page.heading(words.get("complaints-title"));
     page = page.with(Part::Table(table(visitor, &own, false)));
     if !own.is_empty() {
@@ -267,8 +272,7 @@ async fn may_answer(
         return Ok((name, "/operator/complaints".to_string()));
     }
     // Whether it exists is not told to others.
-    let vendor = complaint.vendor.as_ref().ok_or_else(|| refuse("error-no-complaint"))?;
-    let vendor = super::vendor::own_vendor(shop, person, vendor.as_str()).await;
+    let vendor = super::vendor::own_vendor(shop, person, &complaint.vendor).await;
     let vendor = vendor.map_err(|_| refuse("error-no-complaint"))?;
     Ok((vendor.to_string(), format!("/vendor/{vendor}")))
 }

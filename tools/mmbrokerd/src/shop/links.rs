@@ -24,7 +24,7 @@ use super::people::{self, Role};
 use super::view::{Form, Input, Page, Part};
 use super::visitor::{LoggedIn, Visitor};
 use super::{Shop, random};
-use crate::store::{AccountKind, Store, StoreError, Transaction, retried};
+use crate::store::{AccountKind, Store, StoreError, Transaction, parsed, retried};
 
 /// How long a link to confirm an address is good, in seconds.
 const CONFIRM_SECONDS: i64 = 2 * 86_400;
@@ -114,10 +114,8 @@ async fn find(store: &Store, purpose: Purpose, token: &str) -> Result<Option<Lin
     let Some(row) = row else { return Ok(None) };
     let user: String = row.try_get(0)?;
     let used_at: Option<i64> = row.try_get(3)?;
-    let wrong =
-        |_| StoreError::Value { what: "link.user_id", expected: "a User-ID", found: String::new() };
     Ok(Some(Link {
-        user: user.parse().map_err(wrong)?,
+        user: parsed("link.user_id", "a User-ID", &user)?,
         address: row.try_get(1)?,
         expires_at: UnixTime(row.try_get(2)?),
         is_used: used_at.is_some(),

@@ -22,7 +22,9 @@ use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
 use super::words::Language;
 use crate::service::{Service, ServiceError};
-use crate::store::{Account, AccountKind, Posted as Made, Store, StoreError, Transaction, retried};
+use crate::store::{
+    Account, AccountKind, Posted as Made, Store, StoreError, Transaction, parsed, retried,
+};
 
 /// The highest amount that is added at once: 10^6 of a currency.
 const DEPOSIT_UNITS_MAX: u64 = 100_000_000_000_000;
@@ -61,11 +63,7 @@ pub async fn sums(store: &Store) -> Result<Vec<Sum>, StoreError> {
             let (high, low): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
             Ok(Sum {
                 kind: row.try_get(0)?,
-                currency: currency.parse().map_err(|_| StoreError::Value {
-                    what: "account.currency",
-                    expected: "three letters",
-                    found: currency,
-                })?,
+                currency: parsed("account.currency", "three letters", &currency)?,
                 units: i128::from(high) * (1 << 32) + i128::from(low),
                 accounts: row.try_get(4)?,
             })

@@ -199,15 +199,6 @@ async fn periods(shop: &Shop, visitor: &Visitor) -> Result<Table, Refused> {
     })
 }
 
-/// Whether a vendor is disabled.
-async fn is_disabled(store: &Store, vendor: &str) -> Result<bool, StoreError> {
-    let row = sqlx::query("SELECT at FROM disabled_vendor WHERE vendor = $1")
-        .bind(vendor.to_string())
-        .fetch_optional(store.pool())
-        .await?;
-    Ok(row.is_some())
-}
-
 /// All vendors, with what they redeemed and how many complain.
 pub(super) async fn vendors(
     State(shop): State<Arc<Shop>>,
@@ -218,25 +209,24 @@ pub(super) async fn vendors(
     let words = visitor.words;
     let store = shop.service.store();
     let rows = sqlx::query(
-        "SELECT name, COALESCE((SELECT user_id FROM vendor_owner \
-         WHERE vendor_owner.vendor = name), ''), CAST(COALESCE((SELECT SUM(coins) FROM batch WHERE batch.vendor = name \
-         AND kind = 'redemption'), 0) AS BIGINT), \
-         CAST(COALESCE((SELECT SUM(forged + not_from_owner) FROM batch WHERE batch.vendor = name), \
-         0) AS BIGINT) FROM (SELECT DISTINCT name FROM vendor) AS names ORDER BY name",
+        "SELECT known.name, COALESCE((SELECT user_id FROM vendor_owner \
+         WHERE vendor_owner.vendor = known.name), ''), \
+         CAST(COALESCE((SELECT SUM(coins) FROM batch \
+         WHERE batch.vendor = known.name AND kind = 'redemption'), 0) AS BIGINT), \
+         CAST(COALESCE((SELECT SUM(forged + not_from_owner) FROM batch \
+         WHERE batch.vendor = known.name), 0) AS BIGINT), \
+         (SELECT COUNT(*) FROM complaint WHERE complaint.vendor = known.name), \
+         (SELECT COUNT(*) FROM disabled_vendor WHERE disabled_vendor.vendor = known.name) \
+         FROM (SELECT DISTINCT name FROM vendor) AS known ORDER BY known.name",
     )
     .fetch_all(store.pool())
     .await?;
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for complaint in complaints(store, Which::All).await? {
-        *counts
-            .entry(complaint.vendor.map_or_else(String::new, |it| it.to_string()))
-            .or_default() += 1;
-    }
     let mut cells = Vec::new();
     for row in &rows {
         let (name, owner): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         let (coins, bad): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
-        let is_off = is_disabled(store, &name).await?;
+        let complaints: i64 = row.try_get(4)?;
+        let is_off = row.try_get::<i64, _>(5)? > 0;
         let (action, button) =
             if is_off { ("enable", "vendor-enable") } else { ("disable", "vendor-disable") };
         let mut form = Form::new(format!("/operator/vendors/{action}"), words.get(button))
@@ -247,7 +237,7 @@ pub(super) async fn vendors(
             Cell::text(owner),
             Cell::number(coins),
             Cell::number(bad),
-            Cell::number(counts.get(&name).copied().unwrap_or_default()),
+            Cell::number(complaints),
             Cell::Text(words.get(if is_off { "state-disabled" } else { "state-enabled" })),
             Cell::Button(form),
         ]);

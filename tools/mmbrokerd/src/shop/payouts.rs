@@ -12,11 +12,11 @@ use axum::response::IntoResponse;
 use micromint::money::{Currency, Money};
 use micromint::protocol::parse_decimal;
 use micromint::time::UnixTime;
-use sqlx::Row;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
 
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::audit::Act;
-use super::bank::bank_account;
 use super::booking::pay_again;
 use super::form::Posted;
 use super::login::Note;
@@ -27,7 +27,9 @@ use super::view::{Cell, Form, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
 use super::{Shop, random};
 use crate::service::PAYOUTS;
-use crate::store::{Account, AccountKind, Posted as Made, Store, StoreError, Transaction, retried};
+use crate::store::{
+    Account, AccountKind, Posted as Made, Store, StoreError, Transaction, parsed, retried,
+};
 
 /// The units of a cent: banks send whole cents.
 pub(super) const CENT: u64 = 1_000_000;
@@ -74,17 +76,13 @@ impl Own {
 }
 
 impl Run {
-    fn read(row: &sqlx::any::AnyRow) -> Result<Run, StoreError> {
+    fn read(row: &AnyRow) -> Result<Run, StoreError> {
         let currency: String = row.try_get(3)?;
         Ok(Run {
             id: row.try_get(0)?,
             at: UnixTime(row.try_get(1)?),
             by: row.try_get(2)?,
-            currency: currency.parse().map_err(|_| StoreError::Value {
-                what: "payout_run.currency",
-                expected: "three letters",
-                found: currency,
-            })?,
+            currency: parsed("payout_run.currency", "three letters", &currency)?,
             paid_at: row.try_get(4)?,
         })
     }
@@ -97,46 +95,64 @@ pub(super) fn kind_of(word: &str) -> AccountKind {
     if word == "vendor" { AccountKind::Vendor } else { AccountKind::Client }
 }
 
-/// The fee of a payment and the least that is paid, in units.
-fn terms(shop: &Shop, currency: Currency) -> (u64, u64) {
-    let of = |amount: &Option<String>| ShopSettings::units(amount.as_ref(), currency.as_str());
-    (of(&shop.settings.payout_fee), of(&shop.settings.payout_min))
+/// What a payment costs, and the least that is paid.
+#[derive(Clone, Copy)]
+struct Terms {
+    currency: Currency,
+    /// The fee of a payment, in units.
+    fee: u64,
+    /// The least that is taken from a balance, in units: whole cents, and more than the fee.
+    least: u64,
 }
 
-/// To whom money is due in a currency.
-async fn due(shop: &Shop, currency: Currency) -> Result<Vec<Due>, StoreError> {
-    let (fee, least) = terms(shop, currency);
-    let (store, now) = (shop.service.store(), shop.service.now());
+impl Terms {
+    fn of(shop: &Shop, currency: Currency) -> Terms {
+        let of = |amount: &Option<String>| ShopSettings::units(amount.as_ref(), currency.as_str());
+        let fee = of(&shop.settings.payout_fee);
+        let more_than_fee = (fee / CENT + 1) * CENT;
+        let least = of(&shop.settings.payout_min).div_ceil(CENT) * CENT;
+        Terms { currency, fee, least: least.max(more_than_fee) }
+    }
+}
+
+/// To whom money is due: those who can be paid now, at most [`ITEMS_MAX`] of them.
+async fn due(
+    connection: &mut AnyConnection,
+    terms: Terms,
+    now: UnixTime,
+) -> Result<Vec<Due>, StoreError> {
     let rows = sqlx::query(
-        "SELECT account.id, kind, owner, amount FROM balance \
-         JOIN account ON account.id = balance.account \
-         WHERE currency = $1 AND amount > 0 AND (kind = 'vendor' AND NOT EXISTS \
+        "SELECT account.id, account.kind, account.owner, amount, bank.iban, bank.name \
+         FROM balance JOIN account ON account.id = balance.account \
+         JOIN bank_account AS bank ON bank.kind = account.kind AND bank.owner = account.owner \
+         AND bank.at = (SELECT MAX(at) FROM bank_account AS it WHERE it.kind = account.kind \
+         AND it.owner = account.owner AND it.counts_from <= $2) \
+         WHERE currency = $1 AND amount >= $3 AND (account.kind = 'vendor' AND NOT EXISTS \
          (SELECT 1 FROM disabled_vendor WHERE disabled_vendor.vendor = account.owner) \
-         OR kind = 'client' AND EXISTS \
+         OR account.kind = 'client' AND EXISTS \
          (SELECT 1 FROM refund_wish WHERE refund_wish.user_id = account.owner)) \
          AND NOT EXISTS (SELECT 1 FROM payout_short WHERE payout_short.kind = account.kind \
          AND payout_short.owner = account.owner) \
-         ORDER BY account.id LIMIT $2",
+         ORDER BY account.id LIMIT $4",
     )
-    .bind(currency.to_string())
+    .bind(terms.currency.to_string())
+    .bind(now.0)
+    .bind(i64::try_from(terms.least).unwrap_or(i64::MAX))
     .bind(ITEMS_MAX as i64)
-    .fetch_all(store.pool())
+    .fetch_all(connection)
     .await?;
-    let mut all = Vec::new();
-    for row in rows {
-        let (kind, owner): (String, String) = (row.try_get(1)?, row.try_get(2)?);
-        let amount: i64 = row.try_get(3)?;
-        let kind = kind_of(&kind);
-        let gross = amount.unsigned_abs() / CENT * CENT;
-        if gross <= fee || gross < least {
-            continue;
-        }
-        if let (Some(bank), _) = bank_account(store, kind, &owner, now).await? {
-            let account = row.try_get(0)?;
-            all.push(Due { kind, owner, account, iban: bank.iban, name: bank.name, gross });
-        }
-    }
-    Ok(all)
+    let read = |row: &AnyRow| {
+        let (kind, amount): (String, i64) = (row.try_get(1)?, row.try_get(3)?);
+        Ok(Due {
+            kind: kind_of(&kind),
+            owner: row.try_get(2)?,
+            account: row.try_get(0)?,
+            iban: row.try_get(4)?,
+            name: row.try_get(5)?,
+            gross: amount.unsigned_abs() / CENT * CENT,
+        })
+    };
+    rows.iter().map(read).collect()
 }
 
 /// The runs, and what the next one would pay.
@@ -151,15 +167,17 @@ pub(super) async fn runs(
     let mut page = note.on(&visitor, Page::new(words.get("payouts-title")));
     page = page.text(words.get("payouts-text"));
     for currency in currencies(store).await? {
-        let due = due(&shop, currency).await?;
-        let (fee, _) = terms(&shop, currency);
+        let terms = Terms::of(&shop, currency);
+        let mut connection = store.pool().acquire().await?;
+        let due = due(&mut connection, terms, shop.service.now()).await?;
+        drop(connection);
         let row = |due: &Due| {
             vec![
                 Cell::text(&due.owner),
                 Cell::text(&due.iban),
                 Cell::Number(visitor.money(due.gross, currency)),
-                Cell::Number(visitor.money(fee, currency)),
-                Cell::Number(visitor.money(due.gross - fee, currency)),
+                Cell::Number(visitor.money(terms.fee, currency)),
+                Cell::Number(visitor.money(due.gross - terms.fee, currency)),
             ]
         };
         let head = ["column-owner", "column-iban", "column-amount", "column-fee", "column-payout"];
@@ -318,26 +336,35 @@ pub(super) async fn make(State(shop): State<Arc<Shop>>, posted: Posted) -> Answe
     }
     let store = shop.service.store();
     shop.service.check_progress().await?;
-    if store.payouts_blocked().await? {
-        return Err(refuse("error-payouts-blocked"));
-    }
     let own = Own::of(store, currency).await?;
-    let due = due(&shop, currency).await?;
-    let (fee, _) = terms(&shop, currency);
+    let terms = Terms::of(&shop, currency);
     let by = (person.user.as_str(), shop.service.now());
-    let id = retried!(make_once(store, (token, currency, fee), &due, own, by))?;
-    let id = id.ok_or_else(|| refuse("error-nothing-due"))?;
+    let id = match retried!(make_once(store, token, terms, own, by))? {
+        RunMade::Run(id) => id,
+        RunMade::Blocked => return Err(refuse("error-payouts-blocked")),
+        RunMade::NothingDue => return Err(refuse("error-nothing-due")),
+    };
     shop.service.note_progress().await?;
     Ok(to(&shop, &format!("/operator/payouts/{id}")))
 }
 
+/// What became of the wish to make a run.
+enum RunMade {
+    /// The run with this number, made now or before.
+    Run(i64),
+    /// Payouts are blocked since a restore.
+    Blocked,
+    /// No balance can be paid.
+    NothingDue,
+}
+
 async fn make_once(
     store: &Store,
-    (token, currency, fee): (&str, Currency, u64),
-    due: &[Due],
+    token: &str,
+    terms: Terms,
     own: Own,
     (by, now): (&str, UnixTime),
-) -> Result<Option<i64>, StoreError> {
+) -> Result<RunMade, StoreError> {
     let mut tx = store.begin().await?;
     // Its row is locked from here on, so runs are made one after the other.
     let run = tx.next_number(PAYOUTS).await?;
@@ -348,7 +375,7 @@ async fn make_once(
     .bind(run)
     .bind(now.0)
     .bind(by.to_string())
-    .bind(currency.to_string())
+    .bind(terms.currency.to_string())
     .bind(token.to_string())
     .execute(tx.connection())
     .await?;
@@ -357,22 +384,25 @@ async fn make_once(
             .bind(token.to_string())
             .fetch_one(tx.connection())
             .await?;
-        return Ok(Some(known.try_get(0)?));
+        return Ok(RunMade::Run(known.try_get(0)?));
+    }
+    if tx.payouts_blocked().await? {
+        return Ok(RunMade::Blocked);
     }
     let (mut count, mut sum) = (0, 0);
-    for item in due {
-        if add_item(&mut tx, run, item, fee, own, now).await? {
+    for item in &due(tx.connection(), terms, now).await? {
+        if add_item(&mut tx, run, item, terms.fee, own, now).await? {
             count += 1;
-            sum += item.gross - fee;
+            sum += item.gross - terms.fee;
         }
     }
     if count == 0 {
-        return Ok(None);
+        return Ok(RunMade::NothingDue);
     }
-    let sum = Money::new(sum, currency);
+    let sum = Money::new(sum, terms.currency);
     tx.audit(by, Act::PayoutRun, &format!("{run}: {count}, {sum}"), now).await?;
     tx.commit().await?;
-    Ok(Some(run))
+    Ok(RunMade::Run(run))
 }
 
 /// Adds a payment to a run, unless the balance fell meanwhile.

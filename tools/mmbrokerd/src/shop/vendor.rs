@@ -29,7 +29,7 @@ use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::LoggedIn;
 use super::{Shop, random};
 use crate::service::{Service, blocking};
-use crate::store::{AccountKind, CONSOLE, Store, StoreError, Transaction, retried};
+use crate::store::{AccountKind, CONSOLE, Store, StoreError, Transaction, parsed, retried};
 
 /// The longest Vendor-ID in a form.
 const HOST_LEN_MAX: usize = 253;
@@ -250,11 +250,7 @@ async fn movements(store: &Store, vendor: &VendorId) -> Result<Vec<Movement>, St
             Ok(Movement {
                 day: UnixTime(day * 86_400).day(),
                 kind: row.try_get(1)?,
-                currency: currency.parse().map_err(|_| StoreError::Value {
-                    what: "account.currency",
-                    expected: "three letters",
-                    found: currency,
-                })?,
+                currency: parsed("account.currency", "three letters", &currency)?,
                 units: row.try_get(3)?,
             })
         })

@@ -23,7 +23,7 @@ use super::people::{Person, Role};
 use super::view::{Cell, Form, Input, Page, Part, Table, render_vouchers};
 use super::visitor::{LoggedIn, Visitor};
 use super::{Shop, random};
-use crate::store::{Account, AccountKind, Store, StoreError, retried};
+use crate::store::{Account, AccountKind, Store, StoreError, parsed, retried};
 
 /// The counter of the witness for batches.
 const VOUCHERS: &str = "vouchers";
@@ -72,15 +72,13 @@ impl Batch {
     fn read(row: &sqlx::any::AnyRow) -> Result<Batch, StoreError> {
         let (units, count): (i64, i64) = (row.try_get(2)?, row.try_get(4)?);
         let currency: String = row.try_get(3)?;
-        let wrong = |_| StoreError::Value {
-            what: "voucher_batch.currency",
-            expected: "three letters",
-            found: String::new(),
-        };
         Ok(Batch {
             name: row.try_get(0)?,
             at: UnixTime(row.try_get(1)?),
-            amount: Money::new(units.unsigned_abs(), currency.parse().map_err(wrong)?),
+            amount: Money::new(
+                units.unsigned_abs(),
+                parsed("voucher_batch.currency", "three letters", &currency)?,
+            ),
             count: count.unsigned_abs(),
             expires_at: UnixTime(row.try_get(5)?),
             salt: row.try_get(6)?,

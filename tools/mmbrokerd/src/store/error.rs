@@ -101,10 +101,17 @@ impl StoreError {
             _ => false,
         }
     }
+
+    /// Whether the database answers nobody, so that other transactions would fail alike.
+    pub fn is_outage(&self) -> bool {
+        use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Tls, WorkerCrashed};
+        let StoreError::Database(error) = self else { return false };
+        matches!(error, Io(_) | Tls(_) | PoolClosed | PoolTimedOut | WorkerCrashed)
+    }
 }
 
 /// Reads a text column.
-pub(super) fn parsed<T: std::str::FromStr>(
+pub(crate) fn parsed<T: std::str::FromStr>(
     what: &'static str,
     expected: &'static str,
     text: &str,

@@ -37,6 +37,8 @@ pub struct PaidRun {
     pub without_failed: Money,
 }
 
+const PAYOUTS_BLOCKED: &str = "SELECT payouts_blocked FROM broker";
+
 impl Store {
     /// How far the broker is, by the database.
     ///
@@ -158,13 +160,23 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn payouts_blocked(&self) -> Result<bool, StoreError> {
-        let row = sqlx::query("SELECT payouts_blocked FROM broker").fetch_optional(self.pool());
+        let row = sqlx::query(PAYOUTS_BLOCKED).fetch_optional(self.pool());
         let blocked: Option<i64> = row.await?.map(|row| row.try_get(0)).transpose()?;
         Ok(blocked.unwrap_or(0) != 0)
     }
 }
 
 impl Transaction {
+    /// Whether payouts are blocked, as this transaction sees it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn payouts_blocked(&mut self) -> Result<bool, StoreError> {
+        let row = sqlx::query(PAYOUTS_BLOCKED).fetch_optional(self.connection()).await?;
+        let blocked: Option<i64> = row.map(|row| row.try_get(0)).transpose()?;
+        Ok(blocked.unwrap_or(0) != 0)
+    }
+
     /// Begins a new generation: payouts are blocked, and what vendors told is done with.
     ///
     /// # Errors

@@ -19,6 +19,19 @@ pub struct ApiKeyRow {
     pub ended_at: Option<UnixTime>,
 }
 
+/// A complaint that is made.
+#[derive(Clone, Copy, Debug)]
+pub struct NewComplaint<'a> {
+    /// SHA-256 of what was sent.
+    pub sha256: [u8; 32],
+    /// The vendor of the payment.
+    pub vendor: &'a VendorId,
+    /// What happened.
+    pub text: &'a str,
+    /// The payment.
+    pub payment: &'a [u8],
+}
+
 impl Store {
     /// Whether a user has an account: for the pages, or with money.
     ///
@@ -191,7 +204,7 @@ impl Store {
         &self,
         user: &UserId,
         name: &str,
-        (sha256, text, payment): ([u8; 32], &str, &[u8]),
+        complaint: &NewComplaint<'_>,
         (most, now): (i64, UnixTime),
     ) -> Result<bool, StoreError> {
         retried!(async {
@@ -199,17 +212,18 @@ impl Store {
             // Those that come at the same time are counted too.
             tx.lock_name(&format!("complaints {user}")).await?;
             sqlx::query(
-                "INSERT INTO complaint (user_id, name, at, sha256, text, payment) \
-                 SELECT $1, $2, $3, $4, $5, $6 \
-                 WHERE (SELECT COUNT(*) FROM complaint WHERE user_id = $1) < $7 \
+                "INSERT INTO complaint (user_id, name, at, sha256, text, payment, vendor) \
+                 SELECT $1, $2, $3, $4, $5, $6, $7 \
+                 WHERE (SELECT COUNT(*) FROM complaint WHERE user_id = $1) < $8 \
                  ON CONFLICT (user_id, name) DO NOTHING",
             )
             .bind(user.to_string())
             .bind(name.to_string())
             .bind(now.0)
-            .bind(sha256.to_vec())
-            .bind(text.to_string())
-            .bind(payment.to_vec())
+            .bind(complaint.sha256.to_vec())
+            .bind(complaint.text.to_string())
+            .bind(complaint.payment.to_vec())
+            .bind(complaint.vendor.to_string())
             .bind(most)
             .execute(tx.connection())
             .await?;

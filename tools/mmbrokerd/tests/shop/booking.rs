@@ -15,6 +15,7 @@ crate::on_both_databases!(
     a_payment_that_was_paid_after_all_is_booked,
     an_open_run_is_booked_by_its_file,
     disabled_vendors_are_not_paid,
+    old_balances_hide_no_other,
     two_operators_at_one_run_lose_nothing,
 );
 
@@ -324,6 +325,25 @@ async fn two_operators_at_one_run_lose_nothing(database: Database) {
         });
         site.world.check_ledger().await;
     }
+}
+
+/// Those who cannot be paid now take no place in a run from those who can.
+async fn old_balances_hide_no_other(database: Database) {
+    let (site, mut operator) = site_with_fee(database).await;
+    let pool = site.world.service.store().pool();
+    for statement in [
+        "INSERT INTO account (kind, owner, currency) \
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) \
+         SELECT 'vendor', 'v' || i || '.example', 'USD' FROM n",
+        "INSERT INTO balance (account, floor, amount) \
+         SELECT id, 0, 1000000000 FROM account WHERE owner LIKE 'v%.example'",
+    ] {
+        sqlx::query(statement).execute(pool).await.unwrap();
+    }
+    add_vendor(&site, &mut operator, "news.example");
+    earn(&site, "news.example", 1000).await;
+    assert_eq!(make(&mut operator), "/operator/payouts/1");
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM payout").await, 1);
 }
 
 async fn disabled_vendors_are_not_paid(database: Database) {

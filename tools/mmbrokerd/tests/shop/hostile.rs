@@ -5,10 +5,11 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use mmbrokerd::shop::{FORM_SIZE_MAX, LARGE_FORMS_MAX, REFUSED_ORDERS_MAX, ShopSettings};
+use mmbrokerd::store::NewComplaint;
 
 use crate::browser::*;
 use crate::databases::Database;
-use crate::world::{DURING, coins, payment, user, with_junk};
+use crate::world::{DURING, coins, payment, user, vendor, with_junk};
 
 crate::on_both_databases!(
     what_is_no_address_gets_a_page,
@@ -71,15 +72,16 @@ async fn complaints_at_the_same_time_are_counted(database: Database) {
     let site = site(database).await;
     let store = site.world.service.store();
     let (alice, names) = (user("alice"), ["a", "b", "c", "d", "e", "f", "g", "h"]);
-    let content = ([0; 32], "x", b"".as_slice());
-    let add = |name| store.add_complaint(&alice, name, content, (3, DURING));
+    let vendor = vendor("news.example");
+    let content = NewComplaint { sha256: [0; 32], vendor: &vendor, text: "x", payment: b"" };
+    let add = |name| store.add_complaint(&alice, name, &content, (3, DURING));
     let made = futures_util::future::join_all(names.map(add)).await;
     let made: Vec<bool> = made.into_iter().map(Result::unwrap).collect();
     assert_eq!(made.iter().filter(|made| **made).count(), 3, "{made:?}");
     assert_eq!(site.world.number("SELECT COUNT(*) FROM complaint").await, 3);
     // One that was made is there, whatever the number.
     for (name, made) in names.iter().zip(made) {
-        let again = store.add_complaint(&alice, name, content, (3, DURING)).await.unwrap();
+        let again = store.add_complaint(&alice, name, &content, (3, DURING)).await.unwrap();
         assert_eq!(again, made, "{name}");
     }
 }

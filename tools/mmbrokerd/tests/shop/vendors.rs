@@ -7,7 +7,7 @@ use micromint::identity::VendorId;
 use micromint::protocol::Verdict;
 use micromint::reply::Reply;
 use mmbrokerd::shop::{NoProof, ProofSource, Proofs, Role, ShopSettings};
-use mmbrokerd::store::AccountKind;
+use mmbrokerd::store::{AccountKind, NewComplaint};
 
 use crate::browser::*;
 use crate::databases::Database;
@@ -142,6 +142,21 @@ async fn a_statement_shows_what_was_redeemed(database: Database) {
     let dashboard = operator.get("/operator");
     dashboard.says(200, "role=\"img\"");
     dashboard.says(200, "3 in 30 days; most on 2026-12-11: 3.");
+    // The list of vendors: coins, bad coins, complaints.
+    let mut forged = coins("alice", "news.example", 0)[3].clone();
+    forged.reverse();
+    let paid = payment("alice", "news.example", "b", &[forged]);
+    let verdicts = site.world.redeem(&batch("news.example", "b2", &[paid])).await;
+    assert_ne!(verdicts, [Verdict::Accepted]);
+    let list = operator.get("/operator/vendors");
+    assert_eq!(numbers(&list, "news.example"), [4, 1, 0]);
+    assert_eq!(numbers(&list, "shop.example"), [0, 0, 0]);
+}
+
+/// The numbers in the row of a table that begins with these words.
+fn numbers(page: &Seen, words: &str) -> Vec<u64> {
+    let row = page.text.split("<tr").find(|row| row.contains(&format!(">{words}<"))).unwrap();
+    row.split(['<', '>']).filter_map(|text| text.trim().parse().ok()).collect()
 }
 
 async fn coins_of_a_disabled_vendor_are_refused(database: Database) {
@@ -208,7 +223,18 @@ async fn readers_complain_and_vendors_answer(database: Database) {
     let token = stranger.get("/account").value("/logout", "token");
     let fields = [("token", token.as_str()), ("complaint", id.as_str()), ("text", "x")];
     stranger.post("/complaints/answer", &fields).says(422, "no such complaint");
-    // The operator's list counts complaints by vendor.
-    operator.get("/operator/vendors").says(200, "news.example");
+    // More complaints about others than a page shows hide nothing from the vendor.
+    let (bob, shop) = (user("bob"), vendor("shop.example"));
+    for number in 0..501 {
+        let made = NewComplaint { sha256: [0; 32], vendor: &shop, text: "x", payment: b"" };
+        let (store, name) = (site.world.service.store(), number.to_string());
+        assert!(store.add_complaint(&bob, &name, &made, (1000, DURING)).await.unwrap());
+    }
+    let page = owner.get("/vendor/news.example");
+    page.says(200, "paid, and no page came");
+    page.says(200, "We are sorry.");
+    let list = operator.get("/operator/vendors");
+    assert_eq!(numbers(&list, "news.example"), [0, 0, 1]);
+    assert_eq!(numbers(&list, "shop.example"), [0, 0, 501]);
     assert_eq!(site.world.balance(AccountKind::Client, &name).await, 0);
 }
