@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use micromint::bin::Bin;
 use micromint::broker::{
     Alarm, BatchRefusal, Buyer, Claim, Conduct, ExaminedPayment, Examiner, Served, batch_refusal,
-    blocks, claimed_bins, decide, hour_of, served_by, set_too_late,
+    blocks, claimed_bins, decide, hour_of, served_by, set_too_late, watch_refusal,
 };
 use micromint::identity::{UserId, VendorId};
 use micromint::period::Period;
@@ -115,6 +115,8 @@ enum Judged {
     /// Redeem-until is over.
     TooLate,
     OtherContent,
+    /// The vendor has to wait.
+    TooMany(BatchRefusal),
 }
 
 /// The accounts between which a redemption moves money.
@@ -347,7 +349,8 @@ impl Service {
                     let (vendor, id) = (sent.vendor.clone(), sent.name.clone());
                     return Ok(Reply::Refused(BatchRefusal::OtherContent { vendor, id }));
                 }
-                Judged::TooLate => return self.too_late(sent, next).await.map(Reply::Granted),
+                Judged::TooMany(refusal) => return Ok(Reply::Refused(refusal)),
+                Judged::TooLate => return self.too_late(sent, next, now).await.map(Reply::Granted),
             }
             self.set_pace(start.elapsed());
             if next >= sent.payments as usize {
@@ -451,6 +454,15 @@ impl Service {
                 tx.commit().await?;
                 return Ok(Judged::Now);
             }
+            if sent.kind == BatchKind::Watch {
+                // Watches at the same time are counted too.
+                tx.lock_name(&format!("watch {}", sent.vendor)).await?;
+                let shown = tx.coins_shown(&sent.vendor, hour_of(now)).await?;
+                let coins = examined.iter().map(|payment| payment.coins.len() as u64).sum();
+                if let Some(refusal) = watch_refusal(&sent.vendor, shown, coins) {
+                    return Ok(Judged::TooMany(refusal));
+                }
+            }
             let claims = decide_part(&mut tx, sent, examined, first as u32).await?;
             let payments = (first as u32, examined.len() as u32);
             record_part(&mut tx, sent, &batch, payments, &claims, accounts, now).await?;
@@ -477,11 +489,13 @@ impl Service {
         Ok(judged)
     }
 
-    /// The claims of the payments from `next` on, after redeem-until. Nothing is recorded.
+    /// The claims of the payments from `next` on, after redeem-until. They are counted, and not
+    /// recorded.
     async fn too_late(
         &self,
         sent: &Arc<Sent>,
         mut next: usize,
+        now: UnixTime,
     ) -> Result<Vec<Claim>, ServiceError> {
         let mut claims = Vec::new();
         let mut reading = self.read_from(sent, next).await?;
@@ -496,6 +510,13 @@ impl Service {
             claims.extend(late);
             next += examined.len();
         }
+        // They are counted, so that they cannot be sent all the time.
+        let refused = claims.len() as u64;
+        retried!(async {
+            let mut tx = self.store.begin().await?;
+            tx.add_coins_refused(&sent.vendor, hour_of(now), refused).await?;
+            tx.commit().await
+        })?;
         Ok(claims)
     }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use micromint::broker::{
-    BatchRefusal, Blocks, Buyer, Claim, Conduct, Rank, Served, blocks, hour_of, served_by,
-    watch_refusal,
+    BatchRefusal, Blocks, Buyer, Claim, Conduct, Rank, Served, batch_refusal, blocks, hour_of,
+    served_by, watch_refusal,
 };
 use micromint::identity::VendorId;
 use micromint::protocol::{Blocked, RequestWatch, Unsigned, WatchResult};
@@ -60,8 +60,11 @@ impl Service {
         };
         let known = self.store.batch(&period, &vendor, sent.kind, &sent.name).await?;
         if known.is_none() {
-            let shown = self.store.coins_shown(&vendor, hour_of(now)).await?;
-            if let Some(refusal) = watch_refusal(&vendor, shown, coins) {
+            let hour = hour_of(now);
+            let shown = self.store.coins_shown(&vendor, hour).await?;
+            let refused = self.store.coins_refused(&vendor, hour).await?;
+            let refusal = watch_refusal(&vendor, shown, coins);
+            if let Some(refusal) = refusal.or_else(|| batch_refusal(&vendor, 0, refused)) {
                 return Ok(Reply::Refused(refusal));
             }
         }

@@ -22,6 +22,7 @@ use sqlx::Row;
 use super::audit::Act;
 use super::form::read_body;
 use super::money::{Credited, accounts, credit, deposit_units};
+use super::payouts::CENT;
 use super::{Shop, random};
 use crate::service::ServiceError;
 use crate::store::{Store, StoreError, retried};
@@ -186,22 +187,22 @@ fn read_stripe(value: &Value) -> Reading {
     let currency = text(value, "/data/object/currency").unwrap_or_default().to_ascii_uppercase();
     let minor = value.pointer("/data/object/amount_total").and_then(Value::as_u64);
     let amount = minor.and_then(|minor| {
-        // Stripe counts in the smallest unit of the currency.
-        let units = minor.checked_mul(if NO_CENTS.contains(&currency.as_str()) {
-            100 * super::payouts::CENT
-        } else {
-            super::payouts::CENT
-        })?;
-        Some(Money::new(units, currency.parse().ok()?))
+        Some(Money::new(minor.checked_mul(stripe_unit(&currency)?)?, currency.parse().ok()?))
     });
     told(text(value, "/data/object/id"), user, amount)
 }
 
-/// The currencies whose amounts Stripe gives in whole ones.
-const NO_CENTS: [&str; 16] = [
-    "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV",
-    "XAF", "XOF", "XPF",
-];
+/// What Stripe counts amounts of a currency in, in units: mostly its smallest coin (Stripe,
+/// "Supported currencies"). `None` for UGX, which that page lists with and without decimals.
+fn stripe_unit(currency: &str) -> Option<u64> {
+    match currency {
+        "UGX" => None,
+        "BHD" | "JOD" | "KWD" | "OMR" | "TND" => Some(CENT / 10),
+        "BIF" | "CLP" | "DJF" | "GNF" | "JPY" | "KMF" | "KRW" | "MGA" | "PYG" | "RWF" | "VND"
+        | "VUV" | "XAF" | "XOF" | "XPF" => Some(100 * CENT),
+        _ => Some(CENT),
+    }
+}
 
 /// An invoice that was settled; its metadata has `user` and `amount`.
 fn read_btcpay(value: &Value) -> Reading {
@@ -341,6 +342,10 @@ mod tests {
         assert_eq!(read("stripe", &stripe), payment("cs_1", "12.34 EUR"));
         stripe["data"]["object"]["currency"] = json!("jpy");
         assert_eq!(read("stripe", &stripe), payment("cs_1", "1234 JPY"));
+        stripe["data"]["object"]["currency"] = json!("kwd");
+        assert_eq!(read("stripe", &stripe), payment("cs_1", "1.234 KWD"));
+        stripe["data"]["object"]["currency"] = json!("ugx");
+        assert!(read("stripe", &stripe).is_err());
         stripe["data"]["object"]["payment_status"] = json!("unpaid");
         assert_eq!(read("stripe", &stripe), Ok(None));
         let btcpay = json!({"type": "InvoiceSettled", "invoiceId": "inv1",

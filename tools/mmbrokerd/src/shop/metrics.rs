@@ -3,6 +3,7 @@
 //! Input: a request with the secret. Output: OpenMetrics text. The invariants: nothing about a
 //! single person is told; without the setting there is no such page.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -66,12 +67,16 @@ async fn text(shop: &Shop) -> Result<String, ServiceError> {
 /// What each kind of account has, and all together, which is zero.
 async fn money(shop: &Shop, registry: &mut Registry) -> Result<(), ServiceError> {
     let (balance, total) = (Amount::default(), Amount::default());
+    // Whole units, whose sum is exact.
+    let mut totals: BTreeMap<String, i128> = BTreeMap::new();
     for sum in super::money::sums(shop.service.store()).await? {
         let currency = sum.currency.to_string();
-        let amount = sum.units as f64 / 1e8;
         let labels = vec![("kind", sum.kind), ("currency", currency.clone())];
-        balance.get_or_create(&labels).set(amount);
-        total.get_or_create(&vec![("currency", currency)]).inc_by(amount);
+        balance.get_or_create(&labels).set(sum.units as f64 / 1e8);
+        *totals.entry(currency).or_default() += sum.units;
+    }
+    for (currency, units) in totals {
+        total.get_or_create(&vec![("currency", currency)]).set(units as f64 / 1e8);
     }
     registry.register("balance", "Balances by kind of account", balance);
     registry.register("balance_total", "All balances together: zero", total);

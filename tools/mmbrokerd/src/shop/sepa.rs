@@ -92,9 +92,10 @@ pub(super) fn pain_001(
     (name, iban): (&str, &str),
     items: &[Item],
 ) -> Result<String, askama::Error> {
-    let open: Vec<&Item> = items.iter().filter(|item| item.state != "failed").collect();
-    let transfer = |(at, item): (usize, &&Item)| Transfer {
-        id: format!("MM-{run}-{}", at + 1),
+    // Numbered before those that came back are left out, so that each keeps its number.
+    let open = || (1..).zip(items).filter(|(_, item)| item.state != "failed");
+    let transfer = |(number, item): (usize, &Item)| Transfer {
+        id: format!("MM-{run}-{number}"),
         amount: cents(item.units),
         name: plain(&item.name),
         iban: item.iban.clone(),
@@ -103,11 +104,11 @@ pub(super) fn pain_001(
         id: format!("MM-{run}"),
         time: at.to_string().trim_end_matches('Z').to_string(),
         day: at.day(),
-        count: open.len(),
-        sum: cents(open.iter().map(|item| item.units).sum()),
+        count: open().count(),
+        sum: cents(open().map(|(_, item)| item.units).sum()),
         name: plain(name),
         iban,
-        items: open.iter().enumerate().map(transfer).collect(),
+        items: open().map(transfer).collect(),
     }
     .render()
 }
@@ -161,8 +162,8 @@ mod tests {
     fn the_transfer_is_what_the_rules_of_sepa_say() {
         let items = [
             item("Jürgen & Söhne <GmbH> \u{1f600}", 123_456, "open"),
-            item("Other", 44, "open"),
             item("Failed", 99, "failed"),
+            item("Other", 44, "open"),
         ];
         let text =
             pain_001(7, UnixTime(1_797_000_000), ("Bröker", "DE02120300000000202051"), &items);
@@ -176,7 +177,7 @@ mod tests {
         assert!(text.contains("<InstdAmt Ccy=\"EUR\">1234.56</InstdAmt>"));
         assert!(text.contains("<Nm>Juergen . Soehne .GmbH. .</Nm>"), "{text}");
         assert!(text.contains("<ReqdExctnDt><Dt>2026-12-11</Dt></ReqdExctnDt>"), "{text}");
-        assert!(text.contains("<EndToEndId>MM-7-2</EndToEndId>"));
+        assert!(text.contains("<EndToEndId>MM-7-3</EndToEndId>"));
         assert!(!text.contains("Failed"));
         assert!(text.is_ascii());
         // scripts/check-sepa.sh checks this file against the schema of the message.

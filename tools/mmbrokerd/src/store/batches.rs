@@ -9,8 +9,8 @@ use micromint::identity::{UserId, VendorId};
 use micromint::period::Period;
 use micromint::protocol::Id;
 use micromint::time::UnixTime;
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
 
 use super::error::fitting;
 use super::{Store, StoreError, Transaction};
@@ -115,6 +115,22 @@ impl BatchRow {
     }
 }
 
+async fn coins_shown(
+    connection: &mut AnyConnection,
+    vendor: &VendorId,
+    hour: i64,
+) -> Result<u64, StoreError> {
+    let row = sqlx::query(
+        "SELECT CAST(COALESCE(SUM(coins), 0) AS BIGINT) FROM batch \
+         WHERE vendor = $1 AND kind = 'watch' AND at >= $2",
+    )
+    .bind(vendor.to_string())
+    .bind(hour * HOUR_SECONDS)
+    .fetch_one(connection)
+    .await?;
+    fitting("coins", row.try_get(0)?)
+}
+
 impl Store {
     /// The batch of a vendor with this Batch-ID or Watch-ID.
     ///
@@ -171,15 +187,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn coins_shown(&self, vendor: &VendorId, hour: i64) -> Result<u64, StoreError> {
-        let row = sqlx::query(
-            "SELECT CAST(COALESCE(SUM(coins), 0) AS BIGINT) FROM batch \
-             WHERE vendor = $1 AND kind = 'watch' AND at >= $2",
-        )
-        .bind(vendor.to_string())
-        .bind(hour * HOUR_SECONDS)
-        .fetch_one(self.pool())
-        .await?;
-        fitting("coins", row.try_get(0)?)
+        coins_shown(&mut *self.pool().acquire().await?, vendor, hour).await
     }
 
     /// The batches of a vendor that were begun since an hour began, without the one of this name.
@@ -358,6 +366,14 @@ impl Transaction {
         .execute(self.connection())
         .await?;
         Ok(id)
+    }
+
+    /// The same as [`Store::coins_shown`], as this transaction sees it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn coins_shown(&mut self, vendor: &VendorId, hour: i64) -> Result<u64, StoreError> {
+        coins_shown(self.connection(), vendor, hour).await
     }
 
     /// Counts coins of a vendor's batches that were refused in an hour.

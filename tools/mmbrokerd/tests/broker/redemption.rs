@@ -1,6 +1,9 @@
 //! Redemption and the watch: one verdict a coin, each part with its credit.
 
-use micromint::broker::{BATCHES_PER_HOUR_MAX, BatchRefusal, REFUSED_COINS_PER_HOUR_MAX, hour_of};
+use micromint::broker::{
+    BATCHES_PER_HOUR_MAX, BatchRefusal, REFUSED_COINS_PER_HOUR_MAX, WATCH_COINS_PER_HOUR_MAX,
+    hour_of,
+};
 use micromint::protocol::{ReadRedemption, RedemptionReader, RequestRedemption, Verdict};
 use micromint::reply::Reply;
 use mmbrokerd::service::Upload;
@@ -20,6 +23,7 @@ on_both_databases!(
     nothing_is_judged_after_redeem_until,
     a_double_spender_is_found_with_the_second_payment,
     a_watch_pays_nothing,
+    watches_at_the_same_time_are_counted,
 );
 
 use Verdict::{Accepted, AlreadyPaid, NotFromOwner, TooLate, Waiting};
@@ -234,6 +238,7 @@ async fn nothing_is_judged_after_redeem_until(database: Database) {
     let late = batch("news.example", "b2", &[payment("alice", "news.example", "b", &coins[1..2])]);
     assert_eq!(world.redeem(&early).await, [Accepted]);
     assert_eq!(world.redeem_at(&late, CLOSED).await, [TooLate]);
+    assert_eq!(world.number("SELECT coins FROM refused_coin").await, 1);
     assert_eq!(world.redeem_at(&early, CLOSED).await, [Accepted]);
     // The clock was wrong, and nothing was decided by it.
     assert_eq!(world.redeem(&late).await, [Accepted]);
@@ -273,6 +278,26 @@ async fn a_double_spender_is_found_with_the_second_payment(database: Database) {
     let result = world.service.watch(two, DURING).await.unwrap().granted().unwrap();
     assert_eq!(result.result.verdicts, [AlreadyPaid]);
     assert_eq!(refused().await.unwrap(), [user("alice")]);
+}
+
+async fn watches_at_the_same_time_are_counted(database: Database) {
+    let world = world(database).await;
+    world.sell("alice", 1, 1).await;
+    let coins = coins("alice", "news.example", 0);
+    let show = |name: &str, coins: &[Vec<u64>]| {
+        watch("news.example", name, &[payment("alice", "news.example", name, coins)])
+    };
+    let first = world.service.watch(show("w0", &coins[..1]), DURING).await.unwrap();
+    assert!(first.granted().is_some());
+    // Two coins fewer than an hour may have.
+    let shown = format!("UPDATE batch SET coins = {}", WATCH_COINS_PER_HOUR_MAX - 2);
+    let pool = world.service.store().pool();
+    sqlx::query(sqlx::AssertSqlSafe(shown)).execute(pool).await.unwrap();
+    let names: Vec<String> = (1..=6).map(|number| format!("w{number}")).collect();
+    let all = names.iter().map(|name| world.service.watch(show(name, &coins[1..2]), DURING));
+    let answers = futures_util::future::join_all(all).await;
+    let granted = answers.into_iter().filter(|answer| matches!(answer, Ok(Reply::Granted(_))));
+    assert_eq!(granted.count(), 2);
 }
 
 async fn a_watch_pays_nothing(database: Database) {
