@@ -40,6 +40,8 @@ mod receipt;
 
 mod conditions;
 
+mod reloaded;
+
 mod bots;
 
 mod prices;

@@ -7,14 +7,14 @@
 //! reported once.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex};
 
 use super::check::Checker;
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
 use super::lists::{LIST_ENDINGS, ListFolder, Lists, file_name};
 use super::periods::{check_periods, load_periods};
+use super::reloaded::{Reloaded, Source};
 use crate::host::{Directory, DiskDirectory, Stamp};
 use crate::identity::VendorId;
 use crate::money::Money;
@@ -22,12 +22,8 @@ use crate::params::Params;
 use crate::period::Period;
 use crate::time::UnixTime;
 
-/// How often the folder is examined, in seconds.
-pub(super) const LOOK_SECONDS: i64 = 5;
 /// How often the end of the last period is reported, in seconds: an hour.
 const WARN_SECONDS: i64 = 3600;
-/// How long to wait before unreadable files that have not changed are read again, in seconds.
-const AGAIN_SECONDS: i64 = 60;
 
 /// The relevant files of the folder, by name, with their stamps.
 type Files = BTreeMap<String, Stamp>;
@@ -37,30 +33,21 @@ pub(super) type KnownLists = BTreeMap<Period, Arc<Lists>>;
 
 /// The accepted periods.
 pub(super) struct Accepted {
-    vendor: VendorId,
-    requires_owners: bool,
-    /// What a base coin is worth, if the configuration says so.
-    base: Option<Money>,
-    /// `None` if the periods were passed in and never change.
-    folder: Option<Box<dyn Directory>>,
-    current: RwLock<Arc<Checker>>,
-    looked_at: AtomicI64,
+    known: Reloaded<Folder>,
+    /// The lists in use whose files have disappeared, as they were reported.
+    missing: Mutex<Vec<String>>,
     /// What this process last reported about the end of the periods, and when.
     warned: Mutex<(Option<String>, UnixTime)>,
-    read: Mutex<Read>,
 }
 
-/// The result of the last successful reading, and what was reported.
-#[derive(Default)]
-struct Read {
+/// The result of the last successful reading.
+struct Known {
+    checker: Arc<Checker>,
     files: Files,
     lists: KnownLists,
-    /// The lists in use whose files have disappeared, as they were reported.
-    missing: Vec<String>,
-    failed: Option<Failed>,
 }
 
-impl Read {
+impl Known {
     /// The names of the lists in use whose files do not exist.
     fn missing(&self) -> Vec<String> {
         let names = self.lists.iter().flat_map(|(period, lists)| {
@@ -70,11 +57,55 @@ impl Read {
     }
 }
 
-/// Files that could not be read.
-struct Failed {
-    files: Files,
-    reason: String,
-    at: UnixTime,
+/// The folder, and what is needed to read it.
+struct Folder {
+    directory: Box<dyn Directory>,
+    vendor: VendorId,
+    requires_owners: bool,
+    /// What a base coin is worth, if the configuration says so.
+    base: Option<Money>,
+}
+
+impl Folder {
+    fn lists(&self) -> ListFolder<'_> {
+        let directory = self.directory.as_ref();
+        ListFolder { directory, vendor: &self.vendor, requires_owners: self.requires_owners }
+    }
+}
+
+impl Source for Folder {
+    type Value = Known;
+    type Seen = Files;
+    type Error = ConfigError;
+
+    const STAYS: &str = "the periods and lists read before stay in use";
+
+    fn look(&self) -> Result<Files, ConfigError> {
+        files(self.directory.as_ref())
+    }
+
+    fn load(&self, before: &Known, files: &Files) -> Result<Known, ConfigError> {
+        load(&self.lists(), self.base, files, (&before.files, &before.lists))
+    }
+
+    /// A period whose owners file is new takes payments only with it, so that a file that the
+    /// serving process may not read does not count as absent.
+    fn after_failure(&self, before: &Known, files: &Files) -> Option<Known> {
+        let periods: Vec<Params> = before.checker.periods().cloned().collect();
+        let mut lists_in_use = before.lists.clone();
+        let mut checker = Checker::new(self.vendor.clone(), &periods).counted_in(self.base);
+        for params in &periods {
+            let period = params.period();
+            let mut lists = lists_in_use.get(period).cloned().unwrap_or_default();
+            if !lists.has_owners() && files.contains_key(&file_name(period, "owners")) {
+                lists = Arc::new(self.lists().with_owners(params, &lists));
+                lists_in_use.insert(period.clone(), Arc::clone(&lists));
+            }
+            checker.set_lists(period, lists);
+        }
+        let (checker, files) = (Arc::new(checker), before.files.clone());
+        Some(Known { checker, files, lists: lists_in_use })
+    }
 }
 
 impl Accepted {
@@ -85,17 +116,9 @@ impl Accepted {
     pub(super) fn fixed(config: &VendorConfig, periods: &[Params]) -> Result<Accepted, String> {
         let (vendor, base) = (config.vendor(), config.coin_value());
         check_periods(periods, base)?;
-        let checker = Checker::new(vendor.clone(), periods).counted_in(base);
-        Ok(Accepted {
-            vendor: vendor.clone(),
-            requires_owners: false,
-            base,
-            folder: None,
-            current: RwLock::new(Arc::new(checker)),
-            looked_at: AtomicI64::new(0),
-            warned: Mutex::default(),
-            read: Mutex::default(),
-        })
+        let checker = Arc::new(Checker::new(vendor.clone(), periods).counted_in(base));
+        let known = Known { checker, files: Files::new(), lists: KnownLists::new() };
+        Ok(Accepted::with(Reloaded::fixed(Arc::new(known)), Default::default()))
     }
 
     /// The periods and lists in the folder that `config` names; [`Accepted::open`] says the rest.
@@ -121,42 +144,34 @@ impl Accepted {
         before: KnownLists,
         now: UnixTime,
     ) -> Result<Accepted, ConfigError> {
-        let (vendor, requires_owners) = (config.vendor(), config.requires_owners());
-        let files = files(folder.as_ref())?;
-        // No file counts as unchanged, since this process may not be allowed to read it.
-        let before = Read { lists: before, ..Read::default() };
-        let lists = ListFolder { directory: folder.as_ref(), vendor, requires_owners };
+        let (vendor, requires_owners) = (config.vendor().clone(), config.requires_owners());
         let base = config.coin_value();
-        let (checker, lists) = load(lists, base, &files, &before)?;
+        let folder = Folder { directory: folder, vendor, requires_owners, base };
+        let files = folder.look()?;
+        // No file counts as unchanged, since this process may not be allowed to read it.
+        let known = load(&folder.lists(), base, &files, (&Files::new(), &before))?;
         // The start of the server has reported this.
-        let warned = (checker.period_warning(now), now);
-        Ok(Accepted {
-            vendor: vendor.clone(),
-            requires_owners,
-            base,
-            folder: Some(folder),
-            current: RwLock::new(Arc::new(checker)),
-            looked_at: AtomicI64::new(now.0),
-            warned: Mutex::new(warned),
-            read: Mutex::new(Read { files, lists, ..Read::default() }),
-        })
+        let warned = (known.checker.period_warning(now), now);
+        Ok(Accepted::with(Reloaded::read(folder, Arc::new(known), files, now), warned))
+    }
+
+    fn with(known: Reloaded<Folder>, warned: (Option<String>, UnixTime)) -> Accepted {
+        Accepted { known, missing: Mutex::default(), warned: Mutex::new(warned) }
     }
 
     /// The lists in use.
     pub(super) fn lists(&self) -> KnownLists {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).lists.clone()
+        self.known.with(|known| known.lists.clone())
     }
 
     /// The current checker.
     pub(super) fn current(&self) -> Arc<Checker> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        self.known.with(|known| Arc::clone(&known.checker))
     }
 
     /// Whether the folder is due to be examined; also true after the clock was set back.
     pub(super) fn is_due(&self, now: UnixTime) -> bool {
-        let looked_at = self.looked_at.load(Ordering::Relaxed);
-        self.folder.is_some()
-            && !(looked_at..looked_at.saturating_add(LOOK_SECONDS)).contains(&now.0)
+        self.known.is_due(now)
     }
 
     /// Examines the folder if that is due, and reads what has changed. Returns a new error to log,
@@ -165,7 +180,8 @@ impl Accepted {
         if !self.is_due(now) {
             return None;
         }
-        self.read_again(now).or_else(|| self.warning(now))
+        let error = self.known.refresh(now);
+        error.or_else(|| self.newly_missing()).or_else(|| self.warning(now))
     }
 
     /// The warning about the periods, if there is one that was not given in the last hour.
@@ -180,65 +196,22 @@ impl Accepted {
         warning
     }
 
-    fn read_again(&self, now: UnixTime) -> Option<String> {
-        let folder = self.folder.as_deref()?;
-        // Another thread is refreshing.
-        let mut read = self.read.try_lock().ok()?;
-        self.looked_at.store(now.0, Ordering::Relaxed);
-        let found = files(folder);
-        if let (Ok(found), Some(failed)) = (&found, &read.failed)
-            && *found == failed.files
-            && (failed.at..failed.at.plus_seconds(AGAIN_SECONDS)).contains(&now)
-        {
-            return None;
-        }
-        let files = found.as_ref().cloned().unwrap_or_default();
-        let loaded = found.and_then(|files| {
-            if files == read.files {
-                Ok(None)
-            } else {
-                load(self.list_folder(folder), self.base, &files, &read).map(Some)
-            }
-        });
-        match loaded {
-            Ok(changed) => {
-                if let Some((checker, lists)) = changed {
-                    *self.current.write().unwrap_or_else(PoisonError::into_inner) =
-                        Arc::new(checker);
-                    (read.files, read.lists) = (files, lists);
-                }
-                read.failed = None;
-                newly_missing(folder, &mut read)
-            }
-            Err(error) => {
-                let reason = format!("{error}; the periods and lists read before stay in use");
-                let is_new = read.failed.as_ref().is_none_or(|failed| failed.reason != reason);
-                self.heed_new_owners(folder, &files, &mut read);
-                read.failed = Some(Failed { files, reason: reason.clone(), at: now });
-                is_new.then_some(reason)
-            }
-        }
-    }
-
-    /// After a failed reading: a period whose owners file is new takes payments only with it. So a
-    /// file that the serving process may not read does not count as absent.
-    fn heed_new_owners(&self, folder: &dyn Directory, files: &Files, read: &mut Read) {
-        let periods: Vec<Params> = self.current().periods().cloned().collect();
-        let mut checker = Checker::new(self.vendor.clone(), &periods).counted_in(self.base);
-        for params in &periods {
-            let period = params.period();
-            let mut lists = read.lists.get(period).cloned().unwrap_or_default();
-            if !lists.has_owners() && files.contains_key(&file_name(period, "owners")) {
-                lists = Arc::new(self.list_folder(folder).with_owners(params, &lists));
-                read.lists.insert(period.clone(), Arc::clone(&lists));
-            }
-            checker.set_lists(period, lists);
-        }
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(checker);
-    }
-
-    fn list_folder<'a>(&'a self, directory: &'a dyn Directory) -> ListFolder<'a> {
-        ListFolder { directory, vendor: &self.vendor, requires_owners: self.requires_owners }
+    /// The line to log about lists whose files have disappeared since it was last called.
+    fn newly_missing(&self) -> Option<String> {
+        let folder = self.known.source().filter(|_| !self.known.is_stale())?;
+        let mut missing = self.missing.try_lock().ok()?;
+        let reported = std::mem::replace(&mut *missing, self.known.current().missing());
+        let new = missing.iter().filter(|name| !reported.contains(name));
+        let lines: Vec<String> = new
+            .map(|name| {
+                let path = folder.directory.path().join(name);
+                format!(
+                    "{}: does not exist any more; the list read before stays in use",
+                    path.display()
+                )
+            })
+            .collect();
+        (!lines.is_empty()).then(|| lines.join("; "))
     }
 }
 
@@ -257,23 +230,6 @@ fn files(folder: &dyn Directory) -> Result<Files, ConfigError> {
     Ok(files)
 }
 
-/// The line to log about lists whose files have disappeared since it was last called.
-fn newly_missing(folder: &dyn Directory, read: &mut Read) -> Option<String> {
-    let missing = read.missing();
-    let reported = std::mem::replace(&mut read.missing, missing);
-    let new = read.missing.iter().filter(|name| !reported.contains(name));
-    let lines: Vec<String> = new
-        .map(|name| {
-            let path = folder.path().join(name);
-            format!(
-                "{}: does not exist any more; the list read before stays in use",
-                path.display()
-            )
-        })
-        .collect();
-    (!lines.is_empty()).then(|| lines.join("; "))
-}
-
 fn counts(name: &str) -> bool {
     let ending = name.rsplit_once('.').map(|(_, ending)| ending);
     !name.starts_with('.')
@@ -283,21 +239,21 @@ fn counts(name: &str) -> bool {
 /// Reads the periods and lists. Reuses the lists of `before`, which may be large, if their files
 /// have not changed or have disappeared; of an owners file that has grown only the end is read.
 fn load(
-    folder: ListFolder<'_>,
+    folder: &ListFolder<'_>,
     base: Option<Money>,
     files: &Files,
-    before: &Read,
-) -> Result<(Checker, KnownLists), ConfigError> {
+    (files_before, lists_before): (&Files, &KnownLists),
+) -> Result<Known, ConfigError> {
     let periods = load_periods(folder.directory, base)?;
     let mut checker = Checker::new(folder.vendor.clone(), &periods).counted_in(base);
-    let mut all = BTreeMap::new();
+    let mut all = KnownLists::new();
     for params in &periods {
         let period = params.period();
         let is_same = |ending: &&str| {
             let name = file_name(period, ending);
-            files.get(&name) == before.files.get(&name)
+            files.get(&name) == files_before.get(&name)
         };
-        let known = before.lists.get(period);
+        let known = lists_before.get(period);
         // An owners file that could not be read may be readable now, although it did not change.
         let is_whole = |lists: &&Arc<Lists>| lists.fault().is_none();
         let kept = known.filter(is_whole).filter(|_| LIST_ENDINGS.iter().all(is_same));
@@ -308,7 +264,7 @@ fn load(
         checker.set_lists(period, Arc::clone(&lists));
         all.insert(period.clone(), lists);
     }
-    Ok((checker, all))
+    Ok(Known { checker: Arc::new(checker), files: files.clone(), lists: all })
 }
 
 #[cfg(test)]
@@ -318,6 +274,7 @@ mod tests {
     use crate::host::SimulatedDirectory;
     use crate::owner::Owners;
     use crate::testing::{params_with, test_params};
+    use crate::vendor::reloaded::LOOK_SECONDS;
 
     const NOW: UnixTime = UnixTime(1_800_000_000);
 
@@ -404,10 +361,7 @@ mod tests {
         folder.put("2027-01.params", next_month().as_bytes());
         folder.put("2026-12.revoked", b"mallory\n");
         let accepted = open(&folder);
-        let lists = |period: &str| {
-            let read = accepted.read.lock().unwrap();
-            Arc::clone(&read.lists[&period.parse().unwrap()])
-        };
+        let lists = |period: &str| Arc::clone(&accepted.lists()[&period.parse().unwrap()]);
         let before = (lists("2026-12"), lists("2027-01"));
         folder.put("2026-12.revoked", b"mallory\nbob\n");
         accepted.refresh(NOW.plus_seconds(5));
@@ -423,7 +377,7 @@ mod tests {
         std::fs::write(path("2026-12.revoked"), "mallory\n").unwrap();
         let folder = Box::new(DiskDirectory::new(disk.path()));
         let accepted = Accepted::open(&config(false), folder, KnownLists::new(), NOW).unwrap();
-        let lists = || Arc::clone(accepted.read.lock().unwrap().lists.values().next().unwrap());
+        let lists = || Arc::clone(accepted.lists().values().next().unwrap());
         let mut now = NOW;
         let mut is_read_again = || {
             let before = lists();
@@ -477,18 +431,6 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_ahead_delays_no_second_attempt() {
-        let folder = SimulatedDirectory::new();
-        folder.put("2026-12.params", test_params().to_toml().as_bytes());
-        let accepted = open(&folder);
-        folder.put("2027-01.params", b"half of a fi");
-        assert!(accepted.refresh(NOW.plus_seconds(1_000_000)).is_some());
-        let read = || accepted.read.lock().unwrap().failed.as_ref().map(|failed| failed.at);
-        accepted.refresh(NOW);
-        assert_eq!(read(), Some(NOW));
-    }
-
-    #[test]
     fn an_owners_file_that_cannot_be_read_is_not_an_absent_one() {
         let folder = SimulatedDirectory::new();
         folder.put("2026-12.params", test_params().to_toml().as_bytes());
@@ -525,8 +467,7 @@ mod tests {
     /// Whether `mallory`, who is on the list of revoked users, and a payment without the right
     /// token are refused.
     fn refusals(accepted: &Accepted) -> [bool; 2] {
-        let read = accepted.read.lock().unwrap();
-        let lists = &read.lists[&"2026-12".parse().unwrap()];
+        let lists = &accepted.lists()[&"2026-12".parse().unwrap()];
         let token = OwnerToken::from_bytes([1; 8]);
         ["mallory", "alice"]
             .map(|user| lists.check(&user.parse().unwrap(), &[0], &[token]).is_err())
@@ -594,7 +535,7 @@ mod tests {
             // Nor for a period whose parameters are gone too.
             folder.remove("2026-12.params").unwrap();
             assert_eq!(refresh(), None);
-            assert!(!accepted.read.lock().unwrap().lists.contains_key(test_params().period()));
+            assert!(!accepted.lists().contains_key(test_params().period()));
         }
     }
 }

@@ -7,10 +7,9 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
-use super::accepted::LOOK_SECONDS;
+use super::reloaded::{Reloaded, Source, stamp_if_present};
 use super::users::users_in;
 use crate::host::{Directory, Stamp, read_whole, replace_whole};
 use crate::identity::{USER_ID_LEN_MAX, UserId};
@@ -24,19 +23,35 @@ pub const BLOCKED_USERS_MAX: usize = 65_536;
 const FILE_SIZE_MAX: u64 = (BLOCKED_USERS_MAX * (USER_ID_LEN_MAX + 1)) as u64;
 
 /// The list as a serving process knows it.
-pub(super) struct BlockedUsers {
-    till: Arc<dyn Directory>,
-    current: RwLock<Arc<BTreeSet<UserId>>>,
-    looked_at: AtomicI64,
-    read: Mutex<Read>,
+pub(super) struct BlockedUsers(Reloaded<TillFile>);
+
+/// The file in the till's directory. Without it nobody is blocked.
+struct TillFile(Arc<dyn Directory>);
+
+impl Source for TillFile {
+    type Value = BTreeSet<UserId>;
+    type Seen = Option<Stamp>;
+    type Error = BlockedError;
+
+    const STAYS: &str = "the users read before stay blocked";
+
+    fn look(&self) -> Result<Option<Stamp>, BlockedError> {
+        stamp_if_present(self.0.as_ref(), BLOCKED_FILE).map_err(BlockedError)
+    }
+
+    fn load(
+        &self,
+        _: &BTreeSet<UserId>,
+        _: &Option<Stamp>,
+    ) -> Result<BTreeSet<UserId>, BlockedError> {
+        Ok(read(self.0.as_ref()).map_err(BlockedError)?.into_iter().collect())
+    }
 }
 
-/// The result of the last reading.
-struct Read {
-    /// `None` if there was no file.
-    stamp: Option<Stamp>,
-    failure: Option<String>,
-}
+/// An error about the file, for the line to log.
+#[derive(Debug, thiserror::Error)]
+#[error("{BLOCKED_FILE}: {0}")]
+struct BlockedError(io::Error);
 
 impl BlockedUsers {
     /// Reads the list in the till's directory.
@@ -44,59 +59,25 @@ impl BlockedUsers {
     /// # Errors
     /// The file exists and cannot be read.
     pub(super) fn open(till: Arc<dyn Directory>, now: UnixTime) -> io::Result<BlockedUsers> {
-        let stamp = stamp(till.as_ref())?;
+        let seen = stamp_if_present(till.as_ref(), BLOCKED_FILE)?;
         let users = read(till.as_ref())?.into_iter().collect();
-        Ok(BlockedUsers {
-            till,
-            current: RwLock::new(Arc::new(users)),
-            looked_at: AtomicI64::new(now.0),
-            read: Mutex::new(Read { stamp, failure: None }),
-        })
+        Ok(BlockedUsers(Reloaded::read(TillFile(till), Arc::new(users), seen, now)))
     }
 
     /// Whether this user is blocked.
     pub(super) fn contains(&self, user: &UserId) -> bool {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).contains(user)
+        self.0.with(|users| users.contains(user))
     }
 
     /// Whether the file is due to be examined; also true after the clock was set back.
     pub(super) fn is_due(&self, now: UnixTime) -> bool {
-        let looked_at = self.looked_at.load(Ordering::Relaxed);
-        !(looked_at..looked_at.saturating_add(LOOK_SECONDS)).contains(&now.0)
+        self.0.is_due(now)
     }
 
     /// Examines the file if that is due, and reads it if it has changed. Returns a new error to
     /// log, if there is one.
     pub(super) fn refresh(&self, now: UnixTime) -> Option<String> {
-        if !self.is_due(now) {
-            return None;
-        }
-        // Another thread is refreshing.
-        let mut last = self.read.try_lock().ok()?;
-        self.looked_at.store(now.0, Ordering::Relaxed);
-        match self.read_again(&mut last) {
-            Ok(()) => {
-                last.failure = None;
-                None
-            }
-            Err(error) => {
-                let reason = format!("{BLOCKED_FILE}: {error}; the users read before stay blocked");
-                let is_new = last.failure.as_ref() != Some(&reason);
-                last.failure = Some(reason.clone());
-                is_new.then_some(reason)
-            }
-        }
-    }
-
-    fn read_again(&self, last: &mut Read) -> io::Result<()> {
-        let stamp = stamp(self.till.as_ref())?;
-        if stamp == last.stamp && last.failure.is_none() {
-            return Ok(());
-        }
-        let users: BTreeSet<UserId> = read(self.till.as_ref())?.into_iter().collect();
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(users);
-        last.stamp = stamp;
-        Ok(())
+        self.0.refresh(now)
     }
 }
 
@@ -126,17 +107,11 @@ pub(super) fn read(till: &dyn Directory) -> io::Result<Vec<UserId>> {
     users_in(&bytes).map_err(|reason| io::Error::new(io::ErrorKind::InvalidData, reason))
 }
 
-fn stamp(till: &dyn Directory) -> io::Result<Option<Stamp>> {
-    match till.stamp(BLOCKED_FILE) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        stamp => stamp.map(Some),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::host::SimulatedDirectory;
+    use crate::vendor::reloaded::LOOK_SECONDS;
 
     const NOW: UnixTime = UnixTime(1_800_000_000);
 

@@ -9,7 +9,7 @@ mod keys;
 mod signature;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
 pub use self::keys::{
     BOT_AGENTS_MAX, BOT_DIRECTORY_PATH, BOT_DIRECTORY_SIZE_MAX, BOT_KEYS_PER_AGENT_MAX,
@@ -17,8 +17,10 @@ pub use self::keys::{
 };
 pub use self::signature::{SIGNATURE_FIELD_LEN_MAX, SIGNATURE_SECONDS_MAX};
 use super::origin::{Origin, PublicRoot};
+use super::reloaded::{Reloaded, Source, stamp_if_present};
 use super::request::Request;
 use crate::host::{Clock, Directory, DiskDirectory, Stamp};
+use crate::time::UnixTime;
 use crate::toml_file::TomlError;
 
 /// Words in User-Agent that bots have in their names.
@@ -63,95 +65,85 @@ impl Default for BotSettings {
 /// How a vendor tells bots from readers. The keys are kept up to date with their file.
 pub(super) struct Bots {
     settings: BotSettings,
-    directory: Option<(Box<dyn Directory>, String)>,
     /// The keys as they were first read, for a process that is forked later.
     first: Arc<BotKeys>,
-    current: RwLock<Arc<BotKeys>>,
-    read: Mutex<Read>,
+    keys: Reloaded<KeysFile>,
 }
 
-/// The file as it was last read.
-#[derive(Clone, Default)]
-struct Read {
-    /// `None` if there was no file.
-    stamp: Option<Stamp>,
-    failure: Option<String>,
+/// The file of the keys. Without it no bot is verified yet.
+struct KeysFile {
+    directory: DiskDirectory,
+    name: String,
+    agents: Vec<Origin>,
+}
+
+impl KeysFile {
+    fn at(path: &Path, settings: &BotSettings) -> Result<KeysFile, TomlError> {
+        let (directory, name) = DiskDirectory::of_file(path)
+            .map_err(|error| TomlError::unreadable(&error).in_file(path))?;
+        Ok(KeysFile { directory, name, agents: settings.agents.clone() })
+    }
+
+    fn keys(&self, seen: Option<&Stamp>) -> Result<BotKeys, TomlError> {
+        match seen {
+            Some(_) => Ok(BotKeys::load_in(&self.directory, &self.name)?.only(&self.agents)),
+            None => Ok(BotKeys::default()),
+        }
+    }
+}
+
+impl Source for KeysFile {
+    type Value = BotKeys;
+    type Seen = Option<Stamp>;
+    type Error = TomlError;
+
+    const STAYS: &str = "the keys of bots read before stay in use";
+
+    fn look(&self) -> Result<Option<Stamp>, TomlError> {
+        stamp_if_present(&self.directory, &self.name).map_err(|error| {
+            TomlError::unreadable(&error).in_file(&self.directory.path().join(&self.name))
+        })
+    }
+
+    fn load(&self, _: &BotKeys, seen: &Option<Stamp>) -> Result<BotKeys, TomlError> {
+        self.keys(seen.as_ref())
+    }
 }
 
 impl Bots {
     /// With these keys, which never change.
     pub(super) fn fixed(settings: BotSettings, keys: BotKeys) -> Bots {
-        let keys = Arc::new(keys.only(&settings.agents));
-        Bots {
-            settings,
-            directory: None,
-            current: RwLock::new(Arc::clone(&keys)),
-            first: keys,
-            read: Mutex::default(),
-        }
+        let first = Arc::new(keys.only(&settings.agents));
+        Bots { settings, keys: Reloaded::fixed(Arc::clone(&first)), first }
     }
 
     /// With the keys in the file that `settings` names. Without the file no bot is verified yet.
     ///
     /// # Errors
-    /// The file exists and cannot be used.
-    pub(super) fn open_on_disk(settings: BotSettings) -> Result<Bots, TomlError> {
+    /// The file exists and cannot be used, or cannot be examined.
+    pub(super) fn open_on_disk(settings: BotSettings, now: UnixTime) -> Result<Bots, TomlError> {
         let Some(path) = settings.keys.clone().filter(|_| !settings.agents.is_empty()) else {
             return Ok(Bots::fixed(settings, BotKeys::default()));
         };
-        let bots = Bots { directory: place(&path)?, ..Bots::fixed(settings, BotKeys::default()) };
-        let (keys, stamp) = bots.read_file().map_err(|error| error.in_file(&path))?;
-        Ok(Bots {
-            first: Arc::clone(&keys),
-            current: RwLock::new(keys),
-            read: Mutex::new(Read { stamp, failure: None }),
-            ..bots
-        })
+        let file = KeysFile::at(&path, &settings)?;
+        let seen = file.look()?;
+        let first = Arc::new(file.keys(seen.as_ref())?);
+        let keys = Reloaded::read(file, Arc::clone(&first), seen, now);
+        Ok(Bots { settings, first, keys })
     }
 
     /// The same for a process that was forked after this was opened. Takes no lock.
     pub(super) fn inherited(&self) -> Bots {
-        let path = self.settings.keys.as_deref().filter(|_| self.directory.is_some());
-        Bots {
-            settings: self.settings.clone(),
-            directory: path.and_then(|path| place(path).ok().flatten()),
-            first: Arc::clone(&self.first),
-            current: RwLock::new(Arc::clone(&self.first)),
-            read: Mutex::default(),
-        }
+        let path = self.settings.keys.as_deref().filter(|_| self.keys.source().is_some());
+        let file = path.and_then(|path| KeysFile::at(path, &self.settings).ok());
+        let keys = Reloaded::inherited(file, Arc::clone(&self.first));
+        Bots { settings: self.settings.clone(), first: Arc::clone(&self.first), keys }
     }
 
     /// Reads the file if it has changed. Returns a new error to log, if there is one; the keys read
     /// before stay in use then.
-    pub(super) fn refresh(&self) -> Option<String> {
-        let (directory, name) = self.directory.as_ref()?;
-        // Another thread is refreshing.
-        let mut read = self.read.try_lock().ok()?;
-        let stamp = directory.stamp(name).ok();
-        if stamp == read.stamp && read.failure.is_none() {
-            return None;
-        }
-        match self.read_file() {
-            Ok((keys, stamp)) => {
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = keys;
-                *read = Read { stamp, failure: None };
-                None
-            }
-            Err(error) => {
-                let reason = format!("{error}; the keys of bots read before stay in use");
-                let is_new = read.failure.as_ref() != Some(&reason);
-                read.failure = Some(reason.clone());
-                is_new.then_some(reason)
-            }
-        }
-    }
-
-    fn read_file(&self) -> Result<(Arc<BotKeys>, Option<Stamp>), TomlError> {
-        let Some((directory, name)) = &self.directory else { return Ok(Default::default()) };
-        // Before the reading, so that a change made meanwhile is found the next time.
-        let Ok(stamp) = directory.stamp(name) else { return Ok(Default::default()) };
-        let keys = BotKeys::load_in(directory.as_ref(), name)?;
-        Ok((Arc::new(keys.only(&self.settings.agents)), Some(stamp)))
+    pub(super) fn refresh(&self, now: UnixTime) -> Option<String> {
+        self.keys.refresh(now)
     }
 
     /// Who asks for a page at `root`.
@@ -162,7 +154,7 @@ impl Bots {
         clock: &dyn Clock,
     ) -> Asker {
         if signature::claims_to_be_a_bot(request) {
-            let keys = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
+            let keys = self.keys.current();
             let is_verified =
                 root.is_some_and(|root| signature::is_verified(request, root, &keys, clock.now()));
             return if is_verified { Asker::VerifiedBot } else { Asker::UnknownBot };
@@ -178,15 +170,6 @@ impl Bots {
     }
 }
 
-/// A file: its directory and its name.
-type Place = (Box<dyn Directory>, String);
-
-fn place(path: &Path) -> Result<Option<Place>, TomlError> {
-    let (directory, name) = DiskDirectory::of_file(path)
-        .map_err(|error| TomlError::unreadable(&error).in_file(path))?;
-    Ok(Some((Box::new(directory), name)))
-}
-
 #[cfg(test)]
 mod tests {
     use base64::Engine;
@@ -194,6 +177,7 @@ mod tests {
     use super::*;
     use crate::scheme::BASE64URL;
     use crate::till::tests::HandClock;
+    use crate::vendor::reloaded::AGAIN_SECONDS;
 
     fn asker(bots: &Bots, fields: &[(&str, &str)]) -> Asker {
         let headers: Vec<(&[u8], &[u8])> =
@@ -245,9 +229,14 @@ mod tests {
             keys: Some(path.clone()),
             ..BotSettings::default()
         };
-        let bots = Bots::open_on_disk(settings).unwrap();
-        let count = |bots: &Bots| bots.current.read().unwrap().len();
-        assert_eq!((count(&bots), bots.refresh()), (0, None), "no file yet");
+        let now = std::cell::Cell::new(UnixTime(1_800_000_000));
+        let refresh = |bots: &Bots| {
+            now.set(now.get().plus_seconds(AGAIN_SECONDS));
+            bots.refresh(now.get())
+        };
+        let bots = Bots::open_on_disk(settings, now.get()).unwrap();
+        let count = |bots: &Bots| bots.keys.current().len();
+        assert_eq!((count(&bots), refresh(&bots)), (0, None), "no file yet");
         let agent = |url: &str| {
             // A key of its own.
             let secret = ed25519_dalek::SigningKey::from_bytes(&[url.len() as u8; 32]);
@@ -255,16 +244,22 @@ mod tests {
             format!("[[agent]]\nurl = '{url}'\nfetched = 2026-12-10T12:00:00Z\nkeys = ['{key}']\n")
         };
         std::fs::write(&path, agent("https://bot.example") + &agent("https://b.example")).unwrap();
-        assert_eq!((bots.refresh(), count(&bots)), (None, 1), "of the bots in the configuration");
+        assert_eq!((refresh(&bots), count(&bots)), (None, 1), "of the bots in the configuration");
         std::fs::write(&path, "[[agent]]\n").unwrap();
-        let told = bots.refresh().unwrap();
+        let told = refresh(&bots).unwrap();
         assert!(told.contains("missing key `url`") && told.contains("stay in use"), "{told}");
-        assert_eq!((bots.refresh(), count(&bots)), (None, 1), "told once");
+        assert_eq!((refresh(&bots), count(&bots)), (None, 1), "told once");
+        // What cannot be examined is not absent.
         std::fs::remove_file(&path).unwrap();
-        assert_eq!((bots.refresh(), count(&bots)), (None, 0));
+        std::os::unix::fs::symlink("bot-keys.toml", &path).unwrap();
+        let told = refresh(&bots).unwrap();
+        assert!(told.contains("bot-keys.toml: cannot be read") && told.contains("stay"), "{told}");
+        assert_eq!((refresh(&bots), count(&bots)), (None, 1), "told once");
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!((refresh(&bots), count(&bots)), (None, 0));
         let child = bots.inherited();
         assert_eq!(count(&child), 0);
         std::fs::write(&path, agent("https://bot.example")).unwrap();
-        assert_eq!((child.refresh(), count(&child)), (None, 1));
+        assert_eq!((refresh(&child), count(&child)), (None, 1));
     }
 }

@@ -345,8 +345,8 @@ mod tests {
     use crate::scheme::BASE64URL;
     use crate::testing::{ObviousMint, params_with};
     use crate::till::tests::HandClock;
-    use crate::vendor::accepted::LOOK_SECONDS;
     use crate::vendor::look::Look;
+    use crate::vendor::reloaded::LOOK_SECONDS;
 
     struct Site {
         folder: tempfile::TempDir,

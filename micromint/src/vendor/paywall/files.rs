@@ -67,7 +67,7 @@ pub(in crate::vendor) fn open_prices(
     now: UnixTime,
 ) -> Result<Option<Arc<Prices>>, ConfigError> {
     let Some(path) = config.prices() else { return Ok(None) };
-    let bots = Bots::open_on_disk(config.bot_settings().clone())?;
+    let bots = Bots::open_on_disk(config.bot_settings().clone(), now)?;
     Ok(Some(Arc::new(Prices::open_on_disk(path, config, bots, now)?)))
 }
 

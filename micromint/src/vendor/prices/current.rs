@@ -6,8 +6,8 @@
 //! never waits for the disk.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::ListPrice;
 use super::list::PriceList;
@@ -18,26 +18,15 @@ use crate::toml_file::TomlError;
 use crate::vendor::bots::Bots;
 use crate::vendor::config::VendorConfig;
 use crate::vendor::origin::PublicRoot;
+use crate::vendor::reloaded::{Reloaded, Source, is_past};
 use crate::vendor::request::Request;
-
-/// How often the file is examined, in seconds.
-pub(in crate::vendor) const LOOK_SECONDS: i64 = 5;
-/// How long to wait before an unusable file that has not changed is read again, in seconds.
-const AGAIN_SECONDS: i64 = 60;
 
 /// The price list in use.
 pub(in crate::vendor) struct Prices {
-    current: RwLock<Arc<PriceList>>,
-    /// `None` if the list was passed in and never changes.
-    file: Option<ListFile>,
+    list: Reloaded<ListFile>,
     bots: Bots,
-    /// Whether the list in use has prices for bots.
-    has_bot_prices: AtomicBool,
-    looked_at: AtomicI64,
     /// When a request that needs no disk was last made to wait for an examination.
     delayed_at: AtomicI64,
-    is_stale: AtomicBool,
-    read: Mutex<Read>,
 }
 
 struct ListFile {
@@ -53,29 +42,33 @@ impl ListFile {
         ListFile { directory, name, roots, coin_value }
     }
 
-    fn load(&self) -> Result<PriceList, TomlError> {
+    fn list(&self) -> Result<PriceList, TomlError> {
         PriceList::load_in(self.directory.as_ref(), &self.name, &self.roots, self.coin_value)
     }
 }
 
-/// The file as it was last read.
-#[derive(Default)]
-struct Read {
-    stamp: Option<Stamp>,
-    failed: Option<Failed>,
-}
+impl Source for ListFile {
+    type Value = PriceList;
+    type Seen = Stamp;
+    type Error = TomlError;
 
-/// A file that could not be used.
-struct Failed {
-    stamp: Option<Stamp>,
-    reason: String,
-    at: UnixTime,
+    const STAYS: &str = "the prices read before stay in use";
+
+    fn look(&self) -> Result<Stamp, TomlError> {
+        self.directory.stamp(&self.name).map_err(|error| {
+            TomlError::unreadable(&error).in_file(&self.directory.path().join(&self.name))
+        })
+    }
+
+    fn load(&self, _: &PriceList, _: &Stamp) -> Result<PriceList, TomlError> {
+        self.list()
+    }
 }
 
 impl Prices {
     /// This list, which never changes.
     pub(in crate::vendor) fn fixed(list: PriceList, bots: Bots) -> Prices {
-        Prices::with(Arc::new(list), None, bots, UnixTime(0), None)
+        Prices::with(Reloaded::fixed(Arc::new(list)), bots, UnixTime(0))
     }
 
     /// The list of the vendor with this configuration, at `path`.
@@ -95,10 +88,9 @@ impl Prices {
     }
 
     fn open(file: ListFile, bots: Bots, now: UnixTime) -> Result<Prices, TomlError> {
-        // Before the reading, so that a change made meanwhile is found the next time.
-        let stamp = file.directory.stamp(&file.name).ok();
-        let list = file.load()?;
-        Ok(Prices::with(Arc::new(list), Some(file), bots, now, stamp))
+        let seen = file.look()?;
+        let list = Arc::new(file.list()?);
+        Ok(Prices::with(Reloaded::read(file, list, seen, now), bots, now))
     }
 
     /// The list at `path` for a process that was forked after `list` was read from there by this
@@ -112,31 +104,16 @@ impl Prices {
         let file = DiskDirectory::of_file(path)
             .ok()
             .map(|(directory, name)| ListFile::new(Box::new(directory), name, config));
-        Prices::with(list, file, bots, UnixTime(0), None)
+        Prices::with(Reloaded::inherited(file, list), bots, UnixTime(0))
     }
 
-    fn with(
-        list: Arc<PriceList>,
-        file: Option<ListFile>,
-        bots: Bots,
-        now: UnixTime,
-        stamp: Option<Stamp>,
-    ) -> Prices {
-        Prices {
-            has_bot_prices: AtomicBool::new(list.has_bot_prices()),
-            current: RwLock::new(list),
-            file,
-            bots,
-            looked_at: AtomicI64::new(now.0),
-            delayed_at: AtomicI64::new(now.0),
-            is_stale: AtomicBool::new(false),
-            read: Mutex::new(Read { stamp, failed: None }),
-        }
+    fn with(list: Reloaded<ListFile>, bots: Bots, now: UnixTime) -> Prices {
+        Prices { list, bots, delayed_at: AtomicI64::new(now.0) }
     }
 
     /// The list in use.
     pub(in crate::vendor) fn current(&self) -> Arc<PriceList> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        self.list.current()
     }
 
     /// How bots are told from readers, for a process that is forked later.
@@ -146,7 +123,7 @@ impl Prices {
 
     /// Whether prices depend on who asks, so that the fields of a request matter.
     pub(in crate::vendor) fn has_bot_prices(&self) -> bool {
-        self.has_bot_prices.load(Ordering::Relaxed)
+        self.list.with(|list| list.has_bot_prices())
     }
 
     /// What the list says to the client that asks, about the page that a request is for; see
@@ -176,7 +153,7 @@ impl Prices {
 
     /// Whether the file is due to be examined; also true after the clock was set back.
     pub(in crate::vendor) fn is_due(&self, now: UnixTime) -> bool {
-        self.file.is_some() && is_past(&self.looked_at, now)
+        self.list.is_due(now)
     }
 
     /// Whether a request that needs no disk must wait for an examination that is due: one request
@@ -192,58 +169,19 @@ impl Prices {
 
     /// Whether the file could not be used when it was last examined.
     pub(in crate::vendor) fn is_stale(&self) -> bool {
-        self.is_stale.load(Ordering::Relaxed)
+        self.list.is_stale()
     }
 
     /// Examines the file if that is due, and reads it if it has changed. Returns a new error to
     /// log, if there is one. Waits for the disk.
     pub(in crate::vendor) fn refresh(&self, now: UnixTime) -> Option<String> {
-        let file = self.file.as_ref().filter(|_| self.is_due(now))?;
-        // Another thread is refreshing.
-        let mut read = self.read.try_lock().ok()?;
-        self.looked_at.store(now.0, Ordering::Relaxed);
-        let errors = [self.refresh_list(file, &mut read, now), self.bots.refresh()];
+        if !self.is_due(now) {
+            return None;
+        }
+        let errors = [self.list.refresh(now), self.bots.refresh(now)];
         let errors: Vec<String> = errors.into_iter().flatten().collect();
         (!errors.is_empty()).then(|| errors.join("; "))
     }
-
-    fn refresh_list(&self, file: &ListFile, read: &mut Read, now: UnixTime) -> Option<String> {
-        let stamp = file.directory.stamp(&file.name).ok();
-        let is_known = |failed: &Failed| {
-            failed.stamp == stamp
-                && (failed.at..failed.at.plus_seconds(AGAIN_SECONDS)).contains(&now)
-        };
-        if read.failed.as_ref().is_some_and(is_known) {
-            return None;
-        }
-        if stamp.is_some() && stamp == read.stamp {
-            read.failed = None;
-            self.is_stale.store(false, Ordering::Relaxed);
-            return None;
-        }
-        match file.load() {
-            Ok(list) => {
-                self.has_bot_prices.store(list.has_bot_prices(), Ordering::Relaxed);
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(list);
-                *read = Read { stamp, failed: None };
-                self.is_stale.store(false, Ordering::Relaxed);
-                None
-            }
-            Err(error) => {
-                let reason = format!("{error}; the prices read before stay in use");
-                let is_new = read.failed.as_ref().is_none_or(|failed| failed.reason != reason);
-                read.failed = Some(Failed { stamp, reason: reason.clone(), at: now });
-                self.is_stale.store(true, Ordering::Relaxed);
-                is_new.then_some(reason)
-            }
-        }
-    }
-}
-
-/// Whether `at` is [`LOOK_SECONDS`] or more before `now`, or after it.
-fn is_past(at: &AtomicI64, now: UnixTime) -> bool {
-    let at = at.load(Ordering::Relaxed);
-    !(at..at.saturating_add(LOOK_SECONDS)).contains(&now.0)
 }
 
 #[cfg(test)]
@@ -251,6 +189,7 @@ mod tests {
     use super::*;
     use crate::host::SimulatedDirectory;
     use crate::vendor::bots::{BotKeys, BotSettings};
+    use crate::vendor::reloaded::{AGAIN_SECONDS, LOOK_SECONDS};
     use crate::vendor::request::Request;
 
     const NOW: UnixTime = UnixTime(1_000_000);
