@@ -38,7 +38,7 @@ use crate::error::FileError;
 use crate::host::{Clock, Directory, Entropy, ExclusiveLock, File, Open};
 use crate::journal::JournalError;
 use crate::period::Period;
-use crate::protocol::{COINS_PER_PAYMENT_MAX, PAYMENT_SIZE_MAX};
+use crate::protocol::{COINS_PER_PAYMENT_MAX, IdError, PAYMENT_SIZE_MAX};
 use crate::time::UnixTime;
 
 use decide::{decide, obstacle, retried, retry, reverse};
@@ -190,6 +190,13 @@ pub enum TillError {
         "an earlier sync of the till failed; check the disk: the server opens the till again by itself"
     )]
     SyncFailed,
+    /// The mark is damaged. Only what reads the till without its lock says so: the next payment
+    /// makes the mark again.
+    #[error("{}: its mark is damaged; the next payment at this till makes it again", .0.display())]
+    Mark(PathBuf),
+    /// The till made an identifier that its own protocol refuses.
+    #[error("cannot make an identifier: {0}")]
+    Id(#[from] IdError),
     /// An index is damaged, although it was just rebuilt.
     #[error("an index of the till is damaged: {what}")]
     Damaged {

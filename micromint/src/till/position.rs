@@ -6,8 +6,10 @@
 
 use std::io;
 
+use super::TillError;
 use crate::bytes::{CHECKSUM_SIZE, Field, open, pad, seal};
-use crate::host::{File, Seen};
+use crate::host::{Directory, File, Seen};
+use crate::journal::JournalError;
 use crate::period::{PERIOD_LEN_MAX, Period};
 use crate::time::{DAY_SECONDS, UnixTime};
 
@@ -62,6 +64,15 @@ pub(crate) struct Position {
     pub(crate) day: u32,
     /// The offset in that journal.
     pub(crate) offset: u64,
+}
+
+impl Position {
+    /// The error for a record that begins here and cannot be read. `why` completes "cannot read the
+    /// record: …".
+    pub(crate) fn unreadable(self, directory: &dyn Directory, why: impl Into<String>) -> TillError {
+        let path = directory.path().join(journal_name(self.day));
+        JournalError::Unreadable { path, at: self.offset, why: why.into() }.into()
+    }
 }
 
 /// How far the indexes reflect the journals.
@@ -200,7 +211,7 @@ pub(crate) fn day_of_journal(name: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::{Directory, Open, SimulatedDirectory};
+    use crate::host::{Open, SimulatedDirectory};
 
     #[test]
     fn mark_and_periods_are_read_back_and_damage_is_noticed() {

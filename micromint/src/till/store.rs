@@ -467,9 +467,8 @@ impl Store {
     }
 
     fn no_payment(&self, at: Position) -> TillError {
-        let path = self.directory.path().join(journal_name(at.day));
-        let why = "expected the position of a payment, found no payment there".to_string();
-        JournalError::Unreadable { path, at: at.offset, why }.into()
+        let why = "expected the position of a payment, found no payment there";
+        at.unreadable(self.directory.as_ref(), why)
     }
 
     fn lost(&self, at: Position) -> TillError {
@@ -504,7 +503,7 @@ pub(crate) fn days_on_disk(
     if status.size() == 0 {
         return Ok(Some((Vec::new(), Position::default())));
     }
-    let damaged = || TillError::Damaged { what: format!("{}: the mark", path.display()) };
+    let damaged = || TillError::Mark(path.clone());
     if !status.covers(MARK_SIZE, 0) {
         return Err(damaged());
     }

@@ -191,7 +191,7 @@ pub fn income(till: &Till, values: &CoinValues, days: Days) -> Result<Income, Re
             unbatched.entry(payment.period.clone()).or_default().add(coins);
         }
         if days.contain(payment.recorded_at) {
-            match paid_for(at, &payment) {
+            match paid_for(till.directory(), at, &payment) {
                 Ok(PaidFor { day, page, period, .. }) => {
                     sums.entry((day, page, period)).or_default().add(coins);
                 }

@@ -6,14 +6,13 @@
 
 use std::str::FromStr;
 
-use super::redemption::RedemptionError;
+use super::redemption::{RedemptionError, recorded_payment};
 use super::till_view::TillView;
 use crate::error::clip;
 use crate::identity::UserId;
 use crate::period::Period;
-use crate::protocol::Payment;
 use crate::scheme::{REFERENCE_LEN, reference};
-use crate::till::{Batch, Position, Till, TillError, TillRecord};
+use crate::till::{Batch, Position, Till, TillRecord};
 use crate::time::UnixTime;
 
 /// The fewest digits of a reference that are looked for.
@@ -80,27 +79,29 @@ pub fn find(
     let mut found: Vec<(Position, FoundPayment)> = Vec::new();
     let mut unreadable = None;
     view.scan(till.directory(), Position::default(), |at, record| match record {
-        TillRecord::Payment(payment) => match Payment::parse(&payment.message) {
-            Ok(message) => {
-                let reference = reference(&message);
-                if reference.starts_with(&digits.0) {
-                    let batch = view.batches.covering(&payment.period, at).cloned();
-                    let payment = FoundPayment {
-                        reference,
-                        page: message.url.into_string(),
-                        user: payment.user,
-                        period: payment.period,
-                        coins: payment.first_bins.len() as u64,
-                        recorded_at: payment.recorded_at,
-                        retried_at: None,
-                        reversed_at: None,
-                        batch,
-                    };
-                    found.push((at, payment));
+        TillRecord::Payment(payment) => {
+            match recorded_payment(till.directory(), at, &payment.message) {
+                Ok(message) => {
+                    let reference = reference(&message);
+                    if reference.starts_with(&digits.0) {
+                        let batch = view.batches.covering(&payment.period, at).cloned();
+                        let payment = FoundPayment {
+                            reference,
+                            page: message.url.into_string(),
+                            user: payment.user,
+                            period: payment.period,
+                            coins: payment.first_bins.len() as u64,
+                            recorded_at: payment.recorded_at,
+                            retried_at: None,
+                            reversed_at: None,
+                            batch,
+                        };
+                        found.push((at, payment));
+                    }
                 }
+                Err(error) => unreadable = Some(error),
             }
-            Err(error) => unreadable = Some(format!("the payment at {at:?}: {error}")),
-        },
+        }
         TillRecord::Retry(note) => {
             if let Some(payment) = of(&mut found, note.payment) {
                 payment.retried_at.get_or_insert(note.at);
@@ -114,8 +115,8 @@ pub fn find(
             }
         }
     })?;
-    if let Some(what) = unreadable {
-        return Err(TillError::Damaged { what }.into());
+    if let Some(error) = unreadable {
+        return Err(error.into());
     }
     Ok((found.into_iter().map(|(_, payment)| payment).collect(), view.first_day()))
 }

@@ -22,6 +22,7 @@ use super::till_view::TillView;
 use crate::authenticator::{Key, hex};
 use crate::bytes::{u32_be, u64_be};
 use crate::error::FileError;
+use crate::host::Directory;
 use crate::identity::{UserId, VendorId};
 use crate::period::Period;
 use crate::protocol::{
@@ -378,7 +379,7 @@ fn income_before(
     scan(till.directory(), &view.days, Position::default(), to, |at, record| {
         let TillRecord::Payment(payment) = record else { return };
         if !reversed.contains(&at) {
-            match paid_for(at, &payment) {
+            match paid_for(till.directory(), at, &payment) {
                 Ok(paid_for) => {
                     income.0.entry(paid_for).or_default().add(payment.first_bins.len() as u64);
                 }
@@ -390,16 +391,34 @@ fn income_before(
 }
 
 /// What a recorded payment at `at` counts for.
-pub(super) fn paid_for(at: Position, payment: &RecordedPayment<'_>) -> Result<PaidFor, TillError> {
-    // The till records what the paywall could read.
-    let message = Payment::parse(&payment.message)
-        .map_err(|error| TillError::Damaged { what: format!("the payment at {at:?}: {error}") })?;
+///
+/// # Errors
+/// The payment in the till, whose `directory` this is, cannot be read.
+pub(super) fn paid_for(
+    directory: &dyn Directory,
+    at: Position,
+    payment: &RecordedPayment<'_>,
+) -> Result<PaidFor, TillError> {
+    let message = recorded_payment(directory, at, &payment.message)?;
     Ok(PaidFor {
         journal: at.day,
         day: payment.recorded_at.day_start(),
         period: payment.period.clone(),
         page: message.url.into_string(),
     })
+}
+
+/// The payment in the record at `at`.
+///
+/// # Errors
+/// It cannot be read. The till records what the paywall could read, so something changed it.
+pub(super) fn recorded_payment(
+    directory: &dyn Directory,
+    at: Position,
+    message: &[u8],
+) -> Result<Payment, TillError> {
+    Payment::parse(message)
+        .map_err(|error| at.unreadable(directory, format!("its payment: {error}")))
 }
 
 /// A payment that is in no batch.
@@ -534,10 +553,7 @@ impl TillView {
         })?;
         let mut data = Vec::new();
         for (at, message) in records {
-            // The till records what the paywall could read.
-            let payment = Payment::parse(&message).map_err(|error| TillError::Damaged {
-                what: format!("the payment at {at:?}: {error}"),
-            })?;
+            let payment = recorded_payment(till.directory(), at, &message)?;
             push_record(&mut data, &payment.record().to_bytes());
         }
         Ok(data)
@@ -591,8 +607,7 @@ fn placeholder() -> Result<Id, RedemptionError> {
 
 fn id(text: &str) -> Result<Id, RedemptionError> {
     // A period and 20 digits have the right form and length; the error is for later changes.
-    let changed = |error: crate::protocol::IdError| TillError::Damaged { what: error.to_string() };
-    Ok(text.parse().map_err(changed)?)
+    Ok(text.parse().map_err(TillError::Id)?)
 }
 
 /// Coins by verdict in a few words, such as `3 accepted, 1 waiting until redeem-until`.

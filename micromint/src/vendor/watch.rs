@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::redemption::{RedemptionError, block_users};
+use super::redemption::{RedemptionError, block_users, recorded_payment};
 use super::till_view::TillView;
 use crate::authenticator::{Key, hex};
 use crate::error::FileError;
@@ -20,8 +20,7 @@ use crate::host::{Directory, Open, replace_whole};
 use crate::identity::VendorId;
 use crate::period::Period;
 use crate::protocol::{
-    Id, Payment, RequestWatch, Unsigned, WATCH_DATA_SIZE_MAX, WATCH_PAYMENTS_MAX, WatchResult,
-    push_record,
+    Id, RequestWatch, Unsigned, WATCH_DATA_SIZE_MAX, WATCH_PAYMENTS_MAX, WatchResult, push_record,
 };
 use crate::till::{Position, Till, TillError, TillRecord};
 
@@ -85,7 +84,8 @@ pub fn make_watch(
         if next.is_some() || failure.is_some() || at < view.batches.end_of(&payment.period) {
             return;
         }
-        match record_of(at, &payment.message) {
+        let payment_read = recorded_payment(till.directory(), at, &payment.message);
+        match payment_read.map(|payment| payment.record().to_bytes()) {
             Ok(record)
                 if payments == limits.payments || size + record.len() + 4 > limits.data_size =>
             {
@@ -175,13 +175,6 @@ fn read_shown(directory: &dyn Directory) -> Result<Option<Position>, FileError> 
     Ok(std::str::from_utf8(&bytes).ok().and_then(position))
 }
 
-fn record_of(at: Position, message: &[u8]) -> Result<Vec<u8>, TillError> {
-    // The till records what the paywall could read.
-    let payment = Payment::parse(message)
-        .map_err(|error| TillError::Damaged { what: format!("the payment at {at:?}: {error}") })?;
-    Ok(payment.record().to_bytes())
-}
-
 fn message(
     vendor: &VendorId,
     key: &Key,
@@ -198,8 +191,7 @@ fn message(
 /// The identifier of a watch follows from its content, so the same payments are the same watch.
 fn watch_id(data: &[u8]) -> Result<Id, TillError> {
     // 20 digits have the right form and length; the error is for later changes.
-    let changed = |error: crate::protocol::IdError| TillError::Damaged { what: error.to_string() };
-    hex(&Sha256::digest(data)[..10]).parse().map_err(changed)
+    Ok(hex(&Sha256::digest(data)[..10]).parse()?)
 }
 
 #[cfg(test)]

@@ -130,7 +130,12 @@ fn a_damaged_lock_file_is_rebuilt() {
     for at in [0, 20, 62, 4096, 4110] {
         let (directory, clock) = filled();
         flip(&directory, LOCK_NAME, at);
+        // What reads without the lock repairs nothing.
+        let peeked = days_on_disk(&directory).map_err(|error| error.to_string());
+        assert_eq!(peeked.is_err(), at < MARK_SIZE, "{at}");
+        peeked.map_or_else(|told| assert!(told.contains("lock: its mark is damaged")), drop);
         check(&open(&directory, &clock), &format!("{at}"));
+        assert!(days_on_disk(&directory).is_ok(), "{at}");
     }
     let (directory, clock) = filled();
     directory.put(LOCK_NAME, b"");

@@ -94,6 +94,34 @@ pub(in crate::vendor) fn digest(period: &str, superbin: u32) -> UrlDigest {
 }
 
 #[test]
+fn a_payment_that_cannot_be_read_is_named_by_its_place() {
+    let (directory, clock) = (SimulatedDirectory::new(), HandClock::at("2026-12-01T10:00:00Z"));
+    let till = open(&directory, &clock);
+    spend(&till, "2026-12", 0..1);
+    let (period, user) = ("2026-12".parse().unwrap(), "alice".parse().unwrap());
+    let spend = Spend::new(&period, &user, &[Bin { superbin: 8, subbin: 0 }], b"Payment", [8; 32]);
+    assert!(matches!(till.spend(&spend).unwrap(), Spent::Recorded(_)));
+    clock.pass(2 * REVERSAL_SECONDS);
+    let indexes = directory.names().unwrap();
+    let lookup = crate::vendor::lookup::find(&till, &"0123456789".parse().unwrap());
+    let income = income(&till, &CoinValues::new(), Days::ALL);
+    let limits = crate::vendor::watch::WatchLimits::default();
+    let watch = crate::vendor::watch::make_watch(&till, &vendor(), &key(), limits);
+    let errors = [
+        lookup.map(|_| ()).unwrap_err(),
+        income.map(|_| ()).unwrap_err(),
+        watch.map(|_| ()).unwrap_err(),
+        make_batch(&till, &vendor(), &key(), None, BatchLimits::default()).map(|_| ()).unwrap_err(),
+    ];
+    for error in errors {
+        let text = error.to_string();
+        let place = "till-2026-12-01.journal: cannot read the record at offset ";
+        assert!(text.contains(place) && text.contains(": its payment: "), "{text}");
+    }
+    assert_eq!(directory.names().unwrap(), indexes, "no index is rebuilt for it");
+}
+
+#[test]
 fn every_payment_is_redeemed_once_and_a_batch_made_again_is_the_same() {
     let (directory, clock) = (SimulatedDirectory::new(), HandClock::at("2026-12-01T23:40:00Z"));
     let till = open(&directory, &clock);
