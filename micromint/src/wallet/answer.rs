@@ -5,13 +5,12 @@
 //! outcome is unknown.
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::protocol::{
     RECEIPT_COOKIE_PREFIX, REQUEST_HEADER, Refusal, RequestOutcome, RequestPayment, parse_decimal,
 };
 use crate::scheme::{
-    CREDENTIAL_HEADER, Challenge, INTENT, METHOD, challenges_in, read_charge_request,
+    BASE64URL, CREDENTIAL_HEADER, Challenge, INTENT, METHOD, challenges_in, read_charge_request,
 };
 use crate::time::UnixTime;
 
@@ -35,7 +34,7 @@ const REASON_LEN_MAX: usize = 64;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidRequestHeader {
-    /// It is not base64url without padding.
+    /// It is not base64url, with or without padding.
     #[error("{REQUEST_HEADER}: {0}")]
     Encoding(#[from] base64::DecodeError),
     /// It encodes something else than a Request-Payment.
@@ -48,7 +47,7 @@ pub enum InvalidRequestHeader {
 /// # Errors
 /// The value is not base64url or not a Request-Payment.
 pub fn request_in_header(value: &[u8]) -> Result<RequestPayment, InvalidRequestHeader> {
-    Ok(RequestPayment::parse(&URL_SAFE_NO_PAD.decode(value)?)?)
+    Ok(RequestPayment::parse(&BASE64URL.decode(value)?)?)
 }
 
 /// The first challenge of the scheme "Payment" for the method `micromint` among the values of
@@ -76,7 +75,7 @@ pub fn has_ended(challenge: &Challenge, now: UnixTime) -> bool {
 
 /// The value of a [`PAYMENT_HEADER`](crate::protocol::PAYMENT_HEADER) for a Payment message.
 pub fn payment_for_header(message: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(message)
+    BASE64URL.encode(message)
 }
 
 /// The outcome of a payment whose answer had this HTTP `status`, this `word` in its
@@ -251,6 +250,30 @@ pub(super) fn plain(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::protocol::PeriodPrice;
+
+    #[test]
+    fn a_request_in_a_header_is_read_with_and_without_padding() {
+        let price = PeriodPrice::new("2026-12".parse().unwrap(), 1, "0.01 USD".parse().unwrap());
+        let request = |description: &str| RequestPayment {
+            url: "https://news.example/story".parse().unwrap(),
+            vendor: "news.example".parse().unwrap(),
+            prices: vec![price.clone()],
+            broker: "https://broker.example/".to_string(),
+            description: description.to_string(),
+        };
+        let mut paddings = std::collections::BTreeSet::new();
+        for description in ["a", "ab", "abc"] {
+            let request = request(description);
+            let padded = base64::prelude::BASE64_URL_SAFE.encode(request.to_bytes());
+            let bare = padded.trim_end_matches('=');
+            paddings.insert(padded.len() - bare.len());
+            for value in [padded.as_str(), bare] {
+                assert_eq!(request_in_header(value.as_bytes()).unwrap(), request, "{value}");
+            }
+        }
+        assert_eq!(paddings.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
+        assert!(request_in_header(b"bm8=").is_err() && request_in_header(b"n/o").is_err());
+    }
 
     #[test]
     fn an_ambiguous_answer_leaves_the_outcome_unknown() {
