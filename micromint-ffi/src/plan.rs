@@ -1,11 +1,8 @@
 //! Before minting: the configuration of a new period, the broker's secret, and what a configuration
 //! yields and costs.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-
 use micromint_core::error::FileError;
+use micromint_core::host::{DiskDirectory, create_whole};
 use micromint_core::key_file::{create_key, read_key};
 use micromint_core::minting::{MintPlan, NewPeriod, NewPeriodError, Profile};
 use micromint_core::time::UnixTime;
@@ -214,16 +211,10 @@ pub unsafe extern "C" fn micromint_mint_init(
             };
             micromint_error::of(status, &error)
         })?;
-        let write = || {
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            let written = file.write_all(drawn.to_toml().as_bytes()).and_then(|()| file.sync_all());
-            written.inspect_err(|_| {
-                // Nothing is in it that anybody could miss.
-                let _ = std::fs::remove_file(&path);
-            })
-        };
-        write().map_err(FileError::on("write", &path)).map_err(failed(MICROMINT_ERROR_FILE))
+        DiskDirectory::of_file(&path)
+            .and_then(|(folder, name)| create_whole(&folder, &name, drawn.to_toml().as_bytes()))
+            .map_err(FileError::on("write", &path))
+            .map_err(failed(MICROMINT_ERROR_FILE))
     })
 }
 

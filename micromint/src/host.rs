@@ -432,6 +432,30 @@ pub(crate) fn read_whole(
     Ok(bytes)
 }
 
+/// Creates a file of mode 0600 with these bytes, durable when this returns. It must not exist.
+///
+/// # Errors
+/// An error of the operating system; `AlreadyExists` if there is such a file. After any other there
+/// is none.
+pub fn create_whole(directory: &dyn Directory, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let file = directory.open(name, Open::CreateNew)?;
+    let written =
+        file.write_at(bytes, 0).and_then(|()| file.sync()).and_then(|()| directory.sync());
+    written.inspect_err(|_| {
+        // Nothing is in it that anybody could miss. The first error counts.
+        let _ = directory.remove(name);
+    })
+}
+
+/// Gives a whole file that was synced its name, durably. Replaces `to` if it exists.
+///
+/// # Errors
+/// An error of the operating system.
+pub(crate) fn publish(directory: &dyn Directory, from: &str, to: &str) -> io::Result<()> {
+    directory.rename(from, to)?;
+    directory.sync()
+}
+
 /// Replaces a whole file durably: after a crash it has either the old or the new content. The new
 /// file has mode 0600.
 ///
@@ -481,6 +505,5 @@ fn replace(
         let _ = directory.remove(&temporary);
         return Err(error);
     }
-    directory.rename(&temporary, name)?;
-    directory.sync()
+    publish(directory, &temporary, name)
 }

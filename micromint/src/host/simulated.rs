@@ -468,6 +468,7 @@ impl Drop for SimulatedFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::create_whole;
 
     #[test]
     fn a_crash_leaves_what_survives() {
@@ -490,6 +491,22 @@ mod tests {
         directory.open("a", Open::CreateNew).unwrap().sync().unwrap();
         assert!(directory.after_crash(Survives::Synced).bytes("a").is_none());
         assert!(directory.after_crash(Survives::Written).bytes("a").is_some());
+    }
+
+    #[test]
+    fn a_file_that_was_created_whole_survives_a_power_cut_or_does_not_exist() {
+        let directory = SimulatedDirectory::new();
+        create_whole(&directory, "a", b"1").unwrap();
+        assert_eq!(directory.after_crash(Survives::Synced).bytes("a").unwrap(), b"1");
+        let again = create_whole(&directory, "a", b"2").unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(directory.bytes("a").unwrap(), b"1");
+        for step in 0..directory.steps() {
+            let directory = SimulatedDirectory::new();
+            directory.crash_after(step);
+            assert!(create_whole(&directory, "a", b"1").is_err(), "{step}");
+            assert!(directory.after_crash(Survives::Synced).bytes("a").is_none(), "{step}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::job::{MintJob, MintStage};
 use super::run_file::{BLOCK_SIZE, Run, RunFile, RunHeader, RunReader, RunWriter};
 use super::shard::Shard;
 use crate::error::FileError;
-use crate::host::Open;
+use crate::host::{Open, publish};
 
 /// The most segments that one merge reads.
 const MERGED_MAX: usize = 64;
@@ -177,8 +177,8 @@ impl Segments<'_> {
 
     pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), MintError> {
         let directory = self.run.directory;
-        let renamed = directory.rename(from, to).and_then(|()| directory.sync());
-        Ok(renamed.map_err(FileError::on("make", path_of(directory, to)))?)
+        let named = publish(directory, from, to);
+        Ok(named.map_err(FileError::on("make", path_of(directory, to)))?)
     }
 
     pub(super) fn remove(&self, name: &str) -> Result<(), MintError> {

@@ -7,7 +7,7 @@ use super::job::MintJob;
 use super::merged_part;
 use crate::coin_file::{CoinFile, file_size};
 use crate::error::FileError;
-use crate::host::{File, Lock, Open};
+use crate::host::{File, Lock, Open, publish};
 
 impl MintJob<'_> {
     /// The coin file under its exclusive lock, for a mint that needs `room` bytes of the disk
@@ -90,9 +90,7 @@ impl MintJob<'_> {
         merged_part::remove_all(self.directory, self.name)?;
         let coin_file = CoinFile::create(file, self.path(), self.params, self.key_tag())?;
         coin_file.sync()?;
-        self.directory
-            .rename(&temporary, self.name)
-            .and_then(|()| self.directory.sync())
+        publish(self.directory, &temporary, self.name)
             .map_err(FileError::on("make", self.path()))?;
         Ok(Some(coin_file))
     }

@@ -5,7 +5,7 @@
 //! wallet can only be returned, unless its owner confirms that none was spent since.
 
 use crate::error::FileError;
-use crate::host::Directory;
+use crate::host::{Directory, publish};
 use crate::journal::{Journal, Replayed};
 use crate::time::UnixTime;
 
@@ -135,6 +135,5 @@ pub(super) fn give_name(
     name: &str,
 ) -> Result<(), WalletError> {
     let path = directory.path().join(name);
-    directory.rename(temporary, name).map_err(FileError::on("make", path))?;
-    Ok(directory.sync().map_err(FileError::on("sync", directory.path()))?)
+    Ok(publish(directory, temporary, name).map_err(FileError::on("make", path))?)
 }
