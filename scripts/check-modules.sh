@@ -13,7 +13,7 @@ import os, re, sys
 SOURCE = "micromint/src"
 # Rooms from the ground up.
 ORDER = """
-    error reply time bytes threads money text_file host journal toml_file
+    error reply time bytes hex percent threads money text_file host journal toml_file
     bin hash period params host_name identity coin
     authenticator file_kind key_file owner
     protocol scheme

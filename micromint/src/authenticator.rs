@@ -15,6 +15,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+pub use crate::hex::HexError;
+use crate::hex::{hex, unhex};
 use crate::identity::{UserId, VendorId};
 use crate::period::Period;
 
@@ -101,14 +103,6 @@ pub struct OwnerToken([u8; OWNER_TOKEN_SIZE]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UrlDigest([u8; URL_DIGEST_SIZE]);
-
-/// The text is not the hexadecimal form of a key, a token, a digest or an authenticator.
-#[derive(Debug, thiserror::Error)]
-#[error("expected {digits} hexadecimal digits, found {found} bytes of another form")]
-pub struct HexError {
-    digits: usize,
-    found: usize,
-}
 
 impl Key {
     /// The key with these bytes.
@@ -452,37 +446,6 @@ impl FromStr for UrlDigest {
     fn from_str(text: &str) -> Result<Self, HexError> {
         unhex(text).map(UrlDigest)
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    push_hex(&mut text, bytes);
-    text
-}
-
-/// Appends lower-case hexadecimal digits.
-pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
-    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
-    }
-}
-
-/// Exactly `N` bytes from hexadecimal digits of either case.
-pub(crate) fn unhex<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
-    let error = || HexError { digits: 2 * N, found: text.len() };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != N || !rest.is_empty() {
-        return Err(error());
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16).ok_or_else(error);
-    let mut bytes = [0; N];
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = (digit(*high)? << 4 | digit(*low)?) as u8;
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

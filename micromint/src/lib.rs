@@ -188,6 +188,10 @@ pub mod vendor;
 // The byte codec of all files.
 mod bytes;
 
+// How bytes are written as text.
+mod hex;
+mod percent;
+
 #[cfg(any(feature = "mint", feature = "simulated-host"))]
 mod threads;
 

@@ -234,7 +234,7 @@ mod tests {
     fn a_tag_has_the_documented_value() {
         let token = OwnerToken::from_bytes([1, 2, 3, 4, 5, 6, 7, 8]);
         let tag = owner_tag(test_params().period(), 8, &user("alice"), &token);
-        assert_eq!(crate::authenticator::hex(&tag), TAG);
+        assert_eq!(crate::hex::hex(&tag), TAG);
     }
 
     const TAG: &str = "6576f83139d359cc";

@@ -62,8 +62,8 @@ mod tests;
 use std::io;
 use std::path::PathBuf;
 
-use crate::authenticator::hex;
 use crate::error::FileError;
+use crate::hex::hex;
 use crate::host::{Directory, Entropy};
 use crate::journal::{JournalError, Locked, Replayed};
 use crate::protocol::{CREDIT_COINS_MAX, FundsCredited, Id, RequestPayment};

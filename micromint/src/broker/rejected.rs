@@ -4,7 +4,7 @@
 //! and everything that was sent about it. The block begins and ends with a line that names the
 //! batch, so that a partly written block is recognized and a batch is set aside once.
 
-use crate::authenticator::hex;
+use crate::hex::hex;
 use crate::protocol::{PaymentRecord, RequestRedemption, Verdict};
 use crate::time::UnixTime;
 

@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::bytes::{from_u128_be, u64_be, u128_be};
 use crate::hash::bulk::WalkBits;
+use crate::hex::{hex, unhex};
 use crate::params::Params;
 
 /// The rounds of the Feistel network: the fewest for which the best generic attack known needs as
@@ -51,7 +52,7 @@ impl InputKey {
 
     /// 32 lower-case hexadecimal digits.
     pub fn to_hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.0)
     }
 }
 
@@ -65,12 +66,7 @@ impl FromStr for InputKey {
     type Err = InputKeyError;
 
     fn from_str(text: &str) -> Result<Self, InputKeyError> {
-        let error = || InputKeyError { found: text.chars().count() };
-        if text.len() != 2 * INPUT_KEY_SIZE || !text.bytes().all(|c| c.is_ascii_hexdigit()) {
-            return Err(error());
-        }
-        let number = u128::from_str_radix(text, 16).map_err(|_| error())?;
-        Ok(InputKey(u128_be(number)))
+        unhex(text).map(InputKey).map_err(|_| InputKeyError { found: text.chars().count() })
     }
 }
 

@@ -23,6 +23,7 @@ use base64::engine::general_purpose::STANDARD;
 use smallvec::SmallVec;
 
 use super::text::{URL_LEN_MAX, is_printable, is_printable_char, parse_decimal};
+use crate::percent;
 
 /// The longest line, in bytes without its end: a URL and the name of its header.
 pub const LINE_LEN_MAX: usize = URL_LEN_MAX + 256;
@@ -254,7 +255,9 @@ impl<'a> Frame<'a> {
             };
         };
         let wrong = |why: String| MessageError::Header { name: utf8_name.to_string(), why };
-        let text = percent_decoded(encoded).filter(|text| is_printable(text)).ok_or_else(|| {
+        let decoded = percent::decoded(encoded.as_bytes());
+        let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+        let text = decoded.filter(|text| is_printable(text)).ok_or_else(|| {
             wrong("expected printable UTF-8 text in percent-encoding".to_string())
         })?;
         if text.len() > len_max {
@@ -324,7 +327,7 @@ impl Printer {
             }
             plain.push(c);
         }
-        self.header(utf8_name, percent_encoded(plain.trim_end()))
+        self.header(utf8_name, percent::encoded(plain.trim_end().as_bytes(), is_plain))
     }
 
     /// Adds a header with a text for people. What a header cannot carry is not sent: characters
@@ -436,44 +439,12 @@ fn ascii(text: &[u8]) -> Result<&str, MessageError> {
     std::str::from_utf8(text).map_err(|error| MessageError::Data(error.to_string()))
 }
 
+/// Whether a byte of a text in a header stands for itself: printable ASCII but `%`.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'%'
+}
+
 /// A message type or header name: 1 to 64 letters, digits and hyphens.
-/// A text in which `%` and all bytes that are not printable ASCII are percent-encoded.
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len() * 3);
-    for byte in text.bytes() {
-        match byte {
-            b'%' | ..b' ' | 0x7f.. => {
-                // Writing to a String cannot fail.
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-            _ => encoded.push(byte.into()),
-        }
-    }
-    encoded
-}
-
-/// The inverse of [`percent_encoded`], which also accepts other bytes encoded; `None` if it is not
-/// UTF-8.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, after @ ..] = rest {
-        rest = match (byte, after) {
-            (b'%', [high, low, after @ ..]) => {
-                let digit = |c: u8| char::from(c).to_digit(16).map(|digit| digit as u8);
-                decoded.push(digit(*high)? << 4 | digit(*low)?);
-                after
-            }
-            (b'%', _) => return None,
-            (byte, after) => {
-                decoded.push(*byte);
-                after
-            }
-        };
-    }
-    String::from_utf8(decoded).ok()
-}
-
 fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
 }

@@ -2,8 +2,9 @@
 
 use super::frame::Printer;
 use super::{Frame, MessageError, Url};
-use crate::authenticator::{Authenticator, Key, OWNER_TOKEN_SIZE, OwnerToken, UrlDigest, push_hex};
+use crate::authenticator::{Authenticator, Key, OWNER_TOKEN_SIZE, OwnerToken, UrlDigest};
 use crate::bytes::{from_u64_be, u64_be};
+use crate::hex::push_hex;
 use crate::identity::{UserId, VendorId};
 use crate::params::{COIN_SIZE_MAX, COIN_SIZE_MIN};
 use crate::period::Period;

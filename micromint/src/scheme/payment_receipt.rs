@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{METHOD, SchemeError, from_base64_json, to_base64_json};
-use crate::authenticator::hex;
 use crate::bytes::u64_be;
+use crate::hex::hex;
 use crate::protocol::Payment;
 use crate::time::UnixTime;
 

@@ -10,6 +10,7 @@
 use std::fmt::{self, Write};
 
 use super::decision::Decision;
+use crate::percent;
 use crate::period::Period;
 use crate::protocol::RequestOutcome;
 
@@ -149,11 +150,7 @@ fn write_value(line: &mut impl Write, text: &str) -> fmt::Result {
         if len > VALUE_LEN_MAX {
             return line.write_str(CUT_MARK);
         }
-        if is_plain(byte) {
-            line.write_char(byte.into())?;
-        } else {
-            write!(line, "%{byte:02X}")?;
-        }
+        percent::write_byte(line, byte, is_plain(byte))?;
     }
     Ok(())
 }

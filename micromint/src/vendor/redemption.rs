@@ -19,9 +19,10 @@ use sha2::{Digest, Sha256};
 
 use super::blocked::{self, BLOCKED_FILE, block};
 use super::till_view::TillView;
-use crate::authenticator::{Key, hex};
+use crate::authenticator::Key;
 use crate::bytes::{u32_be, u64_be};
 use crate::error::FileError;
+use crate::hex::hex;
 use crate::host::Directory;
 use crate::identity::{UserId, VendorId};
 use crate::period::Period;

@@ -14,8 +14,9 @@ use sha2::{Digest, Sha256};
 
 use super::redemption::{RedemptionError, block_users, recorded_payment};
 use super::till_view::TillView;
-use crate::authenticator::{Key, hex};
+use crate::authenticator::Key;
 use crate::error::FileError;
+use crate::hex::hex;
 use crate::host::{Directory, Open, replace_whole};
 use crate::identity::VendorId;
 use crate::period::Period;

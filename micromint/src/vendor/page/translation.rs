@@ -8,6 +8,7 @@ use super::language::Language;
 use super::shipped::STYLE;
 use super::template::Template;
 use super::words::{Fallback, Missing, Words};
+use crate::percent::{encoded, is_unreserved};
 use crate::toml_file::TomlError;
 use crate::vendor::preview::Preview;
 
@@ -136,7 +137,8 @@ impl Translation {
             |refusal| words.refusal(refusal),
         );
         let broker = if can_be_paid { &*offer.broker } else { "" };
-        let login = login.map(|login| login.replace("{url}", &percent_encoded(offer.url.as_str())));
+        let url = || encoded(offer.url.as_str().as_bytes(), is_unreserved);
+        let login = login.map(|login| login.replace("{url}", &url()));
         // In the order of NAMES.
         let values: [&str; NAMES.len()] = [
             STYLE,
@@ -165,18 +167,4 @@ fn host_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     authority.rsplit('@').next().unwrap_or_default()
-}
-
-/// A text as the value of a URL's query.
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len() + 32);
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(byte.into());
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
 }

@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use smallvec::SmallVec;
 
+use crate::percent::{is_unreserved, write_encoded};
 use crate::vendor::normal_path::NormalPath;
 
 /// The longest pattern, in bytes.
@@ -189,20 +190,10 @@ impl Pattern {
 
 /// Appends a piece of a normal path as a URL has it.
 fn push_encoded(url: &mut String, piece: &[u8]) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in piece {
-        // A percent sign in normal form begins an escape.
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => url.push(char::from(*byte)),
-            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+'
-            | b',' | b'=' | b':' | b'@' | b'/' | b'%' => url.push(char::from(*byte)),
-            _ => {
-                url.push('%');
-                url.push(char::from(HEX[usize::from(byte >> 4)]));
-                url.push(char::from(HEX[usize::from(byte & 15)]));
-            }
-        }
-    }
+    // A percent sign in normal form begins an escape.
+    let is_kept = |byte| is_unreserved(byte) || b"!$&'()*+,=:@/%".contains(&byte);
+    // Writing to a String cannot fail.
+    let _ = write_encoded(url, piece, is_kept);
 }
 
 /// A normal path and where its parts are.

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::list::Entry;
 use super::pattern::Pattern;
 use super::{llms, openapi};
+use crate::hex::hex;
 use crate::money::{Money, MoneyJson, coins, coins_worth};
 use crate::protocol::{LLMS_PATH, OPENAPI_PATH, PRICES_PATH};
 use crate::vendor::coinage::Coinage;
@@ -195,8 +196,7 @@ impl Published {
 impl Document {
     fn new(text: String) -> Document {
         let digest = Sha256::digest(&text);
-        let number: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        Document { text, etag: format!("\"{number}\"") }
+        Document { text, etag: format!("\"{}\"", hex(&digest[..8])) }
     }
 }
 
