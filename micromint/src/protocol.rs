@@ -82,8 +82,9 @@ pub use request_watch::{RequestWatch, WATCH_DATA_SIZE_MAX, WATCH_PAYMENTS_MAX, W
 pub use send_expired::SendExpired;
 #[cfg(any(feature = "vendor", feature = "wallet"))]
 pub(crate) use text::is_printable;
-#[cfg(feature = "vendor")]
-pub(crate) use text::is_printable_char;
-pub use text::{ID_LEN_MAX, Id, IdError, TEXT_LEN_MAX, URL_LEN_MAX, Url, UrlError, parse_decimal};
+pub use text::{
+    ID_LEN_MAX, Id, IdError, TEXT_LEN_MAX, URL_LEN_MAX, Url, UrlError, is_printable_char,
+    parse_decimal,
+};
 pub use unsigned::Unsigned;
 pub use verdict::Verdict;

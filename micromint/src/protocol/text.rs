@@ -25,7 +25,16 @@ pub(crate) fn is_printable(text: &str) -> bool {
     text.chars().all(is_printable_char)
 }
 
-pub(crate) fn is_printable_char(c: char) -> bool {
+/// Whether a character may be shown to people in a terminal or on a page: neither a control
+/// character nor one that changes the order of the text around it.
+///
+/// ```
+/// use micromint::protocol::is_printable_char;
+///
+/// assert!("naïve – 名".chars().all(is_printable_char));
+/// assert!(!is_printable_char('\u{1b}') && !is_printable_char('\u{202e}'));
+/// ```
+pub fn is_printable_char(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -101,6 +110,11 @@ impl Url {
     /// Scheme, host and port, such as `https://news.example`.
     pub fn origin(&self) -> &str {
         &self.text[..self.target_at]
+    }
+
+    /// Host and port, such as `news.example:8443`; without the port if that is the default one.
+    pub fn authority(&self) -> &str {
+        &self.text[self.scheme().len() + "://".len()..self.target_at]
     }
 
     /// Path and query, starting with `/`.

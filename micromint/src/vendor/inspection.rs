@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
+use crate::protocol::is_printable_char;
 use crate::time::UnixTime;
 
 pub use access::Workers;
@@ -176,11 +177,11 @@ fn split_place(path: &Path, text: &str) -> (PathBuf, String) {
     )
 }
 
-/// A path for people: control characters are escaped.
+/// A path for people: characters that a terminal acts on are escaped.
 pub fn shown(path: &Path) -> String {
     let mut shown = String::new();
     for char in path.to_string_lossy().chars() {
-        if char.is_control() { shown.extend(char.escape_default()) } else { shown.push(char) }
+        if is_printable_char(char) { shown.push(char) } else { shown.extend(char.escape_default()) }
     }
     shown
 }

@@ -28,6 +28,7 @@ const PREFIX_LEN_MAX: usize = 256;
 ///
 /// let origin: Origin = "https://news.example:8443".parse()?;
 /// assert_eq!(origin.host().as_str(), "news.example");
+/// assert_eq!(origin.authority(), "news.example:8443");
 /// assert!("https://news.example/path".parse::<Origin>().is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -62,8 +63,8 @@ pub(super) enum TargetFault {
 
 impl Origin {
     fn of(root: Url) -> Origin {
-        let authority = authority_of_target(root.origin().as_bytes()).unwrap_or_default();
-        let port = split_port(authority).1.unwrap_or(default_port(root.is_https()));
+        let port = split_port(root.authority().as_bytes()).1;
+        let port = port.unwrap_or(default_port(root.is_https()));
         Origin { root, port }
     }
 
@@ -72,9 +73,19 @@ impl Origin {
         self.root.origin()
     }
 
+    /// `https` or `http`.
+    pub fn scheme(&self) -> &str {
+        self.root.scheme()
+    }
+
     /// The host, without port.
     pub fn host(&self) -> &VendorId {
         self.root.host()
+    }
+
+    /// Host and port, such as `news.example:8443`; without the port if that is the default one.
+    pub fn authority(&self) -> &str {
+        self.root.authority()
     }
 
     /// Whether the scheme is https.

@@ -146,9 +146,8 @@ fn manifest_url(vendor: &VendorId, page: &Url) -> String {
 
 /// The port of a page with its colon; empty if it is the default one of the scheme.
 fn port(page: &Url) -> &str {
-    let origin = page.origin();
-    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
-    host.strip_prefix(page.host().as_str()).unwrap_or(host)
+    let authority = page.authority();
+    authority.strip_prefix(page.host().as_str()).unwrap_or(authority)
 }
 
 #[cfg(test)]

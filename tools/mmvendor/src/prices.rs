@@ -94,12 +94,11 @@ impl Prices {
         let Some((root, target)) = config.origins().iter().find_map(find) else {
             return Err(format!("{}: is at none of the vendor's origins", url.as_str()).into());
         };
-        let origin = root.origin().as_str();
         let request = Request {
             method: b"GET",
             target: target.as_bytes(),
             is_https: root.origin().is_https(),
-            host: origin.split_once("://").map(|(_, host)| host.as_bytes()),
+            host: Some(root.origin().authority().as_bytes()),
             ..Request::default()
         };
         let entry = list.as_ref().and_then(|list| list.deciding(&request, true));

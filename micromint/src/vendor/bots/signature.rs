@@ -144,7 +144,7 @@ fn component<'a>(
             }
         };
     }
-    let origin = root.origin().as_str();
+    let origin = root.origin();
     if !name.starts_with('@') {
         return field(request, name).map(Cow::Owned);
     }
@@ -155,9 +155,9 @@ fn component<'a>(
     };
     Some(match name {
         // An origin has no default port.
-        "@authority" => origin.split_once("://")?.1.into(),
+        "@authority" => origin.authority().into(),
         "@method" => std::str::from_utf8(request.method).ok()?.into(),
-        "@scheme" => origin.split_once("://")?.0.into(),
+        "@scheme" => origin.scheme().into(),
         "@target-uri" => url.as_str().to_string().into(),
         "@path" => path.to_string().into(),
         "@query" => format!("?{}", query.unwrap_or_default()).into(),

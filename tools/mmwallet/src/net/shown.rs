@@ -3,7 +3,7 @@
 //! The invariant: the values of headers that carry coins, keys, passwords or Authenticators are
 //! never shown, nor is any body.
 
-use micromint::protocol::PAYMENT_HEADER;
+use micromint::protocol::{PAYMENT_HEADER, is_printable_char};
 use micromint::scheme::CREDENTIAL_HEADER;
 use micromint_console::tell;
 use ureq::http::response::Parts;
@@ -71,7 +71,7 @@ fn value_of<'a>(name: &str, value: &'a str) -> &'a str {
 
 /// Without characters that a terminal would act on.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_printable_char(c) { c } else { '\u{fffd}' }).collect()
 }
 
 #[cfg(test)]
@@ -95,5 +95,6 @@ mod tests {
             assert_eq!(value_of(name, "open"), "open", "{name}");
         }
         assert_eq!(printable("a\u{1b}[2J"), "a\u{fffd}[2J");
+        assert_eq!(printable("a\u{202e}b"), "a\u{fffd}b", "the order of what follows");
     }
 }
