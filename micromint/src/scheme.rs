@@ -24,6 +24,8 @@ pub(crate) use charge_request::is_charge_request_for;
 pub use charge_request::{charge_request, read_charge_request};
 pub use credential::{CREDENTIAL_LEN_MAX, Credential, token_of};
 pub use parameters::challenges_in;
+#[cfg(feature = "vendor")]
+pub(crate) use parameters::{is_token, split_outside_quotes};
 pub(crate) use payment_receipt::REFERENCE_LEN;
 pub use payment_receipt::{PaymentReceipt, reference};
 

@@ -1,5 +1,6 @@
 //! Finds challenges in the value of `WWW-Authenticate` (RFC 9110, 11.6.1): one list of schemes and
-//! their parameters, with commas possible inside quoted strings.
+//! their parameters, with commas possible inside quoted strings. Other lists of header fields are
+//! split alike.
 
 use super::{Challenge, SCHEME};
 
@@ -36,7 +37,7 @@ fn is_complete(challenge: &Challenge) -> bool {
 }
 
 /// The items between commas; a comma in a quoted string does not separate items.
-fn split_outside_quotes(value: &str) -> Vec<&str> {
+pub(crate) fn split_outside_quotes(value: &str) -> Vec<&str> {
     let (mut items, mut start) = (Vec::new(), 0);
     let (mut is_quoted, mut is_escaped) = (false, false);
     for (at, byte) in value.bytes().enumerate() {
@@ -64,7 +65,8 @@ fn split_scheme(item: &str) -> (Option<&str>, &str) {
     if token.is_empty() || rest.starts_with('=') { (None, item) } else { (Some(token), rest) }
 }
 
-fn is_token(byte: u8) -> bool {
+/// Whether a byte can be in a token (RFC 9110, 5.6.2).
+pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

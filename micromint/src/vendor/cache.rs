@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::scheme::split_outside_quotes;
+
 /// Answer header fields that make shared caches store an answer whatever Cache-Control says. A
 /// server removes them from a paid answer.
 pub(super) const SHARED_CACHE_HEADERS: [&str; 5] = [
@@ -19,7 +21,7 @@ pub(super) fn private_cache_control<'a>(
     values: impl IntoIterator<Item = &'a str>,
 ) -> Cow<'static, str> {
     let mut kept = Cow::Borrowed("private");
-    for directive in values.into_iter().flat_map(directives) {
+    for directive in values.into_iter().flat_map(split_outside_quotes) {
         let name = directive.split('=').next().unwrap_or_default().trim_end();
         if !["public", "s-maxage", "private"].iter().any(|gone| name.eq_ignore_ascii_case(gone)) {
             let kept = kept.to_mut();
@@ -28,23 +30,6 @@ pub(super) fn private_cache_control<'a>(
         }
     }
     kept
-}
-
-/// The parts of a value between commas; a comma in a quoted string does not separate parts.
-fn directives(value: &str) -> Vec<&str> {
-    let (mut parts, mut start, mut is_quoted) = (Vec::new(), 0, false);
-    for (at, byte) in value.bytes().enumerate() {
-        match byte {
-            b'"' => is_quoted = !is_quoted,
-            b',' if !is_quoted => {
-                parts.push(&value[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&value[start..]);
-    parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -64,6 +49,7 @@ mod tests {
             (&["private=\"Set-Cookie, X\", max-age=2"], "private, max-age=2"),
             (&["no-cache=\"a, public\", public"], "private, no-cache=\"a, public\""),
             (&[",, ,"], "private"),
+            (&["x=\"a\\\", public, b\", public"], "private, x=\"a\\\", public, b\""),
             (&["x=\"open, public"], "private, x=\"open, public"),
         ] {
             assert_eq!(private_cache_control(values.iter().copied()), expected, "{values:?}");

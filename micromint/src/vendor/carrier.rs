@@ -108,7 +108,7 @@ pub fn has_payment_or_receipt(request: &Request<'_>) -> bool {
 /// Whether the head of a request carries credentials that are for the site itself, such as a
 /// password: an Authorization field of another scheme than "Payment".
 pub fn has_login(request: &Request<'_>) -> bool {
-    is_authorized_otherwise(request)
+    request.header_values(AUTHORIZATION_HEADER).any(|value| token_of(value).is_none())
 }
 
 /// Whether a request has a cookie with the name of a receipt.
@@ -124,11 +124,6 @@ pub(super) fn brings_receipt(request: &Request<'_>) -> bool {
 fn holds_another_payment(value: &[u8]) -> bool {
     // A credential alone is long and has no comma.
     value.contains(&b',') && value.windows(10).any(|part| part.eq_ignore_ascii_case(b", payment "))
-}
-
-/// Whether the site uses Authorization for its own purposes in this request.
-pub(super) fn is_authorized_otherwise(request: &Request<'_>) -> bool {
-    request.header_values(AUTHORIZATION_HEADER).any(|value| token_of(value).is_none())
 }
 
 /// The message in a header value; `None` if the value is too long or not base64url.

@@ -96,7 +96,7 @@ pub(super) fn withheld(
 }
 
 fn precondition(request: &Request<'_>, content: &Content<'_>) -> Option<Withheld> {
-    if has(request, "if-match") {
+    if request.has_header("if-match") {
         if !names(request, "if-match", content.etag, is_same_strongly) {
             return Some(Withheld::PreconditionFailed);
         }
@@ -107,7 +107,7 @@ fn precondition(request: &Request<'_>, content: &Content<'_>) -> Option<Withheld
         return Some(Withheld::PreconditionFailed);
     }
     let is_view = matches!(request.method, b"GET" | b"HEAD");
-    if has(request, "if-none-match") {
+    if request.has_header("if-none-match") {
         let is_held = names(request, "if-none-match", content.etag, is_same_weakly);
         return match (is_held, is_view) {
             (false, _) => None,
@@ -122,8 +122,8 @@ fn precondition(request: &Request<'_>, content: &Content<'_>) -> Option<Withheld
 }
 
 fn range(request: &Request<'_>, content: &Content<'_>) -> Option<Withheld> {
-    let (size, value) = (content.size?, one_value(request, "range")?);
-    if has(request, "if-range") && !range_applies(one_value(request, "if-range"), content) {
+    let (size, value) = (content.size?, request.header_value("range")?);
+    if request.has_header("if-range") && !range_applies(request.header_value("if-range"), content) {
         return None;
     }
     let is_satisfiable = ranges(value)?.iter().any(|range| range.is_satisfiable(size));
@@ -150,7 +150,7 @@ fn names(
     etag: Option<&[u8]>,
     is_same: fn(&[u8], &[u8]) -> bool,
 ) -> bool {
-    header(request, name).any(|value| {
+    request.header_values(name).any(|value| {
         value.trim_ascii() == b"*"
             || etag.is_some_and(|etag| tags(value).any(|tag| is_same(etag, tag)))
     })
@@ -187,7 +187,7 @@ fn is_same_weakly(one: &[u8], other: &[u8]) -> bool {
 // ---- dates
 
 fn date(request: &Request<'_>, name: &str) -> Option<UnixTime> {
-    read_date(one_value(request, name)?)
+    read_date(request.header_value(name)?)
 }
 
 /// Parses an HTTP date in any of its three forms. Anything else is ignored, as RFC 9110 requires.
@@ -260,26 +260,6 @@ fn number(digits: &[u8]) -> Option<u64> {
     let value =
         |sum: u64, digit: &u8| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
     Some(digits.iter().fold(0, value))
-}
-
-// ---- fields
-
-fn header<'a>(request: &Request<'a>, name: &str) -> impl Iterator<Item = &'a [u8]> {
-    let headers = request.headers;
-    headers
-        .iter()
-        .filter(move |(its, _)| its.eq_ignore_ascii_case(name.as_bytes()))
-        .map(|(_, value)| *value)
-}
-
-fn has(request: &Request<'_>, name: &str) -> bool {
-    header(request, name).next().is_some()
-}
-
-/// The value of a field; `None` if it is absent or repeated.
-fn one_value<'a>(request: &Request<'a>, name: &str) -> Option<&'a [u8]> {
-    let mut values = header(request, name);
-    values.next().filter(|_| values.next().is_none()).map(<[u8]>::trim_ascii)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 use super::merge::Merge;
 use super::origin::Origin;
 use super::request::Request;
+use crate::scheme::is_token;
 
 /// The answer headers that a script needs in order to pay.
 const EXPOSED: &str =
@@ -53,7 +54,7 @@ impl CorsPolicy {
     /// The additional fields of an answer to OPTIONS, if the request is a preflight.
     pub(super) fn of_options(&self, request: &Request<'_>) -> Vec<Merge> {
         let (Some(_), Some(method)) =
-            (the_one(request, "origin"), the_one(request, "access-control-request-method"))
+            (request.header_value("origin"), request.header_value("access-control-request-method"))
         else {
             return Vec::new();
         };
@@ -64,7 +65,7 @@ impl CorsPolicy {
             headers.push_str(", Authorization");
             push_tokens(
                 &mut headers,
-                the_one(request, "access-control-request-headers").unwrap_or_default(),
+                request.header_value("access-control-request-headers").unwrap_or_default(),
             );
         }
         vec![
@@ -105,14 +106,8 @@ impl CorsPolicy {
 
 /// The entry of `origins` that equals the request's Origin, byte by byte as browsers send it.
 fn named<'a>(origins: &'a [Origin], request: &Request<'_>) -> Option<&'a Origin> {
-    let origin = the_one(request, "origin")?;
+    let origin = request.header_value("origin")?;
     origins.iter().find(|listed| listed.as_str().as_bytes() == origin)
-}
-
-/// The value of a field; `None` if it is absent or repeated.
-fn the_one<'a>(request: &Request<'a>, name: &'static str) -> Option<&'a [u8]> {
-    let mut values = request.header_values(name);
-    values.next().filter(|_| values.next().is_none())
 }
 
 /// Appends the new members of a list that are tokens (RFC 9110, 5.6.2). Ignores a list that is too
@@ -122,12 +117,11 @@ fn push_tokens(list: &mut String, asked: &[u8]) {
         return;
     }
     for member in asked.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-        let is_token =
-            |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
         let Ok(text) = std::str::from_utf8(member) else { continue };
         let is_there = list.split(", ").any(|known| known.eq_ignore_ascii_case(text));
         // A `*` would allow every header.
-        if !text.is_empty() && text != "*" && member.iter().all(is_token) && !is_there {
+        if !text.is_empty() && text != "*" && member.iter().all(|byte| is_token(*byte)) && !is_there
+        {
             list.push_str(", ");
             list.push_str(text);
         }

@@ -121,12 +121,23 @@ pub struct Content<'a> {
 
 impl<'a> Request<'a> {
     /// All values of a header, its name in any case.
-    pub(super) fn header_values(&self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    pub(super) fn header_values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         let headers = self.headers;
         headers
             .iter()
             .filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| *value)
+    }
+
+    /// Whether there is a header of this name, in any case.
+    pub(super) fn has_header(&self, name: &str) -> bool {
+        self.header_values(name).next().is_some()
+    }
+
+    /// The value of a header without the blanks around it; `None` if it is absent or repeated.
+    pub(super) fn header_value(&self, name: &str) -> Option<&'a [u8]> {
+        let mut values = self.header_values(name);
+        values.next().filter(|_| values.next().is_none()).map(<[u8]>::trim_ascii)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::scheme::{Challenge, PaymentReceipt, RECEIPT_HEADER};
 use crate::till::{Spend, Spent, TillError, fingerprint};
 use crate::time::UnixTime;
 use crate::vendor::answer::{self, RefusedPayment};
-use crate::vendor::carrier::{CredentialField, is_authorized_otherwise};
+use crate::vendor::carrier::{CredentialField, has_login};
 use crate::vendor::challenger::Echo;
 use crate::vendor::charge::Taken;
 use crate::vendor::check::{Checker, Refused};
@@ -383,8 +383,7 @@ impl Paywall {
         refused: Option<RefusedPayment>,
     ) -> Answer {
         let offer = self.offer(ask);
-        let challenge =
-            self.challenger.issue(&offer.request, ask.now, is_authorized_otherwise(ask.request));
+        let challenge = self.challenger.issue(&offer.request, ask.now, has_login(ask.request));
         answer::payment_required(&offer, &challenge, ask.request, refused, &self.config)
     }
 }
