@@ -13,14 +13,14 @@ use std::str::FromStr;
 use micromint_core::error::FileError;
 use micromint_core::host::DiskDirectory;
 
-use crate::error::{Answer, failed, micromint_error, micromint_status};
+use crate::error::{FfiResult, failed, micromint_error, micromint_status};
 use crate::process::Handle;
 use micromint_status::MICROMINT_ERROR_FILE;
 
 /// Runs the body of an exported function: catches panics, stores the error, returns the status.
 pub(crate) fn guard(
     error_out: *mut *mut micromint_error,
-    body: impl FnOnce() -> Answer<()>,
+    body: impl FnOnce() -> FfiResult<()>,
 ) -> micromint_status {
     let answer = caught(body);
     match answer {
@@ -38,7 +38,7 @@ pub(crate) fn guard(
 }
 
 /// Runs a body, and turns a panic into an error.
-pub(crate) fn caught<T>(body: impl FnOnce() -> Answer<T>) -> Answer<T> {
+pub(crate) fn caught<T>(body: impl FnOnce() -> FfiResult<T>) -> FfiResult<T> {
     #[cfg(not(feature = "exported"))]
     crate::panics::keep();
     // A panic may leave an object half changed. The conventions say that it must then only be
@@ -76,7 +76,7 @@ pub(crate) fn null(name: &str) -> micromint_error {
 ///
 /// # Safety
 /// `pointer` is NULL or points to a live `T` that nothing changes during the call.
-pub(crate) unsafe fn reference<'a, T>(pointer: *const T, name: &str) -> Answer<&'a T> {
+pub(crate) unsafe fn reference<'a, T>(pointer: *const T, name: &str) -> FfiResult<&'a T> {
     // SAFETY: the caller guarantees it.
     unsafe { pointer.as_ref() }.ok_or_else(|| null(name))
 }
@@ -85,7 +85,7 @@ pub(crate) unsafe fn reference<'a, T>(pointer: *const T, name: &str) -> Answer<&
 ///
 /// # Safety
 /// `pointer` is NULL or points to a live `T` that nothing else uses during the call.
-pub(crate) unsafe fn reference_mut<'a, T>(pointer: *mut T, name: &str) -> Answer<&'a mut T> {
+pub(crate) unsafe fn reference_mut<'a, T>(pointer: *mut T, name: &str) -> FfiResult<&'a mut T> {
     // SAFETY: the caller guarantees it.
     unsafe { pointer.as_mut() }.ok_or_else(|| null(name))
 }
@@ -97,7 +97,7 @@ pub(crate) unsafe fn reference_mut<'a, T>(pointer: *mut T, name: &str) -> Answer
 pub(crate) unsafe fn opened<'a, H: Handle + 'a>(
     pointer: *const H,
     name: &str,
-) -> Answer<&'a H::Open> {
+) -> FfiResult<&'a H::Open> {
     // SAFETY: the caller guarantees it.
     unsafe { reference(pointer, name) }?.opened().get(name)
 }
@@ -109,7 +109,7 @@ pub(crate) unsafe fn opened<'a, H: Handle + 'a>(
 pub(crate) unsafe fn opened_mut<'a, H: Handle + 'a>(
     pointer: *mut H,
     name: &str,
-) -> Answer<&'a mut H::Open> {
+) -> FfiResult<&'a mut H::Open> {
     // SAFETY: the caller guarantees it.
     unsafe { reference_mut(pointer, name) }?.opened_mut().get_mut(name)
 }
@@ -127,7 +127,7 @@ pub(crate) unsafe fn here<'a, H: Handle + 'a>(pointer: *const H) -> Option<&'a H
 ///
 /// # Safety
 /// `pointer` is NULL or points to `len` initialised items that nothing changes during the call.
-pub(crate) unsafe fn slice<'a, T>(pointer: *const T, len: usize, name: &str) -> Answer<&'a [T]> {
+pub(crate) unsafe fn slice<'a, T>(pointer: *const T, len: usize, name: &str) -> FfiResult<&'a [T]> {
     if len == 0 {
         return Ok(&[]);
     }
@@ -148,7 +148,7 @@ pub(crate) unsafe fn slice<'a, T>(pointer: *const T, len: usize, name: &str) -> 
 ///
 /// # Safety
 /// As for [`slice`].
-pub(crate) unsafe fn text<'a>(pointer: *const u8, len: usize, name: &str) -> Answer<&'a str> {
+pub(crate) unsafe fn text<'a>(pointer: *const u8, len: usize, name: &str) -> FfiResult<&'a str> {
     // SAFETY: the caller guarantees it.
     let bytes = unsafe { slice(pointer, len, name) }?;
     std::str::from_utf8(bytes).map_err(|error| {
@@ -167,7 +167,7 @@ pub(crate) unsafe fn parsed<T: FromStr<Err: Error + 'static>>(
     pointer: *const u8,
     len: usize,
     name: &str,
-) -> Answer<T> {
+) -> FfiResult<T> {
     // SAFETY: the caller guarantees it.
     parse(unsafe { text(pointer, len, name) }?)
 }
@@ -180,7 +180,7 @@ pub(crate) unsafe fn file_at(
     pointer: *const u8,
     len: usize,
     name: &str,
-) -> Answer<(DiskDirectory, String)> {
+) -> FfiResult<(DiskDirectory, String)> {
     // SAFETY: the caller guarantees it.
     let path = unsafe { path_at(pointer, len, name) }?;
     DiskDirectory::of_file(&path)
@@ -193,7 +193,7 @@ pub(crate) unsafe fn file_at(
 ///
 /// # Safety
 /// As for [`slice`].
-pub(crate) unsafe fn path_at(pointer: *const u8, len: usize, name: &str) -> Answer<PathBuf> {
+pub(crate) unsafe fn path_at(pointer: *const u8, len: usize, name: &str) -> FfiResult<PathBuf> {
     // SAFETY: the caller guarantees it.
     let path = Path::new(OsStr::from_bytes(unsafe { slice(pointer, len, name) }?));
     // An empty path is refused by what uses it.
@@ -201,7 +201,7 @@ pub(crate) unsafe fn path_at(pointer: *const u8, len: usize, name: &str) -> Answ
 }
 
 /// Parses a name, time or URL.
-pub(crate) fn parse<T: FromStr<Err: Error + 'static>>(text: &str) -> Answer<T> {
+pub(crate) fn parse<T: FromStr<Err: Error + 'static>>(text: &str) -> FfiResult<T> {
     text.parse().map_err(failed(micromint_status::MICROMINT_ERROR_ARGUMENT))
 }
 
@@ -209,7 +209,7 @@ pub(crate) fn parse<T: FromStr<Err: Error + 'static>>(text: &str) -> Answer<T> {
 ///
 /// # Safety
 /// `place` is NULL or writable.
-pub(crate) unsafe fn output<'a, T>(place: *mut T, name: &str) -> Answer<Output<'a, T>> {
+pub(crate) unsafe fn output<'a, T>(place: *mut T, name: &str) -> FfiResult<Output<'a, T>> {
     if place.is_null() {
         return Err(null(name));
     }
@@ -237,7 +237,7 @@ impl<T> Output<'_, T> {
 pub(crate) unsafe fn output_bytes<'a, const N: usize>(
     place: *mut u8,
     name: &str,
-) -> Answer<Output<'a, [u8; N]>> {
+) -> FfiResult<Output<'a, [u8; N]>> {
     // SAFETY: the caller guarantees it; an array of bytes has the alignment of a byte.
     unsafe { output(place.cast(), name) }
 }
@@ -251,7 +251,7 @@ pub(crate) unsafe fn lend<'a>(
     data_out: *mut *const u8,
     len_out: *mut usize,
     name: &str,
-) -> Answer<Lending<'a>> {
+) -> FfiResult<Lending<'a>> {
     // SAFETY: the caller guarantees it.
     let data = unsafe { output(data_out, name) }?;
     if len_out.is_null() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use micromint_core::vendor::{Charge, Decision, Paywall};
 
 use crate::boundary::{free, given, guard, lend, reference};
-use crate::error::{Answer, micromint_error, micromint_status};
+use crate::error::{FfiResult, micromint_error, micromint_status};
 use crate::process::OfProcess;
 use micromint_status::MICROMINT_ERROR_ABSENT;
 
@@ -51,7 +51,7 @@ impl micromint_decision {
     ///
     /// # Errors
     /// It was recorded in another process.
-    pub(crate) fn charge(&self) -> Answer<Option<(Charge, &Paywall)>> {
+    pub(crate) fn charge(&self) -> FfiResult<Option<(Charge, &Paywall)>> {
         let Decision::Serve(serve) = &self.decision else { return Ok(None) };
         let Some((charge, by)) = serve.charge.zip(self.charged_by.as_ref()) else {
             return Ok(None);
@@ -267,7 +267,7 @@ pub unsafe extern "C" fn micromint_decision_free(decision: *mut micromint_decisi
     unsafe { free(decision) }
 }
 
-pub(crate) fn at<'a, T>(items: &'a [T], index: usize, what: &str) -> Answer<&'a T> {
+pub(crate) fn at<'a, T>(items: &'a [T], index: usize, what: &str) -> FfiResult<&'a T> {
     items.get(index).ok_or_else(|| {
         let text = format!("no {what} {index}: there are {}", items.len());
         micromint_error::new(MICROMINT_ERROR_ABSENT, text)

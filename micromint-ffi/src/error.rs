@@ -82,7 +82,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 }
 
 /// The result inside the library: the value, or the error for the caller.
-pub(crate) type Answer<T> = Result<T, micromint_error>;
+pub(crate) type FfiResult<T> = Result<T, micromint_error>;
 
 /// Maps an error of the core: `core_call().map_err(failed(MICROMINT_ERROR_FILE))?`.
 pub(crate) fn failed<E: Error + 'static>(

@@ -1,7 +1,7 @@
 //! Header fields: those of a request, and those that a response has.
 
 use crate::boundary::{free, hand_out, slice};
-use crate::error::Answer;
+use crate::error::FfiResult;
 use crate::filled::{Fault, Filled, empty, fill};
 
 /// The header fields of a response, for `micromint_decision_head()`. Free it with
@@ -115,7 +115,7 @@ pub(crate) unsafe fn field<'a>(
     value: *const u8,
     value_len: usize,
     names: [&str; 2],
-) -> Answer<(&'a [u8], &'a [u8])> {
+) -> FfiResult<(&'a [u8], &'a [u8])> {
     // SAFETY: the caller guarantees it.
     unsafe { Ok((slice(name, name_len, names[0])?, slice(value, value_len, names[1])?)) }
 }

@@ -7,7 +7,7 @@
 
 use crate::boundary::{caught, reference};
 use crate::error::micromint_status::MICROMINT_ERROR_ARGUMENT;
-use crate::error::{Answer, micromint_error};
+use crate::error::{FfiResult, micromint_error};
 
 /// The first invalid value that an object was given.
 pub(crate) type Fault = Option<micromint_error>;
@@ -25,7 +25,7 @@ pub(crate) trait Filled {
 ///
 /// # Safety
 /// `object` is NULL or points to a live object that nothing else uses during the call.
-pub(crate) unsafe fn fill<T: Filled>(object: *mut T, body: impl FnOnce(&mut T) -> Answer<()>) {
+pub(crate) unsafe fn fill<T: Filled>(object: *mut T, body: impl FnOnce(&mut T) -> FfiResult<()>) {
     // SAFETY: the caller guarantees it.
     let Some(it) = (unsafe { object.as_mut() }) else { return };
     if let Err(error) = caught(|| body(it)) {
@@ -37,7 +37,7 @@ pub(crate) unsafe fn fill<T: Filled>(object: *mut T, body: impl FnOnce(&mut T) -
 ///
 /// # Safety
 /// `pointer` is NULL or points to a live object that nothing changes during the call.
-pub(crate) unsafe fn filled<'a, T: Filled>(pointer: *const T, name: &str) -> Answer<&'a T> {
+pub(crate) unsafe fn filled<'a, T: Filled>(pointer: *const T, name: &str) -> FfiResult<&'a T> {
     // SAFETY: the caller guarantees it.
     let it = unsafe { reference(pointer, name) }?;
     match it.fault() {
@@ -48,7 +48,7 @@ pub(crate) unsafe fn filled<'a, T: Filled>(pointer: *const T, name: &str) -> Ans
 
 /// A number of 0 to `max`, which is in the range of `T`. Setters take numbers of 64 bits, so that
 /// no language turns an amount that is too large into a small one.
-pub(crate) fn at_most<T: TryFrom<i64>>(value: i64, max: i64, name: &str) -> Answer<T> {
+pub(crate) fn at_most<T: TryFrom<i64>>(value: i64, max: i64, name: &str) -> FfiResult<T> {
     let small = T::try_from(value).ok().filter(|_| (0..=max).contains(&value));
     small.ok_or_else(|| {
         let text = format!("{name}: expected a number of 0 to {max}, found {value}");

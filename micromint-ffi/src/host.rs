@@ -9,7 +9,7 @@ use micromint_core::host::{Clock, Entropy, SystemClock, SystemEntropy};
 use micromint_core::time::UnixTime;
 
 use crate::boundary::{free, hand_out};
-use crate::error::Answer;
+use crate::error::FfiResult;
 
 /// How serious a line of the log is. A program that does not know a number treats it as
 /// MICROMINT_LOG_INFO.
@@ -149,7 +149,10 @@ impl Error for CallbackFailed {}
 ///
 /// # Safety
 /// `host` is NULL or points to a host.
-pub(crate) unsafe fn host_of(host: *const micromint_host, _name: &str) -> Answer<micromint_host> {
+pub(crate) unsafe fn host_of(
+    host: *const micromint_host,
+    _name: &str,
+) -> FfiResult<micromint_host> {
     // SAFETY: the caller guarantees it.
     Ok(unsafe { host.as_ref() }.copied().unwrap_or(micromint_host::SYSTEM))
 }

@@ -9,7 +9,7 @@ use micromint_core::protocol::OWNER_TOKENS_MAX;
 
 use crate::boundary::{given, guard, output_bytes, parsed, slice, text};
 use crate::error::micromint_status::MICROMINT_ERROR_ARGUMENT;
-use crate::error::{Answer, micromint_error, micromint_status};
+use crate::error::{FfiResult, micromint_error, micromint_status};
 
 /// The size of keys and of the broker's secret, in bytes.
 pub const MICROMINT_KEY_SIZE: usize = 32;
@@ -241,7 +241,7 @@ pub unsafe extern "C" fn micromint_authenticate_redemption(
 }
 
 /// A key or secret, if it has the right size.
-pub(crate) fn key_of(bytes: &[u8], name: &str) -> Answer<Key> {
+pub(crate) fn key_of(bytes: &[u8], name: &str) -> FfiResult<Key> {
     let bytes: [u8; KEY_SIZE] = bytes.try_into().map_err(|_| {
         let text = format!("{name}: expected {KEY_SIZE} bytes, found {}", bytes.len());
         micromint_error::new(MICROMINT_ERROR_ARGUMENT, text)
@@ -249,7 +249,7 @@ pub(crate) fn key_of(bytes: &[u8], name: &str) -> Answer<Key> {
     Ok(Key::from_bytes(bytes))
 }
 
-fn owner_tokens(bytes: &[u8]) -> Answer<Vec<OwnerToken>> {
+fn owner_tokens(bytes: &[u8]) -> FfiResult<Vec<OwnerToken>> {
     let (tokens, rest) = bytes.as_chunks::<OWNER_TOKEN_SIZE>();
     if tokens.len() > OWNER_TOKENS_MAX || !rest.is_empty() {
         let found = bytes.len();

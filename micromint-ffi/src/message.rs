@@ -5,7 +5,7 @@ use micromint_core::wallet::{payment_for_header, request_in_header};
 
 use crate::boundary::{free, given, guard, hand_out, lend, output, reference, slice, text};
 use crate::buffer::micromint_buffer;
-use crate::error::{Answer, failed, micromint_error, micromint_status};
+use crate::error::{FfiResult, failed, micromint_error, micromint_status};
 use micromint_status::{MICROMINT_ERROR_ABSENT, MICROMINT_ERROR_MESSAGE};
 
 /// A message of one of the types of docs/reference/protocol.md, with every field well formed. Free
@@ -20,7 +20,7 @@ pub struct micromint_message {
 
 impl micromint_message {
     /// Stores a typed message, parsed again after printing so that equal messages look alike.
-    pub(crate) fn of(message: &Message) -> Answer<micromint_message> {
+    pub(crate) fn of(message: &Message) -> FfiResult<micromint_message> {
         let bytes = message.to_bytes();
         let frame = Frame::parse(&bytes, bytes.len()).map_err(failed(MICROMINT_ERROR_MESSAGE))?;
         let owned = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());

@@ -16,7 +16,7 @@ use micromint_core::toml_file::TOML_FILE_SIZE_MAX;
 
 use crate::boundary::{free, given, guard, hand_out, output, path_at, reference};
 use crate::buffer::micromint_buffer;
-use crate::error::{Answer, failed, micromint_error, micromint_status};
+use crate::error::{FfiResult, failed, micromint_error, micromint_status};
 use crate::params::micromint_params;
 use micromint_status::{
     MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_CONFIG, MICROMINT_ERROR_FILE, MICROMINT_ERROR_STOPPED,
@@ -42,7 +42,7 @@ impl micromint_mint {
         memory: u64,
         watcher: &Watcher,
         work: impl FnOnce(&MintJob<'_>) -> Result<T, MintError>,
-    ) -> Answer<T> {
+    ) -> FfiResult<T> {
         let (elapsed, progress) =
             (|| watcher.began.elapsed(), |progress: Progress| watcher.tell(progress));
         let job = self
@@ -282,7 +282,7 @@ impl Watcher {
 pub(crate) fn failed_mint(error: MintError) -> micromint_error {
     let status = match &error {
         MintError::Resource { .. } => MICROMINT_ERROR_ARGUMENT,
-        // All others are about files.
+        // What is in the files or missing, and what the system refuses to them.
         _ => MICROMINT_ERROR_FILE,
     };
     micromint_error::of(status, &error)
@@ -296,7 +296,7 @@ pub(crate) fn threads_of(threads: usize) -> usize {
 
 /// The number of threads that a caller requests, if nothing else refuses a number that is too
 /// large.
-pub(crate) fn checked_threads(threads: usize) -> Answer<usize> {
+pub(crate) fn checked_threads(threads: usize) -> FfiResult<usize> {
     if threads > THREADS_MAX {
         let text = format!("threads: expected at most {THREADS_MAX}, found {threads}");
         return Err(micromint_error::new(MICROMINT_ERROR_ARGUMENT, text));
@@ -317,7 +317,7 @@ pub(crate) fn stopped(when: &str) -> micromint_error {
 }
 
 /// Reads a configuration; the coin file's path is relative to its folder.
-fn read(path: &Path) -> Answer<micromint_mint> {
+fn read(path: &Path) -> FfiResult<micromint_mint> {
     let unreadable =
         |error| micromint_error::of(MICROMINT_ERROR_FILE, &FileError::on("read", path)(error));
     let (directory, name) = DiskDirectory::of_file(path).map_err(unreadable)?;

@@ -6,7 +6,7 @@ use std::ffi::c_void;
 use micromint_core::minting::{MergeOutcome, RunFile, Shard, run_names};
 
 use crate::boundary::{given, guard, output, reference};
-use crate::error::{Answer, failed, micromint_error, micromint_status};
+use crate::error::{FfiResult, failed, micromint_error, micromint_status};
 use crate::mint::{Watcher, micromint_mint, micromint_mint_progress, stopped};
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_FILE};
 
@@ -84,7 +84,7 @@ fn merge(
     part: Option<Shard>,
     memory: u64,
     watcher: &Watcher,
-) -> Answer<MergeOutcome> {
+) -> FfiResult<MergeOutcome> {
     let names = run_names(&mint.directory, &mint.name).map_err(failed(MICROMINT_ERROR_FILE))?;
     let runs: Vec<RunFile<'_>> =
         names.iter().map(|name| RunFile { directory: &mint.directory, name }).collect();

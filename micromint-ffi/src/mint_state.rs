@@ -8,7 +8,7 @@ use micromint_core::host::Directory;
 use micromint_core::minting::{MintPlan, measure_rate};
 
 use crate::boundary::{free, given, guard, hand_out, output, reference};
-use crate::error::{Answer, failed, micromint_error, micromint_status};
+use crate::error::{FfiResult, failed, micromint_error, micromint_status};
 use crate::mint::{checked_threads, micromint_mint};
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_FILE};
 
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn micromint_mint_measure(
 /// The longest measurement, in seconds.
 const MEASURE_SECONDS_MAX: u32 = 60;
 
-fn state_of(mint: &micromint_mint) -> Answer<micromint_mint_state> {
+fn state_of(mint: &micromint_mint) -> FfiResult<micromint_mint_state> {
     let mut found = micromint_mint_state {
         phase: micromint_mint_phase::MICROMINT_MINT_NOT_BEGUN,
         done: 0,

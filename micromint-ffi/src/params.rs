@@ -7,7 +7,7 @@ use crate::boundary::{
     Output, free, given, guard, hand_out, lend, null, output, parsed, reference, text,
 };
 use crate::buffer::micromint_buffer;
-use crate::error::{Answer, failed, micromint_error, micromint_status};
+use crate::error::{FfiResult, failed, micromint_error, micromint_status};
 use micromint_status::{MICROMINT_ERROR_ARGUMENT, MICROMINT_ERROR_PARAMS};
 
 /// The largest number of balls in a coin, which is one more than the differences of a vector.
@@ -204,7 +204,7 @@ unsafe fn vector_place<'a>(
     differences_out: *mut u32,
     count_out: *mut usize,
     name: &str,
-) -> Answer<VectorPlace<'a>> {
+) -> FfiResult<VectorPlace<'a>> {
     if differences_out.is_null() {
         return Err(null(name));
     }

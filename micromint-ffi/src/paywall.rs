@@ -13,7 +13,7 @@ use micromint_core::vendor::{
 use crate::boundary::{free, given, guard, hand_out, output, path_at, reference, slice};
 use crate::buffer::micromint_buffer;
 use crate::decision::micromint_decision;
-use crate::error::{Answer, failed, micromint_error, micromint_status};
+use crate::error::{FfiResult, failed, micromint_error, micromint_status};
 use crate::filled::filled;
 use crate::host::{host_of, micromint_host, micromint_log_level};
 use crate::process;
@@ -129,15 +129,15 @@ pub unsafe extern "C" fn micromint_paywall_look(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            gate = reference(paywall),
+            it = reference(paywall),
             request = filled(request),
             look_place = output(look_out),
             size_place = output(body_max_out),
             decision_place = output(decision_out),
         );
         let (look, size_max, decision) = request.with(|request| {
-            let serving = gate.serving.here();
-            serving.vendor.with_list_price(request, |request| gate.look(serving, request))
+            let serving = it.serving.here();
+            serving.vendor.with_list_price(request, |request| it.look(serving, request))
         });
         look_place.write(look);
         size_place.write(size_max);
@@ -161,12 +161,12 @@ pub unsafe extern "C" fn micromint_paywall_decide(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(gate = reference(paywall), request = filled(request), place = output(decision_out));
+        given!(it = reference(paywall), request = filled(request), place = output(decision_out));
         let decision = request.with(|request| {
-            let serving = gate.serving.here();
+            let serving = it.serving.here();
             let vendor = &serving.vendor;
             let decided = vendor.with_list_price(request, |request| vendor.decide(request));
-            gate.decided(serving, decided)
+            it.decided(serving, decided)
         });
         place.write(decision);
         Ok(())
@@ -197,11 +197,11 @@ pub unsafe extern "C" fn micromint_paywall_finish(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            gate = reference(paywall),
+            it = reference(paywall),
             decision = reference(decision),
             place = output(reversed_out)
         );
-        let (status, serving) = (status_of(status)?, gate.serving.here());
+        let (status, serving) = (status_of(status)?, it.serving.here());
         let became = match decision.charge()? {
             Some(_) if is_interim(status) => None,
             Some((charge, paywall)) => Some(paywall.finish(&charge, status)),
@@ -235,7 +235,7 @@ pub unsafe extern "C" fn micromint_paywall_promise(
 ) -> micromint_status {
     guard(error_out, || {
         given!(
-            _gate = reference(paywall),
+            _it = reference(paywall),
             decision = reference(decision),
             place = output(reversed_out)
         );
@@ -266,8 +266,8 @@ pub unsafe extern "C" fn micromint_paywall_price_tag(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(gate = reference(paywall), request = filled(request), place = output(decision_out));
-        let vendor = &gate.serving.here().vendor;
+        given!(it = reference(paywall), request = filled(request), place = output(decision_out));
+        let vendor = &it.serving.here().vendor;
         let answer = request.with(|request| match vendor.to_ask() {
             Some(paywall) => vendor.with_list_price(request, |request| paywall.price_tag(request)),
             None => unavailable("the till is not open yet".to_string()),
@@ -291,8 +291,8 @@ pub unsafe extern "C" fn micromint_paywall_metrics(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(gate = reference(paywall), place = output(text_out));
-        let Serving { vendor, counters, .. } = gate.serving.here();
+        given!(it = reference(paywall), place = output(text_out));
+        let Serving { vendor, counters, .. } = it.serving.here();
         let text = counters.to_prometheus(vendor.gauges());
         place.write(micromint_buffer::hand_out(text.into_bytes()));
         Ok(())
@@ -348,8 +348,8 @@ pub unsafe extern "C" fn micromint_paywall_price(
     error_out: *mut *mut micromint_error,
 ) -> micromint_status {
     guard(error_out, || {
-        given!(gate = reference(paywall), text = slice(text, text_len), place = output(price_out));
-        let vendor = &gate.serving.here().vendor;
+        given!(it = reference(paywall), text = slice(text, text_len), place = output(price_out));
+        let vendor = &it.serving.here().vendor;
         let price = parse_price(text).and_then(|price| vendor.coins(price));
         place.write(price.map_err(failed(MICROMINT_ERROR_ARGUMENT))?);
         Ok(())
@@ -406,7 +406,7 @@ fn is_interim(status: u16) -> bool {
 }
 
 /// The status of an answer.
-pub(crate) fn status_of(status: u32) -> Answer<u16> {
+pub(crate) fn status_of(status: u32) -> FfiResult<u16> {
     let small = u16::try_from(status).ok().filter(|status| (100..1000).contains(status));
     small.ok_or_else(|| {
         let text = format!("status: expected a number of 100 to 999, found {status}");
@@ -415,14 +415,14 @@ pub(crate) fn status_of(status: u32) -> Answer<u16> {
 }
 
 /// Reads the configuration at a path.
-fn load(path: &Path) -> Answer<VendorConfig> {
+fn load(path: &Path) -> FfiResult<VendorConfig> {
     VendorConfig::load(path).map_err(failed(MICROMINT_ERROR_CONFIG))
 }
 
 fn refused(error: PaywallError) -> micromint_error {
     let status = match &error {
         PaywallError::Config(_) => MICROMINT_ERROR_CONFIG,
-        // All others are about files.
+        // The files of the till and of its keys, and what the system refuses to it.
         _ => MICROMINT_ERROR_FILE,
     };
     micromint_error::of(status, &error)

@@ -18,7 +18,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::error::micromint_status::MICROMINT_ERROR_STATE;
-use crate::error::{Answer, micromint_error};
+use crate::error::{FfiResult, micromint_error};
 
 unsafe extern "C" {
     fn pthread_atfork(
@@ -48,7 +48,7 @@ pub(crate) fn current() -> u64 {
 ///
 /// # Errors
 /// The system has no memory for the handler.
-pub(crate) fn watch() -> Answer<()> {
+pub(crate) fn watch() -> FfiResult<()> {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: the handler is a function of this library, and the C library removes it if the
@@ -72,7 +72,7 @@ pub(crate) struct OfProcess<T> {
 impl<T> OfProcess<T> {
     /// # Errors
     /// Forks cannot be noticed.
-    pub(crate) fn new(value: T) -> Answer<OfProcess<T>> {
+    pub(crate) fn new(value: T) -> FfiResult<OfProcess<T>> {
         watch()?;
         Ok(OfProcess::watched(value))
     }
@@ -91,7 +91,7 @@ impl<T> OfProcess<T> {
     ///
     /// # Errors
     /// This is another process.
-    pub(crate) fn get(&self, name: &str) -> Answer<&T> {
+    pub(crate) fn get(&self, name: &str) -> FfiResult<&T> {
         self.here().ok_or_else(|| other_process(name))
     }
 
@@ -99,7 +99,7 @@ impl<T> OfProcess<T> {
     ///
     /// # Errors
     /// This is another process.
-    pub(crate) fn get_mut(&mut self, name: &str) -> Answer<&mut T> {
+    pub(crate) fn get_mut(&mut self, name: &str) -> FfiResult<&mut T> {
         if self.process == current() { Ok(&mut self.value) } else { Err(other_process(name)) }
     }
 }

@@ -6,7 +6,7 @@ use micromint_core::time::UnixTime;
 use micromint_core::vendor::{Content, Place, Request};
 
 use crate::boundary::{free, hand_out, parse, slice, text};
-use crate::error::Answer;
+use crate::error::FfiResult;
 use crate::fields::{Fields, field};
 use crate::filled::{Fault, Filled, OptionalBytes, at_most, fill};
 
@@ -411,7 +411,7 @@ unsafe fn set(
 ) {
     // SAFETY: the caller guarantees it.
     unsafe {
-        fill(request, |it| -> Answer<()> {
+        fill(request, |it| -> FfiResult<()> {
             place(it).set(slice(bytes, len, name)?);
             Ok(())
         })

@@ -10,7 +10,7 @@ use crate::boundary::{
     file_at, free, given, guard, hand_out, lend, opened_mut, output, parsed, slice, text,
 };
 use crate::buffer::micromint_buffer;
-use crate::error::{Answer, failed, micromint_error, micromint_status};
+use crate::error::{FfiResult, failed, micromint_error, micromint_status};
 use crate::filled::filled;
 use crate::host::{host_of, micromint_host};
 use crate::policy::micromint_policy;
@@ -38,7 +38,10 @@ pub(crate) struct OpenWallet {
 }
 
 impl micromint_wallet {
-    pub(crate) fn hand_out(wallet: Wallet, host: micromint_host) -> Answer<*mut micromint_wallet> {
+    pub(crate) fn hand_out(
+        wallet: Wallet,
+        host: micromint_host,
+    ) -> FfiResult<*mut micromint_wallet> {
         let open = OfProcess::new(OpenWallet { wallet, host, needed: None })?;
         Ok(hand_out(micromint_wallet { open }))
     }
