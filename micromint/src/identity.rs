@@ -56,6 +56,7 @@ pub struct VendorId(CompactString);
 
 /// The text is not an identity.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum IdentityError {
     /// The text is not a User-ID.
     #[error("expected a User-ID of 1 to 40 characters a-z 0-9 . _ @ + -, found {0:?}")]

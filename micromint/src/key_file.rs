@@ -33,6 +33,7 @@ const KEY_FILE_SIZE_MAX: u64 = 3 + 2 * KEY_SIZE as u64 + 2;
 
 /// A file of secrets cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum KeyFileError {
     /// The operating system reported an error.
     #[error(transparent)]

@@ -111,6 +111,7 @@ pub struct Params(RawParams);
 
 /// A choice that is allowed only on request (`--weak`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Weakness {
     /// b > w - 7.
     #[error(

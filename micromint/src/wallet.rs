@@ -102,7 +102,8 @@ const KIND: &str = "wallet";
 /// The size after which received sets are appended to the file, in bytes.
 const APPEND_SIZE: usize = 4 * 1024 * 1024;
 
-/// Why a wallet operation failed.
+/// Why a wallet operation failed. Exhaustive on purpose: the C library must choose a status for a
+/// new kind.
 #[derive(Debug, thiserror::Error)]
 pub enum WalletError {
     /// A file operation failed.

@@ -11,6 +11,7 @@ use crate::time::UnixTime;
 
 /// Why no sets are sold.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SaleRefusal {
     /// The number of sets is out of range.
     #[error("expected 1 to {max} sets, found {found}")]

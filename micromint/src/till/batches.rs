@@ -63,7 +63,7 @@ impl Batch {
     }
 
     /// Whether every coin has a final verdict: none waits.
-    pub fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self) -> bool {
         self.result.is_some() && self.count(Verdict::Waiting) == 0
     }
 

@@ -35,20 +35,20 @@ impl Till {
         self.syncing.is_later() && !self.syncing.has_failed() && !owes
     }
 
-    /// Records a payment if that is possible without blocking and the payment is neither a retry
-    /// nor refused. Returns `None` if nothing was recorded, or if that is uncertain. Call
-    /// [`Till::spend`] then, on a thread that may block.
+    /// Records one payment as [`Till::try_spend_group`] does.
     ///
     /// It writes to the page cache, which can take as long as writing to a log file.
-    pub fn try_spend(&self, spend: &Spend<'_>) -> Option<Spent> {
+    pub(crate) fn try_spend(&self, spend: &Spend<'_>) -> Option<Spent> {
         let mut spent = [None];
         self.try_record(std::slice::from_ref(spend), &mut spent);
         let [spent] = spent;
         spent
     }
 
-    /// Records several payments as [`Till::try_spend`] does, up to 64 of them under one lock and
-    /// with one append. Returns an answer for each, in their order.
+    /// Records each payment if that is possible without blocking and the payment is neither a retry
+    /// nor refused, up to 64 of them under one lock and with one append. Returns an answer for
+    /// each, in their order: `None` if nothing was recorded, or if that is uncertain. Call
+    /// [`Till::spend`] then, on a thread that may block.
     ///
     /// A payment that is not recorded affects no other. If two payments have a coin in common, the
     /// first is recorded, and the other gets `None`. A process that is killed meanwhile leaves none

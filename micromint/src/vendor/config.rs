@@ -447,7 +447,7 @@ impl VendorConfig {
     }
 
     /// The origins whose scripts may see pages with a price.
-    pub fn cors(&self) -> &CorsPolicy {
+    pub(super) fn cors(&self) -> &CorsPolicy {
         &self.cors
     }
 
