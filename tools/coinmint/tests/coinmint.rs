@@ -487,7 +487,14 @@ fn shards_and_parts_give_the_file_of_one_machine() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_millis(100));
+    let has_begun = || {
+        let mut names = fs::read_dir(directory.path()).unwrap().map(|it| it.unwrap().file_name());
+        names.any(|name| name.to_string_lossy().starts_with(".third.run"))
+    };
+    while !has_begun() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended without a file of its own");
+        std::thread::sleep(Duration::from_millis(1));
+    }
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(!file("third.run").exists(), "it was too fast to be killed");

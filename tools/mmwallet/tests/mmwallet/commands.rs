@@ -202,10 +202,15 @@ fn a_wait_for_the_wallet_is_not_silent() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(2500));
+    let stderr = waiting.stderr.take().unwrap();
+    let (told, said) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let lines = std::io::BufRead::lines(std::io::BufReader::new(stderr));
+        lines.for_each(|line| drop(told.send(line.unwrap())));
+    });
+    let said = said.recv_timeout(std::time::Duration::from_secs(60));
     held.unlock().unwrap();
-    let mut said = String::new();
-    std::io::Read::read_to_string(waiting.stderr.as_mut().unwrap(), &mut said).unwrap();
+    let said = said.expect("nothing was said in a minute");
     assert!(waiting.wait().unwrap().success());
     let says =
         format!("mmwallet: waiting for {}, which another program uses", text(&home.wallet()));
