@@ -102,7 +102,7 @@ impl Wallet {
         funds: &FundsWithdrawn,
         now: UnixTime,
     ) -> Result<Received, WalletError> {
-        self.receive_confirmed(funds, false, now)
+        self.receive_with(funds, false, now)
     }
 
     /// Stores the sets of `funds`, which this program fetched from the web page `page`, if every
@@ -123,10 +123,10 @@ impl Wallet {
             let (broker, page) = (broker.clone(), page.origin().to_string());
             return Ok(Received::Refused(NotReceived::OtherBroker { broker, page }));
         }
-        self.receive_confirmed(funds, page.is_https() || page.host().is_loopback(), now)
+        self.receive_with(funds, page.is_https() || page.host().is_loopback(), now)
     }
 
-    fn receive_confirmed(
+    fn receive_with(
         &mut self,
         funds: &FundsWithdrawn,
         is_confirmed: bool,

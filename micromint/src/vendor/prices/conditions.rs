@@ -100,8 +100,8 @@ impl FromStr for Parameter {
             ));
         }
         Ok(Parameter {
-            name: unquoted(name.as_bytes()).into_owned(),
-            value: value.map(|value| unquoted(value.as_bytes()).into_owned()),
+            name: form_decoded(name.as_bytes()).into_owned(),
+            value: value.map(|value| form_decoded(value.as_bytes()).into_owned()),
         })
     }
 }
@@ -125,7 +125,7 @@ impl FromStr for Suffix {
 }
 
 /// A name or value of a query, decoded as forms encode it.
-fn unquoted(text: &[u8]) -> Cow<'_, [u8]> {
+fn form_decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         return text.into();
     }
@@ -159,8 +159,8 @@ impl<'a> Query<'a> {
     pub(super) fn parse(query: &'a [u8]) -> Query<'a> {
         let mut parts = query.split(|byte| *byte == b'&').filter(|part| !part.is_empty());
         let pair = |part: &'a [u8]| match memchr::memchr(b'=', part) {
-            Some(at) => (unquoted(&part[..at]), unquoted(&part[at + 1..])),
-            None => (unquoted(part), b"".as_slice().into()),
+            Some(at) => (form_decoded(&part[..at]), form_decoded(&part[at + 1..])),
+            None => (form_decoded(part), b"".as_slice().into()),
         };
         let parameters = parts.by_ref().take(QUERY_PARAMETERS_MAX).map(pair).collect();
         Query { parameters, is_cut: parts.next().is_some() }

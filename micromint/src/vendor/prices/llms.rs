@@ -16,9 +16,9 @@ pub const LLMS_PRICES_MAX: usize = 100;
 /// The document about these entries.
 pub(super) fn text(entries: &[&Entry], seller: &Seller<'_>, root: &PublicRoot) -> String {
     let url = |path: &str| format!("{}{}", root.origin().as_str(), root.public_path(path));
-    let mut text = format!("# {}\n\n", escaped(seller.vendor));
+    let mut text = format!("# {}\n\n", in_markdown(seller.vendor));
     if !seller.description.is_empty() {
-        line(&mut text, format_args!("> {}\n", escaped(seller.description)));
+        line(&mut text, format_args!("> {}\n", in_markdown(seller.description)));
     }
     text.push_str(HOW_TO_PAY);
     text.push_str("\n## Prices\n\n");
@@ -34,11 +34,11 @@ pub(super) fn text(entries: &[&Entry], seller: &Seller<'_>, root: &PublicRoot) -
         let path = url(entry.path.as_str());
         let mut item = format!("- `{}`", path.replace('`', "%60"));
         if !suffixes.is_empty() {
-            item += &format!(" (ends with {})", escaped(&suffixes.join(", ")));
+            item += &format!(" (ends with {})", in_markdown(&suffixes.join(", ")));
         }
         item += &format!(": {price}");
         for part in [title, teaser].into_iter().filter(|part| !part.is_empty()) {
-            item += &format!(". {}", escaped(part));
+            item += &format!(". {}", in_markdown(part));
         }
         line(&mut text, format_args!("{item}"));
     }
@@ -71,7 +71,7 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
 }
 
 /// A text on one line, without meaning in Markdown.
-fn escaped(text: &str) -> String {
+fn in_markdown(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {
         match char {
