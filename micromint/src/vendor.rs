@@ -133,6 +133,7 @@ pub use head::HeadChanges;
 pub use look::{Look, Pending, PendingBuf};
 pub use merge::{Merge, MergeRule};
 pub use metrics::{Counters, Gauges, METRICS_MEDIA_TYPE};
+pub use normal_path::page_target;
 pub use origin::{Origin, OriginError, PublicRoot, PublicRootError, authority_of_target};
 pub use page::Page;
 pub use paywall::{Paywall, PaywallError, Prepared, SYNC_WANTED_FILE};

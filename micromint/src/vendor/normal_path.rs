@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use smallvec::{SmallVec, smallvec};
 
-use super::origin::authority_of_target;
+use super::origin::split_authority;
 
 /// Everything that a path may mean, its normal form first.
 pub(super) type Readings<'a> = SmallVec<[NormalPath<'a>; 1]>;
@@ -40,9 +40,11 @@ impl<'a> NormalPath<'a> {
     }
 
     /// The normal forms of everything that a path may mean, as a client sent it. Contents differ in
-    /// four points, and each can change which page a path is for:
+    /// five points, and each can change which page a path is for:
     ///
-    /// - `%2F` is a slash (nginx) or stays;
+    /// - `%2F` is a slash before `.` and `..` are removed (nginx), or only then becomes one (Apache
+    ///   with `AllowEncodedSlashes On`, which removes them again), or stays;
+    /// - `%252F` is left as `%2F`, like `%2F` itself (Apache with `AllowEncodedSlashes NoDecode`);
     /// - `\\` is a slash (IIS, .NET) or a character like others;
     /// - what follows a `;` in a part is a parameter that does not count (Tomcat, Spring), or a
     ///   part of the name;
@@ -65,24 +67,48 @@ impl<'a> NormalPath<'a> {
     }
 }
 
-/// The path of a request target as a client sent it, and its query. `None` for a target without a
-/// path: `*`, or the authority of a CONNECT.
+/// The target of the page that a request is for: path and query of a target as a client sent it. A
+/// target in absolute form (RFC 9112, 3.2.2) is left without scheme and authority, and names the
+/// page `/` if nothing is left. `None` for a target that names no page: `*`, the authority of a
+/// CONNECT, and whatever is malformed, such as `?a`, `http:/a` and the empty target.
+///
+/// Servers accept more than that, and disagree about it. A server that has no path of its own for
+/// such a target passes it on as it is, and the paywall refuses it.
+///
+/// ```
+/// use micromint::vendor::page_target;
+///
+/// assert_eq!(page_target(b"/story?a").as_deref(), Some(b"/story?a".as_slice()));
+/// assert_eq!(page_target(b"http://b.example/x").as_deref(), Some(b"/x".as_slice()));
+/// assert_eq!(page_target(b"http://b.example?a").as_deref(), Some(b"/?a".as_slice()));
+/// assert_eq!(page_target(b"http:/x"), None);
+/// ```
+pub fn page_target(target: &[u8]) -> Option<Cow<'_, [u8]>> {
+    match local_part(target)? {
+        local @ [b'/', ..] => Some(local.into()),
+        b"" => Some(b"/".into()),
+        local => Some([b"/", local].concat().into()),
+    }
+}
+
+/// The path of a request target as a client sent it, and its query. `None` for a target that names
+/// no page, see [`page_target`].
 pub(super) fn path_and_query(target: &[u8]) -> Option<(&[u8], &[u8])> {
-    let local = match target.first() {
-        Some(b'/') => target,
-        _ => {
-            authority_of_target(target)?;
-            let at = memchr::memmem::find(target, b"://")? + 3;
-            let rest = &target[at..];
-            &rest[rest.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(rest.len())..]
-        }
-    };
+    let local = local_part(target)?;
     let local = &local[..memchr::memchr(b'#', local).unwrap_or(local.len())];
     let (path, query) = match memchr::memchr(b'?', local) {
         Some(at) => (&local[..at], &local[at + 1..]),
         None => (local, &b""[..]),
     };
     Some((if path.is_empty() { b"/" } else { path }, query))
+}
+
+/// A target without scheme and authority: empty, or begins with `/`, `?` or `#`.
+fn local_part(target: &[u8]) -> Option<&[u8]> {
+    match target.first() {
+        Some(b'/') => Some(target),
+        _ => split_authority(target).map(|(_, local)| local),
+    }
 }
 
 /// Whether a path is certainly in its normal form. Nearly all are found to be.
@@ -146,11 +172,31 @@ struct Way {
 
 /// All readings of a path whose other escapes are decoded.
 fn readings<'a>(path: &[u8]) -> Readings<'a> {
-    let contains = |text: &[u8]| memchr::memmem::find(path, text).is_some();
-    let (escapes, backslashes, parameters) = (contains(b"%2F"), contains(b"\\"), contains(b";"));
-    let empty_parts = contains(b"..") && (contains(b"//") || escapes || backslashes || parameters);
-    let both = |is_there: bool| [Some(false), is_there.then_some(true)].into_iter().flatten();
     let mut found = Readings::new();
+    add_readings(path, &mut found);
+    if contains(path, b"%252F") || contains(path, b"%252f") {
+        add_readings(&with_single_escapes(path), &mut found);
+    }
+    found
+}
+
+fn add_readings(path: &[u8], found: &mut Readings<'_>) {
+    add_ways(path, found);
+    if contains(path, b"%2F") && contains(path, b"..") {
+        // What is left of the escaped slashes is decoded, and then the dots of it are removed.
+        let parts = || path.split(|byte| *byte == b'/');
+        for keeps_empty_parts in [false, true] {
+            add_ways(&joined(&kept_parts(parts(), keeps_empty_parts)), found);
+        }
+    }
+}
+
+fn add_ways(path: &[u8], found: &mut Readings<'_>) {
+    let (escapes, backslashes, parameters) =
+        (contains(path, b"%2F"), contains(path, b"\\"), contains(path, b";"));
+    let empty_parts = contains(path, b"..")
+        && (contains(path, b"//") || escapes || backslashes || parameters);
+    let both = |is_there: bool| [Some(false), is_there.then_some(true)].into_iter().flatten();
     for decodes_slashes in both(escapes) {
         for has_backslashes in both(backslashes) {
             for drops_parameters in both(parameters) {
@@ -169,7 +215,25 @@ fn readings<'a>(path: &[u8]) -> Readings<'a> {
             }
         }
     }
-    found
+}
+
+fn contains(path: &[u8], text: &[u8]) -> bool {
+    memchr::memmem::find(path, text).is_some()
+}
+
+/// A path with `%2F` for each `%252F`.
+fn with_single_escapes(path: &[u8]) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::with_capacity(path.len()), path);
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        if *byte == b'%' && (after.starts_with(b"252F") || after.starts_with(b"252f")) {
+            bytes.extend_from_slice(b"%2F");
+            rest = &after[4..];
+        } else {
+            bytes.push(*byte);
+        }
+    }
+    bytes
 }
 
 fn read(path: &[u8], way: Way) -> Vec<u8> {
@@ -197,8 +261,20 @@ fn without_dots(path: &[u8]) -> Vec<u8> {
     resolved(path.split(|byte| *byte == b'/'), false)
 }
 
-/// The path of these parts. With `keeps_empty_parts`, a `..` removes an empty part like any other.
+/// The path of these parts, without the empty ones and those that are `.` or `..`.
 fn resolved<'p>(parts: impl Iterator<Item = &'p [u8]>, keeps_empty_parts: bool) -> Vec<u8> {
+    let (mut kept, is_folder) = kept_parts(parts, keeps_empty_parts);
+    kept.retain(|part| !part.is_empty());
+    joined(&(kept, is_folder))
+}
+
+/// The parts that are left when each `.`, each `..` and what it goes up from are removed, and
+/// whether they are those of a folder. With `keeps_empty_parts`, a `..` removes an empty part like
+/// any other. A `..` at the top leads nowhere.
+fn kept_parts<'p>(
+    parts: impl Iterator<Item = &'p [u8]>,
+    keeps_empty_parts: bool,
+) -> (SmallVec<[&'p [u8]; 16]>, bool) {
     let mut kept: SmallVec<[&[u8]; 16]> = SmallVec::new();
     let mut is_folder = true;
     for (at, part) in parts.enumerate() {
@@ -211,12 +287,17 @@ fn resolved<'p>(parts: impl Iterator<Item = &'p [u8]>, keeps_empty_parts: bool) 
             part => kept.push(part),
         }
     }
-    let mut out = Vec::with_capacity(kept.iter().map(|part| part.len() + 1).sum::<usize>() + 1);
-    for part in kept.into_iter().filter(|part| !part.is_empty()) {
+    (kept, is_folder)
+}
+
+/// The path of parts, and whether it is that of a folder.
+fn joined((parts, is_folder): &(SmallVec<[&[u8]; 16]>, bool)) -> Vec<u8> {
+    let mut out = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum::<usize>() + 1);
+    for part in parts {
         out.push(b'/');
         out.extend_from_slice(part);
     }
-    if is_folder {
+    if *is_folder {
         out.push(b'/');
     }
     out
@@ -288,12 +369,18 @@ mod tests {
             ("/a/b", &["/a/b"][..]),
             ("/a/./b/..", &["/a/"]),
             ("/a%25", &["/a%25"]),
-            ("/a%252Fb", &["/a%252Fb"]),
+            // Apache leaves `%2F` of both with `AllowEncodedSlashes NoDecode`.
+            ("/a%252Fb", &["/a%252Fb", "/a%2Fb", "/a/b"]),
+            ("/a%252fb", &["/a%252fb", "/a%2Fb", "/a/b"]),
+            ("/a%25252Fb", &["/a%25252Fb"]),
             ("/a%2fb", &["/a%2Fb", "/a/b"]),
             ("/a%2F%2Fb%2f", &["/a%2F%2Fb%2F", "/a/b/"]),
             // nginx decodes %2F before it resolves `..`.
             ("/x/a%2fb/../../a", &["/a", "/x/a"]),
             ("/x/y/..%2f/../a", &["/x/y/a", "/a", "/x/a"]),
+            // Apache decodes it after that with `AllowEncodedSlashes On`, and resolves `..` again.
+            ("/a/b%2fc/../d%2fe", &["/a/d%2Fe", "/a/b/d/e", "/a/d/e"]),
+            ("/a/b%2fc/../..%2fd", &["/a/..%2Fd", "/a/d", "/d"]),
             ("/a;p/b;q", &["/a;p/b;q", "/a/b"]),
             ("/a/x/..;p/b", &["/a/x/..;p/b", "/a/b"]),
             ("/a/%3b/b", &["/a/;/b", "/a/b"]),
@@ -318,28 +405,59 @@ mod tests {
             assert_eq!(readings(path), expected, "{path}");
         }
         let decoded = NormalPath::readings_of_decoded(b"/a%2Fb;c");
-        assert_eq!(decoded.len(), 2);
-        assert_eq!(decoded[1].as_bytes(), b"/a%252Fb");
+        let decoded: Vec<_> = decoded.iter().map(NormalPath::as_bytes).collect();
+        assert_eq!(decoded[..2], [b"/a%252Fb;c".as_slice(), b"/a%252Fb"]);
+        assert!(decoded.contains(&b"/a/b".as_slice()));
     }
 
     #[test]
-    fn a_target_has_a_path_and_a_query() {
-        for (target, expected) in [
-            ("/a?b=c", Some(("/a", "b=c"))),
-            ("/a", Some(("/a", ""))),
-            ("/a?b?c#d", Some(("/a", "b?c"))),
-            ("/a#b?c", Some(("/a", ""))),
-            ("http://news.example/a?b", Some(("/a", "b"))),
-            ("http://news.example", Some(("/", ""))),
-            ("http://news.example?b", Some(("/", "b"))),
-            ("?b", None),
-            ("*", None),
-            ("news.example:443", None),
-            ("", None),
+    fn a_target_has_a_path_and_a_query_or_names_no_page() {
+        for (target, page, path, query) in [
+            ("/a?b=c", "/a?b=c", "/a", "b=c"),
+            ("/a", "/a", "/a", ""),
+            ("/a?b?c#d", "/a?b?c#d", "/a", "b?c"),
+            ("/a#b?c", "/a#b?c", "/a", ""),
+            ("//a/b", "//a/b", "//a/b", ""),
+            ("/a?://b/c", "/a?://b/c", "/a", "://b/c"),
+            ("http://news.example/a?b", "/a?b", "/a", "b"),
+            ("http://news.example/a?://b/c", "/a?://b/c", "/a", "://b/c"),
+            ("http://news.example", "/", "/", ""),
+            ("http://news.example?b", "/?b", "/", "b"),
+            ("http://news.example#b", "/#b", "/", ""),
+            ("http://news.example;b", "/", "/", ""),
+            ("http:///a", "/a", "/a", ""),
+            ("http://", "/", "/", ""),
+            ("http://?", "/?", "/", ""),
+            ("FTP://user@news.example:1//a", "//a", "//a", ""),
         ] {
             let found = path_and_query(target.as_bytes());
-            let expected = expected.map(|(path, query)| (path.as_bytes(), query.as_bytes()));
-            assert_eq!(found, expected, "{target}");
+            assert_eq!(found, Some((path.as_bytes(), query.as_bytes())), "{target}");
+            assert_eq!(page_target(target.as_bytes()).as_deref(), Some(page.as_bytes()), "{target}");
+        }
+        for target in [
+            "?b",
+            "?",
+            "#b",
+            "*",
+            "",
+            "a",
+            "./a",
+            "\\a",
+            "news.example:443",
+            "http:",
+            "http:a",
+            "http:/a",
+            "https:/a",
+            "http:?a",
+            "http:/a?://b/c",
+            "http:/a://b/c",
+            "://b/c",
+            "ht_tp://b/c",
+            " http://b/c",
+            "?://b/c",
+        ] {
+            assert_eq!(path_and_query(target.as_bytes()), None, "{target}");
+            assert_eq!(page_target(target.as_bytes()), None, "{target}");
         }
     }
 

@@ -241,6 +241,13 @@ impl FromStr for Origin {
 /// assert_eq!(authority_of_target(b"/story?to=http://b.example/"), None);
 /// ```
 pub fn authority_of_target(target: &[u8]) -> Option<&[u8]> {
+    let (authority, _) = split_authority(target)?;
+    let host_at = authority.iter().rposition(|byte| *byte == b'@').map_or(0, |at| at + 1);
+    Some(&authority[host_at..])
+}
+
+/// The authority of a target in absolute form, and what follows it; `None` for other targets.
+pub(super) fn split_authority(target: &[u8]) -> Option<(&[u8], &[u8])> {
     // Nearly every target is a path.
     if target.first() == Some(&b'/') {
         return None;
@@ -251,10 +258,7 @@ pub fn authority_of_target(target: &[u8]) -> Option<&[u8]> {
         return None;
     }
     let rest = target[scheme_len..].strip_prefix(b"://")?;
-    let end = rest.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(rest.len());
-    let authority = &rest[..end];
-    let host_at = authority.iter().rposition(|byte| *byte == b'@').map_or(0, |at| at + 1);
-    Some(&authority[host_at..])
+    Some(rest.split_at(rest.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(rest.len())))
 }
 
 /// The host that a request is for, in one spelling for all spellings that a server treats alike:

@@ -1,5 +1,6 @@
 //! One HTTP request of Apache: a client's, an internal redirect of it, or a subrequest.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr::{null, null_mut};
@@ -15,7 +16,7 @@ use super::bindings::{
 use super::config::{Expression, server_of, vendors_of};
 use super::tables::micromint_module;
 use super::{Code, Log, OK, bytes, copy_into, filters, keep_in, table};
-use micromint::vendor::{Gauges, authority_of_target, gate};
+use micromint::vendor::{Gauges, authority_of_target, gate, page_target};
 
 use crate::module::{PlaceConfig, ServerConfig, Variable};
 use crate::visit::Visit;
@@ -107,11 +108,24 @@ impl<'a> Request<'a> {
         unsafe { bytes((*self.r).method) }
     }
 
-    /// Path and query as the client sent them.
+    /// Path and query as the client sent them. A target without a path is passed on as it is: Apache
+    /// serves the page `/` for `?a`, and `/a` for `http:/a`. The paywall refuses it.
     pub(crate) fn target(self) -> &'a [u8] {
+        let target = self.sent_target();
+        match page_target(target) {
+            Some(Cow::Borrowed(target)) => target,
+            // SAFETY: the copy is in the request's pool.
+            Some(Cow::Owned(made)) => unsafe {
+                bytes(copy_into(self.pool(), &made))
+            },
+            None => target,
+        }
+    }
+
+    /// The target of the client's request, as it was sent.
+    fn sent_target(self) -> &'a [u8] {
         // SAFETY: as in `method`.
-        let target = unsafe { bytes((*self.root().r).unparsed_uri) };
-        path_and_query(target)
+        unsafe { bytes((*self.root().r).unparsed_uri) }
     }
 
     /// The path that is being served, decoded and normalised, after rewrites.
@@ -127,12 +141,15 @@ impl<'a> Request<'a> {
         (name.first() == Some(&b'/')).then_some(name)
     }
 
-    /// The requested host, with the port if one was sent: that of a request line with an absolute
-    /// URL, which chose the virtual host, otherwise the Host field.
+    /// The requested host, with the port if one was sent: the one that chose the virtual host. That
+    /// is the host of a request line with an absolute URL, but only if Apache heeds its scheme,
+    /// otherwise the Host field.
     pub(crate) fn host(self) -> Option<&'a [u8]> {
-        // SAFETY: as in `method`.
-        let target = unsafe { bytes((*self.root().r).unparsed_uri) };
-        authority_of_target(target).or_else(|| self.header(c"Host")).filter(|host| !host.is_empty())
+        // SAFETY: as in `method`; the name is null if there is none.
+        let served = unsafe { bytes((*self.root().r).hostname) };
+        let sent = [authority_of_target(self.sent_target()), self.header(c"Host")];
+        let host = sent.into_iter().flatten().find(|host| is_host(host, served));
+        host.or(Some(served)).filter(|host| !host.is_empty())
     }
 
     /// The port at which Apache accepted the connection.
@@ -171,16 +188,17 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Path and query of a target; an absolute URL without its scheme and authority (RFC 9112, 3.2.2).
-fn path_and_query(target: &[u8]) -> &[u8] {
-    if target.first() == Some(&b'/') {
-        return target;
-    }
-    let Some(authority) = target.windows(3).position(|part| part == b"://").map(|at| at + 3) else {
-        return target;
+/// Whether the name in a host, which may have a port, is `served`: Apache's spelling of it, in lower
+/// case, without port, without the dot at its end, and without the brackets of an IPv6 address.
+fn is_host(host: &[u8], served: &[u8]) -> bool {
+    let (host, after): (_, &[u8]) = match host.strip_prefix(b"[") {
+        Some(host) => (host, b"]"),
+        None => (host, b""),
     };
-    let path = target[authority..].iter().position(|byte| b"/?#".contains(byte));
-    path.map_or(b"/", |at| &target[authority + at..])
+    let Some((name, rest)) = host.split_at_checked(served.len()) else { return false };
+    let Some(rest) = rest.strip_prefix(after) else { return false };
+    let rest = rest.strip_prefix(b".").unwrap_or(rest);
+    name.eq_ignore_ascii_case(served) && matches!(rest.first(), None | Some(b':'))
 }
 
 // ---- its state in Apache

@@ -54,8 +54,16 @@ impl Request {
 
     /// Path and query as received.
     pub(crate) fn target(&self) -> &[u8] {
-        // SAFETY: as in `method`.
-        unsafe { bytes((*self.r).unparsed_uri) }
+        // SAFETY: as in `method`; a copy is in the request's pool.
+        unsafe {
+            let target = bytes((*self.r).unparsed_uri);
+            if target.first() != Some(&b'?') {
+                return target;
+            }
+            // Of `http://host?a` nginx has kept the query only; it serves the page `/`. When out of
+            // memory, the paywall refuses what has no path.
+            copy_into((*self.r).pool, &[b"/", target].concat()).map_or(target, |made| bytes(made))
+        }
     }
 
     /// The path that is being served, decoded and normalised, after rewrites.

@@ -24,6 +24,10 @@ use crate::vendor::origin::{AskedHost, PublicRoot};
 use crate::vendor::preview::Preview;
 use crate::vendor::request::Request;
 
+/// The price of a target that names no page. Nobody is asked for it: no URL can be made of such a
+/// target, so the paywall answers 400 to what has a price there.
+const COINS_WITHOUT_PAGE: u32 = 1;
+
 /// An entry of the price list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -155,6 +159,8 @@ impl PriceList {
 
     /// What the list says to a reader about the page that a request is for, by the path that the
     /// client sent. `None` if no entry matches, or, with `has_exemptions`, if the path is exempt.
+    /// A target that names no page (see [`page_target`](crate::vendor::page_target)) is never free:
+    /// it has a price, so that the paywall refuses it.
     pub fn find(&self, request: &Request<'_>, has_exemptions: bool) -> Option<ListPrice> {
         self.find_for(request, has_exemptions, || Asker::Reader)
     }
@@ -166,8 +172,12 @@ impl PriceList {
         has_exemptions: bool,
         asker: impl Fn() -> Asker,
     ) -> Option<ListPrice> {
+        let Some(page) = path_and_query(request.target) else {
+            return Some(ListPrice { coins: COINS_WITHOUT_PAGE, ..ListPrice::default() });
+        };
         let asker = LazyAsker::new(&asker);
-        self.find_sent(request, has_exemptions, &asker, |entry, path| entry.price(path, &asker))
+        let make = |entry: &Entry, path: &SplitPath<'_>| entry.price(path, &asker);
+        self.find_sent(page, request, has_exemptions, &asker, make)
     }
 
     /// Whether an entry has prices for bots.
@@ -178,8 +188,9 @@ impl PriceList {
     /// The entry that decides about the page that a request is for, as [`PriceList::find`] finds
     /// it.
     pub fn deciding(&self, request: &Request<'_>, has_exemptions: bool) -> Option<ListEntry> {
+        let page = path_and_query(request.target)?;
         let asker = LazyAsker::new(&|| Asker::Reader);
-        self.find_sent(request, has_exemptions, &asker, |entry, _| entry.shown())
+        self.find_sent(page, request, has_exemptions, &asker, |entry, _| entry.shown())
     }
 
     /// The entry that decides about a path that a server decoded, at the host of a request and
@@ -201,12 +212,12 @@ impl PriceList {
 
     fn find_sent<T>(
         &self,
+        (path, query): (&[u8], &[u8]),
         request: &Request<'_>,
         has_exemptions: bool,
         asker: &LazyAsker<'_>,
         make: impl Fn(&Entry, &SplitPath<'_>) -> T,
     ) -> Option<T> {
-        let (path, query) = path_and_query(request.target)?;
         let readings = NormalPath::readings(path);
         if has_exemptions && readings.iter().all(is_exempt_path) {
             return None;

@@ -270,6 +270,20 @@ fn an_entry_says_what_a_receipt_opens_and_what_a_redirect_costs() {
 }
 
 #[test]
+fn a_target_that_names_no_page_is_never_free() {
+    let free = list("price = [{ path = '/{*rest}', coins = 0 }]");
+    for target in ["", "*", "?", "?a", "#a", "a", "http:", "http:/a", "http:/a?://b/c", "host:80"] {
+        let found = at("news.example", target, &free).map(|found| found.coins);
+        assert_eq!(found, Some(COINS_WITHOUT_PAGE), "{target}");
+        let request = Request { target: target.as_bytes(), ..Request::default() };
+        assert_eq!(free.deciding(&request, true), None, "{target}");
+    }
+    for target in ["/", "http://news.example", "http://news.example?a", "http://"] {
+        assert_eq!(at("news.example", target, &free).map(|found| found.coins), Some(0), "{target}");
+    }
+}
+
+#[test]
 fn a_path_that_the_server_decoded_is_not_decoded_again() {
     let list = numbered(&[("/x", "")]);
     let found = |path: &str| {
