@@ -25,6 +25,7 @@ pub mod prices;
 pub mod recipes;
 pub mod server;
 pub mod site;
+pub mod targets;
 pub mod transport;
 pub mod twins;
 

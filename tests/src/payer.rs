@@ -88,6 +88,15 @@ pub fn payment(url: &str, count: usize) -> Payment {
     payment_with(mint(), url, &coins_of(mint(), count))
 }
 
+/// A payment of `alice` with one coin to a vendor that is paid once in a test.
+pub fn payment_to(vendor: &str, url: &str) -> Payment {
+    let (user, vendor) = ("alice".parse().unwrap(), vendor.parse().unwrap());
+    let superbins = 0..mint().params().superbin_count() / 2;
+    let coin = superbins.flat_map(|first| mint().coins(&user, &vendor, first as u32 * 2)).next();
+    let coins = [coin.expect("a coin for this vendor")];
+    mint().payment(&user, &user_key(), &vendor, &url.parse().unwrap(), &coins)
+}
+
 /// A payment of `alice` with these coins.
 pub fn payment_with(mint: &ObviousMint, url: &str, coins: &[Vec<u64>]) -> Payment {
     let (user, vendor) = ("alice".parse().unwrap(), "localhost".parse().unwrap());

@@ -194,8 +194,8 @@ fn add_readings(path: &[u8], found: &mut Readings<'_>) {
 fn add_ways(path: &[u8], found: &mut Readings<'_>) {
     let (escapes, backslashes, parameters) =
         (contains(path, b"%2F"), contains(path, b"\\"), contains(path, b";"));
-    let empty_parts = contains(path, b"..")
-        && (contains(path, b"//") || escapes || backslashes || parameters);
+    let empty_parts =
+        contains(path, b"..") && (contains(path, b"//") || escapes || backslashes || parameters);
     let both = |is_there: bool| [Some(false), is_there.then_some(true)].into_iter().flatten();
     for decodes_slashes in both(escapes) {
         for has_backslashes in both(backslashes) {
@@ -432,7 +432,11 @@ mod tests {
         ] {
             let found = path_and_query(target.as_bytes());
             assert_eq!(found, Some((path.as_bytes(), query.as_bytes())), "{target}");
-            assert_eq!(page_target(target.as_bytes()).as_deref(), Some(page.as_bytes()), "{target}");
+            assert_eq!(
+                page_target(target.as_bytes()).as_deref(),
+                Some(page.as_bytes()),
+                "{target}"
+            );
         }
         for target in [
             "?b",

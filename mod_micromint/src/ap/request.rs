@@ -115,9 +115,7 @@ impl<'a> Request<'a> {
         match page_target(target) {
             Some(Cow::Borrowed(target)) => target,
             // SAFETY: the copy is in the request's pool.
-            Some(Cow::Owned(made)) => unsafe {
-                bytes(copy_into(self.pool(), &made))
-            },
+            Some(Cow::Owned(made)) => unsafe { bytes(copy_into(self.pool(), &made)) },
             None => target,
         }
     }

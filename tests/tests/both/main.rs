@@ -8,6 +8,7 @@ mod agents;
 mod apache_charges;
 mod apache_twins;
 mod reloads;
+mod targets;
 
 use micromint_servers::apache::Apache;
 use micromint_servers::nginx::Nginx;
