@@ -158,6 +158,8 @@ func TestAbsoluteTargetsAreSplit(t *testing.T) {
 		"http://u:p@b.example:8000/a?b": {"b.example:8000", "/a?b"},
 		"http://b.example?x":            {"b.example", "/?x"},
 		"/a://b":                        {"", "/a://b"},
+		"http:/a?://b/c":                {"", "http:/a?://b/c"},
+		"?://b/c":                       {"", "?://b/c"},
 	} {
 		if host, local := splitTarget(target); [2]string{host, local} != expected {
 			t.Errorf("%s: found %q and %q", target, host, local)

@@ -194,7 +194,8 @@ func (r *Request) Close() { r.object.close() }
 // splitTarget returns the authority of a target in absolute form, and path and query.
 func splitTarget(target string) (string, string) {
 	at := strings.Index(target, "://")
-	if strings.HasPrefix(target, "/") || at < 0 {
+	// Only a scheme makes it absolute: a path or a query may contain the same.
+	if at < 1 || strings.ContainsAny(target[:at], ":/?#") {
 		return "", target
 	}
 	rest := target[at+3:]

@@ -54,7 +54,7 @@ const ACCEPTED: &[Accepted] = &[
         ],
     },
     Accepted {
-        reason: "Each answers in its own way to a target that is no path.",
+        reason: "Without a price list nothing has a price here: each answers in its own way to a target that is no path. With one, targets.rs shows that nothing is free.",
         answers: &[
             ("target ?", "400 - -", "403 - -"),
             ("OPTIONS *", "400 - -", "200 - -"),

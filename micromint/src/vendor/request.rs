@@ -60,7 +60,9 @@ pub(super) const HEADERS_READ: [&str; 20] = [
 pub struct Request<'a> {
     /// The method as received, such as `GET`.
     pub method: &'a [u8],
-    /// The request target exactly as received: path and query, not decoded, not normalised.
+    /// The request target exactly as received: path and query, not decoded, not normalised. Of a
+    /// target in absolute form, what [`page_target`](super::page_target) takes from it. One that
+    /// names no page is answered 400 if it has a price, and wherever there is a price list.
     pub target: &'a [u8],
     /// Whether the request was sent over TLS.
     pub is_https: bool,
