@@ -108,8 +108,8 @@ impl<'a> Request<'a> {
         unsafe { bytes((*self.r).method) }
     }
 
-    /// Path and query as the client sent them. A target without a path is passed on as it is: Apache
-    /// serves the page `/` for `?a`, and `/a` for `http:/a`. The paywall refuses it.
+    /// Path and query as the client sent them. A target that names no page is passed on as it is:
+    /// Apache serves the page `/` for `?a`, and `/a` for `http:/a`. The paywall refuses it.
     pub(crate) fn target(self) -> &'a [u8] {
         let target = self.sent_target();
         match page_target(target) {
@@ -186,8 +186,8 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Whether the name in a host, which may have a port, is `served`: Apache's spelling of it, in lower
-/// case, without port, without the dot at its end, and without the brackets of an IPv6 address.
+/// Whether the name in a host, which may have a port, is `served`: Apache's spelling of it, in
+/// lower case, without port, without a dot at its end, and without the brackets of an IPv6 address.
 fn is_host(host: &[u8], served: &[u8]) -> bool {
     let (host, after): (_, &[u8]) = match host.strip_prefix(b"[") {
         Some(host) => (host, b"]"),
