@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use micromint::toml_file::{self, TomlError, TomlText};
 use serde::Deserialize;
 
 use crate::http::TlsFiles;
@@ -13,8 +14,6 @@ use crate::minting::MintingSettings;
 use crate::shop::{Proxies, ShopSettings};
 use crate::store::Dialect;
 
-/// The largest configuration file, in bytes.
-pub const CONFIG_SIZE_MAX: u64 = 64 * 1024;
 /// The default name of the witness.
 const WITNESS_NAME: &str = "broker.witness";
 /// The default of `sets-max`.
@@ -60,28 +59,15 @@ fn sets_max_default() -> u32 {
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: std::io::Error,
-    },
-    /// The file is too large.
-    #[error("{}: expected at most {CONFIG_SIZE_MAX} bytes, found {found}", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        found: u64,
-    },
-    /// The text is not a configuration.
+    /// The file cannot be read, is too large, or a key in it is missing, unknown or wrong.
+    #[error(transparent)]
+    File(#[from] TomlError),
+    /// The values do not make a configuration.
     #[error("{}: {why}", path.display())]
     Content {
         /// The file.
         path: PathBuf,
-        /// What was expected, what was found and where.
+        /// What was expected and what was found.
         why: String,
     },
 }
@@ -92,14 +78,11 @@ impl Config {
     /// # Errors
     /// The file cannot be read, or is not a configuration.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let read = |source| ConfigError::Read { path: path.to_path_buf(), source };
-        let found = std::fs::metadata(path).map_err(read)?.len();
-        if found > CONFIG_SIZE_MAX {
-            return Err(ConfigError::TooLarge { path: path.to_path_buf(), found });
-        }
-        let text = std::fs::read_to_string(path).map_err(read)?;
+        let text = toml_file::load_path(path)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        Config::parse(&text, folder.unwrap_or(Path::new(".")))
+        Config::read(&text)
+            .map_err(|error| error.in_file(path))?
+            .in_folder(folder.unwrap_or(Path::new(".")))
             .map_err(|why| ConfigError::Content { path: path.to_path_buf(), why })
     }
 
@@ -108,8 +91,17 @@ impl Config {
     /// # Errors
     /// What was expected, what was found and where.
     pub fn parse(text: &str, folder: &Path) -> Result<Config, String> {
-        let mut config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
-        config.check()?;
+        Config::read(text).map_err(|error| error.to_string())?.in_folder(folder)
+    }
+
+    fn read(text: &str) -> Result<Config, TomlError> {
+        TomlText::parse(text)?.read()
+    }
+
+    /// Checks the values, and takes relative paths as those from `folder`.
+    fn in_folder(self, folder: &Path) -> Result<Config, String> {
+        self.check()?;
+        let mut config = self;
         config.coins = folder.join(&config.coins);
         config.secret_file = config.secret_file.map(|file| folder.join(file));
         config.witness_file = config.witness_file.map(|file| folder.join(file));
@@ -293,11 +285,17 @@ mod tests {
     fn a_file_of_the_largest_size_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("broker.toml");
-        let padding = CONFIG_SIZE_MAX as usize - GOOD.len();
+        let padding = toml_file::TOML_FILE_SIZE_MAX as usize - GOOD.len();
         std::fs::write(&path, format!("{GOOD}{}", "#".repeat(padding))).unwrap();
         assert!(Config::load(&path).is_ok());
         std::fs::write(&path, format!("{GOOD}{}", "#".repeat(padding + 1))).unwrap();
         let found = Config::load(&path).unwrap_err();
-        assert!(matches!(found, ConfigError::TooLarge { .. }), "{found}");
+        assert!(found.to_string().contains("expected at most 65536 bytes"), "{found}");
+        std::fs::write(&path, GOOD.replace("coins =", "coin =")).unwrap();
+        let found = Config::load(&path).unwrap_err().to_string();
+        assert!(found.starts_with(&format!("{}:4:1: ", path.display())), "{found}");
+        // A file without an end, whose size the system gives as 0.
+        let found = Config::load(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(found.starts_with("/dev/zero: "), "{found}");
     }
 }
