@@ -364,7 +364,8 @@ unsafe extern "C" fn body(
 /// # Safety
 /// `brigade` must be live; while the result is in use a bucket may be split but not removed.
 unsafe fn buckets(brigade: *mut apr_bucket_brigade) -> impl Iterator<Item = *mut apr_bucket> {
-    let end = end_of(brigade);
+    // SAFETY: the brigade is live.
+    let end = unsafe { end_of(brigade) };
     let mut last = end;
     std::iter::from_fn(move || {
         // SAFETY: the ring is closed: from each bucket, and from its end, the next can be reached.
@@ -400,7 +401,10 @@ unsafe fn insert_before(next: *mut apr_bucket, bucket: *mut apr_bucket) {
 
 /// The sentinel at the end of a brigade's ring: the ring's own two pointers, seen as those at the
 /// beginning of every bucket. No other member of it exists.
-fn end_of(brigade: *mut apr_bucket_brigade) -> *mut apr_bucket {
+///
+/// # Safety
+/// `brigade` must be live.
+unsafe fn end_of(brigade: *mut apr_bucket_brigade) -> *mut apr_bucket {
     const { assert!(std::mem::offset_of!(apr_bucket, link) == 0) };
     // SAFETY: computes an address within the brigade.
     unsafe { (&raw mut (*brigade).list).cast() }
