@@ -12,6 +12,8 @@ mod bank;
 mod booking;
 mod complaints;
 mod conservation;
+mod export;
+mod figures;
 mod form;
 mod hooks;
 mod links;
@@ -51,6 +53,7 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
+use self::figures::Figures;
 use self::password::Passwords;
 use self::relying::RelyingParty;
 use crate::service::Service;
@@ -92,6 +95,8 @@ pub struct Shop {
     large_forms: Semaphore,
     /// What asks for passkeys, or the message that says why there are none.
     relying: Result<RelyingParty, &'static str>,
+    /// Numbers and checks of the whole broker, which are kept for a while.
+    figures: Figures,
     /// Seals what forms carry for people who are not logged in.
     key: [u8; 32],
 }
@@ -106,7 +111,19 @@ impl Shop {
         let passwords = Passwords::new(settings.password_kib);
         let relying = RelyingParty::of(&url, &settings.name);
         let large_forms = Semaphore::new(LARGE_FORMS_MAX);
-        Shop { service, url, base, sets_max, settings, passwords, large_forms, relying, key }
+        let figures = Figures::default();
+        Shop {
+            service,
+            url,
+            base,
+            sets_max,
+            settings,
+            passwords,
+            large_forms,
+            relying,
+            figures,
+            key,
+        }
     }
 
     /// Whether people reach the pages with TLS.
@@ -162,7 +179,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(shop: &Arc<Shop>) -> Rout
         .route("/account/key", post(login::make_key))
         .route("/account/keys/end", post(login::end_keys))
         .route("/account/close", post(login::close))
-        .route("/account/export", get(reader::export))
+        .route("/account/export", get(export::export))
         .route("/buy", get(reader::buy_page).post(reader::buy))
         .route("/buy/free", post(trial::take))
         .route("/purchases", get(reader::purchases))

@@ -127,6 +127,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/postgres/107_vendor_hour.sql"),
     ),
     (
+        108,
+        "index",
+        include_str!("../migrations/sqlite/108_index.sql"),
+        include_str!("../migrations/postgres/108_index.sql"),
+    ),
+    (
         109,
         "complaint",
         include_str!("../migrations/sqlite/109_complaint.sql"),
@@ -260,6 +266,17 @@ impl Store {
                 Ok(Transaction { inner, dialect: self.dialect, _turn: None })
             }
         }
+    }
+
+    /// Begins a transaction that only reads: its statements see the database as it is now.
+    async fn snapshot(&self) -> Result<sqlx::Transaction<'static, Any>, StoreError> {
+        Ok(match self.dialect {
+            Dialect::Sqlite => self.pool.begin().await?,
+            Dialect::Postgres => {
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                self.pool.begin_with(begin).await?
+            }
+        })
     }
 
     /// Closes all connections.

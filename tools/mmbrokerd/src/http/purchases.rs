@@ -27,6 +27,9 @@ use crate::store::{AccountKind, RefusedFor, SaleRow};
 /// When an account of which too many orders were refused may try again, in seconds.
 const REFUSED_RETRY_SECONDS: u32 = 600;
 
+/// The most sales in the answer about an account, the last ones.
+const PURCHASES_LISTED_MAX: i64 = 1000;
+
 /// An order for sets.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -71,7 +74,7 @@ pub(super) struct ClientAccount {
     /// What the account has, an amount for each currency.
     #[schema(example = json!(["12.5 USD"]))]
     balances: Vec<String>,
-    /// The sales, by period and in order.
+    /// The sales, by period and in order: the last 1000.
     purchases: Vec<Purchase>,
 }
 
@@ -195,7 +198,7 @@ pub(super) async fn account(State(app): State<Arc<App>>, headers: HeaderMap) -> 
 async fn account_of(app: &App, user: &UserId) -> Answer {
     let store = app.service.store();
     let balances = store.balances(AccountKind::Client, user.as_str()).await?;
-    let purchases = store.sales_of(user).await?;
+    let purchases = store.sales_of(user, PURCHASES_LISTED_MAX).await?;
     Ok(json(&ClientAccount {
         user: user.to_string(),
         balances: balances.iter().map(ToString::to_string).collect(),

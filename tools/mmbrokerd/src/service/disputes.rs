@@ -41,6 +41,9 @@ impl Service {
     pub async fn disputes(&self, period: &Arc<OpenPeriod>) -> Result<Vec<Dispute>, ServiceError> {
         period.catch_up(&self.store).await?;
         let claims = by_bin(self.store.disputed(period.name()).await?);
+        if claims.is_empty() {
+            return Ok(Vec::new());
+        }
         let superbins: BTreeSet<u32> = claims.keys().map(|bin| bin.superbin).collect();
         let superbins: Vec<u32> = superbins.into_iter().collect();
         let rows = self.store.superbins_of(period.name(), &superbins).await?;
@@ -91,8 +94,10 @@ impl Service {
             return Ok(None);
         }
         let held = self.held_vendors(period).await?;
-        let past = u64::from(u32::MAX) + 1;
-        let free = self.store.free_superbins(period.name(), 0, past).await?;
+        let mut vendors: BTreeMap<u32, BTreeSet<&VendorId>> = BTreeMap::new();
+        for claim in &claims {
+            vendors.entry(claim.bin.superbin).or_default().insert(&claim.vendor);
+        }
         let mut outcome = RulingOutcome::default();
         // The decision is in the log with its first effect; those after it can be made again.
         let of = user.map_or("*", UserId::as_str);
@@ -100,11 +105,14 @@ impl Service {
         let mut noted = Some(format!("{} {vendor} {of}", period.name()));
         for (superbin, owner) in superbins {
             // What came back of a free trial is no money of the reader.
+            let (at, past) = (u64::from(superbin), u64::from(superbin) + 1);
+            let free = self.store.free_superbins(period.name(), at, past).await?;
             let credited = match free.contains(&superbin) {
                 true => (AccountKind::Promotion, period.name().to_string()),
                 false => (AccountKind::Client, owner.to_string()),
             };
-            let accounts = self.accounts_of_ruling(period, superbin, &credited, &claims).await?;
+            let vendors = vendors.remove(&superbin).unwrap_or_default();
+            let accounts = self.accounts_of_ruling(period, &credited, &vendors).await?;
             let (held, accounts, credited) = (&held, &accounts, &credited);
             let decision = Decision { period, vendor, ruling, held, accounts, credited };
             let now = self.now();
@@ -133,9 +141,8 @@ impl Service {
     async fn accounts_of_ruling(
         &self,
         period: &OpenPeriod,
-        superbin: u32,
         credited: &(AccountKind, String),
-        claims: &[DoubtfulRow],
+        vendors: &BTreeSet<&VendorId>,
     ) -> Result<BTreeMap<(AccountKind, String), i64>, StoreError> {
         let currency = period.params().coin_value().currency();
         let name = period.name().to_string();
@@ -144,8 +151,7 @@ impl Service {
             (AccountKind::Lapsed, name),
             credited.clone(),
         ]);
-        let here = claims.iter().filter(|claim| claim.bin.superbin == superbin);
-        wanted.extend(here.map(|claim| (AccountKind::Vendor, claim.vendor.to_string())));
+        wanted.extend(vendors.iter().map(|vendor| (AccountKind::Vendor, vendor.to_string())));
         let mut accounts = BTreeMap::new();
         for (kind, owner) in wanted {
             let id = self.store.account(&Account::new(kind, owner.clone(), currency)).await?;

@@ -123,7 +123,7 @@ impl Service {
         if row.settled_at.is_some() {
             counts.waiting = 0;
         }
-        let sets_sold = self.store.sets_sold(period.name()).await?;
+        let sets_sold = row.sets_sold;
         Ok(PeriodReport {
             counts,
             sets_sold,
@@ -148,8 +148,7 @@ impl Service {
         period: &OpenPeriod,
         user: &UserId,
     ) -> Result<Option<UserReport>, ServiceError> {
-        let mut sales = self.store.sales_of(user).await?;
-        sales.retain(|sale| sale.period == *period.name());
+        let sales = self.store.sales_of_in(user, period.name()).await?;
         if sales.is_empty() && !self.store.has_account(user).await? {
             return Ok(None);
         }

@@ -261,6 +261,7 @@ async fn sell_once(
         sold: tx.sales(&transactions).await?,
         refused: tx.refused_sales(&transactions).await?,
         next: row.next_superbin,
+        sets: (row.sets_sold, row.sets_free),
         row,
         period,
         compromised,
@@ -275,9 +276,9 @@ async fn sell_once(
     for at in order {
         answers[at] = Some(seller.answer(&payers[at]).await?);
     }
-    let Seller { mut tx, next, row, noted, .. } = seller;
+    let Seller { mut tx, next, sets, row, noted, .. } = seller;
     if next != row.next_superbin {
-        tx.set_next_superbin(period.name(), next).await?;
+        tx.set_sold(period.name(), next, sets).await?;
     }
     for (by, sale) in noted {
         tx.audit(by, Act::Sale, &sale.noted(), sale.at).await?;
@@ -293,6 +294,8 @@ struct Seller<'a> {
     row: PeriodRow,
     /// The first superbin that is not sold, with the sales of this transaction.
     next: u64,
+    /// How many sets are sold, and how many were free trials, with the sales of this transaction.
+    sets: (u64, u64),
     /// The sales and refusals under the Transaction-IDs of the group.
     sold: Vec<SaleRow>,
     refused: Vec<RefusedSale>,
@@ -330,8 +333,8 @@ impl Seller<'_> {
     ) -> Result<Option<(RefusedFor, String)>, StoreError> {
         let Payer { order, trial: Some(trial), .. } = payer else { return Ok(None) };
         let free_for = trial.address.as_deref();
-        let (all, own) = self.tx.free_sets(self.period.name(), &order.user, free_for).await?;
-        let sets = u64::from(order.sets);
+        let own = self.tx.free_sets_of(self.period.name(), &order.user, free_for).await?;
+        let (sets, (_, all)) = (u64::from(order.sets), self.sets);
         Ok(if own + sets > trial.for_one {
             let why = format!("an account gets at most {} free sets of a period", trial.for_one);
             Some((RefusedFor::TrialTaken, why))
@@ -385,7 +388,9 @@ impl Seller<'_> {
                 let free_for = payer.trial.as_ref().and_then(|trial| trial.address.as_deref());
                 self.tx.add_sale(&sale, free_for).await?;
                 self.tx.keep().await?;
-                self.next += 2 * u64::from(order.sets);
+                let (sets, (sold, free)) = (u64::from(order.sets), self.sets);
+                self.next += 2 * sets;
+                self.sets = (sold + sets, if sale.is_free { free + sets } else { free });
                 self.sold.push(sale.clone());
                 self.noted.extend(payer.by.map(|by| (by, sale.clone())));
                 Ok(SaleAnswer::Sold(sale))

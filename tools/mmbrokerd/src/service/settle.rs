@@ -62,7 +62,9 @@ impl Service {
         self.close(period).await?;
         self.guard.note_durably().await?;
         period.catch_up(&self.store).await?;
-        while self.settle_some(period).await? {}
+        // Nothing is judged any more.
+        let held = self.held_vendors(period).await?;
+        while self.settle_some(period, &held).await? {}
         self.note_progress().await?;
         Ok(true)
     }
@@ -82,17 +84,20 @@ impl Service {
     }
 
     /// Settles the next superbins. Returns whether more are left.
-    async fn settle_some(&self, period: &Arc<OpenPeriod>) -> Result<bool, ServiceError> {
+    async fn settle_some(
+        &self,
+        period: &Arc<OpenPeriod>,
+        held: &BTreeSet<String>,
+    ) -> Result<bool, ServiceError> {
         let row = self.store.period(period.name()).await?;
         let Some(row) = row.filter(|row| row.settled_at.is_none()) else { return Ok(false) };
         let from = row.settled_to & !1;
         let to = (from + SUPERBINS_AT_A_TIME).min(row.next_superbin);
         let sold = self.sold_coins(period, from, to).await?;
-        let held = self.held_vendors(period).await?;
         // Nothing is sold any more.
         let free = self.store.free_superbins(period.name(), from, to).await?;
         let accounts = self.accounts_for(period, from, to, !free.is_empty()).await?;
-        let facts = Facts { sold: &sold, free: &free, held: &held };
+        let facts = Facts { sold: &sold, free: &free, held };
         retried!(async {
             let mut tx = self.store.begin().await?;
             let now_row = tx.lock_whole_period(period.name()).await?;

@@ -7,14 +7,10 @@
 use micromint::money::Currency;
 use micromint::period::Period;
 
-use super::Shop;
-use super::answer::Refused;
 use super::view::{Page, Part};
 use super::visitor::Visitor;
 use crate::store::PeriodMoney;
 
-/// How many periods are shown, the last first.
-const PERIODS_SHOWN_MAX: usize = 12;
 /// The width of the picture, in percent.
 const WIDTH: f64 = 100.0;
 /// The parts of what was sold, by the names of their messages.
@@ -73,21 +69,20 @@ fn stack(whole: &PeriodMoney, visitor: &Visitor, period: &Period, currency: Curr
 }
 
 /// Adds the picture of each period.
-pub(super) async fn add_to(shop: &Shop, visitor: &Visitor, page: Page) -> Result<Page, Refused> {
+pub(super) fn add_to(
+    visitor: &Visitor,
+    page: Page,
+    periods: &[(Period, Currency, PeriodMoney)],
+) -> Page {
     let words = visitor.words;
     let mut page =
         page.heading(words.get("conservation-title")).text(words.get("conservation-text"));
-    for period in shop.service.periods().iter().rev().take(PERIODS_SHOWN_MAX) {
-        let whole = shop.service.store().period_money(period.name()).await?;
-        if whole.sold == 0 {
-            continue;
-        }
+    for (period, currency, whole) in periods {
         if !whole.is_whole() {
-            let name = [("period", period.name().as_str())];
+            let name = [("period", period.as_str())];
             page = page.with(Part::Bad(words.with("conservation-bad", &name)));
         }
-        let currency = period.params().coin_value().currency();
-        page = page.with(Part::Stack(stack(&whole, visitor, period.name(), currency)));
+        page = page.with(Part::Stack(stack(whole, visitor, period, *currency)));
     }
-    Ok(page)
+    page
 }

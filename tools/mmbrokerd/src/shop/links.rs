@@ -317,7 +317,8 @@ pub(super) async fn lost(State(shop): State<Arc<Shop>>, Open { visitor, fields }
     let rows = sqlx::query(
         "SELECT person.user_id, address FROM mail_address \
          JOIN person ON person.user_id = mail_address.user_id \
-         WHERE (compared = $1 OR person.user_id = $1) AND closed_at IS NULL AND role = 'none' \
+         WHERE (compared = $1 OR mail_address.user_id = $1) \
+         AND closed_at IS NULL AND role = 'none' \
          ORDER BY confirmed_at LIMIT $2",
     )
     .bind(who)
@@ -450,7 +451,8 @@ pub(super) async fn people_found(State(shop): State<Arc<Shop>>, posted: Posted) 
     let rows = sqlx::query(
         "SELECT person.user_id, role, at, closed_at, COALESCE(address, '') FROM person \
          LEFT JOIN mail_address ON mail_address.user_id = person.user_id \
-         WHERE person.user_id = $1 OR compared = $1 ORDER BY at LIMIT 20",
+         WHERE person.user_id IN (SELECT CAST($1 AS TEXT) \
+         UNION SELECT user_id FROM mail_address WHERE compared = $1) ORDER BY at LIMIT 20",
     )
     .bind(fields.text("who").to_lowercase())
     .fetch_all(shop.service.store().pool())

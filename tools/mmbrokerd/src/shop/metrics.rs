@@ -15,10 +15,11 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use sqlx::Row;
 
 use super::{Shop, hooks, random};
 use crate::service::ServiceError;
-use crate::store::MintState;
+use crate::store::{MintState, StoreError};
 
 /// The labels of a number.
 type Labels = Vec<(&'static str, String)>;
@@ -69,9 +70,9 @@ async fn money(shop: &Shop, registry: &mut Registry) -> Result<(), ServiceError>
     let (balance, total) = (Amount::default(), Amount::default());
     // Whole units, whose sum is exact.
     let mut totals: BTreeMap<String, i128> = BTreeMap::new();
-    for sum in super::money::sums(shop.service.store()).await? {
+    for sum in shop.sums().await?.1.iter() {
         let currency = sum.currency.to_string();
-        let labels = vec![("kind", sum.kind), ("currency", currency.clone())];
+        let labels = vec![("kind", sum.kind.clone()), ("currency", currency.clone())];
         balance.get_or_create(&labels).set(sum.units as f64 / 1e8);
         *totals.entry(currency).or_default() += sum.units;
     }
@@ -89,8 +90,7 @@ async fn periods(shop: &Shop, registry: &mut Registry) -> Result<(), ServiceErro
     for period in shop.service.periods() {
         let Some(row) = store.period(period.name()).await? else { continue };
         let all = period.params().superbin_count() / 2;
-        let free = store.free_sets(period.name()).await?;
-        let sold = store.sets_sold(period.name()).await?;
+        let (sold, free) = (row.sets_sold, row.sets_free);
         let skipped = (row.next_superbin / 2).saturating_sub(sold);
         for (state, count) in [("sold", sold), ("free", free), ("skipped", skipped), ("all", all)] {
             let labels = vec![("period", period.name().to_string()), ("state", state.to_string())];
@@ -108,27 +108,25 @@ async fn periods(shop: &Shop, registry: &mut Registry) -> Result<(), ServiceErro
 
 async fn counts(shop: &Shop, registry: &mut Registry) -> Result<(), ServiceError> {
     let store = shop.service.store();
+    let (_, counts) = shop.counts().await?;
+    for (name, help, value) in [
+        ("people", "Accounts that are open", counts.people),
+        ("passkeys", "Passkeys", counts.passkeys),
+        ("offenders", "Offenders", counts.offenders),
+        ("complaints", "Complaints", counts.complaints),
+        ("coins_redeemed", "Coins that were accepted", counts.redeemed),
+        ("coins_forged", "Coins that were forged", counts.forged),
+    ] {
+        set(registry, name, help, value);
+    }
     for (name, help, select) in [
-        ("people", "Accounts that are open", "SELECT COUNT(*) FROM person WHERE closed_at IS NULL"),
-        ("passkeys", "Passkeys", "SELECT COUNT(*) FROM passkey"),
-        ("offenders", "Offenders", "SELECT COUNT(*) FROM offender"),
-        ("complaints", "Complaints", "SELECT COUNT(*) FROM complaint"),
-        (
-            "coins_redeemed",
-            "Coins that were accepted",
-            "SELECT CAST(COALESCE(SUM(accepted), 0) AS BIGINT) FROM batch WHERE kind = 'redemption'",
-        ),
-        (
-            "coins_forged",
-            "Coins that were forged",
-            "SELECT CAST(COALESCE(SUM(forged), 0) AS BIGINT) FROM batch",
-        ),
         ("mail_waiting", "Mails that wait", "SELECT COUNT(*) FROM mail WHERE text <> ''"),
         ("mail_given_up", "Mails that were given up", "SELECT COUNT(*) FROM mail WHERE text = ''"),
         ("mint_faults", "Mints that fail", "SELECT COUNT(*) FROM mint WHERE fault <> ''"),
         ("generation", "One more than the restores from a backup", "SELECT generation FROM broker"),
     ] {
-        set(registry, name, help, super::operator::count(store, select).await?);
+        let row = sqlx::query(select).fetch_one(store.pool()).await.map_err(StoreError::from)?;
+        set(registry, name, help, row.try_get(0).map_err(StoreError::from)?);
     }
     let is_blocked = store.payouts_blocked().await?;
     set(registry, "payouts_blocked", "Whether payouts are blocked", i64::from(is_blocked));

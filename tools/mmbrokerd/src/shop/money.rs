@@ -16,7 +16,9 @@ use sqlx::Row;
 use super::Shop;
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::audit::Act;
+use super::figures::ledger_check;
 use super::form::Posted;
+use super::operator::check_words;
 use super::people::Role;
 use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
@@ -84,8 +86,11 @@ pub(super) async fn sums_page(
 ) -> Answer {
     person.needs(Role::Support)?;
     let words = visitor.words;
-    let store = shop.service.store();
-    let all = sums(store).await?;
+    let page = Page::new(words.get("sums-title")).text(words.get("sums-text"));
+    let Some((at, checked)) = ledger_check(&shop).await else {
+        return show(&shop, &visitor, &page.text(check_words(&visitor, None)));
+    };
+    let all = &checked.sums;
     let mut rows = Vec::new();
     let mut currencies: Vec<Currency> = all.iter().map(|sum| sum.currency).collect();
     currencies.dedup();
@@ -112,14 +117,13 @@ pub(super) async fn sums_page(
         rows,
         empty: words.get("sums-empty"),
     };
-    let faults = store.ledger_faults().await?;
-    let mut page = Page::new(words.get("sums-title")).text(words.get("sums-text"));
-    page = match faults.is_empty() {
+    let faults = &checked.faults;
+    let page = match faults.is_empty() {
         true => page.with(Part::Good(words.get("sums-good"))),
         false => page.with(Part::Bad(words.with("sums-bad", &[("faults", &faults.join("; "))]))),
     };
-    let page = super::conservation::add_to(&shop, &visitor, page.with(Part::Table(table))).await?;
-    show(&shop, &visitor, &page)
+    let page = page.text(check_words(&visitor, Some(at))).with(Part::Table(table));
+    show(&shop, &visitor, &super::conservation::add_to(&visitor, page, &checked.periods))
 }
 
 /// The message with the name of a kind of account.

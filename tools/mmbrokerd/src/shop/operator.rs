@@ -16,6 +16,7 @@ use sqlx::Row;
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::audit::Act;
 use super::complaints::{Complaint, Which, answer_form, complaints, table};
+use super::figures::{DAY_SECONDS, DAYS, Suspect, audit_check};
 use super::form::Posted;
 use super::login::Note;
 use super::people::Role;
@@ -24,13 +25,12 @@ use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
 use super::{Shop, audit, random};
 use crate::service::OpenPeriod;
-use crate::store::{AccountKind, Store, StoreError, retried};
+use crate::store::{AccountKind, retried};
 
-/// How many days the diagrams show.
-const DAYS: i64 = 30;
-const DAY_SECONDS: i64 = 86_400;
 /// The most rows of the audit log and of lists.
 const ROWS_SHOWN_MAX: i64 = 500;
+/// The most disputes on a page. Others are shown when these are decided.
+const DISPUTES_SHOWN_MAX: usize = 200;
 /// The longest reason for which a vendor is disabled, in characters.
 const WHY_LEN_MAX: usize = 200;
 
@@ -66,42 +66,24 @@ pub(super) async fn dashboard(
     page =
         page.heading(words.get("periods-title")).with(Part::Table(periods(&shop, &visitor).await?));
     page = page.heading(words.get("plots-title"));
-    for (id, title, select) in [
-        ("sales", "plot-sales", SALES_BY_DAY),
-        ("redeemed", "plot-redeemed", REDEEMED_BY_DAY),
-        ("failing", "plot-failing", FAILING_BY_DAY),
+    let days = shop.days().await?;
+    for (id, title, values) in [
+        ("sales", "plot-sales", &days.sales),
+        ("redeemed", "plot-redeemed", &days.redeemed),
+        ("failing", "plot-failing", &days.failing),
     ] {
-        let days = by_day(&shop, select).await?;
+        let days = last_days(&shop, values);
         page = page.with(Part::Plot(plot(&visitor, id, words.get(title), &days)));
     }
     show(&shop, &visitor, &page)
 }
 
-/// Coins by day.
-const SALES_BY_DAY: &str = "SELECT at / 86400, CAST(SUM(coins) AS BIGINT) FROM sale \
-     WHERE at >= $1 GROUP BY at / 86400";
-const REDEEMED_BY_DAY: &str = "SELECT at / 86400, CAST(SUM(accepted) AS BIGINT) FROM batch \
-     WHERE kind = 'redemption' AND at >= $1 GROUP BY at / 86400";
-/// Users who failed at a vendor, by day: the suspects.
-const FAILING_BY_DAY: &str = "SELECT hour / 24, COUNT(DISTINCT buyer) FROM conduct \
-     WHERE failing > 0 AND hour >= $1 / 3600 GROUP BY hour / 24";
-
 /// The values of the last days, with those of days on which nothing happened.
-async fn by_day(shop: &Shop, select: &'static str) -> Result<Vec<(String, u64)>, StoreError> {
+fn last_days(shop: &Shop, values: &BTreeMap<i64, u64>) -> Vec<(String, u64)> {
     let today = shop.service.now().0.div_euclid(DAY_SECONDS);
-    let rows = sqlx::query(select)
-        .bind((today - DAYS + 1) * DAY_SECONDS)
-        .fetch_all(shop.service.store().pool())
-        .await?;
-    let mut found: BTreeMap<i64, u64> = BTreeMap::new();
-    for row in rows {
-        let (day, value): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-        *found.entry(day).or_default() += value.unsigned_abs();
-    }
-    let day = |day: i64| {
-        (UnixTime(day * DAY_SECONDS).day(), found.get(&day).copied().unwrap_or_default())
-    };
-    Ok((today - DAYS + 1..=today).map(day).collect())
+    let value = |day| values.get(&day).copied().unwrap_or_default();
+    let day = |day: i64| (UnixTime(day * DAY_SECONDS).day(), value(day));
+    (today - DAYS + 1..=today).map(day).collect()
 }
 
 fn plot(visitor: &Visitor, id: &'static str, title: String, days: &[(String, u64)]) -> Plot {
@@ -120,15 +102,11 @@ fn plot(visitor: &Visitor, id: &'static str, title: String, days: &[(String, u64
     Plot::of(id, title, summary, days, |value| value.to_string())
 }
 
-pub(super) async fn count(store: &Store, select: &'static str) -> Result<i64, StoreError> {
-    Ok(sqlx::query(select).fetch_one(store.pool()).await?.try_get(0)?)
-}
-
 async fn facts(shop: &Shop, visitor: &Visitor) -> Result<Vec<(String, String)>, Refused> {
     let words = visitor.words;
     let store = shop.service.store();
     let mut facts = Vec::new();
-    for sum in super::money::sums(store).await? {
+    for sum in shop.sums().await?.1.iter() {
         let name = match sum.kind.as_str() {
             "coins" => "fact-float",
             "client" => "fact-clients",
@@ -140,19 +118,21 @@ async fn facts(shop: &Shop, visitor: &Visitor) -> Result<Vec<(String, String)>, 
         let amount = visitor.signed_money(sum.units, sum.currency);
         facts.push((words.get(name), amount));
     }
-    for (name, select) in [
-        ("fact-people", "SELECT COUNT(*) FROM person WHERE closed_at IS NULL"),
-        ("fact-offenders", "SELECT COUNT(*) FROM offender"),
-        ("fact-complaints", "SELECT COUNT(*) FROM complaint"),
-        ("fact-forged", "SELECT CAST(COALESCE(SUM(forged), 0) AS BIGINT) FROM batch"),
+    let (at, counts) = shop.counts().await?;
+    for (name, count) in [
+        ("fact-people", counts.people),
+        ("fact-offenders", counts.offenders),
+        ("fact-complaints", counts.complaints),
+        ("fact-forged", counts.forged),
     ] {
-        facts.push((words.get(name), count(store, select).await?.to_string()));
+        facts.push((words.get(name), count.to_string()));
     }
     if shop.settings.mail.is_some() {
         let (waiting, given_up) = super::mail::counts(store).await?;
         let counts = format!("{waiting} / {given_up}");
         facts.push((words.get("fact-mails"), counts));
     }
+    facts.push((words.get("fact-as-of"), visitor.time(at)));
     Ok(facts)
 }
 
@@ -168,12 +148,8 @@ async fn periods(shop: &Shop, visitor: &Visitor) -> Result<Table, Refused> {
         let mut cells = vec![
             Cell::text(period.name()),
             Cell::Text(words.get(state)),
-            Cell::number(format!(
-                "{} / {}",
-                store.sets_sold(period.name()).await?,
-                period.params().superbin_count() / 2
-            )),
-            Cell::number(store.free_sets(period.name()).await?),
+            Cell::number(format!("{} / {}", row.sets_sold, period.params().superbin_count() / 2)),
+            Cell::number(row.sets_free),
         ];
         for kind in [AccountKind::Coins, AccountKind::Disputed, AccountKind::Lapsed] {
             let balances = store.balances(kind, period.name().as_str()).await?;
@@ -352,9 +328,13 @@ pub(super) async fn disputes(
 ) -> Answer {
     person.needs(Role::Money)?;
     let words = visitor.words;
-    let mut rows = Vec::new();
+    let (mut rows, mut not_shown) = (Vec::new(), 0);
     for period in shop.service.periods() {
         for dispute in shop.service.disputes(&period).await? {
+            if rows.len() >= DISPUTES_SHOWN_MAX {
+                not_shown += 1;
+                continue;
+            }
             let form = |ruling: &str, button: &str| {
                 Form::new("/operator/disputes", words.get(button))
                     .hidden("period", period.name().to_string())
@@ -386,10 +366,13 @@ pub(super) async fn disputes(
         rows,
         empty: words.get("disputes-empty"),
     };
-    let page = note
+    let mut page = note
         .on(&visitor, Page::new(words.get("disputes-title")))
         .text(words.get("disputes-text"))
         .with(Part::Table(table));
+    if not_shown > 0 {
+        page = page.text(words.with("disputes-more", &[("count", &not_shown.to_string())]));
+    }
     show(&shop, &visitor, &page)
 }
 
@@ -447,26 +430,16 @@ pub(super) async fn users(
         rows: offenders,
         empty: words.get("offenders-empty"),
     };
-    let rows = sqlx::query(
-        "SELECT COALESCE((SELECT user_id FROM sale WHERE sale.period = conduct.period \
-         AND sale.first = conduct.buyer), '?'), period, COUNT(DISTINCT vendor), \
-         CAST(SUM(failing) AS BIGINT) FROM conduct WHERE failing > 0 \
-         GROUP BY period, buyer ORDER BY COUNT(DISTINCT vendor) DESC, period DESC, buyer LIMIT $1",
-    )
-    .bind(ROWS_SHOWN_MAX)
-    .fetch_all(pool)
-    .await?;
-    let mut suspects = Vec::new();
-    for row in &rows {
-        let (user, period): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-        let (vendors, failing): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
-        suspects.push(vec![
-            Cell::text(user),
-            Cell::text(period),
-            Cell::number(vendors),
-            Cell::number(failing),
-        ]);
-    }
+    let found = shop.suspects().await?;
+    let suspect = |suspect: &Suspect| {
+        vec![
+            Cell::text(&suspect.user),
+            Cell::text(&suspect.period),
+            Cell::number(suspect.vendors),
+            Cell::number(suspect.failing),
+        ]
+    };
+    let suspects: Vec<_> = found.iter().map(suspect).collect();
     let suspects = Table {
         caption: words.get("suspects-title"),
         head: names(&["user-label", "period-label", "column-vendors", "column-failing"]),
@@ -486,6 +459,14 @@ pub(super) async fn users(
 /// What was done, in the visitor's language; words that are not known as they were recorded.
 fn audit_words(visitor: &Visitor, what: &str) -> String {
     audit::message_of(what).map_or_else(|| what.to_string(), |name| visitor.words.get(name))
+}
+
+/// When a check was made; `None` if the first one takes long.
+pub(super) fn check_words(visitor: &Visitor, at: Option<UnixTime>) -> String {
+    match at {
+        Some(at) => visitor.words.with("checked-at", &[("time", &visitor.time(at))]),
+        None => visitor.words.get("check-runs"),
+    }
 }
 
 /// The audit log, the last row first.
@@ -515,11 +496,13 @@ pub(super) async fn audit_page(
         rows: rows.iter().map(row).collect(),
         empty: words.get("audit-empty"),
     };
-    let faults = audit::audit_faults(store).await?;
     let mut page = Page::new(words.get("audit-title")).text(words.get("audit-text"));
-    page = match faults.first() {
-        None => page.with(Part::Good(words.get("audit-good"))),
-        Some(fault) => page.with(Part::Bad(words.with("audit-bad", &[("fault", fault)]))),
+    let checked = audit_check(&shop).await;
+    page = match checked.as_ref().map(|(_, faults)| faults.first()) {
+        None => page,
+        Some(None) => page.with(Part::Good(words.get("audit-good"))),
+        Some(Some(fault)) => page.with(Part::Bad(words.with("audit-bad", &[("fault", fault)]))),
     };
+    let page = page.text(check_words(&visitor, checked.map(|(at, _)| at)));
     show(&shop, &visitor, &page.with(Part::Table(table)))
 }

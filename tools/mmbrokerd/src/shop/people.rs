@@ -323,11 +323,13 @@ pub(super) async fn begin_session(
     let agent: String = agent.chars().filter(|c| !c.is_control()).take(AGENT_LEN_MAX).collect();
     retried!(async {
         let mut tx = store.begin().await?;
-        sqlx::query("DELETE FROM session WHERE expires_at < $1 OR ended_at < $2")
-            .bind(now.0)
-            .bind(now.0 - SESSION_IDLE_SECONDS_MAX)
-            .execute(tx.connection())
-            .await?;
+        // Two statements, each with its index.
+        for (delete, before) in [
+            ("DELETE FROM session WHERE expires_at < $1", now.0),
+            ("DELETE FROM session WHERE ended_at < $1", now.0 - SESSION_IDLE_SECONDS_MAX),
+        ] {
+            sqlx::query(delete).bind(before).execute(tx.connection()).await?;
+        }
         sqlx::query(
             "INSERT INTO session (sha256, user_id, at, seen_at, expires_at, agent) \
              VALUES ($1, $2, $3, $3, $4, $5)",

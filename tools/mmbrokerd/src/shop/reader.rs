@@ -13,7 +13,6 @@ use axum::response::{IntoResponse, Response};
 use micromint::identity::UserId;
 use micromint::money::{Currency, Money};
 use micromint::protocol::{MEDIA_TYPE, parse_decimal};
-use serde_json::json;
 use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
@@ -21,14 +20,16 @@ use super::form::Posted;
 use super::login::Note;
 use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
-use super::{Shop, passkeys, random, trial};
+use super::{Shop, random, trial};
 use crate::service::{OpenPeriod, SaleAnswer, SaleOrder, Trial};
 use crate::store::{AccountKind, RefusedFor, SaleRow, StoreError};
 
 /// Tells a wallet in the browser where coins are.
 const COINS_HEADER: HeaderName = HeaderName::from_static("micromint-coins");
 /// The most purchases on a page.
-const PURCHASES_SHOWN_MAX: usize = 200;
+const PURCHASES_SHOWN_MAX: i64 = 200;
+/// The most purchases on the first page whose coins are not acknowledged.
+const OPEN_SHOWN_MAX: i64 = 20;
 
 /// The first page: what it is about, or what a person has.
 pub(super) async fn home(
@@ -70,7 +71,7 @@ fn welcome(shop: &Shop, visitor: &Visitor) -> Page {
 async fn overview(shop: &Shop, visitor: &Visitor, user: &UserId, note: &Note) -> Answer {
     let words = visitor.words;
     let store = shop.service.store();
-    let sales = store.sales_of(user).await?;
+    let open = store.open_sales_of(user, OPEN_SHOWN_MAX).await?;
     let mut page = note.on(visitor, Page::new(words.get("menu-overview")));
     page = page.with(Part::Facts(balance_facts(shop, visitor, user).await?));
     let mut links = vec![
@@ -83,9 +84,8 @@ async fn overview(shop: &Shop, visitor: &Visitor, user: &UserId, note: &Note) ->
         links.insert(0, ("/buy".to_string(), words.get("free-link")));
     }
     page = page.with(Part::Links(links));
-    let open: Vec<&SaleRow> = sales.iter().filter(|sale| sale.received_at.is_none()).collect();
     if !open.is_empty() {
-        let links = open.iter().rev().take(20).map(|sale| {
+        let links = open.iter().map(|sale| {
             let sets = words.with("sets", &[("count", &sale.sets.to_string())]);
             let at = visitor.time(sale.at);
             (format!("/purchases/{}", sale.transaction), format!("{sets}, {at}"))
@@ -97,9 +97,9 @@ async fn overview(shop: &Shop, visitor: &Visitor, user: &UserId, note: &Note) ->
     }
     page = page
         .heading(words.get("coins-title"))
-        .with(Part::Table(coins_by_period(shop, visitor, user, &sales).await?));
+        .with(Part::Table(coins_by_period(shop, visitor, user).await?));
     let mut response = show(shop, visitor, &page)?;
-    if let Some(sale) = open.last() {
+    if let Some(sale) = open.first() {
         offer(shop, &mut response, sale);
     }
     Ok(response)
@@ -125,22 +125,13 @@ pub(super) async fn balance_facts(
     Ok(facts)
 }
 
-async fn coins_by_period(
-    shop: &Shop,
-    visitor: &Visitor,
-    user: &UserId,
-    sales: &[SaleRow],
-) -> Result<Table, Refused> {
+async fn coins_by_period(shop: &Shop, visitor: &Visitor, user: &UserId) -> Result<Table, Refused> {
     let words = visitor.words;
     let now = shop.service.now();
     let returned = returned_by_period(shop, user).await?;
     let mut rows = Vec::new();
-    let mut names: Vec<_> = sales.iter().map(|sale| sale.period.clone()).collect();
-    names.dedup();
-    for name in names.iter().rev() {
-        let of_period = || sales.iter().filter(|sale| sale.period == *name);
-        let sets: u64 = of_period().map(|sale| u64::from(sale.sets)).sum();
-        let coins: u64 = of_period().map(|sale| u64::from(sale.coins)).sum();
+    let bought = shop.service.store().bought_by_period(user).await?;
+    for (name, sets, coins) in bought.iter().rev() {
         let back = returned.iter().find(|(period, _)| period == name.as_str());
         let state = shop.service.period(name).map_or_else(String::new, |period| {
             let raw = period.params().raw();
@@ -314,8 +305,7 @@ pub(super) async fn purchases(
     LoggedIn { visitor, person, .. }: LoggedIn,
 ) -> Answer {
     let words = visitor.words;
-    let mut sales = shop.service.store().sales_of(&person.user).await?;
-    sales.sort_by_key(|sale| std::cmp::Reverse((sale.at, sale.first)));
+    let sales = shop.service.store().last_sales_of(&person.user, PURCHASES_SHOWN_MAX).await?;
     let row = |sale: &SaleRow| {
         let state = match sale.received_at {
             Some(_) => words.get("state-received"),
@@ -341,7 +331,7 @@ pub(super) async fn purchases(
     let table = Table {
         caption: words.get("menu-purchases"),
         head: head.map(|name| words.get(name)).to_vec(),
-        rows: sales.iter().take(PURCHASES_SHOWN_MAX).map(row).collect(),
+        rows: sales.iter().map(row).collect(),
         empty: words.get("coins-empty"),
     };
     let page = Page::new(words.get("menu-purchases")).with(Part::Table(table));
@@ -467,73 +457,6 @@ pub(super) async fn wallet(State(shop): State<Arc<Shop>>, visitor: Visitor) -> A
         .heading(words.get("wallet-safe-title"))
         .text(words.get("wallet-safe-text"));
     show(&shop, &visitor, &page)
-}
-
-/// Everything that the broker keeps about a person, as JSON.
-pub(super) async fn export(
-    State(shop): State<Arc<Shop>>,
-    LoggedIn { person, .. }: LoggedIn,
-) -> Answer {
-    let store = shop.service.store();
-    let (user, now) = (&person.user, shop.service.now());
-    let balances = store.balances(AccountKind::Client, user.as_str()).await?;
-    let purchase = |sale: &SaleRow| {
-        json!({
-            "transaction": sale.transaction.to_string(), "period": sale.period.to_string(),
-            "sets": sale.sets, "coins": sale.coins, "free": sale.is_free, "at": sale.at.to_string(),
-            "received": sale.received_at.map(|at| at.to_string()),
-        })
-    };
-    let sales = store.sales_of(user).await?;
-    let sessions = super::people::sessions(store, user, now).await?;
-    let session = |row: &super::people::SessionRow| {
-        let (since, last) = (row.at.to_string(), row.seen_at.to_string());
-        json!({ "program": row.agent, "since": since, "last": last })
-    };
-    let passkey = |row: &passkeys::PasskeyRow| {
-        let used = row.used_at.map(|at| at.to_string());
-        json!({ "name": row.name, "since": row.at.to_string(), "last": used })
-    };
-    let passkeys = passkeys::passkeys_of(store, user).await?;
-    let everything = json!({
-        "user": user.as_str(),
-        "made": now.to_string(),
-        "balances": balances.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "purchases": sales.iter().map(purchase).collect::<Vec<_>>(),
-        "sessions": sessions.iter().map(session).collect::<Vec<_>>(),
-        "passkeys": passkeys.iter().map(passkey).collect::<Vec<_>>(),
-        "returns": rows_of(&shop, RETURNS, user).await?,
-        "complaints": rows_of(&shop, COMPLAINTS, user).await?,
-        "transfers": rows_of(&shop, TRANSFERS, user).await?,
-    });
-    let name = format!("attachment; filename=\"{user}.json\"");
-    let headers = [(CONTENT_TYPE, "application/json".to_string()), (CONTENT_DISPOSITION, name)];
-    Ok((headers, format!("{everything:#}\n")).into_response())
-}
-
-/// Two texts and two numbers of each row: what, about what, how much, when.
-const RETURNS: &str =
-    "SELECT name, period, waiting, at FROM give_back WHERE user_id = $1 ORDER BY id";
-const COMPLAINTS: &str = "SELECT name, text, id, at FROM complaint WHERE user_id = $1 ORDER BY id";
-const TRANSFERS: &str = "SELECT transfer.kind, transfer.reference, entry.amount, transfer.at \
-     FROM entry JOIN transfer ON transfer.id = entry.transfer \
-     JOIN account ON account.id = entry.account \
-     WHERE account.kind = 'client' AND account.owner = $1 ORDER BY transfer.id";
-
-async fn rows_of(
-    shop: &Shop,
-    select: &'static str,
-    user: &UserId,
-) -> Result<Vec<serde_json::Value>, StoreError> {
-    let rows =
-        sqlx::query(select).bind(user.to_string()).fetch_all(shop.service.store().pool()).await?;
-    let read = |row: &sqlx::any::AnyRow| {
-        let (what, about): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-        let (number, at): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
-        let at = micromint::time::UnixTime(at).to_string();
-        Ok(json!({ "what": what, "about": about, "number": number, "at": at }))
-    };
-    rows.iter().map(read).collect()
 }
 
 /// The currency of what is sold, or of the last period.

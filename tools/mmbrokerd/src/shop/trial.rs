@@ -54,7 +54,7 @@ pub(super) async fn offer(
     let trial = trial_of(shop, user).await?;
     let address = trial.as_ref().and_then(|trial| trial.address.as_deref());
     let own = store.free_sets_of(period.name(), user, address).await?;
-    let all = store.free_sets(period.name()).await?;
+    let all = store.period(period.name()).await?.map_or(0, |row| row.sets_free);
     let bought = shop.sets_of(period, user).await?;
     let left = [
         settings.trial_sets.saturating_sub(own),

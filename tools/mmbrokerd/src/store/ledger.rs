@@ -218,7 +218,7 @@ impl Store {
 }
 
 /// Statements that find 0 in a sound ledger, and what another number counts.
-const LEDGER_CHECKS: [(&str, &str); 5] = [
+const LEDGER_CHECKS: [(&str, &str); 6] = [
     ("SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM entry", "the sum of all entries"),
     (
         "SELECT COUNT(*) FROM (SELECT transfer FROM entry GROUP BY transfer \
@@ -241,6 +241,13 @@ const LEDGER_CHECKS: [(&str, &str); 5] = [
          FROM payout JOIN payout_run ON payout_run.id = payout.run \
          WHERE payout.state = 'open' AND payout_run.currency = account.currency)",
         "currencies in which payouts on their way are not those of open runs",
+    ),
+    (
+        "SELECT COUNT(*) FROM period WHERE sets_sold <> \
+         (SELECT COALESCE(SUM(sale.sets), 0) FROM sale WHERE sale.period = period.name) \
+         OR sets_free <> (SELECT COALESCE(SUM(sale.sets), 0) FROM sale \
+         WHERE sale.period = period.name AND sale.free = 1)",
+        "periods whose numbers of sets are not those of their sales",
     ),
 ];
 

@@ -25,6 +25,10 @@ pub struct PeriodRow {
     pub coin_file: String,
     /// The first superbin that is not sold.
     pub next_superbin: u64,
+    /// How many sets are sold. Those that a restore skipped are not among them.
+    pub sets_sold: u64,
+    /// How many of these were free trials.
+    pub sets_free: u64,
     /// Superbins below are reserved for sale, and may have been sold.
     pub reserved: u64,
     /// Superbins below are settled.
@@ -51,6 +55,8 @@ impl PeriodRow {
             params,
             coin_file: row.try_get("coin_file")?,
             next_superbin: fitting("next superbin", row.try_get("next_superbin")?)?,
+            sets_sold: fitting("sets_sold", row.try_get("sets_sold")?)?,
+            sets_free: fitting("sets_free", row.try_get("sets_free")?)?,
             reserved: fitting("reserved", row.try_get("reserved")?)?,
             settled_to: fitting("settled_to", row.try_get("settled_to")?)?,
             settled_at: settled_at.map(UnixTime),
@@ -133,7 +139,8 @@ impl Store {
     /// The database failed.
     pub async fn periods(&self) -> Result<Vec<PeriodRow>, StoreError> {
         let rows = sqlx::query(
-            "SELECT params, coin_file, next_superbin, reserved, settled_to, settled_at FROM period \
+            "SELECT params, coin_file, next_superbin, sets_sold, sets_free, reserved, settled_to, \
+             settled_at FROM period \
              ORDER BY name",
         )
         .fetch_all(self.pool())
@@ -156,7 +163,8 @@ impl Store {
     /// The database failed.
     pub async fn period(&self, period: &Period) -> Result<Option<PeriodRow>, StoreError> {
         let row = sqlx::query(
-            "SELECT params, coin_file, next_superbin, reserved, settled_to, settled_at FROM period \
+            "SELECT params, coin_file, next_superbin, sets_sold, sets_free, reserved, settled_to, \
+             settled_at FROM period \
              WHERE name = $1",
         )
         .bind(period.to_string())
@@ -226,7 +234,8 @@ impl Transaction {
     ) -> Result<PeriodRow, StoreError> {
         let lock = if self.dialect == super::Dialect::Sqlite { "" } else { lock };
         let select = format!(
-            "SELECT params, coin_file, next_superbin, reserved, settled_to, settled_at FROM period \
+            "SELECT params, coin_file, next_superbin, sets_sold, sets_free, reserved, settled_to, \
+             settled_at FROM period \
              WHERE name = $1{lock}"
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(select))
@@ -273,20 +282,25 @@ impl Transaction {
         Ok(to > 0 || at.is_some())
     }
 
-    /// Sets the first superbin that is not sold.
+    /// Sets the first superbin that is not sold, and how many sets are sold and were free trials.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn set_next_superbin(
+    pub async fn set_sold(
         &mut self,
         period: &Period,
-        next: u64,
+        next_superbin: u64,
+        (sets, free): (u64, u64),
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE period SET next_superbin = $2 WHERE name = $1")
-            .bind(period.to_string())
-            .bind(next as i64)
-            .execute(self.connection())
-            .await?;
+        sqlx::query(
+            "UPDATE period SET next_superbin = $2, sets_sold = $3, sets_free = $4 WHERE name = $1",
+        )
+        .bind(period.to_string())
+        .bind(next_superbin as i64)
+        .bind(sets as i64)
+        .bind(free as i64)
+        .execute(self.connection())
+        .await?;
         Ok(())
     }
 

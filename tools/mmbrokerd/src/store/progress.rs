@@ -305,10 +305,9 @@ impl Transaction {
     /// # Errors
     /// The database failed.
     pub async fn add_rebooked(&mut self, period: &Period) -> Result<(), StoreError> {
-        sqlx::query("UPDATE period SET rebooked = rebooked + 1 WHERE name = $1")
-            .bind(period.to_string())
-            .execute(self.connection())
-            .await?;
+        let update =
+            "UPDATE period SET rebooked = rebooked + 1, sets_sold = sets_sold + 1 WHERE name = $1";
+        sqlx::query(update).bind(period.to_string()).execute(self.connection()).await?;
         Ok(())
     }
 }

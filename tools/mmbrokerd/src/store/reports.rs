@@ -13,7 +13,7 @@ use sqlx::any::AnyRow;
 
 use super::batches::read_claims;
 use super::error::{fitting, parsed};
-use super::{AccountKind, BatchKind, Store, StoreError};
+use super::{BatchKind, Store, StoreError};
 
 /// How many batches are read at a time.
 const BATCHES_AT_A_TIME: i64 = 1000;
@@ -150,13 +150,25 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn period_money(&self, period: &Period) -> Result<PeriodMoney, StoreError> {
-        let mut balances = [0; 3];
-        let kinds = [AccountKind::Coins, AccountKind::Disputed, AccountKind::Lapsed];
-        for (at, kind) in kinds.into_iter().enumerate() {
-            let found = self.balances(kind, period.as_str()).await?;
-            balances[at] = found.iter().map(|money| i128::from(money.units())).sum();
+        // One view of the database: what is sold meanwhile is in all numbers or in none.
+        let mut tx = self.snapshot().await?;
+        let rows = sqlx::query(
+            "SELECT kind, amount FROM balance JOIN account ON account.id = balance.account \
+             WHERE kind IN ('coins', 'disputed', 'lapsed') AND owner = $1",
+        )
+        .bind(period.to_string())
+        .fetch_all(&mut *tx)
+        .await?;
+        let (mut owed, mut disputed, mut lapsed) = (0, 0, 0);
+        for row in &rows {
+            let (kind, amount): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+            let part = match kind.as_str() {
+                "coins" => &mut owed,
+                "disputed" => &mut disputed,
+                _ => &mut lapsed,
+            };
+            *part += i128::from(amount);
         }
-        let [owed, disputed, lapsed] = balances;
         // What stands opposite to the money of the period, by transfers and accounts. Halves, since
         // a sum of amounts may have more than 64 bits.
         let rows = sqlx::query(
@@ -171,7 +183,7 @@ impl Store {
              GROUP BY transfer.kind, other.kind",
         )
         .bind(period.to_string())
-        .fetch_all(self.pool())
+        .fetch_all(&mut *tx)
         .await?;
         let (mut sold, mut vendors, mut clients, mut promotion) = (0, 0, 0, 0);
         for row in &rows {

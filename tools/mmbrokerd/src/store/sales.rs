@@ -143,10 +143,14 @@ impl RefusedSale {
     }
 }
 
-/// The free trial sets of a period: all, and those of a user or for a mail address.
-const FREE_SETS: &str = "SELECT CAST(COALESCE(SUM(sets), 0) AS BIGINT), CAST(COALESCE(SUM( \
-     CASE WHEN user_id = $2 OR free_for = $3 THEN sets ELSE 0 END), 0) AS BIGINT) \
-     FROM sale WHERE period = $1 AND free = 1";
+/// The sets of a period that were free trials of a user, or for a mail address.
+const FREE_SETS_OF: &str = "SELECT CAST(COALESCE(SUM(sets), 0) AS BIGINT) FROM ( \
+     SELECT first, sets FROM sale WHERE period = $1 AND user_id = $2 AND free = 1 \
+     UNION SELECT first, sets FROM sale WHERE period = $1 AND free_for = $3 AND free = 1) AS own";
+
+/// The columns of a [`SaleRow`].
+const SALES: &str = "SELECT period, first, sets, coins, user_id, transaction_id, at, received_at, \
+     free FROM sale";
 
 /// The Transaction-IDs as a list for `json_each`.
 fn transactions_json(transactions: &[u64]) -> String {
@@ -200,19 +204,129 @@ impl Store {
         rows.iter().map(SaleRow::read).collect()
     }
 
-    /// The sales of a user, in the order in which they were made.
+    /// The last `most` sales of a user, by period and in order.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn sales_of(&self, user: &UserId) -> Result<Vec<SaleRow>, StoreError> {
+    pub async fn sales_of(&self, user: &UserId, most: i64) -> Result<Vec<SaleRow>, StoreError> {
+        let select =
+            format!("{SALES} WHERE user_id = $1 ORDER BY period DESC, first DESC LIMIT $2");
+        let mut sales = self.sales_by(select, user, most).await?;
+        sales.reverse();
+        Ok(sales)
+    }
+
+    /// The last `most` sales of a user by time, the last first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn last_sales_of(
+        &self,
+        user: &UserId,
+        most: i64,
+    ) -> Result<Vec<SaleRow>, StoreError> {
+        let select = format!("{SALES} WHERE user_id = $1 ORDER BY at DESC, first DESC LIMIT $2");
+        self.sales_by(select, user, most).await
+    }
+
+    /// The last `most` sales of a user that are not acknowledged, the last first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn open_sales_of(
+        &self,
+        user: &UserId,
+        most: i64,
+    ) -> Result<Vec<SaleRow>, StoreError> {
+        let select = format!(
+            "{SALES} WHERE user_id = $1 AND received_at IS NULL \
+             ORDER BY period DESC, first DESC LIMIT $2"
+        );
+        self.sales_by(select, user, most).await
+    }
+
+    async fn sales_by(
+        &self,
+        select: String,
+        user: &UserId,
+        most: i64,
+    ) -> Result<Vec<SaleRow>, StoreError> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(select))
+            .bind(user.to_string())
+            .bind(most)
+            .fetch_all(self.pool())
+            .await?;
+        rows.iter().map(SaleRow::read).collect()
+    }
+
+    /// The next `most` sales of a user behind the one of a period that begins at superbin `first`,
+    /// by period and in order. An empty period and -1 begin.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sales_of_after(
+        &self,
+        user: &UserId,
+        (period, first): (&str, i64),
+        most: i64,
+    ) -> Result<Vec<SaleRow>, StoreError> {
+        let select = format!(
+            "{SALES} WHERE user_id = $1 AND (period, first) > ($2, $3) \
+             ORDER BY period, first LIMIT $4"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(select))
+            .bind(user.to_string())
+            .bind(period.to_string())
+            .bind(first)
+            .bind(most)
+            .fetch_all(self.pool())
+            .await?;
+        rows.iter().map(SaleRow::read).collect()
+    }
+
+    /// The sales of a user in a period, in order.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sales_of_in(
+        &self,
+        user: &UserId,
+        period: &Period,
+    ) -> Result<Vec<SaleRow>, StoreError> {
+        // In this form SQLite does not go through all sales of the period.
+        let select = format!(
+            "{SALES} WHERE user_id = $1 AND (period, first) > ($2, -1) \
+             AND (period, first) < ($2, 4294967296) ORDER BY period, first"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(select))
+            .bind(user.to_string())
+            .bind(period.to_string())
+            .fetch_all(self.pool())
+            .await?;
+        rows.iter().map(SaleRow::read).collect()
+    }
+
+    /// What a user bought of each period: its name, sets and coins, in the order of the names.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn bought_by_period(
+        &self,
+        user: &UserId,
+    ) -> Result<Vec<(Period, u64, u64)>, StoreError> {
         let rows = sqlx::query(
-            "SELECT period, first, sets, coins, user_id, transaction_id, at, received_at, free \
-             FROM sale WHERE user_id = $1 ORDER BY period, first",
+            "SELECT period, CAST(SUM(sets) AS BIGINT), CAST(SUM(coins) AS BIGINT) FROM sale \
+             WHERE user_id = $1 GROUP BY period ORDER BY period",
         )
         .bind(user.to_string())
         .fetch_all(self.pool())
         .await?;
-        rows.iter().map(SaleRow::read).collect()
+        let read = |row: &AnyRow| {
+            let period: String = row.try_get(0)?;
+            let period = parsed("sale.period", "a period", &period)?;
+            Ok((period, fitting("sets", row.try_get(1)?)?, fitting("coins", row.try_get(2)?)?))
+        };
+        rows.iter().map(read).collect()
     }
 
     /// The number of sets of a period that a user bought.
@@ -231,35 +345,6 @@ impl Store {
         fitting("sets", row.try_get(0)?)
     }
 
-    /// The number of sets of a period that are sold. Those that a restore skipped are not among
-    /// them.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn sets_sold(&self, period: &Period) -> Result<u64, StoreError> {
-        let row = sqlx::query(
-            "SELECT CAST(COALESCE(SUM(sets), 0) AS BIGINT) FROM sale WHERE period = $1",
-        )
-        .bind(period.to_string())
-        .fetch_one(self.pool())
-        .await?;
-        fitting("sets", row.try_get(0)?)
-    }
-
-    /// How many sets of a period were given away as free trials.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn free_sets(&self, period: &Period) -> Result<u64, StoreError> {
-        let row = sqlx::query(FREE_SETS)
-            .bind(period.to_string())
-            .bind(String::new())
-            .bind(None::<Vec<u8>>)
-            .fetch_one(self.pool())
-            .await?;
-        fitting("sets", row.try_get(0)?)
-    }
-
     /// How many sets of a period were given away as free trials to a user, or for a mail address.
     ///
     /// # Errors
@@ -270,13 +355,13 @@ impl Store {
         user: &UserId,
         free_for: Option<&[u8]>,
     ) -> Result<u64, StoreError> {
-        let row = sqlx::query(FREE_SETS)
+        let row = sqlx::query(FREE_SETS_OF)
             .bind(period.to_string())
             .bind(user.to_string())
             .bind(free_for.map(<[u8]>::to_vec))
             .fetch_one(self.pool())
             .await?;
-        fitting("sets", row.try_get(1)?)
+        fitting("sets", row.try_get(0)?)
     }
 
     /// The first superbins, of those from `from` to below `past`, of sets that were free trials.
@@ -289,9 +374,18 @@ impl Store {
         from: u64,
         past: u64,
     ) -> Result<BTreeSet<u32>, StoreError> {
+        // The last sale that begins before `from` may reach behind it; sales do not overlap.
+        let before = sqlx::query(
+            "SELECT first, sets FROM sale WHERE period = $1 AND free = 1 AND first < $2 \
+             ORDER BY first DESC LIMIT 1",
+        )
+        .bind(period.to_string())
+        .bind(from as i64)
+        .fetch_all(self.pool())
+        .await?;
         let rows = sqlx::query(
             "SELECT first, sets FROM sale WHERE period = $1 AND free = 1 \
-             AND first < $3 AND first + 2 * sets > $2",
+             AND first >= $2 AND first < $3",
         )
         .bind(period.to_string())
         .bind(from as i64)
@@ -299,7 +393,7 @@ impl Store {
         .fetch_all(self.pool())
         .await?;
         let mut superbins = BTreeSet::new();
-        for row in rows {
+        for row in before.iter().chain(&rows) {
             let first: u32 = fitting("sale.first", row.try_get(0)?)?;
             let sets: u32 = fitting("sale.sets", row.try_get(1)?)?;
             let all = (0..sets).map(|set| first + 2 * set);
@@ -365,24 +459,24 @@ impl Transaction {
         rows.iter().map(RefusedSale::read).collect()
     }
 
-    /// How many sets of a period were given away as free trials: in all, and to a user or for a
-    /// mail address. The period is locked, so there are no others meanwhile.
+    /// How many sets of a period were given away as free trials to a user, or for a mail address.
+    /// The period is locked, so there are no others meanwhile.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn free_sets(
+    pub async fn free_sets_of(
         &mut self,
         period: &Period,
         user: &UserId,
         free_for: Option<&[u8]>,
-    ) -> Result<(u64, u64), StoreError> {
-        let row = sqlx::query(FREE_SETS)
+    ) -> Result<u64, StoreError> {
+        let row = sqlx::query(FREE_SETS_OF)
             .bind(period.to_string())
             .bind(user.to_string())
             .bind(free_for.map(<[u8]>::to_vec))
             .fetch_one(self.connection())
             .await?;
-        Ok((fitting("sets", row.try_get(0)?)?, fitting("sets", row.try_get(1)?)?))
+        fitting("sets", row.try_get(0)?)
     }
 
     /// Records a sale. A free trial may count for a mail address too.
@@ -418,14 +512,18 @@ impl Transaction {
     /// # Errors
     /// The database failed.
     pub async fn is_sold(&mut self, period: &Period, first: u32) -> Result<bool, StoreError> {
+        // Sales do not overlap, so only the last one that begins at or before the set can have it.
         let row = sqlx::query(
-            "SELECT first FROM sale WHERE period = $1 AND first <= $2 AND first + 2 * sets > $2",
+            "SELECT first, sets FROM sale WHERE period = $1 AND first <= $2 \
+             ORDER BY first DESC LIMIT 1",
         )
         .bind(period.to_string())
         .bind(i64::from(first))
         .fetch_optional(self.connection())
         .await?;
-        Ok(row.is_some())
+        let Some(row) = row else { return Ok(false) };
+        let (begin, sets): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(begin + 2 * sets > i64::from(first))
     }
 
     /// Records a refusal, unless the Transaction-ID has one.

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use micromint::bin::Bin;
 use micromint::identity::VendorId;
 use micromint::period::Period;
-use micromint::protocol::Verdict;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -197,11 +196,11 @@ impl Store {
     /// The database failed.
     pub async fn disputed(&self, period: &Period) -> Result<Vec<DoubtfulRow>, StoreError> {
         let rows = sqlx::query(
+            // The number of the verdict stands here, so that its index is used.
             "SELECT superbin, subbin, part, position, vendor, verdict FROM doubtful \
-             WHERE period = $1 AND verdict = $2 ORDER BY superbin, subbin, part, position",
+             WHERE period = $1 AND verdict = 31 ORDER BY superbin, subbin, part, position",
         )
         .bind(period.to_string())
-        .bind(i64::from(Verdict::Disputed.code()))
         .fetch_all(self.pool())
         .await?;
         rows.iter().map(DoubtfulRow::read).collect()
@@ -365,7 +364,14 @@ impl Transaction {
 
 #[cfg(test)]
 mod tests {
+    use micromint::protocol::Verdict;
+
     use super::*;
+
+    #[test]
+    fn the_number_of_disputed_is_that_of_the_index() {
+        assert_eq!(Verdict::Disputed.code(), 31);
+    }
 
     #[test]
     fn bits_are_set_and_counted() {

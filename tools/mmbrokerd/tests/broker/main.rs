@@ -12,4 +12,5 @@ mod redemption;
 mod restore;
 mod returns;
 mod sales;
+mod statements;
 mod world;

@@ -19,7 +19,53 @@ on_both_databases!(
     large_numbers_are_kept,
     a_deposit_is_made_once,
     two_brokers_on_one_database_sell_no_set_twice,
+    free_sets_are_found_within_a_sale,
 );
+
+async fn free_sets_are_found_within_a_sale(database: Database) {
+    let world = world(database).await;
+    let store = world.service.store();
+    let mut sale = {
+        world.fund("alice", 10_000).await;
+        sold(world.order("alice", 2, 1).await)
+    };
+    let mut tx = store.begin().await.unwrap();
+    for (first, sets, is_free) in [(4, 3, true), (10, 1, false), (12, 2, true)] {
+        (sale.first, sale.sets, sale.is_free) = (first, sets, is_free);
+        sale.transaction += 1;
+        tx.add_sale(&sale, Some(b"a@b.example")).await.unwrap();
+    }
+    // Sold are 0 to 15.
+    for (first, expected) in [(0, true), (2, true), (8, true), (10, true), (14, true), (16, false)]
+    {
+        assert_eq!(tx.is_sold(world.period.name(), first).await.unwrap(), expected, "{first}");
+    }
+    let (name, bob) = (world.period.name(), user("bob"));
+    for (user, address, expected) in [
+        (&user("alice"), None, 5),
+        (&bob, None, 0),
+        (&bob, Some(b"a@b.example".as_slice()), 5),
+        (&bob, Some(b"b@b.example".as_slice()), 0),
+    ] {
+        assert_eq!(tx.free_sets_of(name, user, address).await.unwrap(), expected);
+    }
+    tx.commit().await.unwrap();
+    for (from, past, expected) in [
+        (0, 64, &[4, 6, 8, 12, 14][..]),
+        (6, 8, &[6]),
+        (8, 13, &[8, 12]),
+        (10, 12, &[]),
+        (14, 15, &[14]),
+        (16, 64, &[]),
+        (0, 4, &[]),
+    ] {
+        let found = store.free_superbins(name, from, past).await.unwrap();
+        assert_eq!(found, expected.iter().copied().collect::<BTreeSet<u32>>(), "{from} {past}");
+    }
+    // The numbers that the period keeps are not those of these sales, which `check` finds.
+    let faults = store.ledger_faults().await.unwrap();
+    assert_eq!(faults, ["periods whose numbers of sets are not those of their sales: 1"]);
+}
 
 fn sold(answer: SaleAnswer) -> mmbrokerd::store::SaleRow {
     match answer {

@@ -148,6 +148,13 @@ async fn the_picture_shows_where_the_money_went(database: Database) {
     page.says(200, &format!("Disputed coins: {}", shown(1)));
     page.says(200, &format!("Lapsed coins: {}", shown(lapsed)));
     rule(&site, &mut operator, "refuse").await;
+    // The last check is shown for five minutes.
+    let checked = site.world.service.now();
+    for (seconds, disputed) in [(299, 1), (300, 0)] {
+        site.world.clock.set(checked.plus_seconds(seconds));
+        let page = operator.get("/operator/sums");
+        page.says(200, &format!("Disputed coins: {}", shown(disputed)));
+    }
     let page = operator.get("/operator/sums");
     page.says(200, &format!("Credited to clients: {}", shown(1)));
     page.says(200, &format!("Disputed coins: {}", shown(0)));

@@ -518,6 +518,8 @@ async fn the_audit_log_is_a_chain(database: Database) {
         site.operator(name, Role::Support).await;
     }
     let store = site.world.service.store();
+    let mut boss = site.operator("boss", Role::Support).await;
+    boss.get("/operator/audit").says(200, "The chain is whole");
     assert_eq!(mmbrokerd::shop::audit_faults(store).await.unwrap(), [""; 0]);
     for change in ["UPDATE audit SET detail = 'x'", "DELETE FROM audit"] {
         let mut tx = store.begin().await.unwrap();
@@ -536,4 +538,24 @@ async fn the_audit_log_is_a_chain(database: Database) {
     let faults = mmbrokerd::shop::audit_faults(store).await.unwrap();
     assert_eq!(faults.len(), 1, "{faults:?}");
     assert!(faults[0].starts_with("audit: row 2 "), "{faults:?}");
+    // The page has the last check for five minutes, with its time.
+    let now = site.world.service.now();
+    for (seconds, words) in [(299, "The chain is whole"), (300, "audit: row 2 ")] {
+        site.world.clock.set(now.plus_seconds(seconds));
+        let page = boss.get("/operator/audit");
+        page.says(200, words);
+        page.says(200, "Checked at ");
+    }
+    // Of many faults, some are named.
+    let mut tx = store.begin().await.unwrap();
+    for number in 0..150 {
+        let insert = "INSERT INTO audit (at, by_whom, what, detail, previous, sha256) \
+             VALUES (1, 'x', 'x', 'x', $1, $1)";
+        let sha256 = vec![number; 32];
+        sqlx::query(insert).bind(sha256).execute(tx.connection()).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let faults = mmbrokerd::shop::audit_faults(store).await.unwrap();
+    assert_eq!(faults.len(), 101);
+    assert_eq!(faults[100], "audit: 51 more rows break the chain");
 }

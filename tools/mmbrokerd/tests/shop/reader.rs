@@ -19,6 +19,8 @@ crate::on_both_databases!(
     a_transaction_of_another_is_no_way_past_the_limit,
     nobody_sees_or_takes_the_coins_of_others,
     an_account_is_exported_and_closed,
+    an_export_has_all_rows,
+    lists_of_purchases_have_the_last_ones,
     pages_work_below_a_path,
 );
 
@@ -296,6 +298,114 @@ async fn an_account_is_exported_and_closed(database: Database) {
     assert_eq!(other.send(&account, "/account/close", &close).status, 303);
     assert_eq!(other.get("/account").status, 303);
     assert_eq!(other.login(&name, PASSWORD).status, 422);
+}
+
+/// Records complaints of a person, which are rows like those that return and pay.
+async fn complaints(site: &Site, name: &str, numbers: std::ops::Range<u32>) {
+    let mut tx = site.world.service.store().begin().await.unwrap();
+    for number in numbers {
+        let insert = "INSERT INTO complaint (user_id, name, at, sha256, text, payment) \
+             VALUES ($1, $2, 1, $3, 'text', $3)";
+        sqlx::query(insert)
+            .bind(name.to_string())
+            .bind(format!("{number:05}"))
+            .bind(vec![0u8])
+            .execute(tx.connection())
+            .await
+            .unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
+async fn an_export_has_all_rows(database: Database) {
+    let site = site(database).await;
+    let (mut browser, name) = site.reader();
+    // Rows are read 1000 at a time.
+    let mut made = 0;
+    for count in [0, 1, 999, 1000, 1001, 2500] {
+        complaints(&site, &name, made..count).await;
+        made = count;
+        let text = browser.get("/account/export").text;
+        let export: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let found: Vec<&str> = export["complaints"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["what"].as_str().unwrap())
+            .collect();
+        let expected: Vec<String> = (0..count).map(|number| format!("{number:05}")).collect();
+        assert_eq!(found, expected);
+        for list in ["purchases", "returns", "transfers"] {
+            assert_eq!(export[list].as_array().unwrap().len(), 0, "{list}");
+        }
+    }
+}
+
+/// Sells sets of superbins from 100 on to a person, behind the broker's back.
+async fn sales(site: &Site, name: &str, numbers: std::ops::Range<i64>) {
+    let mut tx = site.world.service.store().begin().await.unwrap();
+    for number in numbers {
+        let insert = "INSERT INTO sale (period, first, sets, coins, user_id, transaction_id, at) \
+             VALUES ('2026-12', $1, 1, 1, $2, $3, $3)";
+        sqlx::query(insert)
+            .bind(100 + 2 * number)
+            .bind(name.to_string())
+            .bind(number)
+            .execute(tx.connection())
+            .await
+            .unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
+async fn lists_of_purchases_have_the_last_ones(database: Database) {
+    let site = site(database).await;
+    let (mut browser, name) = site.reader();
+    let account = browser.get("/account");
+    let page = browser.send(&account, "/account/key", &[]);
+    let at = page.text.find("mmk_").unwrap();
+    let key = page.text[at..at + 68].to_string();
+    let config = ureq::Agent::config_builder().proxy(None);
+    let agent: ureq::Agent = config.build().into();
+    let mut made = 0;
+    for (count, shown, open) in [(19, 19, 19), (20, 20, 20), (200, 200, 20), (201, 200, 20)] {
+        sales(&site, &name, made..count).await;
+        made = count;
+        let page = browser.get("/purchases");
+        assert_eq!(page.text.matches("\"/purchases/").count(), shown, "{count}");
+        let page = browser.get("/");
+        assert_eq!(page.text.matches("\"/purchases/").count(), open, "{count}");
+        let last = format!("/v1/purchases/{}", count - 1);
+        assert_eq!(page.header("micromint-coins"), Some(last.as_str()));
+        page.says(200, &format!(">{count}<"));
+    }
+    for count in [1000, 1001] {
+        sales(&site, &name, made..count).await;
+        made = count;
+        let address = format!("{}/v1/account", site.address);
+        let request = agent.get(address).header("Authorization", format!("Bearer {key}"));
+        let mut answer = request.call().unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        let answer: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let found: Vec<&str> = answer["purchases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it["transaction"].as_str().unwrap())
+            .collect();
+        let expected: Vec<String> =
+            (count - 1000..count).map(|number| number.to_string()).collect();
+        assert_eq!(found, expected);
+    }
+    let export: serde_json::Value =
+        serde_json::from_str(&browser.get("/account/export").text).unwrap();
+    let found: Vec<&str> = export["purchases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["transaction"].as_str().unwrap())
+        .collect();
+    assert_eq!(found, (0..1001).map(|number| number.to_string()).collect::<Vec<_>>());
 }
 
 async fn pages_work_below_a_path(database: Database) {

@@ -338,7 +338,7 @@ async fn what_comes_back_is_not_paid_out(database: Database) {
     site.world.fund(&name, 1000).await;
     let form = browser.get("/buy");
     assert_eq!(browser.send(&form, "/buy", &[("sets", "1")]).status, 303);
-    let sales = site.world.service.store().sales_of(&user(&name)).await.unwrap();
+    let sales = site.world.service.store().sales_of(&user(&name), 100).await.unwrap();
     assert_eq!([sales[0].is_free, sales[1].is_free], [true, false]);
     let (free, paid) = (sales[0].clone(), sales[1].clone());
     let before = site.world.balance(AccountKind::Client, &name).await / COIN;
