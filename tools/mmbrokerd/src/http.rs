@@ -13,6 +13,7 @@ mod complaints;
 mod connections;
 mod messages;
 mod periods;
+mod places;
 mod purchases;
 mod server;
 
@@ -25,6 +26,8 @@ use tokio::sync::Semaphore;
 use crate::service::Service;
 use crate::shop::{Shop, ShopSettings};
 
+use self::places::{Places, VendorNetworks};
+
 pub use self::api::document;
 pub use self::auth::{create_key, give_key, new_key};
 pub use self::body::{
@@ -33,6 +36,7 @@ pub use self::body::{
 };
 pub use self::complaints::{COMPLAINT_TEXT_MAX, COMPLAINTS_PER_USER_MAX};
 pub use self::connections::{CONNECTIONS_MAX, RESERVED_DESCRIPTORS};
+pub use self::places::{KNOWN_NETWORKS_MAX, NETWORK_PART, STRANGERS_PART};
 pub use self::server::{Listening, ServerError, TlsFiles, bind, listen, listen_on};
 
 /// What the interface needs.
@@ -42,14 +46,16 @@ pub struct App {
     url: String,
     /// The most sets in one order.
     sets_max: u32,
-    /// The memory for large messages, in MiB.
-    large: Semaphore,
+    /// The memory for large messages.
+    large: Places,
     /// How many large messages are judged at a time, which bounds the memory.
     judging: Semaphore,
     /// The pages for people.
     shop: Arc<Shop>,
     /// How many large batches are received at a time.
-    uploads: Semaphore,
+    uploads: Places,
+    /// From where vendors were heard of.
+    vendors: VendorNetworks,
 }
 
 impl App {
@@ -60,9 +66,10 @@ impl App {
             service,
             url: url.trim_end_matches('/').to_string(),
             sets_max,
-            large: Semaphore::new(body::PLACES),
+            large: Places::new(body::PLACES),
             judging: Semaphore::new(1),
-            uploads: Semaphore::new(UPLOADS_MAX),
+            uploads: Places::new(UPLOADS_MAX),
+            vendors: VendorNetworks::default(),
         }
     }
 

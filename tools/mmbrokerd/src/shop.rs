@@ -44,16 +44,19 @@ mod visitor;
 mod vouchers;
 mod words;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
 use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
 use self::figures::Figures;
+use self::network::network_of;
 use self::password::Passwords;
 use self::relying::RelyingParty;
 use crate::service::Service;
@@ -124,6 +127,13 @@ impl Shop {
             figures,
             key,
         }
+    }
+
+    /// The network that a request comes from, as limits count it; empty where the peer is unknown.
+    pub(crate) fn network(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> String {
+        peer.map_or_else(String::new, |peer| {
+            network_of(self.settings.proxies.client(headers, peer))
+        })
     }
 
     /// Whether people reach the pages with TLS.

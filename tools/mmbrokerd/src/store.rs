@@ -8,6 +8,7 @@ mod batches;
 mod error;
 mod evidence;
 mod files;
+mod known;
 mod ledger;
 mod mints;
 mod owners;
@@ -28,11 +29,13 @@ use sqlx::{Any, AnyPool, AssertSqlSafe, Connection, SqlSafeStr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::files::Files;
+use self::known::KnownAccounts;
 
 pub use self::batches::{BatchKind, BatchRow, NewPart, PartRow, ReturnRow};
 pub use self::error::StoreError;
 pub(crate) use self::error::parsed;
 pub use self::evidence::{NewOffender, Seen};
+pub use self::known::KNOWN_ACCOUNTS_MAX;
 pub use self::ledger::{Account, AccountKind, Entry, Posted};
 pub use self::mints::{MintProgress, MintRow, MintStage, MintState};
 pub use self::owners::{CompromisedRow, SaleSpan};
@@ -158,7 +161,7 @@ pub struct Store {
     writer: Arc<Semaphore>,
     /// The files of SQLite.
     files: Option<Arc<Files>>,
-    accounts: Arc<std::sync::Mutex<std::collections::HashMap<Account, i64>>>,
+    accounts: KnownAccounts,
 }
 
 /// A transaction that may write.
@@ -225,7 +228,7 @@ impl Store {
             });
         let pool = options.connect(&full_url(url, dialect)).await?;
         let writer = Arc::new(Semaphore::new(1));
-        Ok(Store { pool, dialect, writer, files, accounts: Arc::default() })
+        Ok(Store { pool, dialect, writer, files, accounts: KnownAccounts::default() })
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@
 
 use std::fmt::Display;
 
+use axum::body::Body;
 use axum::http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
@@ -138,9 +139,9 @@ impl IntoResponse for Problem {
 pub(super) fn with_headers(
     status: StatusCode,
     media_type: &'static str,
-    body: Vec<u8>,
+    body: impl Into<Body>,
 ) -> Response {
-    let mut response = (status, body).into_response();
+    let mut response = (status, body.into()).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

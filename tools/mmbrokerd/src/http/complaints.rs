@@ -18,6 +18,7 @@ use super::App;
 use super::answer::{Answer, Problem, json};
 use super::auth::user_of;
 use super::body::{COMPLAINT_SIZE_MAX, read};
+use super::places::Sender;
 use crate::store::NewComplaint;
 
 /// The most complaints of one client.
@@ -56,15 +57,16 @@ pub(super) struct Recorded {
         (status = 429, description = "Too many complaints", body = Problem)))]
 pub(super) async fn complain(
     State(app): State<Arc<App>>,
+    sender: Sender,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    record(&app, &headers, body).await.map_err(|no| no.for_client(&headers))
+    record(&app, &sender, &headers, body).await.map_err(|no| no.for_client(&headers))
 }
 
-async fn record(app: &App, headers: &HeaderMap, body: Body) -> Answer {
+async fn record(app: &App, sender: &Sender, headers: &HeaderMap, body: Body) -> Answer {
     let user = user_of(&app.service, headers).await?;
-    let bytes = read(app, headers, body, COMPLAINT_SIZE_MAX).await?;
+    let bytes = read(app, sender, headers, body, COMPLAINT_SIZE_MAX).await?;
     let complaint: Complaint = serde_json::from_slice(&bytes).map_err(Problem::bad_request)?;
     let id: Id = complaint.id.parse().map_err(Problem::bad_request)?;
     if complaint.text.len() > COMPLAINT_TEXT_MAX {

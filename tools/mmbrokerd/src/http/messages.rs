@@ -24,8 +24,9 @@ use super::App;
 use super::answer::{Answer, Problem, message};
 use super::body::{
     OWNERS_SIZE_MAX, Pieces, REDEMPTION_MEMORY, REDEMPTION_SIZE_MAX, RETURN_SIZE_MAX,
-    WATCH_SIZE_MAX, read,
+    WATCH_SIZE_MAX, full, read,
 };
+use super::places::Sender;
 use crate::service::{OwnersRefusal, PERIOD_WITNESS_LEN_MAX, PIECE_SIZE, Upload, blocking};
 
 /// How far the broker was, which a vendor keeps and sends back with its next request for owners.
@@ -34,12 +35,12 @@ const WITNESS_HEADER: &str = "micromint-witness";
 /// Reads a message. Parsing takes long for a large one.
 async fn parsed<T: Send + 'static>(
     app: &App,
-    headers: &HeaderMap,
+    (sender, headers): (&Sender, &HeaderMap),
     body: Body,
     size_max: usize,
     parse: fn(&[u8]) -> Result<T, MessageError>,
 ) -> Result<T, Problem> {
-    let bytes = read(app, headers, body, size_max).await?;
+    let bytes = read(app, sender, headers, body, size_max).await?;
     blocking(move || parse(&bytes)).await?.map_err(Problem::bad_request)
 }
 
@@ -53,11 +54,13 @@ async fn parsed<T: Send + 'static>(
         (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn take_back(
     State(app): State<Arc<App>>,
+    sender: Sender,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
     let answer = async {
-        let request = parsed(&app, &headers, body, RETURN_SIZE_MAX, RequestCredit::parse).await?;
+        let from = (&sender, &headers);
+        let request = parsed(&app, from, body, RETURN_SIZE_MAX, RequestCredit::parse).await?;
         let name = &request.period;
         let period = app.service.period(name);
         let period =
@@ -101,24 +104,29 @@ fn return_problem(refusal: &ReturnRefusal) -> Problem {
         (status = 429, description = "Too many batches or refused coins within the hour",
             body = Problem),
         (status = 503, body = Problem)))]
-pub(super) async fn redeem(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Answer {
+pub(super) async fn redeem(
+    State(app): State<Arc<App>>,
+    sender: Sender,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
     let answer = async {
         let mut upload = Upload::default();
-        let mut pieces = Pieces::new(&app, &headers, body, REDEMPTION_SIZE_MAX, REDEMPTION_MEMORY)?;
-        let received = receive(&app, &mut pieces, &mut upload).await;
+        let sizes = (REDEMPTION_SIZE_MAX, REDEMPTION_MEMORY);
+        let mut pieces = Pieces::new(&app, &sender, &headers, body, sizes)?;
+        let received = receive(&app, &sender, &mut pieces, &mut upload).await;
         let (read, rest) = match received {
             Ok(received) => received,
             Err(problem) => {
                 app.service.give_up(upload).await?;
-                // A client that is still sending would not read the answer.
-                while let Ok(Some(_)) = pieces.next().await {}
+                pieces.pass_over().await;
                 return Err(problem);
             }
         };
         let ends = |_| Problem::busy("the service ends; send this one again");
         let _turn = app.judging.acquire().await.map_err(ends)?;
         let judged = app.service.redeem_read(read, upload, rest, app.service.now()).await?;
-        answered(judged, |answered| answered.result.to_bytes())
+        answered(&app, &sender, judged, |answered| answered.result.to_bytes())
     };
     answer.await.map_err(|no: Problem| no.for_client(&headers))
 }
@@ -126,21 +134,19 @@ pub(super) async fn redeem(State(app): State<Arc<App>>, headers: HeaderMap, body
 /// Receives a Request-Redemption. Returns the end of its data, behind the pieces in `upload`.
 async fn receive(
     app: &App,
+    sender: &Sender,
     pieces: &mut Pieces<'_>,
     upload: &mut Upload,
 ) -> Result<(ReadRedemption, Vec<u8>), Problem> {
     let secret = app.service.secret().clone();
     let mut reader = RedemptionReader::new(move |vendor: &VendorId| secret.vendor_key(vendor));
-    let mut place = None;
+    let mut place = app.uploads.none(sender);
     while let Some(bytes) = pieces.next().await? {
         reader.push(&bytes).map_err(Problem::bad_request)?;
         if reader.taken_size() < PIECE_SIZE {
             continue;
         }
-        if place.is_none() {
-            let busy = |_| Problem::busy("the broker receives other large batches");
-            place = Some(app.uploads.try_acquire().map_err(busy)?);
-        }
+        place.grow_to(1).map_err(full)?;
         let (start, piece) = (Instant::now(), reader.take());
         let Some(head) = reader.head() else { continue };
         let now = app.service.now();
@@ -162,21 +168,33 @@ async fn receive(
         (status = 400, body = Problem), (status = 403, body = Problem),
         (status = 422, body = Problem),
         (status = 429, description = "Too many coins within the hour", body = Problem)))]
-pub(super) async fn watch(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Answer {
+pub(super) async fn watch(
+    State(app): State<Arc<App>>,
+    sender: Sender,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
     let answer = async {
-        let request = parsed(&app, &headers, body, WATCH_SIZE_MAX, RequestWatch::parse).await?;
+        let from = (&sender, &headers);
+        let request = parsed(&app, from, body, WATCH_SIZE_MAX, RequestWatch::parse).await?;
         let judged = app.service.watch(request, app.service.now()).await?;
-        answered(judged, |answered| answered.result.to_bytes())
+        answered(&app, &sender, judged, |answered| answered.result.to_bytes())
     };
     answer.await.map_err(|no: Problem| no.for_client(&headers))
 }
 
+/// The answer to a vendor, who is known from then on to send from there.
 fn answered<T>(
+    app: &App,
+    sender: &Sender,
     reply: Reply<T, BatchRefusal>,
     print: impl FnOnce(T) -> Vec<u8>,
 ) -> Result<Response, Problem> {
     match reply {
-        Reply::Granted(result) => Ok(message(print(result))),
+        Reply::Granted(result) => {
+            app.vendors.heard(sender, Instant::now().into_std());
+            Ok(message(print(result)))
+        }
         Reply::Refused(refusal) => Err(batch_problem(refusal)),
     }
 }
@@ -215,11 +233,13 @@ fn too_many(title: &'static str, refusal: &BatchRefusal) -> Problem {
 pub(super) async fn owners(
     State(app): State<Arc<App>>,
     Path(period): Path<String>,
+    sender: Sender,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
     let answer = async {
-        let request = parsed(&app, &headers, body, OWNERS_SIZE_MAX, RequestOwners::parse).await?;
+        let from = (&sender, &headers);
+        let request = parsed(&app, from, body, OWNERS_SIZE_MAX, RequestOwners::parse).await?;
         if request.period.as_str() != period {
             let found = &request.period;
             let why = format!("the path is of period {period}, the message of {found}");
@@ -229,6 +249,7 @@ pub(super) async fn owners(
         let witness = witness.filter(|witness| witness.len() <= PERIOD_WITNESS_LEN_MAX);
         match app.service.owners(request, witness).await? {
             Reply::Granted((answer, witness)) => {
+                app.vendors.heard(&sender, Instant::now().into_std());
                 let mut response = message(answer.to_bytes());
                 let witness = witness.and_then(|witness| HeaderValue::try_from(witness).ok());
                 if let Some(witness) = witness {

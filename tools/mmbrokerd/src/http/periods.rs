@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -110,8 +111,9 @@ pub(super) async fn params(
         let problem = Problem::new(StatusCode::NOT_FOUND, "not-begun", why);
         return Err(problem.retry_after(seconds).for_client(&headers));
     }
-    let text = period.params().to_toml().into_bytes();
-    Ok(tagged(&headers, "application/toml", text))
+    let text = period.params().to_toml();
+    let sha256 = Sha256::digest(&text);
+    Ok(tagged(&headers, "application/toml", text.into(), &sha256))
 }
 
 /// Whose coins of a period vendors must refuse, one User-ID a line, sorted: a `PERIOD.revoked`
@@ -127,15 +129,14 @@ pub(super) async fn revoked(
     headers: HeaderMap,
 ) -> Answer {
     let period = period_of(&app, &name).map_err(|no| no.for_client(&headers))?;
-    let users = app.service.store().refused_users(period.name().as_str()).await?;
-    let text: String = users.iter().map(|user| format!("{user}\n")).collect();
-    Ok(tagged(&headers, "text/plain; charset=utf-8", text.into_bytes()))
+    let list = app.service.refused(&period).await?;
+    let text = Bytes::from_owner(Arc::clone(&list.text));
+    Ok(tagged(&headers, "text/plain; charset=utf-8", text, &list.sha256))
 }
 
 /// A document with a tag, or that it is unchanged.
-fn tagged(headers: &HeaderMap, media_type: &'static str, body: Vec<u8>) -> Response {
-    let digest: String =
-        Sha256::digest(&body).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+fn tagged(headers: &HeaderMap, media_type: &'static str, body: Bytes, sha256: &[u8]) -> Response {
+    let digest: String = sha256.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let tag = format!("\"{digest}\"");
     let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let is_known = known.is_some_and(|known| known.split(',').any(|one| one.trim() == tag));

@@ -21,6 +21,7 @@ use super::App;
 use super::answer::{Answer, Problem, json, message};
 use super::auth::{user_of, user_of_page};
 use super::body::{ORDER_SIZE_MAX, read};
+use super::places::Sender;
 use crate::service::{OpenPeriod, SaleAnswer, SaleOrder};
 use crate::store::{AccountKind, RefusedFor, SaleRow};
 
@@ -220,17 +221,22 @@ async fn account_of(app: &App, user: &UserId) -> Answer {
             body = Problem),
         (status = 410, description = "The period expired", body = Problem),
         (status = 429, description = "The limit of the account for a period", body = Problem)))]
-pub(super) async fn buy(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Answer {
-    buy_for(&app, &headers, body).await.map_err(|no| no.for_client(&headers))
+pub(super) async fn buy(
+    State(app): State<Arc<App>>,
+    sender: Sender,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    buy_for(&app, &sender, &headers, body).await.map_err(|no| no.for_client(&headers))
 }
 
-async fn buy_for(app: &App, headers: &HeaderMap, body: Body) -> Answer {
+async fn buy_for(app: &App, sender: &Sender, headers: &HeaderMap, body: Body) -> Answer {
     let user = user_of(&app.service, headers).await?;
     let is_form = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"));
-    let bytes = read(app, headers, body, ORDER_SIZE_MAX).await?;
+    let bytes = read(app, sender, headers, body, ORDER_SIZE_MAX).await?;
     let asked = if is_form { Asked::from_form(&bytes)? } else { Asked::from_json(&bytes)? };
     // An order is repeated whatever is on sale meanwhile.
     if let Some(sale) = app.service.store().sale(asked.transaction).await? {

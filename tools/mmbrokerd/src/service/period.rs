@@ -17,6 +17,7 @@ use micromint::period::Period;
 use micromint::time::UnixTime;
 use tokio::sync::mpsc;
 
+use super::refused::LastList;
 use super::sale::{Queued, SALE_QUEUE_MAX};
 use crate::store::{CompromisedRow, SaleSpan, Skipped, Store, StoreError};
 
@@ -31,6 +32,7 @@ pub struct OpenPeriod {
     /// Only one task at a time brings the index up to date.
     reading: tokio::sync::Mutex<()>,
     orders: mpsc::Sender<Queued>,
+    refused: LastList,
 }
 
 /// Who bought which set, and which bins are compromised.
@@ -73,6 +75,7 @@ impl OpenPeriod {
             index: RwLock::default(),
             reading: tokio::sync::Mutex::new(()),
             orders,
+            refused: LastList::default(),
         };
         (Arc::new(open), queue)
     }
@@ -97,6 +100,10 @@ impl OpenPeriod {
 
     pub(super) fn orders(&self) -> &mpsc::Sender<Queued> {
         &self.orders
+    }
+
+    pub(super) fn last_refused(&self) -> &LastList {
+        &self.refused
     }
 
     /// Whether the period has begun. Its parameters are secret before.

@@ -17,7 +17,6 @@ use micromint::money::{Currency, Money};
 use micromint::time::UnixTime;
 
 use super::answer::{Refused, refuse, to};
-use super::network::network_of;
 use super::people::{Person, Role};
 use super::view::Frame;
 use super::words::{Language, Words};
@@ -79,9 +78,7 @@ impl Visitor {
         peer: Option<SocketAddr>,
     ) -> Result<Visitor, Refused> {
         let mut visitor = Visitor::nobody(headers);
-        if let Some(peer) = peer {
-            visitor.net = network_of(shop.settings.proxies.client(headers, peer.ip()));
-        }
+        visitor.net = shop.network(headers, peer.map(|peer| peer.ip()));
         if let Some(token) = cookie(headers, cookie_name(shop)).filter(|it| it.len() == TOKEN_LEN) {
             let person = people::session(shop.service.store(), token, shop.service.now()).await?;
             visitor.login = person.map(|person| (person, token.to_string()));

@@ -100,20 +100,22 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn account(&self, account: &Account) -> Result<i64, StoreError> {
-        let known = |store: &Store| {
-            let accounts = store.accounts.lock().unwrap_or_else(|broken| broken.into_inner());
-            accounts.get(account).copied()
-        };
-        if let Some(id) = known(self) {
+        if let Some(id) = self.accounts.number(account) {
             return Ok(id);
         }
         let id = match self.find_account(account).await? {
             Some(id) => id,
             None => super::retried!(self.open_account(account))?,
         };
-        let mut accounts = self.accounts.lock().unwrap_or_else(|broken| broken.into_inner());
-        accounts.insert(account.clone(), id);
+        self.accounts.keep(account, id);
         Ok(id)
+    }
+
+    /// How many accounts have their numbers in the memory, at most [`KNOWN_ACCOUNTS_MAX`].
+    ///
+    /// [`KNOWN_ACCOUNTS_MAX`]: super::KNOWN_ACCOUNTS_MAX
+    pub fn known_accounts(&self) -> usize {
+        self.accounts.len()
     }
 
     /// The number of an account, if it exists.

@@ -178,6 +178,17 @@ impl Store {
             .collect()
     }
 
+    /// A number that rises whenever a user is added to the list of a period. Nobody is removed.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn count_refused(&self, period: &str) -> Result<i64, StoreError> {
+        let count = "SELECT (SELECT COUNT(*) FROM revoked) \
+             + (SELECT COUNT(*) FROM offender WHERE period = $1)";
+        let row = sqlx::query(count).bind(period.to_string()).fetch_one(self.pool()).await?;
+        Ok(row.try_get(0)?)
+    }
+
     /// The digest of the complaint that a user made under this name.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 mod databases;
 
 mod blocked;
+mod bounds;
 mod disputes;
 mod faults;
 mod model;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use micromint::protocol::{BATCH_DATA_SIZE_MAX, RedemptionResult, Verdict, push_record};
 use mmbrokerd::http::{
-    COMPLAINT_SIZE_MAX, LARGE_MIB_MAX, ORDER_SIZE_MAX, OWNERS_SIZE_MAX, PLACE_SIZE,
-    REDEMPTION_SIZE_MAX, RESERVED_DESCRIPTORS, RETURN_SIZE_MAX, WATCH_SIZE_MAX,
+    COMPLAINT_SIZE_MAX, LARGE_MIB_MAX, NETWORK_PART, ORDER_SIZE_MAX, OWNERS_SIZE_MAX, PLACE_SIZE,
+    REDEMPTION_SIZE_MAX, RESERVED_DESCRIPTORS, RETURN_SIZE_MAX, STRANGERS_PART, UPLOADS_MAX,
+    WATCH_SIZE_MAX,
 };
 use mmbrokerd::service::PIECE_SIZE;
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -216,41 +217,202 @@ fn a_batch_that_is_not_authentic_leaves_nothing() {
     assert_eq!(running.message("/v1/redemptions", &good).status, 200);
 }
 
-/// The memory for large bodies is bounded: more of them than fit are asked to come again.
-#[test]
-fn large_bodies_share_a_bounded_memory() {
-    let home = Home::new();
-    let running = home.serve();
-    fill_memory(&running, RETURN_SIZE_MAX, LARGE_MIB_MAX * 1024 * 1024 / RETURN_SIZE_MAX);
-    // Those that are hardly large, too: two places each.
-    fill_memory(&running, PLACE_SIZE + 1, LARGE_MIB_MAX * 1024 * 1024 / PLACE_SIZE / 2);
+/// A network of strangers, or of a vendor that was heard of.
+fn network(number: usize) -> String {
+    format!("198.51.{number}.7")
 }
 
-/// Sends the heads of messages of this size until no more fit, which must be this many.
-fn fill_memory(running: &Running, size: usize, fit: usize) {
-    // The broker asks for the body once it has a place for it.
+/// The header of a proxy that says for whom it asks: this machine is believed.
+const FROM: &str = "X-Forwarded-For";
+
+/// The vendor news.example is heard of from a network.
+fn hear(running: &Running, from: &str) {
+    let request = owners_request("news.example", 0, 0).to_bytes();
+    let answer = running.post("/v1/periods/2026-12/owners", &[(FROM, from)], &request);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+/// Begins a message of this size. Returns the connection, and the status: 100 if the broker wants
+/// the body.
+fn begin(running: &Running, (path, from): (&str, &str), size: usize) -> (TcpStream, u16) {
+    let mut stream = connect(running);
     let head = format!(
-        "POST /v1/returns HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\
+        "POST {path} HTTP/1.1\r\nHost: x\r\n{FROM}: {from}\r\nExpect: 100-continue\r\n\
          Content-Length: {size}\r\n\r\n"
     );
-    let begin = || {
-        let mut stream = connect(running);
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut answer = [0; 12];
-        stream.read_exact(&mut answer).unwrap();
-        (stream, String::from_utf8_lossy(&answer).into_owned())
-    };
+    stream.write_all(head.as_bytes()).unwrap();
+    let status = status(&mut stream);
+    (stream, status)
+}
+
+/// The status of the answer that comes next. Reads the empty line behind a status 100.
+fn status(stream: &mut TcpStream) -> u16 {
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    let status = String::from_utf8_lossy(&answer[9..]).parse().unwrap();
+    if status == 100 {
+        let mut rest = [0; "HTTP/1.1 100 Continue\r\n\r\n".len() - 12];
+        stream.read_exact(&mut rest).unwrap();
+        assert!(rest.ends_with(b"\r\n\r\n"));
+    }
+    status
+}
+
+const RETURNS: &str = "/v1/returns";
+
+/// A message that is sent but for its last bytes.
+struct Unfinished {
+    stream: TcpStream,
+    rest: Vec<u8>,
+}
+
+impl Unfinished {
+    /// How many bytes are not sent.
+    const SPARE: usize = 100;
+
+    fn send(mut stream: TcpStream, body: &[u8]) -> Unfinished {
+        let (sent, rest) = body.split_at(body.len() - Unfinished::SPARE);
+        stream.write_all(sent).unwrap();
+        Unfinished { stream, rest: rest.to_vec() }
+    }
+
+    /// Sends a byte, so that the broker does not give it up.
+    fn go_on(&mut self) {
+        assert!(self.rest.len() > 1);
+        self.stream.write_all(&[self.rest.remove(0)]).unwrap();
+    }
+}
+
+/// Sends messages of this size until a network has its share of the memory, which must be this
+/// many.
+fn hold(running: &Running, from: &str, size: usize, fit: usize) -> Vec<Unfinished> {
     let mut held = Vec::new();
     for _ in 0..fit {
-        let (stream, answer) = begin();
-        assert_eq!(answer, "HTTP/1.1 100", "of {fit} after {}", held.len());
-        held.push(stream);
+        let (stream, status) = begin(running, (RETURNS, from), size);
+        assert_eq!(status, 100, "of {fit} after {}", held.len());
+        held.push(Unfinished::send(stream, &vec![b' '; size]));
     }
-    assert_eq!(begin().1, "HTTP/1.1 503");
-    // Small ones are served meanwhile.
-    assert_eq!(running.message("/v1/returns", b"x").status, 400);
+    // The broker has read them when nothing more finds a place.
+    wait_until(|| begin(running, (RETURNS, from), PLACE_SIZE + 1).1 == 503);
+    held
+}
+
+/// A network has a quarter of the memory for large bodies. Strangers have half together, so that a
+/// vendor finds place.
+#[test]
+fn large_bodies_share_a_bounded_memory() {
+    const SHARE: usize = LARGE_MIB_MAX * 1024 * 1024 / NETWORK_PART;
+    const STRANGERS: usize = NETWORK_PART / STRANGERS_PART;
+    let home = Home::new();
+    home.done(&["vendor-key", "--period", "2026-12", "news.example"]);
+    let running = home.serve();
+    let mut held = Vec::new();
+    for number in 0..STRANGERS {
+        let free = begin(&running, (RETURNS, &network(number)), RETURN_SIZE_MAX).1;
+        assert_eq!(free, 100, "other networks have their shares");
+        held.extend(hold(&running, &network(number), RETURN_SIZE_MAX, SHARE / RETURN_SIZE_MAX));
+        held.iter_mut().for_each(Unfinished::go_on);
+    }
+    assert_eq!(begin(&running, (RETURNS, &network(8)), PLACE_SIZE + 1).1, 503);
+    assert_eq!(begin(&running, (RETURNS, &network(8)), PLACE_SIZE).1, 100, "small ones are read");
+    // The networks of vendors have the other half.
+    for number in STRANGERS..NETWORK_PART {
+        hear(&running, &network(number));
+        held.extend(hold(&running, &network(number), RETURN_SIZE_MAX, SHARE / RETURN_SIZE_MAX));
+        held.iter_mut().for_each(Unfinished::go_on);
+    }
+    hear(&running, &network(9));
+    assert_eq!(begin(&running, (RETURNS, &network(9)), PLACE_SIZE + 1).1, 503);
+    let body = vec![b' '; RETURN_SIZE_MAX];
+    let answer = running.post(RETURNS, &[(FROM, &network(0))], b"x");
+    assert_eq!(answer.problem(), (400, "malformed".to_string()));
     drop(held);
-    wait_until(|| begin().1 == "HTTP/1.1 100");
+    for number in [0, 8, 9] {
+        wait_until(|| running.post(RETURNS, &[(FROM, &network(number))], &body).status == 400);
+    }
+    // Those that are hardly large, too: two places each.
+    hold(&running, &network(0), 2 * PLACE_SIZE, SHARE / PLACE_SIZE / 2);
+}
+
+/// Who states a size and sends nothing holds no memory; more than fits is refused while it comes.
+#[test]
+fn stated_sizes_take_no_memory() {
+    const FIT: usize = LARGE_MIB_MAX * 1024 * 1024 / NETWORK_PART / RETURN_SIZE_MAX;
+    let home = Home::new();
+    let running = home.serve();
+    let mut begun: Vec<TcpStream> = (0..100)
+        .map(|_| {
+            let (stream, status) = begin(&running, (RETURNS, &network(0)), RETURN_SIZE_MAX);
+            assert_eq!(status, 100);
+            stream
+        })
+        .collect();
+    let body = vec![b' '; RETURN_SIZE_MAX];
+    let answer = running.post(RETURNS, &[(FROM, &network(0))], &body);
+    assert_eq!(answer.problem(), (400, "malformed".to_string()));
+    // As many as fit send all but the last byte; the next one is told when its body has come.
+    let mut begun = begun.split_off(100 - FIT - 1);
+    for stream in &mut begun[..FIT] {
+        stream.write_all(&body[1..]).unwrap();
+    }
+    wait_until(|| begin(&running, (RETURNS, &network(0)), PLACE_SIZE + 1).1 == 503);
+    begun[FIT].write_all(&body).unwrap();
+    assert_eq!(status(&mut begun[FIT]), 503);
+    for stream in &mut begun[..FIT] {
+        stream.write_all(b" ").unwrap();
+        assert_eq!(status(stream), 400, "those that came first are read");
+    }
+}
+
+/// Large batches are staged before their authenticators are known. Whoever sends them, in whatever
+/// name, leaves places for a vendor in another network.
+#[test]
+fn nobody_holds_all_places_for_batches() {
+    const SHARE: usize = UPLOADS_MAX / NETWORK_PART;
+    const BATCHES: &str = "/v1/redemptions";
+    let home = Home::new();
+    home.done(&["vendor-key", "--period", "2026-12", "news.example"]);
+    let running = home.serve();
+    let sent = large_batch("b-1", 3 * PIECE_SIZE);
+    let staged = || home.number("SELECT COUNT(*) FROM staged") as usize;
+    let mut held = Vec::new();
+    let mut begin_batch = |from: &str| {
+        let (stream, status) = begin(&running, (BATCHES, from), sent.len());
+        assert_eq!(status, 100);
+        held.push(Unfinished::send(stream, &sent));
+        held.iter_mut().for_each(Unfinished::go_on);
+        let expected = held.len();
+        wait_until(|| staged() == expected);
+    };
+    let send = |from: &str| running.post(BATCHES, &[(FROM, from)], &sent);
+    for number in 0..NETWORK_PART / STRANGERS_PART {
+        (0..SHARE).for_each(|_| begin_batch(&network(number)));
+        assert_eq!(send(&network(number)).problem(), (503, "busy".to_string()));
+    }
+    // Strangers have half of the places, which are all taken.
+    let problem = send(&network(8));
+    assert_eq!(problem.problem(), (503, "busy".to_string()));
+    assert!(problem.header("retry-after").is_some());
+    // The vendor is heard of every minute.
+    hear(&running, &network(2));
+    let judged = send(&network(2));
+    assert_eq!(judged.status, 200, "{}", judged.text());
+    // Vendors can take the other half, and no more.
+    for number in 2..NETWORK_PART {
+        hear(&running, &network(number));
+        (0..SHARE).for_each(|_| begin_batch(&network(number)));
+        assert_eq!(send(&network(number)).problem(), (503, "busy".to_string()));
+    }
+    hear(&running, &network(9));
+    assert_eq!(send(&network(9)).problem(), (503, "busy".to_string()));
+    // A batch that needs no staging is judged meanwhile.
+    let small = batch("news.example", "small", &[]).to_bytes();
+    assert_eq!(running.post(BATCHES, &[(FROM, &network(9))], &small).status, 200);
+    drop(held);
+    wait_until(|| staged() == 0);
+    for number in [0, 8] {
+        assert_eq!(send(&network(number)).body, judged.body);
+    }
 }
 
 /// 10 000 connections that say nothing stop nobody, and take little memory.
