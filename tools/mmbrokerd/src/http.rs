@@ -13,7 +13,6 @@ mod complaints;
 mod connections;
 mod messages;
 mod periods;
-mod places;
 mod purchases;
 mod server;
 
@@ -26,7 +25,7 @@ use tokio::sync::Semaphore;
 use crate::service::Service;
 use crate::shop::{Shop, ShopSettings};
 
-use self::places::{Places, VendorNetworks};
+use crate::places::{Places, VendorNetworks};
 
 pub use self::api::document;
 pub use self::auth::{create_key, give_key, new_key};
@@ -36,8 +35,8 @@ pub use self::body::{
 };
 pub use self::complaints::{COMPLAINT_TEXT_MAX, COMPLAINTS_PER_USER_MAX};
 pub use self::connections::{CONNECTIONS_MAX, RESERVED_DESCRIPTORS};
-pub use self::places::{KNOWN_NETWORKS_MAX, NETWORK_PART, STRANGERS_PART};
 pub use self::server::{Listening, ServerError, TlsFiles, bind, listen, listen_on};
+pub use crate::places::{KNOWN_NETWORKS_MAX, NETWORK_PART, STRANGERS_PART};
 
 /// What the interface needs.
 pub struct App {
@@ -47,13 +46,13 @@ pub struct App {
     /// The most sets in one order.
     sets_max: u32,
     /// The memory for large messages.
-    large: Places,
+    large: Arc<Places>,
     /// How many large messages are judged at a time, which bounds the memory.
     judging: Semaphore,
     /// The pages for people.
     shop: Arc<Shop>,
-    /// How many large batches are received at a time.
-    uploads: Places,
+    /// How many large batches are received and judged at a time.
+    uploads: Arc<Places>,
     /// From where vendors were heard of.
     vendors: VendorNetworks,
 }

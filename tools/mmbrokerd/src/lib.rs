@@ -8,6 +8,7 @@
 pub mod config;
 pub mod http;
 pub mod minting;
+mod places;
 pub mod programs;
 pub mod service;
 pub mod shop;

@@ -59,13 +59,14 @@ use self::figures::Figures;
 use self::network::network_of;
 use self::password::Passwords;
 use self::relying::RelyingParty;
+use crate::places::Places;
 use crate::service::Service;
 
 pub(crate) use self::audit::Act;
 pub use self::audit::{AuditRow, audit_faults, last_rows};
 pub use self::booking::{BookRefusal, Booked, RUN_FILE_SIZE_MAX, RunFile, Short, book_run};
 pub use self::form::{FORM_FIELDS_MAX, FORM_SIZE_MAX, LARGE_FORMS_MAX};
-pub use self::hooks::HOOK_SIZE_MAX;
+pub use self::hooks::{HOOK_SIZE_MAX, LARGE_HOOKS_MAX};
 pub use self::mail::{MailSettings, MailTls, Mailer};
 pub use self::money::{DepositRefusal, REFERENCE_LEN_MAX, Sum, deposit, signed_amount, sums};
 pub use self::network::{Network, PROXIES_MAX, Proxies};
@@ -96,6 +97,8 @@ pub struct Shop {
     passwords: Passwords,
     /// Places for large forms that are read.
     large_forms: Semaphore,
+    /// Places for large webhooks that are read.
+    large_hooks: Arc<Places>,
     /// What asks for passkeys, or the message that says why there are none.
     relying: Result<RelyingParty, &'static str>,
     /// Numbers and checks of the whole broker, which are kept for a while.
@@ -115,6 +118,7 @@ impl Shop {
         let relying = RelyingParty::of(&url, &settings.name);
         let large_forms = Semaphore::new(LARGE_FORMS_MAX);
         let figures = Figures::default();
+        let large_hooks = Places::new(LARGE_HOOKS_MAX);
         Shop {
             service,
             url,
@@ -123,6 +127,7 @@ impl Shop {
             settings,
             passwords,
             large_forms,
+            large_hooks,
             relying,
             figures,
             key,

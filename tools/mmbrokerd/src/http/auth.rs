@@ -1,9 +1,16 @@
-//! Who asks: API keys of programs that act for a client.
+//! Who asks: API keys of programs that act for a client, and the network of a request.
 //!
 //! Input: the header field Authorization. Output: a user. The invariant: only the SHA-256 of a key
 //! is stored, so the database has no key.
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::App;
 use super::answer::Problem;
+use crate::places::Sender;
 use crate::service::{Service, ServiceError};
 use crate::shop::session_user;
 
@@ -93,6 +101,17 @@ pub(super) async fn user_of_page(
         return Ok(user);
     }
     user_of(&app.service, headers).await
+}
+
+impl FromRequestParts<Arc<App>> for Sender {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Sender, Infallible> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        let network: Arc<str> = app.shop.network(&parts.headers, peer).into();
+        let is_known = app.vendors.contains(&network, Instant::now());
+        Ok(Sender { network, is_known })
+    }
 }
 
 fn wrong(why: &str) -> Problem {

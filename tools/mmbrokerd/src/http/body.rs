@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::App;
 use super::answer::Problem;
-use super::places::{Full, Sender, Taken};
+use crate::places::{Full, Sender, Taken};
 use crate::service::PIECE_SIZE;
 
 /// The largest Request-Redemption, in bytes: 64 MiB of payments as Base64, and its head.
@@ -35,10 +35,10 @@ pub const COMPLAINT_SIZE_MAX: usize = 128 * 1024;
 pub const LARGE_MIB_MAX: usize = 96;
 /// The memory that a Request-Redemption takes while it is read, in bytes: a piece, twice.
 pub(super) const REDEMPTION_MEMORY: usize = 2 * PIECE_SIZE;
-/// How many large Request-Redemptions are received at a time.
+/// How many large Request-Redemptions are received and judged at a time.
 pub const UPLOADS_MAX: usize = 8;
 /// Above this size a body is large, in bytes, and takes as many places of this size as it fills.
-pub const PLACE_SIZE: usize = 64 * 1024;
+pub const PLACE_SIZE: usize = 16 * 1024;
 /// The places for large bodies.
 pub(super) const PLACES: usize = LARGE_MIB_MAX * 1024 * 1024 / PLACE_SIZE;
 /// The longest pause between two frames.
@@ -74,25 +74,25 @@ pub(super) async fn read(
 }
 
 /// A body that is read in pieces.
-pub(super) struct Pieces<'a> {
+pub(super) struct Pieces {
     body: Body,
     stated: Option<usize>,
     size_max: usize,
     memory_max: usize,
     size: usize,
     start: Instant,
-    places: Taken<'a>,
+    places: Taken,
 }
 
-impl<'a> Pieces<'a> {
+impl Pieces {
     /// A body of at most `size_max` bytes, which takes at most `memory_max` bytes of memory.
     pub(super) fn new(
-        app: &'a App,
+        app: &App,
         sender: &Sender,
         headers: &HeaderMap,
         body: Body,
         (size_max, memory_max): (usize, usize),
-    ) -> Result<Pieces<'a>, Problem> {
+    ) -> Result<Pieces, Problem> {
         let stated = stated_size(headers)?;
         if stated.is_some_and(|size| size > size_max) {
             return Err(too_large(size_max));

@@ -18,7 +18,7 @@ use super::App;
 use super::answer::{Answer, Problem, json};
 use super::auth::user_of;
 use super::body::{COMPLAINT_SIZE_MAX, read};
-use super::places::Sender;
+use crate::places::Sender;
 use crate::store::NewComplaint;
 
 /// The most complaints of one client.

@@ -18,6 +18,7 @@ use micromint::protocol::{
     MessageError, ReadRedemption, RedemptionReader, RequestCredit, RequestOwners, RequestWatch,
 };
 use micromint::reply::Reply;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::App;
@@ -26,7 +27,7 @@ use super::body::{
     OWNERS_SIZE_MAX, Pieces, REDEMPTION_MEMORY, REDEMPTION_SIZE_MAX, RETURN_SIZE_MAX,
     WATCH_SIZE_MAX, full, read,
 };
-use super::places::Sender;
+use crate::places::{Sender, Taken};
 use crate::service::{OwnersRefusal, PERIOD_WITNESS_LEN_MAX, PIECE_SIZE, Upload, blocking};
 
 /// How far the broker was, which a vendor keeps and sends back with its next request for owners.
@@ -110,37 +111,63 @@ pub(super) async fn redeem(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let answer = async {
-        let mut upload = Upload::default();
-        let sizes = (REDEMPTION_SIZE_MAX, REDEMPTION_MEMORY);
-        let mut pieces = Pieces::new(&app, &sender, &headers, body, sizes)?;
-        let received = receive(&app, &sender, &mut pieces, &mut upload).await;
-        let (read, rest) = match received {
-            Ok(received) => received,
-            Err(problem) => {
-                app.service.give_up(upload).await?;
-                pieces.pass_over().await;
-                return Err(problem);
-            }
-        };
-        let ends = |_| Problem::busy("the service ends; send this one again");
-        let _turn = app.judging.acquire().await.map_err(ends)?;
-        let judged = app.service.redeem_read(read, upload, rest, app.service.now()).await?;
-        answered(&app, &sender, judged, |answered| answered.result.to_bytes())
+    let (reply, answer) = oneshot::channel();
+    // In a task of its own: what was staged is judged or removed though the client goes away.
+    let (from, of_client) = (headers.clone(), headers);
+    tokio::spawn(async move {
+        let mut reply = reply;
+        let answer = receive_and_judge(&app, &sender, (&from, body), &mut reply).await;
+        let _ = reply.send(answer);
+    });
+    let answer = answer.await.map_err(|_| Problem::busy("the service ends; send this one again"));
+    answer.flatten().map_err(|no: Problem| no.for_client(&of_client))
+}
+
+/// Receives a Request-Redemption and judges it.
+async fn receive_and_judge(
+    app: &App,
+    sender: &Sender,
+    (headers, body): (&HeaderMap, Body),
+    reply: &mut oneshot::Sender<Answer>,
+) -> Answer {
+    let mut upload = Upload::default();
+    // A batch has its place until nothing of it is staged.
+    let mut place = app.uploads.none(sender);
+    let sizes = (REDEMPTION_SIZE_MAX, REDEMPTION_MEMORY);
+    let mut pieces = Pieces::new(app, sender, headers, body, sizes)?;
+    let (read, rest) = match receive(app, &mut place, &mut pieces, &mut upload).await {
+        Ok(received) => received,
+        Err(problem) => {
+            app.service.give_up(upload).await?;
+            drop(place);
+            pieces.pass_over().await;
+            return Err(problem);
+        }
     };
-    answer.await.map_err(|no: Problem| no.for_client(&headers))
+    let ends = || Problem::busy("the service ends; send this one again");
+    let _turn = match (read.is_authentic, upload.number()) {
+        // It is refused at once.
+        (false, _) => None,
+        (true, Some(_)) => Some(app.judging.acquire().await.map_err(|_| ends())?),
+        // Nothing is left of it if the client goes away while it waits.
+        (true, None) => tokio::select! {
+            turn = app.judging.acquire() => Some(turn.map_err(|_| ends())?),
+            () = reply.closed() => return Err(ends()),
+        },
+    };
+    let judged = app.service.redeem_read(read, upload, rest, app.service.now()).await?;
+    answered(app, sender, judged, |answered| answered.result.to_bytes())
 }
 
 /// Receives a Request-Redemption. Returns the end of its data, behind the pieces in `upload`.
 async fn receive(
     app: &App,
-    sender: &Sender,
-    pieces: &mut Pieces<'_>,
+    place: &mut Taken,
+    pieces: &mut Pieces,
     upload: &mut Upload,
 ) -> Result<(ReadRedemption, Vec<u8>), Problem> {
     let secret = app.service.secret().clone();
     let mut reader = RedemptionReader::new(move |vendor: &VendorId| secret.vendor_key(vendor));
-    let mut place = app.uploads.none(sender);
     while let Some(bytes) = pieces.next().await? {
         reader.push(&bytes).map_err(Problem::bad_request)?;
         if reader.taken_size() < PIECE_SIZE {

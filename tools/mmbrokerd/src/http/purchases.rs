@@ -21,7 +21,7 @@ use super::App;
 use super::answer::{Answer, Problem, json, message};
 use super::auth::{user_of, user_of_page};
 use super::body::{ORDER_SIZE_MAX, read};
-use super::places::Sender;
+use crate::places::Sender;
 use crate::service::{OpenPeriod, SaleAnswer, SaleOrder};
 use crate::store::{AccountKind, RefusedFor, SaleRow};
 

@@ -80,6 +80,26 @@ impl Upload {
     }
 }
 
+/// A staged batch that a request of this process judges. Whatever ends the request, the batch can
+/// be judged by [`Service::go_on`] afterwards.
+struct InWork<'a> {
+    service: &'a Service,
+    id: i64,
+}
+
+impl InWork<'_> {
+    fn begin(service: &Service, id: i64) -> InWork<'_> {
+        service.in_work().insert(id);
+        InWork { service, id }
+    }
+}
+
+impl Drop for InWork<'_> {
+    fn drop(&mut self) {
+        self.service.in_work().remove(&self.id);
+    }
+}
+
 /// The answer to a batch or a watch, and what its operator should know.
 #[derive(Clone, Debug)]
 pub struct Answered<T> {
@@ -210,12 +230,13 @@ impl Service {
             self.give_up(upload).await?;
             return Ok(Reply::Refused(BatchRefusal::WrongAuthenticator { vendor }));
         }
+        let mut in_work = None;
         let data = if let Some(id) = upload.staged {
             let taken = self.take_piece(&head, &mut upload, &rest, now).await?;
             if let Reply::Refused(refusal) = taken {
                 return Ok(Reply::Refused(refusal));
             }
-            self.in_work().insert(id);
+            in_work = Some(InWork::begin(self, id));
             self.store.complete_staged(id, &sha256).await?;
             Data::Staged(id)
         } else {
@@ -226,12 +247,9 @@ impl Service {
         let is_noted = AtomicBool::new(self.by.is_none());
         let sent = Sent { vendor, period, kind, name, sha256, payments, data, is_noted };
         let (vendor, name) = (sent.vendor.clone(), sent.name.clone());
-        let judged = self.judge(sent, now).await;
-        if let Some(id) = upload.staged {
-            self.in_work().remove(&id);
-        }
-        let judged = judged?;
+        let judged = self.judge(sent, now).await?;
         self.give_up(upload).await?;
+        drop(in_work);
         let key = self.secret().vendor_key(&vendor);
         Ok(judged.map(|BatchAnswer { verdicts, blocked, alarm, is_repeated }| {
             let authenticator = Unsigned;

@@ -18,6 +18,7 @@ use super::answer::{Refused, refuse};
 use super::people::Person;
 use super::visitor::{LoggedIn, NotLoggedIn, Visitor, form_token};
 use super::{Shop, random};
+use crate::places::Taken;
 
 /// The largest form, in bytes.
 pub const FORM_SIZE_MAX: usize = 16 * 1024;
@@ -98,7 +99,7 @@ impl Fields {
     }
 
     async fn read(request: Request, size_max: usize) -> Result<Fields, Refused> {
-        Fields::parse(&read_body(request, size_max).await?)
+        Fields::parse(&read_body(request, size_max, None).await?)
     }
 }
 
@@ -107,8 +108,13 @@ fn stated_size(request: &Request) -> Option<usize> {
     request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Reads the body of a request, of at most this many bytes, in the time that a form may take.
-pub(super) async fn read_body(request: Request, size_max: usize) -> Result<Vec<u8>, Refused> {
+/// Reads the body of a request, of at most this many bytes, in the time that a form may take. If
+/// there are places, one is taken when more than [`FORM_SIZE_MAX`] has arrived.
+pub(super) async fn read_body(
+    request: Request,
+    size_max: usize,
+    mut place: Option<Taken>,
+) -> Result<Vec<u8>, Refused> {
     if stated_size(&request).is_some_and(|size| size > size_max) {
         return Err(refuse("error-too-large"));
     }
@@ -124,6 +130,9 @@ pub(super) async fn read_body(request: Request, size_max: usize) -> Result<Vec<u
                 return Err(refuse("error-too-large"));
             }
             bytes.extend_from_slice(&data);
+            if let Some(place) = place.as_mut().filter(|_| bytes.len() > FORM_SIZE_MAX) {
+                place.grow_to(1).map_err(|_| refuse("error-many-forms"))?;
+            }
         }
     }
 }

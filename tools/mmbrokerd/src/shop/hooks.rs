@@ -4,10 +4,11 @@
 //! signature changes nothing; the same payment is added once, however often it is told; a payment
 //! that is told with other content is refused.
 
+use std::net::SocketAddr;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -24,11 +25,15 @@ use super::form::read_body;
 use super::money::{Credited, accounts, credit, deposit_units};
 use super::payouts::CENT;
 use super::{Shop, random};
+use crate::places::Sender;
 use crate::service::ServiceError;
 use crate::store::{Store, StoreError, retried};
 
 /// The largest message, in bytes.
 pub const HOOK_SIZE_MAX: usize = 64 * 1024;
+/// How many messages above [`FORM_SIZE_MAX`](super::FORM_SIZE_MAX) are read at a time: they take 16
+/// MiB at most.
+pub const LARGE_HOOKS_MAX: usize = 256;
 /// How old a signature may be, and how far in the future, in seconds.
 const AGE_SECONDS_MAX: i64 = 300;
 /// The longest identifier of a payment, in bytes.
@@ -68,13 +73,20 @@ pub(super) async fn take(
         return answer(StatusCode::NOT_FOUND, "this webhook is not set up");
     };
     let headers = request.headers().clone();
-    let body = match read_body(request, HOOK_SIZE_MAX).await {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let network = shop.network(&headers, peer).into();
+    // Nobody is known before the message is read.
+    let place = shop.large_hooks.none(&Sender { network, is_known: true });
+    let body = match read_body(request, HOOK_SIZE_MAX, Some(place)).await {
         Ok(body) => body,
         Err(refused) if refused.is("error-too-large") => {
             return answer(StatusCode::PAYLOAD_TOO_LARGE, "the message is too large");
         }
         Err(refused) if refused.is("error-too-slow") => {
             return answer(StatusCode::REQUEST_TIMEOUT, "the message came too slowly");
+        }
+        Err(refused) if refused.is("error-many-forms") => {
+            return answer(StatusCode::SERVICE_UNAVAILABLE, "too many messages; try again later");
         }
         Err(_) => return answer(StatusCode::BAD_REQUEST, "the message ended early"),
     };

@@ -102,7 +102,9 @@ fn literals(source: &str) -> Vec<Literal> {
                         '\n' => {
                             let left = chars.as_str().trim_start();
                             let skipped = chars.as_str().len() - left.len();
-                            (0..skipped).for_each(|_| drop(chars.next()));
+                            (0..skipped).for_each(|_| {
+                                let _ = chars.next();
+                            });
                         }
                         other => text.push(other),
                     },

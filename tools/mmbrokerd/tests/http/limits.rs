@@ -415,6 +415,41 @@ fn nobody_holds_all_places_for_batches() {
     }
 }
 
+/// Whatever a client does with its connection, nothing stays staged, and what is authentic is
+/// judged.
+#[test]
+fn batches_whose_senders_go_away_leave_nothing() {
+    let home = Home::new();
+    home.done(&["vendor-key", "--period", "2026-12", "news.example"]);
+    let running = home.serve();
+    let staged = || home.number("SELECT COUNT(*) FROM staged");
+    let batches = || home.number("SELECT COUNT(*) FROM batch");
+    let go_away = |message: &[u8]| {
+        let (stream, status) = begin(&running, ("/v1/redemptions", &network(0)), message.len());
+        assert_eq!(status, 100);
+        let mut sent = Unfinished::send(stream, message);
+        wait_until(|| staged() == 1);
+        sent.stream.write_all(&sent.rest).unwrap();
+    };
+    let good = large_batch("b-1", 3 * PIECE_SIZE);
+    let forged = String::from_utf8(good.clone()).unwrap().replace("Batch-ID: b-1", "Batch-ID: b-2");
+    for _ in 0..4 {
+        go_away(forged.as_bytes());
+        wait_until(|| staged() == 0);
+    }
+    assert_eq!(batches(), 0);
+    // Judged though nobody waits; and again, when it is judged already.
+    for _ in 0..4 {
+        go_away(&good);
+        wait_until(|| staged() == 0);
+        assert_eq!(batches(), 1);
+    }
+    assert_eq!(home.number("SELECT COUNT(*) FROM staged_piece"), 0);
+    // One that is not staged waits behind nothing.
+    let small = batch("news.example", "small", &[]).to_bytes();
+    assert_eq!(running.message("/v1/redemptions", &small).status, 200);
+}
+
 /// 10 000 connections that say nothing stop nobody, and take little memory.
 #[test]
 fn idle_connections_stop_nobody() {

@@ -4,7 +4,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use mmbrokerd::shop::{FORM_SIZE_MAX, LARGE_FORMS_MAX, REFUSED_ORDERS_MAX, ShopSettings};
+use mmbrokerd::http::NETWORK_PART;
+use mmbrokerd::shop::{
+    FORM_SIZE_MAX, HOOK_SIZE_MAX, LARGE_FORMS_MAX, LARGE_HOOKS_MAX, REFUSED_ORDERS_MAX,
+    ShopSettings,
+};
 use mmbrokerd::store::NewComplaint;
 
 use crate::browser::*;
@@ -18,6 +22,7 @@ crate::on_both_databases!(
     a_webhook_that_comes_slowly_is_given_up,
     refused_orders_are_bounded,
     large_forms_are_bounded,
+    large_webhooks_are_bounded,
 );
 
 async fn what_is_no_address_gets_a_page(database: Database) {
@@ -126,6 +131,70 @@ async fn large_forms_are_bounded(database: Database) {
         seen = reader.send(&form, "/complaints", &fields);
     }
     seen.says(422, "This is not a payment");
+}
+
+/// Nobody is known who sends a webhook slowly: a network has its share of them.
+async fn large_webhooks_are_bounded(database: Database) {
+    const SHARE: usize = LARGE_HOOKS_MAX / NETWORK_PART;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "0123456789abcdef0123456789abcdef\n").unwrap();
+    let mut settings = ShopSettings::default();
+    settings.hooks.insert("deposit".to_string(), file);
+    let site = site_with(database, settings).await;
+    let address = site.address.strip_prefix("http://").unwrap();
+    let begin = |network: usize, size: usize| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let head = format!(
+            "POST /hooks/deposit HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 198.51.{network}.7\r\n\
+             Content-Length: {HOOK_SIZE_MAX}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&vec![b' '; size]).unwrap();
+        stream
+    };
+    // Whether there is an answer before the message has come.
+    let is_answered = |stream: &TcpStream| {
+        stream.set_nonblocking(true).unwrap();
+        let is_answered = stream.peek(&mut [0]).is_ok();
+        stream.set_nonblocking(false).unwrap();
+        is_answered
+    };
+    let status = |mut stream: &TcpStream| {
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let mut held = Vec::new();
+    for network in 0..NETWORK_PART {
+        // One more than its share: that one is refused at once.
+        let begun: Vec<_> = (0..=SHARE).map(|_| begin(network, FORM_SIZE_MAX + 1)).collect();
+        for _ in 0..200 {
+            if begun.iter().any(is_answered) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        let refused: Vec<_> = begun.iter().filter(|stream| is_answered(stream)).collect();
+        assert_eq!(refused.len(), 1, "network {network}");
+        assert_eq!(status(refused[0]), "HTTP/1.1 503");
+        held.extend(begun);
+    }
+    assert_eq!(status(&begin(9, FORM_SIZE_MAX + 1)), "HTTP/1.1 503");
+    let small = begin(9, FORM_SIZE_MAX);
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(!is_answered(&small), "small ones are read");
+    drop(held);
+    for _ in 0..100 {
+        // It is read, and not signed.
+        if status(&begin(9, HOOK_SIZE_MAX)) == "HTTP/1.1 403" {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("the places are not free again");
 }
 
 /// Each refused order stays in the database, and orders of others wait for it.

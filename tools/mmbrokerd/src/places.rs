@@ -7,15 +7,8 @@
 //! known only by the network, until a message is read completely.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::request::Parts;
-
-use super::App;
 
 /// A network has at most this part of the places: one in four.
 pub const NETWORK_PART: usize = 4;
@@ -28,30 +21,20 @@ pub const KNOWN_NETWORKS_MAX: usize = 4096;
 
 /// Where a request comes from.
 #[derive(Clone, Debug)]
-pub(super) struct Sender {
-    network: Arc<str>,
+pub(crate) struct Sender {
+    /// Its network, as limits count it.
+    pub(crate) network: Arc<str>,
     /// Whether a vendor was heard of from there lately.
-    is_known: bool,
-}
-
-impl FromRequestParts<Arc<App>> for Sender {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Sender, Infallible> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-        let network: Arc<str> = app.shop.network(&parts.headers, peer).into();
-        let is_known = app.vendors.contains(&network, Instant::now());
-        Ok(Sender { network, is_known })
-    }
+    pub(crate) is_known: bool,
 }
 
 /// The networks from which vendors were heard of.
 #[derive(Debug, Default)]
-pub(super) struct VendorNetworks(Mutex<HashMap<Arc<str>, Instant>>);
+pub(crate) struct VendorNetworks(Mutex<HashMap<Arc<str>, Instant>>);
 
 impl VendorNetworks {
     /// A message of a registered vendor, whose authenticator was right, came from there.
-    pub(super) fn heard(&self, sender: &Sender, now: Instant) {
+    pub(crate) fn heard(&self, sender: &Sender, now: Instant) {
         let mut networks = lock(&self.0);
         if networks.len() >= KNOWN_NETWORKS_MAX && !networks.contains_key(&sender.network) {
             let oldest = networks.iter().min_by_key(|(_, heard)| **heard);
@@ -62,7 +45,8 @@ impl VendorNetworks {
         networks.insert(Arc::clone(&sender.network), now);
     }
 
-    fn contains(&self, network: &str, now: Instant) -> bool {
+    /// Whether a vendor was heard of from there lately.
+    pub(crate) fn contains(&self, network: &str, now: Instant) -> bool {
         let networks = lock(&self.0);
         networks.get(network).is_some_and(|heard| now.duration_since(*heard) < KNOWN_TIME)
     }
@@ -70,7 +54,7 @@ impl VendorNetworks {
 
 /// Places of one kind.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(crate) struct Places {
     all: usize,
     taken: Mutex<Counts>,
 }
@@ -85,7 +69,7 @@ struct Counts {
 
 /// Why there is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Full {
+pub(crate) enum Full {
     /// The network has its share.
     Network,
     /// All are taken, or all of strangers.
@@ -94,21 +78,21 @@ pub(super) enum Full {
 
 /// Places that someone has.
 #[derive(Debug)]
-pub(super) struct Taken<'a> {
-    places: &'a Places,
+pub(crate) struct Taken {
+    places: Arc<Places>,
     sender: Sender,
     count: usize,
 }
 
 impl Places {
     /// So many free places.
-    pub(super) fn new(all: usize) -> Places {
-        Places { all, taken: Mutex::default() }
+    pub(crate) fn new(all: usize) -> Arc<Places> {
+        Arc::new(Places { all, taken: Mutex::default() })
     }
 
     /// None yet, for someone who takes some later.
-    pub(super) fn none(&self, sender: &Sender) -> Taken<'_> {
-        Taken { places: self, sender: sender.clone(), count: 0 }
+    pub(crate) fn none(self: &Arc<Places>, sender: &Sender) -> Taken {
+        Taken { places: Arc::clone(self), sender: sender.clone(), count: 0 }
     }
 
     fn check(&self, taken: &Counts, sender: &Sender, more: usize) -> Result<(), Full> {
@@ -124,15 +108,15 @@ impl Places {
     }
 }
 
-impl Taken<'_> {
+impl Taken {
     /// Whether so many could be taken now.
-    pub(super) fn check(&self, count: usize) -> Result<(), Full> {
+    pub(crate) fn check(&self, count: usize) -> Result<(), Full> {
         let more = count.saturating_sub(self.count);
         self.places.check(&lock(&self.places.taken), &self.sender, more)
     }
 
     /// Takes places until there are so many.
-    pub(super) fn grow_to(&mut self, count: usize) -> Result<(), Full> {
+    pub(crate) fn grow_to(&mut self, count: usize) -> Result<(), Full> {
         let more = count.saturating_sub(self.count);
         if more == 0 {
             return Ok(());
@@ -149,7 +133,7 @@ impl Taken<'_> {
     }
 
     /// Gives all back.
-    pub(super) fn give_back(&mut self) {
+    pub(crate) fn give_back(&mut self) {
         let count = std::mem::take(&mut self.count);
         if count == 0 {
             return;
@@ -168,7 +152,7 @@ impl Taken<'_> {
     }
 }
 
-impl Drop for Taken<'_> {
+impl Drop for Taken {
     fn drop(&mut self) {
         self.give_back();
     }
