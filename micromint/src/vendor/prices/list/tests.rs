@@ -63,7 +63,7 @@ fn the_most_specific_path_decides() {
         assert_eq!(coins(&list, target), Some(expected), "{target}");
     }
     let list = numbered(&[("/a/{id}/", "")]);
-    for target in ["/", "/a", "/a/", "/a/b/c", "/b/a", "*", "?a"] {
+    for target in ["/", "/a", "/a/", "/a/b/c", "/b/a"] {
         assert_eq!(coins(&list, target), None, "{target}");
     }
 }
