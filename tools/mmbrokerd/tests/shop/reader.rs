@@ -162,13 +162,13 @@ async fn two_tabs_do_not_pass_the_limit(database: Database) {
     let bought = tabs.iter().filter(|answer| answer.status == 303).count();
     assert_eq!(bought, 2);
     for refused in tabs.iter().filter(|answer| answer.status != 303) {
-        refused.says(422, "the most sets of this period");
+        refused.says(422, "the limit of sets for this period");
     }
     // A form that was refused stays refused, and the rest can be bought.
     let refused = tabs.iter().position(|answer| answer.status != 303).unwrap();
     browser.send(&forms[refused], "/buy", &[("sets", "2")]).says(422, "the most sets");
     assert_eq!(buy(&mut browser, "1").status, 303);
-    browser.get("/buy").says(200, "the most sets of this period");
+    browser.get("/buy").says(200, "the limit of sets for this period");
     assert_eq!(site.world.number("SELECT CAST(SUM(sets) AS BIGINT) FROM sale").await, 5);
 }
 
@@ -256,7 +256,7 @@ async fn a_transaction_of_another_is_no_way_past_the_limit(database: Database) {
 }
 
 fn buy_limit(browser: &mut Browser) {
-    browser.get("/buy").says(200, "the most sets of this period");
+    browser.get("/buy").says(200, "the limit of sets for this period");
 }
 
 async fn nobody_sees_or_takes_the_coins_of_others(database: Database) {

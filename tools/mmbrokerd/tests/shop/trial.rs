@@ -272,9 +272,9 @@ async fn free_sets_count_in_the_limit(database: Database) {
     browser.get("/buy").says(200, "You get 1 set of this period for free");
     let form = browser.get("/buy");
     let more = browser.send(&form, "/buy/free", &[("sets", "2")]);
-    more.says(422, "you have reached the most sets of it");
+    more.says(422, "you have reached the limit");
     assert_eq!(take(&mut browser).status, 303);
-    browser.get("/buy").says(200, "the most sets of this period");
+    browser.get("/buy").says(200, "the limit of sets for this period");
     assert!(!browser.get("/buy").text.contains("/buy/free"));
     // Free sets first, then those that are paid.
     let (mut other, name) = site.reader();
@@ -282,7 +282,7 @@ async fn free_sets_count_in_the_limit(database: Database) {
     assert_eq!(take(&mut other).status, 303);
     let form = other.get("/buy");
     form.says(200, "You can buy 1 more set of this period");
-    other.send(&form, "/buy", &[("sets", "2")]).says(422, "the most sets of this period");
+    other.send(&form, "/buy", &[("sets", "2")]).says(422, "the limit of sets for this period");
 }
 
 /// What an order came to. `Err(None)` is a number that belongs to another order.
