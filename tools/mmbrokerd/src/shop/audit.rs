@@ -185,8 +185,8 @@ pub async fn last_rows(store: &Store, count: i64) -> Result<Vec<AuditRow>, Store
     rows.iter().map(AuditRow::read).collect()
 }
 
-/// What is wrong with the audit log, in words: nothing, if the chain is whole. Of more than 100 rows
-/// that break it, the last fault says the number.
+/// What is wrong with the audit log, in words: nothing, if the chain is whole. Of more than 100
+/// rows that break it, the last fault says the number.
 ///
 /// # Errors
 /// The database failed.
