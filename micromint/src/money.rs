@@ -67,13 +67,20 @@ pub fn coins(number: u64) -> String {
     format!("{number} {}", if number == 1 { "coin" } else { "coins" })
 }
 
-/// A number of coins of this value in words: `3 coins (0.03 USD)`; without the sum if that does not
-/// fit.
+/// A number of coins of this value in words: `30 coins (0.30 USD)`; without the sum if that does
+/// not fit.
 pub fn coins_worth(number: u64, value: Money) -> String {
     match value.checked_mul(number) {
-        Some(sum) => format!("{} ({sum})", coins(number)),
+        Some(sum) => format!("{} ({})", coins(number), sum.in_words()),
         None => coins(number),
     }
+}
+
+/// An amount that may be negative, in units of 10^-8, as [`Money::in_words`]: `-0.90 EUR`.
+pub fn signed_in_words(units: i128, currency: Currency) -> String {
+    let sign = if units < 0 { "-" } else { "" };
+    let units = u64::try_from(units.unsigned_abs()).unwrap_or(u64::MAX);
+    format!("{sign}{}", Money::new(units, currency).in_words())
 }
 
 impl Currency {
@@ -116,6 +123,14 @@ impl Money {
         }
         let decimals = format!("{fraction:0width$}", width = MONEY_DECIMALS);
         format!("{whole}.{}", decimals.trim_end_matches('0'))
+    }
+
+    /// The amount as people write it, with at least two decimals: `0.30 EUR`, `0.0001 EUR`. It can
+    /// be read back. Files and messages have the printed form, which is without trailing zeros.
+    pub fn in_words(self) -> String {
+        let amount = self.amount();
+        let (whole, decimals) = amount.split_once('.').unwrap_or((&amount, ""));
+        format!("{whole}.{decimals:0<2} {}", self.currency)
     }
 
     /// The amount times `count`, such as the value of `count` coins; `None` past 2^64 - 1 units.
@@ -209,6 +224,25 @@ mod tests {
 
     fn read(text: &str) -> Result<Money, MoneyError> {
         text.parse()
+    }
+
+    #[test]
+    fn people_read_at_least_two_decimals() {
+        for (text, units, words) in [
+            ("0 XTS", 0, "0.00 XTS"),
+            ("0.3 XTS", 30_000_000, "0.30 XTS"),
+            ("5 EUR", 500_000_000, "5.00 EUR"),
+            ("0.0001 EUR", 10_000, "0.0001 EUR"),
+        ] {
+            let money = read(text).unwrap();
+            assert_eq!((money.in_words(), read(words)), (words.to_string(), Ok(money)));
+            assert_eq!(signed_in_words(units, money.currency()), words);
+            let negative = if units == 0 { words.to_string() } else { format!("-{words}") };
+            assert_eq!(signed_in_words(-units, money.currency()), negative);
+        }
+        let all = signed_in_words(i128::MIN, "EUR".parse().unwrap());
+        assert_eq!(all, "-184467440737.09551615 EUR");
+        assert_eq!(coins_worth(30, read("0.01 USD").unwrap()), "30 coins (0.30 USD)");
     }
 
     #[test]

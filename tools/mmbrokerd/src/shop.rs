@@ -68,7 +68,7 @@ pub use self::booking::{BookRefusal, Booked, RUN_FILE_SIZE_MAX, RunFile, Short, 
 pub use self::form::{FORM_FIELDS_MAX, FORM_SIZE_MAX, LARGE_FORMS_MAX};
 pub use self::hooks::{HOOK_SIZE_MAX, LARGE_HOOKS_MAX};
 pub use self::mail::{MailSettings, MailTls, Mailer};
-pub use self::money::{DepositRefusal, REFERENCE_LEN_MAX, Sum, deposit, signed_amount, sums};
+pub use self::money::{DepositRefusal, REFERENCE_LEN_MAX, Sum, deposit, sums};
 pub use self::network::{Network, PROXIES_MAX, Proxies};
 pub use self::orders::REFUSED_ORDERS_MAX;
 pub use self::passkeys::{

@@ -73,8 +73,8 @@ pub async fn sums(store: &Store) -> Result<Vec<Sum>, StoreError> {
         .collect()
 }
 
-/// A number of units as an amount, with its sign.
-pub fn signed_amount(units: i128, currency: Currency) -> String {
+/// A number of units as a printed amount, with its sign, for programs.
+pub(super) fn signed_amount(units: i128, currency: Currency) -> String {
     let money = Money::new(u64::try_from(units.unsigned_abs()).unwrap_or(u64::MAX), currency);
     if units < 0 { format!("-{money}") } else { money.to_string() }
 }

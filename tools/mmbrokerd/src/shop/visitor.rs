@@ -13,7 +13,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use micromint::identity::UserId;
-use micromint::money::{Currency, Money};
+use micromint::money::{Currency, Money, signed_in_words};
 use micromint::time::UnixTime;
 
 use super::answer::{Refused, refuse, to};
@@ -118,18 +118,20 @@ impl Visitor {
 
     /// An amount of money as people of this language write it, with at least two decimals.
     pub(super) fn money(&self, units: u64, currency: Currency) -> String {
-        let printed = Money::new(units, currency).to_string();
-        let (number, currency) = printed.split_once(' ').unwrap_or((&printed, ""));
-        let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
-        let point = if self.words.language() == Language::German { ',' } else { '.' };
-        format!("{whole}{point}{decimals:0<2} {currency}")
+        self.decimals(Money::new(units, currency).in_words())
     }
 
     /// An amount of money that may be negative.
     pub(super) fn signed_money(&self, units: i128, currency: Currency) -> String {
-        let sign = if units < 0 { "-" } else { "" };
-        let units = u64::try_from(units.unsigned_abs()).unwrap_or(u64::MAX);
-        format!("{sign}{}", self.money(units, currency))
+        self.decimals(signed_in_words(units, currency))
+    }
+
+    /// An amount with the decimal sign of this language.
+    fn decimals(&self, amount: String) -> String {
+        match self.words.language() {
+            Language::English => amount,
+            Language::German => amount.replacen('.', ",", 1),
+        }
     }
 
     /// A time, in UTC to the minute.
