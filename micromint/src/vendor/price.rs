@@ -142,7 +142,11 @@ pub fn parse_price(text: &[u8]) -> Result<Price, PriceError> {
         .and_then(|price| u32::try_from(price).ok())
         .filter(|price| *price <= COINS_PER_PAYMENT_MAX)
         .map(Price::Coins)
-        .ok_or_else(|| PriceError::Other(format!("{}{}", shown(text), hint(number))))
+        .ok_or_else(|| {
+            let is_line = !number.contains(['\n', '\r']);
+            let found = if is_line { number.as_bytes() } else { text };
+            PriceError::Other(format!("{}{}", shown(found), hint(number)))
+        })
 }
 
 /// What is wrong with a text that is nearly a number.
@@ -225,7 +229,8 @@ mod tests {
     fn what_is_nearly_a_price_gets_a_hint() {
         for (text, found) in [
             ("007", "\"007\", which begins with 0"),
-            ("+2\n", "\"+2\\n\", which has a sign"),
+            ("+2\n", "\"+2\", which has a sign"),
+            ("two\n", "\"two\""),
             ("-1", "\"-1\", which has a sign"),
             ("2\n\n", "\"2\\n\\n\", which is more than one line"),
             ("2 coins", "\"2 coins\""),

@@ -60,7 +60,7 @@ fn print_payment(payment: &FoundPayment) {
         Some(batch) => {
             let result = batch.result.as_ref().map(summary);
             let result = result.unwrap_or_else(|| "no result yet".to_string());
-            say!("  in batch {}, {} coins: {result}", batch.id, batch.coins);
+            say!("  in batch {}, {}: {result}", batch.id, coins(batch.coins.into()));
         }
     }
 }

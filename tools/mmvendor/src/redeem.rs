@@ -140,7 +140,9 @@ pub(crate) fn print_batch(batch: &Batch) {
     }
     let waiting = batch.count(Verdict::Waiting);
     if waiting > 0 {
-        say!("  {waiting} coins wait at the broker: send the batch again after {redeem_until}");
+        let wait = if waiting == 1 { "waits" } else { "wait" };
+        let waiting = coins(waiting.into());
+        say!("  {waiting} {wait} at the broker: send the batch again after {redeem_until}");
     }
 }
 

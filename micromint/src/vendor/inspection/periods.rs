@@ -1,8 +1,12 @@
 //! The accepted periods and the broker's lists.
 
+use std::path::Path;
+use std::time::SystemTime;
+
 use super::{Findings, Inspection, Severity, duration, split_place};
 use crate::host::{Directory, DiskDirectory};
 use crate::params::Params;
+use crate::period::Period;
 use crate::time::{DAY_SECONDS, UnixTime};
 use crate::vendor::config::VendorConfig;
 use crate::vendor::lists::{ListFolder, Lists, file_name};
@@ -10,6 +14,8 @@ use crate::vendor::periods::load_periods;
 
 /// How long before the end of the last period that is a finding, in seconds: three days.
 const NOTICE_SECONDS: i64 = 3 * DAY_SECONDS;
+/// How long after it last heard from the broker `mmvendor sync` counts as running, in seconds.
+const SYNC_SECONDS: i64 = DAY_SECONDS;
 
 pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: &mut Findings) {
     let folder = DiskDirectory::new(config.periods());
@@ -74,8 +80,25 @@ fn inspect_validity(
     } else if until.0 - now.0 <= NOTICE_SECONDS {
         let left = duration(until.0 - now.0);
         let found = format!("the last period ends at {until}, in {left}, and no next one is here");
+        if valid.clone().any(|params| is_synced(place, params.period(), now)) {
+            // The broker hands out parameters when their period begins, not before.
+            let means = "`mmvendor sync` fetches the next one when it begins";
+            let advice = "nothing, as long as `mmvendor sync` runs";
+            let texts = [found, means.to_string(), advice.to_string()];
+            return findings.add(Severity::Note, "period-ends", place, texts);
+        }
         add(Severity::Warning, "period-ends", found, stops);
     }
+}
+
+/// Whether `mmvendor sync` has lately heard from the broker about a period: it then writes
+/// `PERIOD.witness`, or sets its time.
+fn is_synced(folder: &Path, period: &Period, now: UnixTime) -> bool {
+    let written = std::fs::metadata(folder.join(file_name(period, "witness")))
+        .and_then(|found| found.modified())
+        .ok()
+        .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    written.is_some_and(|time| now.0 - (time.as_secs() as i64) <= SYNC_SECONDS)
 }
 
 /// Whether the lists of a period exist and can be read.

@@ -1,5 +1,9 @@
 //! Parameters, owners, and lists of revoked users.
 
+use std::fs::File;
+use std::path::Path;
+use std::time::SystemTime;
+
 use micromint::error::FileError;
 use micromint::host::{Directory, Entropy, Open, SystemEntropy, replace_public, replace_whole};
 use micromint::identity::UserId;
@@ -81,8 +85,10 @@ impl Link<'_> {
             };
             next.extend(&answer.tags as &[OwnerTag]);
             match next.write(&self.periods, &name, params).map_err(bad)? {
+                Written::Whole if next.count() == 1 => say!("{name}: 1 set"),
                 Written::Whole => say!("{name}: {} sets", next.count()),
                 Written::Appended(0) => {}
+                Written::Appended(1) => say!("{name}: 1 more set, {} in all", next.count()),
                 Written::Appended(new) => say!("{name}: {new} more sets, {} in all", next.count()),
             }
             owners = Some(next);
@@ -128,10 +134,14 @@ impl Link<'_> {
         if !answer.answers(&request, &key) {
             return Err(format!("{period}.owners: the answer is not the broker's").into());
         }
-        if let Some(witness) = witness.filter(|new| is_witness(new) && Some(new.as_str()) != held) {
+        if let Some(witness) = witness.filter(|new| is_witness(new)) {
             let path = self.periods.path().join(&file);
-            replace_whole(&self.periods, &file, format!("{witness}\n").as_bytes())
-                .map_err(FileError::on("write", &path))?;
+            let written = match Some(witness.as_str()) == held {
+                // Its time says when the broker was last reached, which `check` looks at.
+                true => set_time(&path),
+                false => replace_whole(&self.periods, &file, format!("{witness}\n").as_bytes()),
+            };
+            written.map_err(FileError::on("write", &path))?;
         }
         Ok(answer)
     }
@@ -161,10 +171,37 @@ impl Link<'_> {
     }
 }
 
+/// Sets the time of a file to now.
+fn set_time(path: &Path) -> std::io::Result<()> {
+    File::options().write(true).open(path)?.set_modified(SystemTime::now())
+}
+
 /// The longest witness that is kept, in bytes.
 const WITNESS_LEN_MAX: usize = 512;
 
 /// Whether a text can be a witness. Only the broker knows whether it is one.
 fn is_witness(text: &str) -> bool {
     (1..=WITNESS_LEN_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_witness_that_is_the_same_gets_the_time_and_keeps_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("2026-12.witness");
+        std::fs::write(&path, "1;0;1;x\n").unwrap();
+        let modified = || std::fs::metadata(&path).unwrap().modified().unwrap();
+        let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+        assert_eq!(modified(), old);
+        set_time(&path).unwrap();
+        assert!(modified().elapsed().unwrap() < Duration::from_secs(60));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "1;0;1;x\n");
+        assert!(set_time(&folder.path().join("none")).is_err());
+    }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -65,6 +66,19 @@ fn the_end_of_the_periods_is_found_in_time() {
     assert_eq!(findings(&site, 0, &["--as-of", &at(-4)]), [""; 0]);
     assert_eq!(findings(&site, 1, &["--as-of", &at(-3)]), ["warning period-ends"]);
     assert_eq!(findings(&site, 2, &["--as-of", &at(0)]), ["error no-period"]);
+    // Where `mmvendor sync` heard from the broker in the last day, it fetches the next period.
+    let witness = site.path().join("periods/2026-12.witness");
+    fs::write(&witness, "1;0;1;x\n").unwrap();
+    let heard = |seconds: i64| {
+        let time = site.end().plus_seconds(-3 * 86_400 - seconds).0 as u64;
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(time);
+        fs::File::options().write(true).open(&witness).unwrap().set_modified(time).unwrap();
+        let status = if seconds > 86_400 { 1 } else { 0 };
+        findings(&site, status, &["--as-of", &at(-3)])
+    };
+    assert_eq!(heard(86_400), ["note period-ends"]);
+    assert_eq!(heard(86_401), ["warning period-ends"]);
+    fs::remove_file(&witness).unwrap();
     // The next period starts a day late.
     let next = site.end().plus_seconds(86_400);
     site.write_period("2027-01", next, next.plus_seconds(86_400 * 31));
