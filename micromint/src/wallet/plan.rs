@@ -163,7 +163,7 @@ pub enum Unpayable {
     #[error("nothing can be spent from this wallet file: {0}")]
     Frozen(Frozen),
     /// No holding has the broker and one of the periods of the request.
-    #[error("the wallet has no coins of the periods {} of {broker}", Names(.periods))]
+    #[error("the wallet has no coins of {} of {broker}", Names(.periods))]
     NoSuchCoins {
         /// The periods that the vendor accepts.
         periods: Vec<Period>,
@@ -184,7 +184,7 @@ pub enum Unpayable {
         held: Money,
     },
     /// The matching periods have expired or have not begun.
-    #[error("the wallet's coins of the periods {} are not valid now", Names(.0))]
+    #[error("the wallet's coins of {} are not valid now", Names(.0))]
     NotValidNow(Vec<Period>),
     /// The price is in more coins than fit where the payment travels.
     #[error(
@@ -230,7 +230,8 @@ struct Names<'a>(&'a [Period]);
 impl fmt::Display for Names<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.0.iter().map(Period::as_str).collect();
-        f.write_str(&names.join(", "))
+        let what = if names.len() == 1 { "the period" } else { "the periods" };
+        write!(f, "{what} {}", names.join(", "))
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use micromint::error::chain;
 use micromint::identity::UserId;
 use micromint_console::{
     EXIT_FAILURE, EXIT_OK, ToolError, read_secret_input, replace_secret_file, say, tell,
@@ -14,12 +15,15 @@ use serde_json::Value;
 
 use crate::answer::find_payment;
 use crate::buy::{self, BuyOptions};
+use crate::exit;
 use crate::login::{LoginOptions, secure_url};
 use crate::net::Client;
 use crate::wallet_file::WalletFile;
 
 /// The largest login file, in bytes.
 const LOGIN_SIZE_MAX: usize = 16 * 1024;
+/// The longest words of a complaint that a broker takes, in bytes.
+const COMPLAINT_TEXT_MAX: usize = 4096;
 /// The largest answer about an account that is read, in bytes.
 const ACCOUNT_SIZE_MAX: usize = 4 * 1024 * 1024;
 
@@ -71,7 +75,13 @@ pub fn login(
         ("Authorization".to_string(), format!("Bearer {key}")),
         ("Accept".to_string(), "application/json".to_string()),
     ];
-    let mut answer = client.send("GET", &format!("{url}/v1/account"), &headers, b"")?;
+    let mut answer = match client.send("GET", &format!("{url}/v1/account"), &headers, b"") {
+        Ok(answer) => answer,
+        Err(error) => {
+            tell!("mmwallet: {url}: {}; nothing was kept", chain(&error));
+            return Ok(exit::NETWORK);
+        }
+    };
     let body = answer.read(ACCOUNT_SIZE_MAX)?;
     let account: Value = serde_json::from_slice(&body).unwrap_or_default();
     if answer.status != 200 {
@@ -107,13 +117,22 @@ pub fn buy(file: &WalletFile, client: &Client, sets: Option<u32>) -> Result<u8, 
 /// one complaint.
 ///
 /// # Errors
-/// There is no login, the wallet knows no such payment, or the broker is not that of its coins.
+/// The words are empty or too long, there is no login, the wallet knows no such payment, or the
+/// broker is not that of its coins.
 pub fn complain(
     file: &WalletFile,
     client: &Client,
     reference: &str,
     words: &str,
 ) -> Result<u8, ToolError> {
+    if words.trim().is_empty() || words.len() > COMPLAINT_TEXT_MAX {
+        return Err(format!(
+            "expected words about what happened, at most {COMPLAINT_TEXT_MAX} bytes, found {} \
+             bytes; nothing was sent",
+            words.trim().len()
+        )
+        .into());
+    }
     let kept = Kept::read(file)?;
     let wallet = file.look()?;
     let payment = &wallet.state().payments()[find_payment(wallet.state(), reference)? as usize];
@@ -133,7 +152,13 @@ pub fn complain(
     headers.push(("Content-Type".to_string(), "application/json".to_string()));
     headers.push(("Accept".to_string(), "application/json".to_string()));
     let url = format!("{}/v1/complaints", kept.url);
-    let mut answer = client.send("POST", &url, &headers, complaint.to_string().as_bytes())?;
+    let mut answer = match client.send("POST", &url, &headers, complaint.to_string().as_bytes()) {
+        Ok(answer) => answer,
+        Err(error) => {
+            tell!("mmwallet: {url}: {}; send the same words again", chain(&error));
+            return Ok(exit::NETWORK);
+        }
+    };
     let body = answer.read(ACCOUNT_SIZE_MAX)?;
     let value: Value = serde_json::from_slice(&body).unwrap_or_default();
     if answer.status == 200 {

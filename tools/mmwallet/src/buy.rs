@@ -181,12 +181,31 @@ impl<'a> Page<'a> {
                     300..=399 => format!(" to {target:?}, which is not followed"),
                     _ => String::new(),
                 };
-                tell!("mmwallet: {url}: HTTP status {status}{to}; nothing was ordered");
+                let advice = self.advice(status);
+                tell!("mmwallet: {url}: HTTP status {status}{to}; nothing was ordered{advice}");
                 return Ok(Reply::Refused(exit::HTTP));
             }
         }
         let period = answer.header(PERIOD_HEADER).map(str::parse);
         Ok(Reply::Granted(period.transpose().map_err(|error| format!("{url}: {error}"))?))
+    }
+
+    /// What to do about a status, as the end of a sentence.
+    fn advice(&self, status: u16) -> &'static str {
+        let has_login = self.headers.iter().any(|(name, _)| name == "Authorization");
+        match status {
+            401 if has_login && self.url.as_str().ends_with(PURCHASES_PATH) => {
+                ". The broker does not know this key: it may have ended. Get a new one there, and \
+                 log in with it: `mmwallet login`"
+            }
+            401 if has_login => ". The page does not accept this name and password",
+            401 => ". The page wants a login: --user NAME --password-file FILE",
+            404 | 405 => {
+                ". This page may take no orders: a broker's service takes them at its URL followed \
+                 by /v1/purchases, as `mmwallet login` and `mmwallet buy` do"
+            }
+            _ => "",
+        }
     }
 
     fn post(&self, form: &str) -> Result<Response, ureq::Error> {
@@ -235,8 +254,17 @@ impl<'a> Page<'a> {
             return taken.map_err(|error| format!("{error}; {still_open}").into());
         }
         if !order.is_refused_by(answer.header(NOT_SOLD_HEADER), *again) {
-            let reason = reason_in(&mut answer);
-            return no_answer(&format!("no coins came (HTTP status {status}){reason}"));
+            let (reason, advice) = (reason_in(&mut answer), self.advice(status));
+            tell!(
+                "mmwallet: {url}: no coins came (HTTP status {status}){reason}; {still_open}{advice}"
+            );
+            if matches!(status, 404 | 405) {
+                tell!(
+                    "mmwallet: if this page takes no orders, give the order up with `mmwallet \
+                     receive --give-up {number}`"
+                );
+            }
+            return Ok(exit::NO_ANSWER);
         }
         let reason = reason_in(&mut answer);
         wallet.close_order(number, true, reason.trim_start_matches(": "), SystemClock.now())?;

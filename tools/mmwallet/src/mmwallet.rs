@@ -73,7 +73,7 @@ enum Command {
     /// wallet continues it and buys nothing else.
     Buy {
         /// How many sets to buy [default: 1].
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long, value_name = "N", value_parser = number_of_sets)]
         sets: Option<u32>,
         #[command(flatten)]
         net: NetArgs,
@@ -247,6 +247,12 @@ impl LoginArgs {
     }
 }
 
+/// A number of sets to buy. The broker says how many it sells at most.
+fn number_of_sets(text: &str) -> Result<u32, String> {
+    let sets = text.parse().ok().filter(|sets| *sets > 0);
+    sets.ok_or_else(|| "expected a number of sets, at least 1".to_string())
+}
+
 #[derive(Args)]
 struct ReceiveArgs {
     /// The file with the broker's message; - reads standard input. Without a file and without
@@ -257,8 +263,7 @@ struct ReceiveArgs {
     from: Option<String>,
     /// How many sets to buy [default: 1]. If an order is open at this page, the wallet continues
     /// that order and buys nothing else.
-    #[arg(long, value_name = "N", requires = "from",
-        value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", requires = "from", value_parser = number_of_sets)]
     sets: Option<u32>,
     /// Get the coins of this sale again, without buying. With --sets, buy under this number, unless
     /// that was done before.

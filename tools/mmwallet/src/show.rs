@@ -107,7 +107,7 @@ fn holding_text(
         "{}  {}, {}\n  user {}, broker {}, {}\n",
         raw.period,
         coins_worth(balance.unspent.into(), raw.coin_value),
-        validity(held, now),
+        validity(held, balance.unspent + balance.in_doubt > 0, now),
         held.user,
         raw.broker,
         counted_sets(balance.sets)
@@ -134,13 +134,14 @@ fn holding_text(
     text
 }
 
-fn validity(held: &Holding, now: UnixTime) -> String {
+/// `has_coins` is whether there is something to return.
+fn validity(held: &Holding, has_coins: bool, now: UnixTime) -> String {
     let raw = held.params.raw();
     if now < raw.start {
         format!("valid from {} to {}", raw.start, raw.expiration)
     } else if now < raw.expiration {
         format!("expire at {}", raw.expiration)
-    } else if now < raw.redeem_until {
+    } else if now < raw.redeem_until && has_coins {
         format!("expired; return them before {}", raw.redeem_until)
     } else {
         format!("expired at {}", raw.expiration)

@@ -321,6 +321,8 @@ fn expired_coins_are_returned_and_the_answer_is_read() {
     let output = home.run(&["credited", text(&answer)]);
     assert!(stdout(&output).contains("1 already redeemed or credited"), "{output:?}");
     assert_eq!(stdout(&home.run(&["return"])), "nothing to return now\n");
+    let balance = stdout(&home.run(&["balance"]));
+    assert!(balance.contains("0 coins (0.00 USD), expired at "), "{balance}");
     assert!(stdout(&home.run(&["history"])).contains("returned "));
 }
 

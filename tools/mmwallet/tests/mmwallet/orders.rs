@@ -1,8 +1,10 @@
 //! `mmwallet receive --from`: orders that are recorded before they are sent. The tests against the
 //! real broker are those of `mmbrokerd`.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::vendor::Vendor;
-use super::{Home, MINT, status, stderr, stdout};
+use super::{Home, MINT, status, stderr, stdout, text};
 
 #[test]
 fn balance_and_history_show_an_open_order_and_receive_goes_on_with_it() {
@@ -66,4 +68,64 @@ fn only_the_brokers_own_refusal_closes_an_order() {
     assert!(stdout(&output).contains("ask the broker for the message of sale"), "{output:?}");
     assert_eq!(home.history()[1]["outcome"], "given-up");
     assert_eq!(status(&home.run(&["receive", "--give-up", &number])), 1);
+}
+
+#[test]
+fn a_failed_order_says_what_to_do() {
+    let (home, broker) = (Home::new(), Vendor::start(&MINT));
+    // A page that takes no orders.
+    let output = home.run(&["receive", "--from", &broker.url("/broker/no-shop")]);
+    assert_eq!(status(&output), 5, "{output:?}");
+    let number = home.history()[0]["transaction"].as_str().unwrap().to_string();
+    let told = stderr(&output);
+    assert!(told.contains("HTTP status 405") && told.contains("/v1/purchases"), "{told}");
+    assert!(told.contains(&format!("`mmwallet receive --give-up {number}`")), "{told}");
+    assert_eq!(status(&home.run(&["receive", "--give-up", &number])), 0);
+
+    // A key that the broker does not know, and none.
+    let secret = home.file("key", b"mmk_0\n");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let url = broker.url("/broker/v1/purchases");
+    let login = ["--user", "alice", "--password-file", text(&secret)];
+    let output = home.run(&[&["receive", "--from", &url], &login[..]].concat());
+    assert_eq!(status(&output), 6, "{output:?}");
+    assert!(stderr(&output).contains("HTTP status 401; nothing was ordered. The broker does not"));
+    assert!(stderr(&output).contains("`mmwallet login`"), "{output:?}");
+    let output = home.run(&["receive", "--from", &url]);
+    assert!(stderr(&output).contains("--user NAME --password-file FILE"), "{output:?}");
+
+    // A number of sets that buys nothing.
+    for number in ["0", "-1", "two", "4294967296"] {
+        let output = home.run(&["receive", "--from", &url, &format!("--sets={number}")]);
+        assert_eq!(status(&output), 2, "{output:?}");
+        assert!(stderr(&output).contains("expected a number of sets, at least 1"), "{output:?}");
+    }
+}
+
+#[test]
+fn a_broker_that_does_not_answer_is_named() {
+    let home = Home::with_coins();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    let secret = home.file("key", b"mmk_0\n");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let output = home.run(&["login", &url, "--user", "alice", "--key-file", text(&secret)]);
+    assert_eq!(status(&output), 7, "{output:?}");
+    let told = stderr(&output);
+    assert!(told.starts_with(&format!("mmwallet: {url}: ")), "{told}");
+    assert!(told.contains("refused") && told.ends_with("nothing was kept\n"), "{told}");
+}
+
+/// An empty complaint would take the place of one with words.
+#[test]
+fn a_complaint_needs_words() {
+    let home = Home::with_coins();
+    for words in ["", " \n", &"x".repeat(4097)] {
+        let output = home.run(&["complain", "0123456789abcdef", words]);
+        assert_eq!(status(&output), 1, "{output:?}");
+        assert!(stderr(&output).contains("expected words about what happened"), "{output:?}");
+        assert!(stderr(&output).contains("nothing was sent"), "{output:?}");
+    }
+    let output = home.run(&["complain", "0123456789abcdef", &"x".repeat(4096)]);
+    assert!(stderr(&output).contains("there is no login yet"), "{output:?}");
 }

@@ -244,8 +244,15 @@ impl Vendor {
 
     /// Acts as the broker's web page: sells set 4 to everyone who sends the form, and credits every
     /// ball. It names its period at `/broker` only. At `/broker/lost` the first answer to a return
-    /// is lost. `/broker/strange` sells coins of another broker.
+    /// is lost. `/broker/strange` sells coins of another broker. `/broker/no-shop` takes no orders,
+    /// and `/broker/v1/purchases` knows nobody.
     fn sell_or_credit(&self, seen: &Seen, tries: usize) -> Vec<u8> {
+        if seen.path == "/broker/v1/purchases" {
+            return http("401 Unauthorized", "", b"");
+        }
+        if seen.path == "/broker/no-shop" && seen.method == "POST" {
+            return http("405 Method Not Allowed", "", b"");
+        }
         if seen.method == "HEAD" {
             let period = format!("MicroMint-Period: {}\r\n", self.mint.params().period());
             return http("200 OK", if seen.path == "/broker" { &period } else { "" }, b"");
