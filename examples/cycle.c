@@ -125,7 +125,7 @@ int main(int argc, char **argv) {
   /* The broker sells a set, paid from alice's account; the client's wallet hashes every ball to check
      it. */
   broker(folder, "mmbroker --config broker.toml init --url https://broker.example >/dev/null");
-  broker(folder, "mmbroker --config broker.toml deposit alice '1 USD' --reference cash-1 >/dev/null");
+  broker(folder, "mmbroker --config broker.toml deposit alice '1 USD' --reference cash-1 --new >/dev/null");
   broker(folder, "mmbroker --config broker.toml withdraw --user alice --sets 1 -o sale 2>/dev/null");
   len = read_file(path(folder, "sale"), sale, sizeof sale);
   DO(micromint_wallet_open(TEXT(path(folder, "wallet")), host, &wallet, &error));

@@ -49,7 +49,7 @@ operate() { "$bin/mmbroker" --config "$work/broker/broker.toml" "$@"; }
 operate init --url "$url" --listen "127.0.0.1:$service"
 operate vendor-key --period "$period" localhost >"$work/vendor/vendor.key"
 operate vendor-key --period "$period" shop.localhost >"$work/shop/vendor.key"
-operate deposit alice "5 USD" --reference 1
+operate deposit alice "5 USD" --reference 1 --new
 operate key alice >"$work/client/key" 2>/dev/null
 # Not by the function, whose process would be another one.
 "$bin/mmbrokerd" --config "$work/broker/broker.toml" >"$work/broker.log" 2>&1 &
@@ -156,7 +156,7 @@ if wallet get --autopay 2 "$site/long.html?again" >"$work/refused.log" 2>&1; the
 fi
 
 step "a user who spends coins at two vendors is refused at both"
-operate deposit eve "5 USD" --reference 2
+operate deposit eve "5 USD" --reference 2 --new
 operate key eve >"$work/client/eve.key" 2>/dev/null
 one() { "$bin/mmwallet" --wallet "$work/client/one.mmw" "$@"; }
 two() { "$bin/mmwallet" --wallet "$work/client/two.mmw" "$@"; }

@@ -67,7 +67,7 @@ done
 operate() { faked "$bin/mmbroker" --config "$work/broker/broker.toml" "$@"; }
 operate init --url "$url" --listen "127.0.0.1:$service"
 operate vendor-key --period "$year-01" localhost >"$work/vendor/vendor.key"
-operate deposit alice "20 USD" --reference 1
+operate deposit alice "20 USD" --reference 1 --new
 operate key alice >"$work/client/key" 2>/dev/null
 # Not by a function, whose process would be another one.
 LD_PRELOAD=$library FAKETIME_TIMESTAMP_FILE=$work/clock FAKETIME_NO_CACHE=1 \

@@ -21,7 +21,7 @@ let folder;
 before(async () => {
   world = await World.start("nginx");
   world.second = join(world.folder, "second.mm");
-  tool("mmbroker", "--config", world.broker, "deposit", "second", "5 USD", "--reference", "2");
+  tool("mmbroker", "--config", world.broker, "deposit", "second", "5 USD", "--reference", "2", "--new");
   tool("mmbroker", "--config", world.broker, "withdraw", "--user", "second", "--sets", "2", "--out", world.second);
   world.tellOwners();
   folder = mkdtempSync(join(tmpdir(), "micromint-lifecycle-"));

@@ -3,9 +3,13 @@
 //! Input: the text. Output: a configuration, or what is wrong and where. The invariant: an unknown
 //! key is an error.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use micromint::key_file::KeyFileError;
+use micromint::money::Currency;
 use micromint::toml_file::{self, TomlError, TomlText};
 use serde::Deserialize;
 
@@ -154,6 +158,29 @@ impl Config {
         }
     }
 
+    /// What is wrong with the files that the configuration names, and with its currencies.
+    /// `currencies` are those of the broker's periods. It is no reason not to start.
+    pub fn faults(&self, currencies: &BTreeSet<Currency>) -> Vec<String> {
+        let mut faults = Vec::new();
+        for path in self.database_files() {
+            // Not opened: closing it would release the locks of SQLite in this process.
+            let is_open = |found: std::fs::Metadata| found.permissions().mode() & 0o077 != 0;
+            if std::fs::metadata(&path).is_ok_and(is_open) {
+                faults.push(format!("database: {}", KeyFileError::NotPrivate { path }));
+            }
+        }
+        for (key, file) in [("tls-certificate", &self.tls_certificate), ("tls-key", &self.tls_key)]
+        {
+            if let Some(file) = file
+                && let Err(error) = std::fs::File::open(file)
+            {
+                faults.push(format!("{key}: {}: {error}", file.display()));
+            }
+        }
+        faults.extend(self.shop.faults(currencies));
+        faults
+    }
+
     /// Whether nobody else can read what is sent.
     fn is_private(&self) -> bool {
         let is_loopback = match self.listen.ip() {
@@ -161,6 +188,13 @@ impl Config {
             IpAddr::V6(ip) => ip.is_loopback(),
         };
         is_loopback || self.behind_proxy.is_some()
+    }
+
+    /// The files of a SQLite database, of which some may be missing.
+    fn database_files(&self) -> Vec<PathBuf> {
+        let Some(file) = self.database.strip_prefix("sqlite:") else { return Vec::new() };
+        let file = file.split('?').next().unwrap_or_default();
+        ["", "-wal", "-shm"].map(|ending| PathBuf::from(format!("{file}{ending}"))).to_vec()
     }
 
     /// The files for TLS, if it is set up.

@@ -168,6 +168,14 @@ pub fn counted(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
+/// `judged 1 batch that was cut off`.
+pub fn judged_late(number: u32) -> String {
+    match number {
+        1 => "judged 1 batch that was cut off".to_string(),
+        _ => format!("judged {number} batches that were cut off"),
+    }
+}
+
 /// Where the answer to the message in the file `message` goes: to `message.result`, in the folder
 /// `out` if that is one, else to the file `out`. The answer to a message on standard input goes to
 /// standard output.

@@ -9,6 +9,7 @@ use micromint_console::{EXIT_OK, ToolError, say, tell};
 use mmbrokerd::config::Config;
 use mmbrokerd::http::{App, listen_on};
 use mmbrokerd::minting::Minter;
+use mmbrokerd::programs::{counted, judged_late};
 use mmbrokerd::service::Service;
 use mmbrokerd::shop::Mailer;
 use mmbrokerd::store::StoreError;
@@ -101,12 +102,12 @@ async fn take_turns(service: Arc<Service>, config: Config) {
         }
         match service.go_on().await {
             Ok(0) => {}
-            Ok(judged) => say!("mmbrokerd: judged {judged} batches that were cut off"),
+            Ok(judged) => say!("mmbrokerd: {}", judged_late(judged)),
             Err(error) => tell!("mmbrokerd: error: {}", chain(&error)),
         }
         match service.settle_due().await {
             Ok(0) => {}
-            Ok(settled) => say!("mmbrokerd: settled {settled} periods"),
+            Ok(settled) => say!("mmbrokerd: settled {}", counted(settled.into(), "period")),
             Err(error) => tell!("mmbrokerd: error: {}", chain(&error)),
         }
         tokio::time::sleep(TURN).await;

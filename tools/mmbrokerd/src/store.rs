@@ -53,6 +53,8 @@ const CONNECTIONS_MAX: u32 = 16;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a database server may take to accept the first connection.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// What in the URL of a SQLite file says that it is created if it does not exist.
+const CREATES: &str = "mode=rwc";
 /// The error of PostgreSQL while it starts: such a server is waited for.
 const STARTING_CODE: &str = "57P03";
 /// How often a transaction is tried again that the database gave up because of other ones.
@@ -208,6 +210,9 @@ impl Store {
         let dialect = Dialect::of(url).ok_or_else(|| StoreError::Url(url.to_string()))?;
         let files = Files::of(url, dialect)?.map(Arc::new);
         files.as_deref().map_or(Ok(()), Files::check_writable)?;
+        if full_url(url, dialect).contains(CREATES) {
+            files.as_deref().map_or(Ok(()), Files::create_private)?;
+        }
         try_connection(url, dialect).await?;
         let of_connection = files.clone();
         let options = AnyPoolOptions::new()
@@ -411,7 +416,7 @@ fn shown_url(url: &str, dialect: Dialect) -> String {
 /// The URL with which the driver creates a SQLite file that does not exist.
 fn full_url(url: &str, dialect: Dialect) -> String {
     if dialect == Dialect::Sqlite && !url.contains('?') {
-        format!("{url}?mode=rwc")
+        format!("{url}?{CREATES}")
     } else {
         url.to_string()
     }

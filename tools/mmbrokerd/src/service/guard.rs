@@ -125,6 +125,13 @@ pub enum ReleaseRefusal {
     /// A run that is not in the database paid something.
     #[error("expected what payout run {0} paid, found nothing")]
     NothingPaid(u64),
+    /// The books do not have the run.
+    #[error(
+        "payout run {0} is not in the books, so what it paid is on the balances, and the next run \
+         would pay it a second time. Book it first, with the CSV file of that run: `mmbroker \
+         payout book FILE`. Nothing was changed; --force releases payouts nevertheless"
+    )]
+    NotBooked(u64),
     /// A later run was paid.
     #[error("the bank has paid run {0}, as the broker recorded: it is a later one")]
     PaidLater(u64),
@@ -356,8 +363,9 @@ impl Service {
     }
 
     /// Allows payouts again: a person has compared the last payout run, with this number and this
-    /// total, with the bank. Later runs get larger numbers. Returns whether the run is in the
-    /// database; what another one paid is still on the balances.
+    /// total, with the bank. Later runs get larger numbers. A run that the books do not have is
+    /// refused unless `is_forced`: what it paid is still on the balances. Returns whether they have
+    /// it.
     ///
     /// # Errors
     /// The database failed.
@@ -365,9 +373,10 @@ impl Service {
         &self,
         run: u64,
         total: Money,
+        is_forced: bool,
     ) -> Result<Reply<bool, ReleaseRefusal>, ServiceError> {
         self.check_progress().await?;
-        let released = retried!(self.release_once(run, total))?;
+        let released = retried!(self.release_once(run, total, is_forced))?;
         self.note_progress().await?;
         Ok(released)
     }
@@ -376,6 +385,7 @@ impl Service {
         &self,
         run: u64,
         total: Money,
+        is_forced: bool,
     ) -> Result<Reply<bool, ReleaseRefusal>, StoreError> {
         let mut tx = self.store.begin().await?;
         let runs = tx.paid_runs().await?;
@@ -384,6 +394,9 @@ impl Service {
             true => release_refusal(&runs, counter, run, total),
             false => Some(ReleaseRefusal::NotBlocked),
         };
+        let is_known = run == 0 || runs.iter().any(|known| known.run == run);
+        let unbooked = (!is_known && !is_forced).then_some(ReleaseRefusal::NotBooked(run));
+        let refusal = refusal.or(unbooked);
         if let Some(refusal) = refusal {
             return Ok(Reply::Refused(refusal));
         }
@@ -392,7 +405,7 @@ impl Service {
         let detail = format!("{run}: {total}");
         tx.audit(CONSOLE, Act::PayoutsReleased, &detail, self.now()).await?;
         tx.commit().await?;
-        Ok(Reply::Granted(run == 0 || runs.iter().any(|known| known.run == run)))
+        Ok(Reply::Granted(is_known))
     }
 }
 

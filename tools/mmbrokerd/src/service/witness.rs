@@ -206,9 +206,10 @@ impl Witness {
     /// if it is behind. What the witness knows now may be newer than what was read.
     pub(super) fn check(&self, known: &Progress, database: &Progress) {
         if let Some(Behind { name, found, expected }) = known.ahead_of(database) {
+            let what = described(&name);
             self.halt(format!(
-                "the database is older than its witness: {name} is {found}, the witness has \
-                 {expected}"
+                "the database is older than its witness: {what}: the database has {found}, the \
+                 witness {expected}"
             ));
         }
         if database.generation > self.known().progress.generation {
@@ -286,6 +287,20 @@ impl Witness {
     }
 }
 
+/// What a number of [`Progress`] counts.
+fn described(name: &str) -> String {
+    match name.split_once(':') {
+        Some(("sold", period)) => format!("superbins of {period} that are sold"),
+        Some(("reserved", period)) => format!("superbins of {period} that are reserved for sale"),
+        Some(("settled", period)) => format!("superbins of {period} that are settled"),
+        None if name == "generation" => "restores, with the beginning".to_string(),
+        None if name == "transfers" => "transfers of money".to_string(),
+        None if name == "payouts" => "payout runs".to_string(),
+        None if name == "vouchers" => "batches of vouchers".to_string(),
+        _ => format!("the number {name:?}"),
+    }
+}
+
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
@@ -347,7 +362,12 @@ mod tests {
             witness.write(&progress(1, sold), sold == 8).unwrap();
         }
         assert_eq!(open(&progress(1, 8), false).halted(), None);
-        assert!(open(&progress(1, 7), false).halted().unwrap().contains("is 7, the witness has 8"));
+        assert!(
+            open(&progress(1, 7), false)
+                .halted()
+                .unwrap()
+                .contains("superbins of 2026-12 that are sold: the database has 7, the witness 8")
+        );
         let good = std::fs::read(&path).unwrap();
         for slot in 0..2 {
             let mut torn = good.clone();

@@ -7,6 +7,7 @@
 //! in one transaction, or nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use micromint::identity::{UserId, VendorId};
 use micromint::money::{Currency, Money};
@@ -43,10 +44,26 @@ pub struct RunFile {
 pub struct Short {
     /// The User-ID or Vendor-ID.
     pub owner: String,
+    /// Whether it is a vendor.
+    pub is_vendor: bool,
     /// What the balance is.
     pub balance: Money,
-    /// What the payment takes from it, with the fee.
-    pub needed: Money,
+    /// What the bank paid.
+    pub paid: Money,
+    /// The fee, which the payment takes from the balance too.
+    pub fee: Money,
+}
+
+impl fmt::Display for Short {
+    /// `bob has 0.00 EUR of the 5.00 EUR that the bank paid and the fee of 0.35 EUR`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (owner, balance, paid) = (&self.owner, self.balance.in_words(), self.paid.in_words());
+        write!(f, "{owner} has {balance} of the {paid} that the bank paid")?;
+        if self.fee.units() > 0 {
+            write!(f, " and the fee of {}", self.fee.in_words())?;
+        }
+        Ok(())
+    }
 }
 
 /// What became of a run.
@@ -115,22 +132,32 @@ pub enum BookRefusal {
     },
     /// Balances are too small.
     #[error(
-        "the bank paid more than these balances have: {}. Nothing was booked. Let their vendors \
-         send their batches again first, as `mmvendor sync` does after a restore; with --short the \
-         other payments are booked, and nothing is paid to these until theirs can be booked too",
-        named(.0)
+        "these balances are too small: {}. Nothing was booked. {}; with --short the other payments \
+         are booked, and nothing is paid to these until theirs can be booked too",
+        named(.0),
+        what_helps(.0)
     )]
     TooLittle(Vec<Short>),
 }
 
 /// The accounts that are short, in words.
 fn named(short: &[Short]) -> String {
-    let of = |it: &Short| format!("{} has {} of {}", it.owner, it.balance, it.needed);
-    let mut words: Vec<String> = short.iter().take(NAMED_MAX).map(of).collect();
+    let mut words: Vec<String> = short.iter().take(NAMED_MAX).map(Short::to_string).collect();
     if short.len() > NAMED_MAX {
         words.push(format!("and {} more", short.len() - NAMED_MAX));
     }
     words.join(", ")
+}
+
+/// What makes the balances of these accounts as large as they were.
+fn what_helps(short: &[Short]) -> String {
+    let vendors = "let the vendors send their batches again, as `mmvendor sync` does after a \
+                   restore";
+    let clients = "enter again what the clients had paid in since the backup";
+    let both = [(true, vendors), (false, clients)];
+    let ways = both.iter().filter(|(kind, _)| short.iter().any(|it| it.is_vendor == *kind));
+    let ways: Vec<&str> = ways.map(|(_, way)| *way).collect();
+    format!("First {}", ways.join(", and "))
 }
 
 impl RunFile {
@@ -406,8 +433,10 @@ impl<'a> Booking<'a> {
             let balance = self.balance(*account).await?;
             short.push(Short {
                 owner: item.owner.clone(),
+                is_vendor: kind_of(&item.kind) == AccountKind::Vendor,
                 balance: Money::new(balance, currency),
-                needed: Money::new(item.units + fee, currency),
+                paid: Money::new(item.units, currency),
+                fee: Money::new(fee, currency),
             });
             self.keep_apart(item, fee).await?;
         }

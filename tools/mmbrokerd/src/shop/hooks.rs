@@ -39,7 +39,9 @@ const AGE_SECONDS_MAX: i64 = 300;
 /// The longest identifier of a payment, in bytes.
 const ID_LEN_MAX: usize = 200;
 /// The largest file with secrets, in bytes.
-const SECRETS_SIZE_MAX: u64 = 16 * 1024;
+pub(super) const SECRETS_SIZE_MAX: u64 = 16 * 1024;
+/// The shortest secret, in bytes: a shorter line is none.
+pub(super) const SECRET_LEN_MIN: usize = 16;
 
 /// Who tells of payments.
 pub(super) const SOURCES: [&str; 4] = ["deposit", "stripe", "btcpay", "taler"];
@@ -119,7 +121,7 @@ pub(super) fn secrets(file: &FilePath) -> std::io::Result<Vec<String>> {
         return Err(std::io::Error::other("the file is too large"));
     }
     let text = std::fs::read_to_string(file)?;
-    let lines = text.lines().map(str::trim).filter(|line| line.len() >= 16);
+    let lines = text.lines().map(str::trim).filter(|line| line.len() >= SECRET_LEN_MIN);
     Ok(lines.map(str::to_string).collect())
 }
 

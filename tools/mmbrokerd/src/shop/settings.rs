@@ -3,14 +3,17 @@
 //! Input: TOML. Output: settings. The invariant: each setting has a default, so a broker without
 //! this part has pages too.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use micromint::money::Money;
+use micromint::error::{FileError, chain};
+use micromint::host::DiskDirectory;
+use micromint::key_file::read_private_text;
+use micromint::money::{Currency, Money};
 use serde::Deserialize;
 
 use super::bank::iban;
-use super::hooks::SOURCES;
+use super::hooks::{SECRET_LEN_MIN, SECRETS_SIZE_MAX, SOURCES};
 use super::mail::MailSettings;
 use super::network::Proxies;
 use super::password::MEMORY_KIB;
@@ -123,9 +126,54 @@ impl ShopSettings {
         Ok(())
     }
 
+    /// What is wrong with the files of secrets, and with amounts that count for nothing.
+    /// `currencies` are those of the broker's periods.
+    pub fn faults(&self, currencies: &BTreeSet<Currency>) -> Vec<String> {
+        let mut faults = Vec::new();
+        let secrets =
+            self.hooks.iter().map(|(source, file)| (format!("shop.hooks.{source}"), file));
+        let metrics = self.metrics_file.iter().map(|file| ("shop.metrics-file".to_string(), file));
+        for (key, file) in secrets.chain(metrics) {
+            faults.extend(secret_fault(file, SECRET_LEN_MIN).map(|why| format!("{key}: {why}")));
+        }
+        if let Some(file) = self.mail.as_ref().and_then(|mail| mail.password_file.as_ref()) {
+            let key = "shop.mail.password-file";
+            faults.extend(secret_fault(file, 1).map(|why| format!("{key}: {why}")));
+        }
+        for (key, amount) in [("payout-fee", &self.payout_fee), ("payout-min", &self.payout_min)] {
+            let amount = amount.as_ref().and_then(|text| text.parse::<Money>().ok());
+            let Some(currency) = amount.map(Money::currency) else { continue };
+            if !currencies.is_empty() && !currencies.contains(&currency) {
+                let known: Vec<&str> = currencies.iter().map(Currency::as_str).collect();
+                faults.push(format!(
+                    "shop.{key}: expected a currency of the periods ({}), found {currency}: it \
+                     counts for no payout",
+                    known.join(", ")
+                ));
+            }
+        }
+        faults
+    }
+
     /// An amount of the settings in units of this currency, 0 if it is of another one.
     pub(super) fn units(amount: Option<&String>, currency: &str) -> u64 {
         let amount = amount.and_then(|text| text.parse::<Money>().ok());
         amount.filter(|amount| amount.currency().as_str() == currency).map_or(0, Money::units)
+    }
+}
+
+/// What is wrong with a file of secrets, of which one has at least `len_min` bytes.
+fn secret_fault(file: &Path, len_min: usize) -> Option<String> {
+    let (directory, name) = match DiskDirectory::of_file(file) {
+        Ok(found) => found,
+        Err(error) => return Some(chain(&FileError::on("open", file)(error))),
+    };
+    match read_private_text(&directory, &name, SECRETS_SIZE_MAX) {
+        Err(error) => Some(chain(&error)),
+        Ok(text) if text.lines().any(|line| line.trim().len() >= len_min) => None,
+        Ok(_) => Some(format!(
+            "{}: expected a line with a secret of at least {len_min} characters, found none",
+            file.display()
+        )),
     }
 }

@@ -1,9 +1,13 @@
 //! The files of a SQLite database.
 //!
-//! Input: the URL of the database. Output: nothing, or which file cannot be written. The invariant:
-//! a connection that cannot write is never used. SQLite opens a file without write permission for
-//! reading only, and would still do so after the permission is given back.
+//! Input: the URL of the database. Output: nothing, or which file cannot be written. Invariants: a
+//! connection that cannot write is never used; a database that is made is for its owner alone.
+//! SQLite opens a file without write permission for reading only, and would still do so after the
+//! permission is given back.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -54,6 +58,20 @@ impl Files {
         }
         self.check_folder()?;
         Err(StoreError::NoFile(self.files[0].clone()))
+    }
+
+    /// Makes an empty database of mode 0600 if there is none, whatever the umask is. SQLite gives
+    /// `-wal` and `-shm` the mode of the database.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub(super) fn create_private(&self) -> Result<(), StoreError> {
+        let path = &self.files[0];
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(StoreError::NotWritable { path: path.clone(), error }),
+        }
     }
 
     /// Whether SQLite can write now.

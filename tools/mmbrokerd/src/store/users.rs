@@ -33,13 +33,14 @@ pub struct NewComplaint<'a> {
 }
 
 impl Store {
-    /// Whether a user has an account: for the pages, or with money.
+    /// Whether a user has an account: for the pages, for programs, or with money.
     ///
     /// # Errors
     /// The database failed.
     pub async fn has_account(&self, user: &UserId) -> Result<bool, StoreError> {
         let row = sqlx::query(
             "SELECT (SELECT COUNT(*) FROM person WHERE user_id = $1) + \
+             (SELECT COUNT(*) FROM api_key WHERE user_id = $1) + \
              (SELECT COUNT(*) FROM account WHERE kind = 'client' AND owner = $1)",
         )
         .bind(user.to_string())

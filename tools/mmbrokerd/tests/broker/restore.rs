@@ -170,12 +170,15 @@ async fn try_pair(
     assert_eq!(world.service.halted(), None, "{case}");
     assert!(world.service.store().payouts_blocked().await.unwrap(), "{case}");
     for (run, total) in [(7, "0 USD"), (0, "5 USD"), (FORGOTTEN_RUNS_MAX + 1, "5 USD")] {
-        let released = world.service.release_payouts(run, money(total)).await.unwrap();
+        let released = world.service.release_payouts(run, money(total), false).await.unwrap();
         assert!(released.refused().is_some(), "{case}");
     }
     assert!(world.service.store().payouts_blocked().await.unwrap(), "{case}");
     // A run that the backup has forgotten.
-    let released = world.service.release_payouts(7, money("5 USD")).await.unwrap();
+    let released = world.service.release_payouts(7, money("5 USD"), false).await.unwrap();
+    assert_eq!(released.refused(), Some(ReleaseRefusal::NotBooked(7)), "{case}");
+    assert!(world.service.store().payouts_blocked().await.unwrap(), "{case}");
+    let released = world.service.release_payouts(7, money("5 USD"), true).await.unwrap();
     assert_eq!(released.granted(), Some(false), "{case}");
     assert!(!world.service.store().payouts_blocked().await.unwrap(), "{case}");
     assert_eq!(world.redeem(&sent).await, [Verdict::Accepted], "{case}");
@@ -302,7 +305,7 @@ async fn payouts_are_released_by_what_was_paid(database: Database) {
         tx.commit().await.unwrap();
     };
     let release = async |run, total: &str| {
-        world.service.release_payouts(run, money(total)).await.unwrap().into_result()
+        world.service.release_payouts(run, money(total), false).await.unwrap().into_result()
     };
     assert_eq!(release(0, "0 USD").await, Err(ReleaseRefusal::NotBlocked));
     // Run 1 was paid, and one of its payments failed; run 3 was not sent.
@@ -336,7 +339,11 @@ async fn payouts_are_released_by_what_was_paid(database: Database) {
     for (run, total, is_known) in
         [(1, "7 USD", true), (1, "5 USD", true), (3, "1 USD", true), (most, "1 USD", false)]
     {
-        assert_eq!(release(run, total).await, Ok(is_known), "{run} {total}");
+        if !is_known {
+            assert_eq!(release(run, total).await, Err(ReleaseRefusal::NotBooked(run)));
+        }
+        let released = world.service.release_payouts(run, money(total), !is_known).await.unwrap();
+        assert_eq!(released.into_result(), Ok(is_known), "{run} {total}");
         assert_eq!(world.number("SELECT payouts_blocked FROM broker").await, 0);
         change("UPDATE broker SET payouts_blocked = 1").await;
     }

@@ -53,7 +53,7 @@ fn every_change_on_the_console_is_in_the_audit_log() {
         place.run("mmredeem b1.mm", 0);
     }
     adds(&["console: batch judged: 2026-12 news.example b1"]);
-    place.run("mmbroker revoke mallory", 0);
+    place.run("mmbroker revoke --force mallory", 0);
     adds(&["console: revoked: mallory"]);
     place.run("mmbroker compromise 5:3", 0);
     adds(&["console: compromised: 2026-12 5:3-3"]);
@@ -142,21 +142,24 @@ fn a_run_is_booked_by_its_file() {
     let booked = place.text("mmbroker payout book run.csv");
     assert_eq!(
         booked,
-        "payout run 3: 1 payment booked, 40 USD\n\
+        "payout run 3: 1 payment booked, 40.00 USD\n\
          payout run 3: 1 payment left out, which had come back\n"
     );
     let again = place.text("mmbroker payout book run.csv");
     assert!(again.starts_with("payout run 3: 1 payment booked before\n"), "{again}");
     assert!(place.text("mmbroker account alice").contains("59.65 USD"));
     assert!(place.text("mmbroker payout list").starts_with("3 of 20"));
-    assert!(place.text("mmbroker payout list").contains("by console: 1 payment, 40 USD, paid at"));
+    assert!(place.text("mmbroker payout list").contains("by console: 1 payment, 40.00 USD, paid"));
     let large = file.replace("payout 3", "payout 4").replace("40", "60");
     std::fs::write(place.path("large.csv"), large).unwrap();
     let error = place.error("mmbroker payout book large.csv");
-    assert!(error.contains("alice has 59.65 USD of 60.35 USD. Nothing was booked."), "{error}");
+    let small = "alice has 59.65 USD of the 60.00 USD that the bank paid and the fee of 0.35 USD";
+    assert!(error.contains(&format!("too small: {small}. Nothing was booked.")), "{error}");
+    assert!(error.contains("First enter again what the clients had paid in"), "{error}");
+    assert!(!error.contains("vendors"), "{error}");
     let short = place.run("mmbroker payout book large.csv --short", 0);
     let words = String::from_utf8(short.stderr).unwrap();
-    assert!(words.contains("warning: alice has 59.65 USD of the 60.35 USD"), "{words}");
+    assert!(words.contains(&format!("warning: {small} with run 4: alice is paid")), "{words}");
     std::fs::write(place.path("none.csv"), file.replace("payout 3", "x")).unwrap();
     for (line, says) in [
         ("mmbroker payout book none.csv", "none.csv: line 2: expected such as payout 7"),

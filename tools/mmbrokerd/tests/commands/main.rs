@@ -119,7 +119,7 @@ impl Place {
     /// Gives money to a user, once.
     pub(crate) fn deposit(&self, user: &str) {
         let mut command = self.program("mmbroker deposit");
-        let output = command.args([user, MONEY, "--reference", user]).output().unwrap();
+        let output = command.args([user, MONEY, "--reference", user, "--new"]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
     }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -107,7 +108,7 @@ fn a_secret_that_nobody_saw_does_not_count() {
     }
     assert!(keys().contains("ended 0 keys"));
     place.run("mmbroker key alice", 0);
-    assert!(keys().contains("ended 1 keys"));
+    assert!(keys().contains("ended 1 key of"));
 }
 
 #[test]
@@ -116,7 +117,8 @@ fn init_makes_nothing_where_a_configuration_is() {
     let before = names(&place);
     let line = "mmbroker init --url https://broker.example --database sqlite:second.db";
     let error = place.error(line);
-    assert!(error.contains("broker.toml") && error.contains("exists"), "{error}");
+    assert!(error.contains("broker.toml exists, and nothing was made"), "{error}");
+    assert!(error.contains("--config"), "{error}");
     assert_eq!(names(&place), before);
     let mut command = place.program("mmbroker init --url");
     let output = command.args(["http://x y", "--config", "new.toml"]).output().unwrap();
@@ -128,7 +130,7 @@ fn init_makes_nothing_where_a_configuration_is() {
 fn a_user_with_money_alone_has_an_account() {
     let place = Place::new();
     let shown = place.text("mmbroker account alice");
-    assert!(shown.contains("user alice") && shown.contains("100 USD"), "{shown}");
+    assert!(shown.contains("user alice") && shown.contains("100.00 USD"), "{shown}");
     let error = place.error("mmbroker account nobody");
     assert!(error.contains("a user with an account, found nobody"), "{error}");
 }
@@ -219,4 +221,158 @@ fn the_service_says_that_it_made_a_database() {
     set_database(&place, "sqlite:second.db");
     assert!(told_by_service(&place, &[]).contains(warning));
     assert!(place.path("second.db").exists());
+}
+
+/// The modes of the files of a database.
+fn modes(place: &Place) -> Vec<(String, u32)> {
+    let files = names(place).into_iter().filter(|name| name.starts_with("private.db"));
+    let mode = |name: &String| fs::metadata(place.path(name)).unwrap().permissions().mode() & 0o777;
+    files.map(|name| (name.clone(), mode(&name))).collect()
+}
+
+#[test]
+fn a_database_is_for_its_owner_alone_whatever_the_umask() {
+    let place = Place::new();
+    fs::remove_file(place.path("broker.witness")).unwrap();
+    let under_umask = |program: &str, words: &str| {
+        let mut command = Command::new("sh");
+        command
+            .current_dir(place.path(""))
+            .args(["-c", &format!("umask 022; exec \"$0\" {words}")]);
+        command.arg(program);
+        command
+    };
+    let line = "--config private.toml init --url https://broker.example --listen 127.0.0.1:0 \
+                --database sqlite:private.db";
+    let made = under_umask(env!("CARGO_BIN_EXE_mmbroker"), line).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    assert_eq!(modes(&place), [("private.db".to_string(), 0o600)]);
+
+    // SQLite keeps the others while the database is open.
+    let service = env!("CARGO_BIN_EXE_mmbrokerd");
+    let mut command = under_umask(service, "--config private.toml");
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("listening"), "{line}");
+    let files = ["private.db", "private.db-shm", "private.db-wal"];
+    assert_eq!(modes(&place), files.map(|name| (name.to_string(), 0o600)));
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    child.wait().unwrap();
+}
+
+/// Adds a part to the configuration of [`Place::new`].
+fn configure(place: &Place, part: &str) {
+    let config = fs::read_to_string(place.path("broker.toml")).unwrap();
+    let head = config.split("[shop").next().unwrap();
+    fs::write(place.path("broker.toml"), format!("{head}{part}")).unwrap();
+}
+
+/// Writes a file with this mode.
+fn write_with_mode(place: &Place, name: &str, text: &str, mode: u32) {
+    fs::write(place.path(name), text).unwrap();
+    fs::set_permissions(place.path(name), fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn check_looks_at_the_files_of_secrets() {
+    let place = Place::new();
+    let secret = "a secret of enough letters\n";
+    let mail = "[shop.mail]\nserver = \"mail.example\"\nuser = \"u\"\nfrom = \"a@b.example\"\n\
+                password-file = \"s\"\n";
+    for (key, part, short) in [
+        ("shop.metrics-file", "[shop]\nmetrics-file = \"s\"\n", "fifteen letters\n"),
+        ("shop.hooks.stripe", "[shop.hooks]\nstripe = \"s\"\n", "fifteen letters\n"),
+        ("shop.mail.password-file", mail, "\n"),
+    ] {
+        configure(&place, part);
+        let _ = fs::remove_file(place.path("s"));
+        for (text, mode, says) in [
+            (None, 0, "No such file"),
+            (Some(secret), 0o644, "others can read this file, which contains a secret"),
+            (Some(short), 0o600, "expected a line with a secret of at least"),
+        ] {
+            text.inspect(|text| write_with_mode(&place, "s", text, mode));
+            let output = place.run("mmbroker check", 1);
+            let (told, found) = (String::from_utf8_lossy(&output.stderr), &output.stdout);
+            assert!(told.contains(&format!("mmbroker: {key}: ")) && told.contains(says), "{told}");
+            assert!(told.contains("/s") && !told.contains("letters"), "{told}");
+            let found = String::from_utf8_lossy(found);
+            assert!(found.ends_with("in the audit log: 0, in the configuration: 1\n"), "{found}");
+        }
+        write_with_mode(&place, "s", secret, 0o600);
+        assert!(place.text("mmbroker check").ends_with("in the configuration: 0\n"));
+    }
+}
+
+#[test]
+fn check_tells_of_a_halt_an_open_database_and_a_fee_that_counts_for_nothing() {
+    let place = Place::new();
+    for key in ["payout-fee", "payout-min"] {
+        configure(&place, &format!("[shop]\n{key} = \"1 EUR\"\n"));
+        let error = place.error("mmbroker check");
+        let says = format!("shop.{key}: expected a currency of the periods (USD), found EUR");
+        assert!(error.contains(&says), "{error}");
+        configure(&place, &format!("[shop]\n{key} = \"1 USD\"\n"));
+        place.run("mmbroker check", 0);
+    }
+    fs::set_permissions(place.path("broker.db"), fs::Permissions::from_mode(0o644)).unwrap();
+    let error = place.error("mmbroker check");
+    assert!(error.contains("mmbroker: database: ") && error.contains("chmod 600"), "{error}");
+    fs::set_permissions(place.path("broker.db"), fs::Permissions::from_mode(0o600)).unwrap();
+    place.run("mmbroker check", 0);
+
+    // Without its witness the database may be an old one.
+    fs::remove_file(place.path("broker.witness")).unwrap();
+    let error = place.error("mmbroker check");
+    assert!(error.contains("mmbroker: error: nothing is sold, judged or paid"), "{error}");
+    assert!(error.contains("there is no good witness file"), "{error}");
+    let forced = place.text("mmbroker restored --force");
+    assert!(forced.contains("payouts are blocked"), "{forced}");
+    place.run("mmbroker check", 0);
+}
+
+#[test]
+fn a_mistyped_name_gets_no_money_and_is_not_revoked() {
+    let place = Place::new();
+    let deposit = |line: &str, reference: &str| {
+        let mut command = place.program("mmbroker deposit");
+        command.args(line.split(' ')).args(["5 USD", "--reference", reference]).output().unwrap()
+    };
+    let error = error_of(&deposit("alicf", "r1"));
+    assert!(error.contains("the broker has no account alicf; nothing was added"), "{error}");
+    assert!(place.error("mmbroker account alicf").contains("found alicf"));
+    // A name with a key, with a password or with money is known.
+    place.run("mmbroker key carol", 0);
+    place.run("mmbroker person dave", 0);
+    for line in ["carol", "dave", "alice", "erin --new", "erin"] {
+        let output = deposit(line, &format!("second {line}"));
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.starts_with("added 5.00 USD to the account of"), "{output:?}");
+    }
+
+    let error = place.error("mmbroker revoke alice alicf");
+    assert!(error.contains("the broker has no account alicf; nobody was revoked"), "{error}");
+    assert!(!place.text("mmbroker account alice").contains("revoked"));
+    assert_eq!(place.text("mmbroker revoke --force alice alicf"), "revoked alice\nrevoked alicf\n");
+}
+
+#[test]
+fn a_run_that_is_not_booked_keeps_payouts_blocked() {
+    let place = Place::new();
+    place.run("mmbroker restored --force", 0);
+    let release = |force: &[&str]| {
+        let mut command = place.program("mmbroker release-payouts --run 2 --total");
+        command.arg("0.66 USD").args(force).output().unwrap()
+    };
+    for _ in 0..2 {
+        let error = error_of(&release(&[]));
+        assert!(error.contains("payout run 2 is not in the books"), "{error}");
+        assert!(error.contains("mmbroker payout book FILE"), "{error}");
+    }
+    let forced = release(&["--force"]);
+    assert!(forced.status.success(), "{forced:?}");
+    assert!(String::from_utf8_lossy(&forced.stderr).contains("pays it a second time"));
+    let error = error_of(&release(&["--force"]));
+    assert!(error.contains("payouts are not blocked"), "{error}");
 }

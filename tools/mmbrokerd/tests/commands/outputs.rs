@@ -54,7 +54,7 @@ const WRITERS: [Writer; 6] = [
 fn place() -> Place {
     let place = Place::expiring("2021");
     let key = place.vendor("news.example");
-    place.run("mmbroker revoke mallory", 0);
+    place.run("mmbroker revoke --force mallory", 0);
     let sale =
         "mmbroker withdraw --user alice --sets 1 --transaction 1 --as-of 2020-06-01T00:00:00Z";
     let funds = place.run(sale, 0).stdout;

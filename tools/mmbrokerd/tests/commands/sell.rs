@@ -231,7 +231,7 @@ fn a_settled_period_sells_nothing_whatever_the_clock() {
 fn the_lists_for_vendors_are_written_beside_the_coin_file() {
     let place = Place::new();
     place.buy("alice", 1);
-    place.run("mmbroker revoke mallory eve", 0);
+    place.run("mmbroker revoke --force mallory eve", 0);
     place.run("mmbroker revoked", 0);
     let revoked = place.path("2026-12.revoked");
     assert_eq!(std::fs::read_to_string(&revoked).unwrap(), "eve\nmallory\n");

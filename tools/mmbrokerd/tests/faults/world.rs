@@ -102,7 +102,14 @@ impl World {
         let vendors = [&["vendor-key", "--period", PERIOD], VENDORS.as_slice()].concat();
         world.done(&vendors);
         for number in 0..USERS {
-            world.done(&["deposit", &name(number), "100000 USD", "--reference", &name(number)]);
+            world.done(&[
+                "deposit",
+                &name(number),
+                "100000 USD",
+                "--reference",
+                &name(number),
+                "--new",
+            ]);
         }
         world
     }

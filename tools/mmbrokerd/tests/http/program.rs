@@ -131,7 +131,7 @@ impl Home {
     /// A key of a user with this much money.
     pub(crate) fn client(&self, name: &str, amount: &str) -> String {
         if amount != "0 USD" {
-            self.done(&["deposit", name, amount, "--reference", name]);
+            self.done(&["deposit", name, amount, "--reference", name, "--new"]);
         }
         self.done(&["key", name])
     }

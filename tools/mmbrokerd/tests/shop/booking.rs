@@ -127,7 +127,7 @@ async fn a_forgotten_run_is_booked_once(database: Database) {
     operator.get("/operator/payouts/2").says(200, "paid at");
     // Payouts are released by what the books have now.
     let total = "4.65 USD".parse().unwrap();
-    let released = site.world.service.release_payouts(2, total).await.unwrap();
+    let released = site.world.service.release_payouts(2, total, false).await.unwrap();
     assert_eq!(released.granted(), Some(true));
     // Another file under the same number is refused.
     for (from, to) in [("4.65", "4.66"), ("0.35", "0.34"), ("news", "shop"), ("USD", "XTS")] {

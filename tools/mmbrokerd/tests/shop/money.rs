@@ -665,7 +665,7 @@ async fn after_a_restore_no_run_comes_twice_and_codes_are_held(database: Databas
     pay(&mut operator).says(422, "Payouts are blocked");
     // The bank knows of no run, but the witness does.
     let nothing = "0 USD".parse().unwrap();
-    let released = site.world.service.release_payouts(0, nothing).await.unwrap();
+    let released = site.world.service.release_payouts(0, nothing, false).await.unwrap();
     assert_eq!(released.granted(), Some(true));
     assert_eq!(pay(&mut operator).header("location"), Some("/operator/payouts/2"));
     // Older codes are held, except one that was used; the next ones are not.

@@ -40,6 +40,9 @@ pub(crate) struct Revoke {
     /// The User-IDs of the users to revoke
     #[arg(required = true, value_name = "USER")]
     users: Vec<UserId>,
+    /// Revoke names too of which the broker has no account, such as those that a restore forgot
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Args)]
@@ -123,6 +126,15 @@ impl VendorKey {
 impl Revoke {
     pub(crate) async fn run(&self, broker: &Broker) -> Result<u8, ToolError> {
         let service = &broker.service;
+        for user in self.users.iter().filter(|_| !self.force) {
+            if !service.store().has_account(user).await? {
+                return Err(format!(
+                    "the broker has no account {user}; nobody was revoked. With --force it is \
+                     revoked nevertheless"
+                )
+                .into());
+            }
+        }
         for user in &self.users {
             service.store().revoke(user, service.now()).await?;
             say!("revoked {user}");

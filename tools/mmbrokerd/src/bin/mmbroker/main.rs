@@ -1,6 +1,7 @@
 //! The program `mmbroker`: what the operator of a broker does on the command line, on the database
 //! of the service and beside it.
 
+mod check;
 mod judge;
 mod lists;
 mod operate;
@@ -42,7 +43,10 @@ enum Command {
     /// Be your own broker for a trial: mint a tiny period of this month and write what a vendor and
     /// a reader need to a folder. The coins are worth nothing, because anybody can forge them
     Trial(trial::Trial),
-    /// Check the configuration, the database and the coin files, and recompute the ledger
+    /// Check the configuration and the files that it names, the witness, the database and the coin
+    /// files, and recompute the ledger
+    ///
+    /// Exit status 1 if something is wrong, which standard error names.
     Check,
     /// Show counts of sales, batches, returns, claims and forgeries, and where the coins are
     Status(report::Status),
@@ -83,7 +87,7 @@ enum Command {
     Disputes(Report),
     /// Decide the disputed coins of a vendor, after the settlement. A decision is final
     Decide(settle::Decide),
-    /// Revoke users: nothing is sold to them, and vendors refuse their coins
+    /// Revoke users: nothing is sold to them, and vendors refuse their coins. It cannot be undone
     Revoke(lists::Revoke),
     /// Write PERIOD.revoked, the users whose coins vendors refuse, for vendors that get files
     Revoked(lists::Revoked),
@@ -154,7 +158,7 @@ impl Command {
         match self {
             // These have no broker yet.
             Command::Init(_) | Command::Trial(_) => Ok(micromint_console::EXIT_OK),
-            Command::Check => operate::check(service).await,
+            Command::Check => check::run(broker).await,
             Command::Status(status) => status.run(broker).await,
             Command::Sums => sums::run(service).await,
             Command::Audit(audit) => audit.run(service).await,

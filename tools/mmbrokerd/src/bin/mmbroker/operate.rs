@@ -1,7 +1,7 @@
-//! The commands that set a broker up, put money into accounts, check the books, and continue after
-//! a restore.
+//! The commands that set a broker up, put money into accounts, print the audit log, and continue
+//! after a restore.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::num::NonZero;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,9 @@ use micromint::error::FileError;
 use micromint::identity::UserId;
 use micromint::money::Money;
 use micromint::period::Period;
-use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, say, tell};
+use micromint_console::{EXIT_OK, ToolError, say, tell};
 use mmbrokerd::config::Config;
+use mmbrokerd::programs::counted;
 use mmbrokerd::service::{Restore, RestoredPeriod, Service};
 use mmbrokerd::shop::{deposit, last_rows};
 use mmbrokerd::store::{CONSOLE, Store};
@@ -43,6 +44,10 @@ pub(crate) struct Deposit {
     /// nothing, and is refused for another amount or user
     #[arg(long, value_name = "TEXT")]
     reference: String,
+    /// Make the account if the broker has none of this name. Without it such a name is refused, as
+    /// it may be a mistyped one, and no command takes money back
+    #[arg(long)]
+    new: bool,
 }
 
 #[derive(Args)]
@@ -73,9 +78,13 @@ pub(crate) struct ReleasePayouts {
     #[arg(long, value_name = "NUMBER")]
     run: u64,
     /// What the bank paid in that run, such as "120.50 USD"; "0 USD" if there was none. It is
-    /// compared with what the broker recorded, if that is known
+    /// compared with what the broker recorded
     #[arg(long, value_name = "AMOUNT")]
     total: Money,
+    /// Release although the run is not in the books. What it paid is on the balances then, and the
+    /// next run pays it a second time
+    #[arg(long)]
+    force: bool,
 }
 
 fn period_and_sets(text: &str) -> Result<(Period, u64), String> {
@@ -99,7 +108,7 @@ impl Restored {
         }
         let done = service.restored(&restore).await?.into_result()?;
         for RestoredPeriod { period, sets, was_settled } in done {
-            say!("period {period}: {sets} sets skipped");
+            say!("period {period}: {} skipped", counted(sets, "set"));
             if was_settled {
                 say!("  its settlement had begun: nothing of it is sold or judged any more");
             }
@@ -116,16 +125,16 @@ impl Restored {
 
 impl ReleasePayouts {
     pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
-        let is_known = service.release_payouts(self.run, self.total).await?.into_result()?;
+        let released = service.release_payouts(self.run, self.total, self.force).await?;
+        let is_known = released.into_result()?;
         if !is_known {
             tell!(
-                "mmbroker: warning: payout run {} is not in the database: what it paid is on the \
-                 balances again, and the next run pays it a second time. Book it first, with the \
-                 CSV file of that run: `mmbroker payout book FILE`",
+                "mmbroker: warning: payout run {} is not in the books: what it paid is on the \
+                 balances, and the next run pays it a second time",
                 self.run
             );
         }
-        say!("payouts continue after run {} of {}", self.run, self.total);
+        say!("payouts continue after run {} of {}", self.run, self.total.in_words());
         Ok(EXIT_OK)
     }
 }
@@ -155,8 +164,7 @@ impl Init {
         let config = Config::parse(&text, folder.unwrap_or(Path::new(".")))?;
         // Before anything is made; `create_new` below decides.
         if path.exists() {
-            let error = std::io::ErrorKind::AlreadyExists.into();
-            return Err(FileError::on("write", path)(error).into());
+            return Err(exists(path).into());
         }
         let write = || {
             // The URL of a database may contain a password.
@@ -165,7 +173,10 @@ impl Init {
             file.write_all(text.as_bytes())
         };
         Store::open(&config.database).await?.close().await;
-        write().map_err(FileError::on("write", path))?;
+        write().map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => ToolError::from(exists(path)),
+            _ => FileError::on("write", path)(error).into(),
+        })?;
         say!("wrote {}; start the broker with: mmbrokerd --config {0}", path.display());
         let secret = config.secret_file();
         if !secret.exists() {
@@ -179,35 +190,31 @@ impl Init {
     }
 }
 
+/// That `init` replaces no configuration.
+fn exists(path: &Path) -> String {
+    format!(
+        "{} exists, and nothing was made: this broker is set up. For another one, name another \
+         file with --config",
+        path.display()
+    )
+}
+
 impl Deposit {
     pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
-        let Deposit { user, amount, reference } = self;
+        let Deposit { user, amount, reference, new } = self;
+        if !new && !service.store().has_account(user).await? {
+            return Err(format!(
+                "the broker has no account {user}; nothing was added. With --new it is made, and \
+                 gets the money"
+            )
+            .into());
+        }
         let is_new = deposit(service, CONSOLE, (user, *amount, reference)).await?.into_result()?;
         if is_new {
-            say!("added {amount} to the account of {user}");
+            say!("added {} to the account of {user}", amount.in_words());
         } else {
             say!("the deposit {reference:?} was made before; nothing changed");
         }
         Ok(EXIT_OK)
     }
-}
-
-/// Recomputes the ledger, and says what is wrong.
-pub(crate) async fn check(service: &Service) -> Result<u8, ToolError> {
-    let faults = service.store().ledger_faults().await?;
-    for fault in &faults {
-        tell!("mmbroker: {fault}");
-    }
-    let audit = mmbrokerd::shop::audit_faults(service.store()).await?;
-    for fault in &audit {
-        tell!("mmbroker: {fault}");
-    }
-    let periods = service.periods();
-    say!(
-        "open periods: {}; faults in the ledger: {}, in the audit log: {}",
-        periods.len(),
-        faults.len(),
-        audit.len()
-    );
-    Ok(if faults.is_empty() && audit.is_empty() { EXIT_OK } else { EXIT_FAILURE })
 }

@@ -56,7 +56,7 @@ async fn list(service: &Service) -> Result<u8, ToolError> {
             None => "not paid yet".to_string(),
         };
         let mut words = format!("{} of {} by {}: {payments}, ", run.run, run.at, run.by);
-        words.push_str(&format!("{}, {paid}", run.total));
+        words.push_str(&format!("{}, {paid}", run.total.in_words()));
         if run.failed > 0 {
             words.push_str(&format!(", {} came back", run.failed));
         }
@@ -76,6 +76,7 @@ impl Book {
         let booked = book_run(service, CONSOLE, &file, self.short).await?.into_result()?;
         let Booked { run, now, before, total, short } = booked;
         if now > 0 || before == 0 {
+            let total = total.in_words();
             say!("payout run {run}: {} booked, {total}", counted(now, "payment"));
         }
         if before > 0 {
@@ -87,11 +88,9 @@ impl Book {
         }
         for it in short {
             tell!(
-                "mmbroker: warning: {} has {} of the {} that the bank paid with run {run}: it is \
-                 paid nothing else until this file is booked again with enough",
-                it.owner,
-                it.balance,
-                it.needed
+                "mmbroker: warning: {it} with run {run}: {} is paid nothing else until this file is \
+                 booked again with enough",
+                it.owner
             );
         }
         Ok(EXIT_OK)

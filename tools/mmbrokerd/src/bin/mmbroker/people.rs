@@ -7,6 +7,7 @@ use micromint::host::SystemEntropy;
 use micromint::identity::UserId;
 use micromint_console::{EXIT_OK, ToolError, say, tell};
 use mmbrokerd::http::{give_key, new_key};
+use mmbrokerd::programs::counted;
 use mmbrokerd::service::Service;
 use mmbrokerd::shop::{Role, count_passkeys, give_password, new_password};
 use mmbrokerd::store::CONSOLE;
@@ -63,8 +64,8 @@ impl SetPerson {
         let passkeys = count_passkeys(service.store(), &self.user).await?;
         if passkeys > 0 {
             tell!(
-                "mmbroker: {passkeys} passkeys log in as {} too; the person removes them on the \
-                 page of the account",
+                "mmbroker: {} can be used to log in as {} too; the page of the account removes them",
+                counted(passkeys as u64, "passkey"),
                 self.user
             );
         }
@@ -93,7 +94,7 @@ impl MakeKey {
 impl EndKeys {
     pub(crate) async fn run(&self, service: &Service) -> Result<u8, ToolError> {
         let ended = service.store().end_api_keys(CONSOLE, &self.user, service.now()).await?;
-        say!("ended {ended} keys of {}", self.user);
+        say!("ended {} of {}", counted(ended, "key"), self.user);
         Ok(EXIT_OK)
     }
 }

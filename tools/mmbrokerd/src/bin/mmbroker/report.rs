@@ -140,7 +140,7 @@ fn print_vendor(name: &str, report: &VendorReport, value: Money) {
     say!("  redeemed: {}", coins_worth(report.redeemed, value));
     say!("  waiting until redeem-until: {}", coins_worth(report.waiting, value));
     say!("  disputed: {}", coins_worth(report.disputed, value));
-    say!("  balance of the account: {}", report.balance);
+    say!("  balance of the account: {}", report.balance.in_words());
 }
 
 fn print_user(name: &str, report: &UserReport, value: Money) {
@@ -148,7 +148,8 @@ fn print_user(name: &str, report: &UserReport, value: Money) {
     for sale in &report.sales {
         let sets = counted(sale.sets.into(), "set");
         let price = coins_worth(sale.coins.into(), value);
-        say!("  {}  sale {}: {sets}, {price}", sale.at, sale.transaction);
+        let free = if sale.is_free { ", a free trial" } else { "" };
+        say!("  {}  sale {}: {sets}, {price}{free}", sale.at, sale.transaction);
     }
     for back in &report.returns {
         say!("  {}  return {}: {}", back.at, back.name, coins(back.claims.len() as u64));
@@ -157,7 +158,7 @@ fn print_user(name: &str, report: &UserReport, value: Money) {
     say!("  credited: {}", coins_worth(report.credited, value));
     say!("  waiting until redeem-until: {}", coins_worth(report.waiting, value));
     say!("  disputed: {}", coins_worth(report.disputed, value));
-    say!("  balance of the account: {}", report.balance);
+    say!("  balance of the account: {}", report.balance.in_words());
     if let Some(when) = report.revoked {
         say!("  revoked {when}");
     }

@@ -8,7 +8,7 @@ use micromint::broker::{Ruling, RulingOutcome};
 use micromint::identity::{UserId, VendorId};
 use micromint::money::coins;
 use micromint_console::{EXIT_OK, ToolError, say, tell};
-use mmbrokerd::programs::Broker;
+use mmbrokerd::programs::{Broker, counted, judged_late};
 use mmbrokerd::service::Marked;
 use mmbrokerd::shop::Mailer;
 use mmbrokerd::store::CONSOLE;
@@ -68,7 +68,7 @@ impl Mark {
         let period = broker.period(self.period.period.as_ref())?;
         let marked = broker.service.mark(&period, &self.out).await?;
         let Marked { sets, redeemed, returned } = marked;
-        say!("wrote {}: {sets} sets sold", self.out.display());
+        say!("wrote {}: {} sold", self.out.display(), counted(sets, "set"));
         say!("  {redeemed} first balls redeemed, {returned} returned and not redeemed");
         Ok(EXIT_OK)
     }
@@ -86,8 +86,9 @@ pub(crate) async fn settle(broker: &Broker) -> Result<u8, ToolError> {
     }
     let judged = service.go_on().await?;
     if judged > 0 {
-        say!("judged {judged} batches that were cut off");
+        say!("{}", judged_late(judged));
     }
-    say!("settled {} periods", service.settle_due().await?);
+    let settled = service.settle_due().await?;
+    say!("settled {}", counted(settled.into(), "period"));
     Ok(EXIT_OK)
 }

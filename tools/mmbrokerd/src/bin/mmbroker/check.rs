@@ -1,0 +1,36 @@
+//! The command `check`: whether the broker works, and its books are right.
+
+use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, say, tell};
+use mmbrokerd::programs::Broker;
+use mmbrokerd::service::ServiceError;
+use mmbrokerd::shop::audit_faults;
+use mmbrokerd::store::StoreError;
+
+/// Recomputes the ledger, looks at what the configuration names, and says what is wrong.
+pub(crate) async fn run(broker: &Broker) -> Result<u8, ToolError> {
+    let (service, store) = (&broker.service, broker.service.store());
+    let halted = match service.check_progress().await {
+        Err(ServiceError::Store(halted @ StoreError::Halted(_))) => Some(halted),
+        other => {
+            other?;
+            None
+        }
+    };
+    if let Some(halted) = &halted {
+        tell!("mmbroker: error: {halted}");
+    }
+    let (ledger, audit) = (store.ledger_faults().await?, audit_faults(store).await?);
+    let setup = broker.config.faults(&store.currencies().await?);
+    let faults = [&ledger, &audit, &setup];
+    for fault in faults.into_iter().flatten() {
+        tell!("mmbroker: {fault}");
+    }
+    let [ledger, audit, setup] = faults.map(Vec::len);
+    say!(
+        "open periods: {}; faults in the ledger: {ledger}, in the audit log: {audit}, in the \
+         configuration: {setup}",
+        service.periods().len()
+    );
+    let is_good = halted.is_none() && ledger + audit + setup == 0;
+    Ok(if is_good { EXIT_OK } else { EXIT_FAILURE })
+}
