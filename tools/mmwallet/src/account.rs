@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use micromint::error::chain;
 use micromint::identity::UserId;
+use micromint::money::Money;
 use micromint_console::{
     EXIT_FAILURE, EXIT_OK, ToolError, read_secret_input, replace_secret_file, say, tell,
 };
@@ -96,7 +97,8 @@ pub fn login(
     file.make_directory()?;
     replace_secret_file(&file.login_path(), &format!("{key}\n{url}\n{user}\n"))?;
     let balances = account["balances"].as_array().cloned().unwrap_or_default();
-    let balances: Vec<&str> = balances.iter().filter_map(Value::as_str).collect();
+    let in_words = |text: &str| text.parse().map_or(text.to_string(), Money::in_words);
+    let balances: Vec<String> = balances.iter().filter_map(Value::as_str).map(in_words).collect();
     let balances = if balances.is_empty() { "nothing".to_string() } else { balances.join(", ") };
     say!("logged in as {user} at {url}; the account has {balances}");
     Ok(EXIT_OK)

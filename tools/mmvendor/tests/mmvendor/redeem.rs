@@ -115,7 +115,7 @@ fn a_batch_goes_out_and_its_result_comes_back() {
         text.contains("2 accepted, 1 waiting until redeem-until, 1 not from the owner"),
         "{text}"
     );
-    assert!(text.contains("1 coins wait at the broker") && !text.contains("removed"), "{text}");
+    assert!(text.contains("1 coin waits at the broker") && !text.contains("removed"), "{text}");
 
     // After redeem-until the waiting coin is redeemed again and gets a final verdict, and its
     // journal is removed.

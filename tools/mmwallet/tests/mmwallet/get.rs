@@ -130,7 +130,7 @@ fn requests_that_must_not_be_trusted_are_not_paid() {
     for (page, says) in [
         ("/other-vendor", "shop.example may not collect for a page of 127.0.0.1"),
         ("/other-page", "asks for payment for"),
-        ("/other-broker", "no coins of the periods 2026-12 of https://thief.example/"),
+        ("/other-broker", "no coins of the period 2026-12 of https://thief.example/"),
         ("/other-period", "no coins of the period 1999-01"),
     ] {
         let output = get(&home, &vendor.url(page), &[]);
