@@ -46,17 +46,21 @@ const WHOLE: [(&str, &str); 14] = [
     ("SELECT DISTINCT currency FROM account", "the page of payouts"),
 ];
 /// The same, of PostgreSQL alone.
-const WHOLE_ON_POSTGRES: [(&str, &str); 1] =
-    [("FROM json_each($1))", "a join, which goes by an index if the table is not empty")];
+const WHOLE_ON_POSTGRES: [(&str, &str); 3] = [
+    ("FROM json_each($1))", "a join, which goes by an index if the table is not empty"),
+    ("COALESCE(MAX(id), 0) FROM transfer", "the last row of the key if the table is not empty"),
+    ("FROM batch WHERE forged > 0", "an index of only these"),
+];
 const KEPT: &str = "kept for a minute";
 const CHECK: &str = "a check in the background, or a command";
 
 /// Statements that go through all rows of a period, by a part of each, and why they may.
-const WHOLE_PERIOD: [(&str, &str); 9] = [
+const WHOLE_PERIOD: [(&str, &str); 10] = [
     ("SUM(waiting) AS BIGINT) FROM batch WHERE period = $1 AND kind = 'redemption'", DISPUTES),
     ("FROM doubtful WHERE period = $1 AND verdict = 31", DISPUTES),
     ("FROM sale WHERE sale.period = period.name", CHECK),
     ("FROM revoked UNION SELECT user_id FROM offender WHERE period = $1", "the list itself"),
+    ("+ (SELECT COUNT(*) FROM offender WHERE period = $1)", "as many as are in the list"),
     ("SELECT (SELECT COUNT(*) FROM sale WHERE period = $1)", REPORT),
     ("FROM batch WHERE period = $1 GROUP BY kind", REPORT),
     ("FROM give_back WHERE period = $1", REPORT),
@@ -102,9 +106,9 @@ fn literals(source: &str) -> Vec<Literal> {
                         '\n' => {
                             let left = chars.as_str().trim_start();
                             let skipped = chars.as_str().len() - left.len();
-                            (0..skipped).for_each(|_| {
-                                let _ = chars.next();
-                            });
+                            for _ in 0..skipped {
+                                chars.next();
+                            }
                         }
                         other => text.push(other),
                     },
@@ -260,7 +264,8 @@ async fn no_statement_reads_a_whole_table_that_grows() {
     assert!(unused.is_empty(), "read no whole table any more: {unused:?}");
 }
 
-/// The tables of which PostgreSQL would read all rows though it avoids that.
+/// The tables of which PostgreSQL would read all rows though it avoids that. A condition on a later
+/// column of an index alone is not found: it is one of the index too.
 async fn scanned_by_postgres(
     connection: &mut sqlx::AnyConnection,
     statement: &str,
@@ -273,7 +278,7 @@ async fn scanned_by_postgres(
     let explain = sqlx::AssertSqlSafe(format!("EXPLAIN EXECUTE checked{nulls}"));
     let rows = sqlx::raw_sql(explain).fetch_all(&mut *connection).await?;
     let plan: Vec<String> = rows.iter().map(|row| row.get::<String, _>(0)).collect();
-    let (mut found, mut whole) = (BTreeSet::new(), None);
+    let (mut found, mut whole, mut heap) = (BTreeSet::new(), None, String::new());
     for line in plan.iter().map(|line| line.trim_start().trim_start_matches("->  ")) {
         if line.starts_with("Index Cond:") {
             whole = None;
@@ -287,6 +292,10 @@ async fn scanned_by_postgres(
             found.insert(table);
         } else if node.contains("Index Scan using") || node.contains("Index Only Scan using") {
             whole = Some(table);
+        } else if node.contains("Bitmap Heap Scan") {
+            heap = table;
+        } else if node.contains("Bitmap Index Scan") {
+            whole = Some(heap.clone());
         }
     }
     found.extend(whole);
@@ -307,16 +316,19 @@ async fn postgres_has_an_index_for_each_statement() {
         let Ok(found) = scanned_by_postgres(&mut connection, &statement).await else { continue };
         planned += 1;
         let whole: Vec<String> = found.intersection(&growing).cloned().collect();
-        let is_first_rows = statement.contains(" ORDER BY ") && statement.contains(" LIMIT ");
-        let may = WHOLE.iter().chain(&WHOLE_ON_POSTGRES).any(|(part, _)| statement.contains(part));
-        if !whole.is_empty() && !may && (!is_first_rows || statement.contains(" WHERE ")) {
+        let is_first_rows = !statement.contains(" WHERE ")
+            && statement.contains(" ORDER BY ")
+            && statement.contains(" LIMIT ");
+        let may = is_first_rows
+            || WHOLE.iter().chain(&WHOLE_ON_POSTGRES).any(|(part, _)| statement.contains(part));
+        if !whole.is_empty() && !may {
             faults.push(format!("{}: {statement}", whole.join(", ")));
         }
     }
     assert!(planned > 230, "{planned} statements");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     for (statement, expected) in [
-        ("SELECT first FROM sale WHERE coins = $1", "sale"),
+        ("SELECT first FROM sale WHERE received_at = $1", "sale"),
         ("DELETE FROM session WHERE expires_at < $1 OR at < $2", "session"),
         ("SELECT COUNT(*) FROM transfer", "transfer"),
     ] {

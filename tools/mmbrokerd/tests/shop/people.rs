@@ -548,7 +548,7 @@ async fn the_audit_log_is_a_chain(database: Database) {
     }
     // Of many faults, some are named.
     let mut tx = store.begin().await.unwrap();
-    for number in 0..150 {
+    for number in 1..=150 {
         let insert = "INSERT INTO audit (at, by_whom, what, detail, previous, sha256) \
              VALUES (1, 'x', 'x', 'x', $1, $1)";
         let sha256 = vec![number; 32];
