@@ -28,7 +28,8 @@ use crate::shop::{Shop, ShopSettings};
 use crate::places::{Places, VendorNetworks};
 
 pub use self::api::document;
-pub use self::auth::{create_key, give_key, new_key};
+pub(crate) use self::auth::key_of;
+pub use self::auth::{give_key, new_key};
 pub use self::body::{
     COMPLAINT_SIZE_MAX, LARGE_MIB_MAX, ORDER_SIZE_MAX, OWNERS_SIZE_MAX, PLACE_SIZE,
     REDEMPTION_SIZE_MAX, RETURN_SIZE_MAX, UPLOADS_MAX, WATCH_SIZE_MAX,

@@ -65,6 +65,7 @@ use crate::service::Service;
 pub(crate) use self::audit::Act;
 pub use self::audit::{AuditRow, audit_faults, last_rows};
 pub use self::booking::{BookRefusal, Booked, RUN_FILE_SIZE_MAX, RunFile, Short, book_run};
+pub use self::complaints::ANSWERS_MAX;
 pub use self::form::{FORM_FIELDS_MAX, FORM_SIZE_MAX, LARGE_FORMS_MAX};
 pub use self::hooks::{HOOK_SIZE_MAX, LARGE_HOOKS_MAX};
 pub use self::mail::{MailSettings, MailTls, Mailer};
@@ -206,6 +207,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(shop: &Arc<Shop>) -> Rout
         .route("/account/refund", post(bank::refund))
         .route("/complaints", get(complaints::page).post(complaints::complain))
         .route("/complaints/answer", post(complaints::answer))
+        .route("/complaints/{number}", get(complaints::one))
         .route("/vendor", get(vendor::vendors).post(vendor::add))
         .route("/vendor/{vendor}", get(vendor::vendor))
         .route("/vendor/{vendor}/csv", get(vendor::csv))

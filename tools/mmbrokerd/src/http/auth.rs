@@ -23,6 +23,7 @@ use super::answer::Problem;
 use crate::places::Sender;
 use crate::service::{Service, ServiceError};
 use crate::shop::session_user;
+use crate::store::KeyAnswer;
 
 /// The beginning of every API key, by which people recognize one.
 const KEY_PREFIX: &str = "mmk_";
@@ -31,20 +32,6 @@ const KEY_RANDOM_SIZE: usize = 32;
 /// The longest credentials that are read, in bytes.
 const CREDENTIALS_LEN_MAX: usize = 512;
 
-/// Makes an API key for a user. It is shown once. `by` is who makes it. `None` if the account of
-/// the user is closed.
-///
-/// # Errors
-/// The database failed, or there is no randomness.
-pub async fn create_key(
-    service: &Service,
-    (by, user): (&str, &UserId),
-    entropy: &dyn Entropy,
-) -> Result<Option<String>, ServiceError> {
-    let key = new_key(entropy)?;
-    Ok(give_key(service, (by, user), &key).await?.then_some(key))
-}
-
 /// An API key that cannot be guessed.
 ///
 /// # Errors
@@ -52,12 +39,17 @@ pub async fn create_key(
 pub fn new_key(entropy: &dyn Entropy) -> Result<String, ServiceError> {
     let mut random = [0; KEY_RANDOM_SIZE];
     entropy.fill(&mut random).map_err(|_| ServiceError::GivenUp("there is no randomness"))?;
-    let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("{KEY_PREFIX}{digits}"))
+    Ok(key_of(&random))
 }
 
-/// Lets this key buy with the money of a user, unless the account is closed. `by` is who makes it.
-/// Returns whether the key counts.
+/// The API key with these random bytes.
+pub(crate) fn key_of(random: &[u8; KEY_RANDOM_SIZE]) -> String {
+    let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{KEY_PREFIX}{digits}")
+}
+
+/// Lets this key buy with the money of a user, unless the account is closed or has too many keys.
+/// `by` is who makes it. Returns whether the key counts.
 ///
 /// # Errors
 /// The database failed.
@@ -65,7 +57,7 @@ pub async fn give_key(
     service: &Service,
     (by, user): (&str, &UserId),
     key: &str,
-) -> Result<bool, ServiceError> {
+) -> Result<KeyAnswer, ServiceError> {
     Ok(service.store().add_api_key(digest_of(key), (by, user), service.now()).await?)
 }
 

@@ -247,7 +247,7 @@ async fn buy_for(app: &App, sender: &Sender, headers: &HeaderMap, body: Body) ->
     }
     let Some(sets) = asked.sets else { return Err(no_such_sale(asked.transaction)) };
     let period = period_of(app, asked.period.as_ref())?;
-    if sets > app.sets_max {
+    if !(1..=app.sets_max).contains(&sets) {
         let (max, found) = (app.sets_max, sets);
         return Err(Problem::bad_request(SaleRefusal::Sets { max, found }));
     }

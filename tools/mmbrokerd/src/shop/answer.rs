@@ -162,7 +162,9 @@ pub(super) async fn around(
     if is_write && is_of_other_site(&shop, request.headers()) {
         return finished(&shop, &visitor, refuse("error-other-site").into_response(), None);
     }
-    let back = page_before(&shop, request.headers()).filter(|_| is_write);
+    let path = request.uri().path().strip_prefix(&shop.base).unwrap_or_default();
+    let back = page_before(&shop, request.headers()).or_else(|| page_of_form(path));
+    let back = back.filter(|_| is_write);
     request.extensions_mut().insert(visitor.clone());
     let response = next.run(request).await;
     finished(&shop, &visitor, response, back)
@@ -187,6 +189,22 @@ fn page_before(shop: &Shop, headers: &HeaderMap) -> Option<String> {
     let query = page.query().map_or(String::new(), |query| format!("?{query}"));
     // A path that begins with two slashes names another host.
     (is_own && !path.starts_with("//")).then(|| format!("{path}{query}"))
+}
+
+/// The page with the form that is sent to a path, for browsers that do not tell it.
+fn page_of_form(path: &str) -> Option<String> {
+    let mut parts = path.split('/').skip(1);
+    let (first, second) = (parts.next()?, parts.next());
+    Some(match (first, second) {
+        ("account", Some("passkeys")) => "/account/passkeys".to_string(),
+        ("account" | "bank", _) => "/account".to_string(),
+        ("login" | "register" | "lost" | "buy" | "voucher" | "complaints", _) => {
+            format!("/{first}")
+        }
+        ("purchases" | "vendor" | "operator", Some(second)) => format!("/{first}/{second}"),
+        ("vendor", None) => "/vendor".to_string(),
+        _ => return None,
+    })
 }
 
 fn finished(
@@ -247,5 +265,29 @@ fn refusal_page(
     match render(&visitor.frame(shop), &page) {
         Ok(html) => (refused.status, Html(html)).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_has_a_page() {
+        for (path, page) in [
+            ("/account/close", Some("/account")),
+            ("/account/passkeys/remove", Some("/account/passkeys")),
+            ("/bank", Some("/account")),
+            ("/buy/free", Some("/buy")),
+            ("/purchases/7/received", Some("/purchases/7")),
+            ("/vendor", Some("/vendor")),
+            ("/vendor/news.example/key", Some("/vendor/news.example")),
+            ("/operator/payouts/1/paid", Some("/operator/payouts")),
+            ("/reset", None),
+            ("/nothing", None),
+            ("", None),
+        ] {
+            assert_eq!(page_of_form(path).as_deref(), page, "{path}");
+        }
     }
 }

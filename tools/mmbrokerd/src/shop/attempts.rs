@@ -25,8 +25,12 @@ pub(super) const LOGIN: Limit = Limit { what: "login", most: 10, seconds: 900 };
 pub(super) const LOGIN_ACCOUNT: Limit = Limit { what: "login account", most: 100, seconds: 3600 };
 /// Logins that fail, from one network.
 pub(super) const LOGIN_NET: Limit = Limit { what: "login net", most: 60, seconds: 900 };
+/// Logins of one account from everywhere, whether they fail or not.
+pub(super) const LOGIN_ALL: Limit = Limit { what: "login all", most: 160, seconds: 3600 };
 /// Wrong passwords in the forms of one session.
 pub(super) const SESSION: Limit = Limit { what: "session", most: 10, seconds: 3600 };
+/// Keys for wallets that one account makes.
+pub(super) const KEY: Limit = Limit { what: "key", most: 30, seconds: 3600 };
 /// Challenges for a login with a passkey, from one network.
 pub(super) const CHALLENGE_NET: Limit = Limit { what: "challenge net", most: 120, seconds: 900 };
 /// Challenges for new passkeys of one account.
@@ -106,6 +110,19 @@ impl Shop {
         }
         tx.commit().await?;
         Ok(true)
+    }
+
+    /// Forgets all attempts of somebody.
+    pub(super) async fn forget(&self, limit: Limit, who: &str) -> Result<(), StoreError> {
+        retried!(async {
+            let mut tx = self.service.store().begin().await?;
+            sqlx::query("DELETE FROM attempt WHERE what = $1 AND who = $2")
+                .bind(limit.what)
+                .bind(who.to_string())
+                .execute(tx.connection())
+                .await?;
+            tx.commit().await
+        })
     }
 
     async fn take_back(&self, limit: Limit, who: &str) -> Result<(), StoreError> {

@@ -82,6 +82,7 @@ acts! {
     Vendor, "vendor", "audit-vendor";
     VendorDisabled, "vendor disabled", "audit-vendor-disabled";
     VendorEnabled, "vendor enabled", "audit-vendor-enabled";
+    VendorHandedOver, "vendor handed over", "audit-vendor-handed-over";
     VendorKey, "vendor key", "audit-vendor-key";
     VendorRegistered, "vendor registered", "audit-vendor-registered";
     Vouchers, "vouchers", "audit-vouchers";
@@ -183,6 +184,45 @@ pub async fn last_rows(store: &Store, count: i64) -> Result<Vec<AuditRow>, Store
     let select = format!("{ROWS} ORDER BY id DESC LIMIT $1");
     let rows = sqlx::query(sqlx::AssertSqlSafe(select)).bind(count).fetch_all(store.pool()).await?;
     rows.iter().map(AuditRow::read).collect()
+}
+
+/// Rows of the log before the row with this number, the last first: all, or those of what people
+/// without a role did not do themselves.
+pub(super) async fn rows_before(
+    store: &Store,
+    (before, with_readers): (i64, bool),
+    count: i64,
+) -> Result<Vec<AuditRow>, StoreError> {
+    let by = match with_readers {
+        true => "",
+        false => {
+            "AND NOT EXISTS (SELECT 1 FROM person \
+             WHERE person.user_id = audit.by_whom AND role = 'none')"
+        }
+    };
+    let select = format!("{ROWS} WHERE id < $1 {by} ORDER BY id DESC LIMIT $2");
+    let query = sqlx::query(sqlx::AssertSqlSafe(select)).bind(before).bind(count);
+    query.fetch_all(store.pool()).await?.iter().map(AuditRow::read).collect()
+}
+
+/// The last decision of a dispute with one of these details.
+pub(super) async fn last_ruling(
+    store: &Store,
+    details: &[String; 2],
+) -> Result<Option<Act>, StoreError> {
+    let acts = [Act::RulingPay, Act::RulingRefuse];
+    let row = sqlx::query(
+        "SELECT what FROM audit WHERE what IN ($1, $2) AND detail IN ($3, $4) \
+         ORDER BY id DESC LIMIT 1",
+    )
+    .bind(acts[0].word())
+    .bind(acts[1].word())
+    .bind(details[0].clone())
+    .bind(details[1].clone())
+    .fetch_optional(store.pool())
+    .await?;
+    let what: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
+    Ok(acts.into_iter().find(|act| Some(act.word()) == what.as_deref()))
 }
 
 /// What is wrong with the audit log, in words: nothing, if the chain is whole. Of more than 100

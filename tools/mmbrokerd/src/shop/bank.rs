@@ -6,13 +6,15 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use micromint::money::Money;
 use micromint::time::UnixTime;
 use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, to};
 use super::audit::Act;
-use super::form::Posted;
+use super::form::{Posted, is_plain_line};
 use super::login::check_password;
+use super::payouts::fee_and_least;
 use super::view::{Form, Input, Page, Part};
 use super::visitor::Visitor;
 use super::{Shop, people};
@@ -78,36 +80,47 @@ pub(super) async fn bank_account(
 }
 
 impl Transaction {
-    /// Sets a bank account. The first counts at once, another one from `counts_from` on.
+    /// Sets a bank account, unless it is the one that was set last. The first counts at once,
+    /// another one from `counts_from` on. Returns whether it was set.
     async fn set_bank_account(
         &mut self,
         (kind, owner): (AccountKind, &str),
         account: &BankAccount,
         now: UnixTime,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         // Of two at the same time, one is the first.
         self.lock_name(&format!("bank account {} {owner}", kind.word())).await?;
-        let known =
-            sqlx::query("SELECT at FROM bank_account WHERE kind = $1 AND owner = $2 LIMIT 1")
-                .bind(kind.word())
-                .bind(owner.to_string())
-                .fetch_optional(self.connection())
-                .await?;
-        let from = if known.is_none() { now } else { account.counts_from };
-        sqlx::query(
-            "INSERT INTO bank_account (kind, owner, at, counts_from, iban, name) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (kind, owner, at) DO UPDATE SET \
-             counts_from = excluded.counts_from, iban = excluded.iban, name = excluded.name",
+        let last = sqlx::query(
+            "SELECT at, iban, name FROM bank_account WHERE kind = $1 AND owner = $2 \
+             ORDER BY at DESC LIMIT 1",
         )
         .bind(kind.word())
         .bind(owner.to_string())
-        .bind(now.0)
+        .fetch_optional(self.connection())
+        .await?;
+        let (mut at, mut from) = (now.0, now);
+        if let Some(last) = last {
+            let (iban, name): (String, String) = (last.try_get(1)?, last.try_get(2)?);
+            if (iban, name) == (account.iban.clone(), account.name.clone()) {
+                return Ok(false);
+            }
+            // Within a second too, the account that counts stays until the new one does.
+            at = at.max(last.try_get::<i64, _>(0)? + 1);
+            from = account.counts_from;
+        }
+        sqlx::query(
+            "INSERT INTO bank_account (kind, owner, at, counts_from, iban, name) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(kind.word())
+        .bind(owner.to_string())
+        .bind(at)
         .bind(from.0)
         .bind(account.iban.clone())
         .bind(account.name.clone())
         .execute(self.connection())
         .await?;
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -155,8 +168,8 @@ pub(super) async fn set(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer
             .now()
             .plus_seconds(i64::from(shop.settings.bank_change_hours) * 3600),
     };
-    let is_name = (1..=OWNER_LEN_MAX).contains(&account.name.chars().count())
-        && !account.name.chars().any(char::is_control);
+    let is_name =
+        (1..=OWNER_LEN_MAX).contains(&account.name.chars().count()) && is_plain_line(&account.name);
     if !is_name {
         return Err(refuse("error-name"));
     }
@@ -171,12 +184,13 @@ pub(super) async fn set(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer
     };
     retried!(async {
         let mut tx = store.begin().await?;
-        tx.set_bank_account(owner, &account, now).await?;
         let act = match owner.0 {
             AccountKind::Vendor => Act::BankOfVendor,
             _ => Act::BankOfClient,
         };
-        tx.audit(user, act, &format!("{} {}", owner.1, account.iban), now).await?;
+        if tx.set_bank_account(owner, &account, now).await? {
+            tx.audit(user, act, &format!("{} {}", owner.1, account.iban), now).await?;
+        }
         tx.commit().await
     })?;
     let path = if vendor.is_empty() { "/account".to_string() } else { format!("/vendor/{vendor}") };
@@ -192,7 +206,49 @@ pub(super) async fn refund(State(shop): State<Arc<Shop>>, posted: Posted) -> Ans
         return Err(refuse("error-no-bank"));
     }
     people::wish_refund(store, user, now).await?;
-    Ok(to(&shop, "/account?note=done-refund"))
+    let note = match payable(&shop, user.as_str()).await? {
+        (true, _) => "done-refund",
+        (false, _) => "done-refund-later",
+    };
+    Ok(to(&shop, &format!("/account?note={note}")))
+}
+
+/// Whether a balance of a person is paid out when the person asks, and the balances that are too
+/// small for that.
+pub(super) async fn payable(shop: &Shop, user: &str) -> Result<(bool, Vec<Money>), StoreError> {
+    let mut balances = shop.service.store().balances(AccountKind::Client, user).await?;
+    balances.retain(|money| money.units() > 0);
+    let is_small = |money: &Money| money.units() < fee_and_least(shop, money.currency()).1.units();
+    let count = balances.len();
+    balances.retain(is_small);
+    Ok((balances.len() < count, balances))
+}
+
+/// Adds what the page of a person says about getting the balance back.
+pub(super) async fn refund_part(
+    shop: &Shop,
+    visitor: &Visitor,
+    page: Page,
+    user: &str,
+) -> Result<Page, Refused> {
+    let words = visitor.words;
+    let amount = |money: Money| visitor.money(money.units(), money.currency());
+    let mut page = page.text(words.get("refund-text"));
+    if let Some(currency) = super::reader::currency(shop) {
+        let (fee, least) = fee_and_least(shop, currency);
+        let (fee, least) = (amount(fee), amount(least));
+        page = page.text(words.with("refund-terms", &[("fee", &fee), ("least", &least)]));
+    }
+    for money in payable(shop, user).await?.1 {
+        let small = amount(money);
+        page = page.with(Part::Bad(words.with("refund-small", &[("amount", &small)])));
+    }
+    let form = Form::new("/account/refund", words.get("refund-button")).field(
+        "password",
+        words.get("password-label"),
+        Input::Password("current-password"),
+    );
+    Ok(page.with(form.into()))
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use micromint::identity::VendorId;
-use micromint::protocol::Payment;
+use micromint::protocol::{Payment, parse_decimal};
 use micromint::time::UnixTime;
 use sha2::{Digest, Sha256};
 use sqlx::Row;
@@ -23,12 +23,15 @@ use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
 use super::{Shop, random};
 use crate::http::{COMPLAINT_TEXT_MAX, COMPLAINTS_PER_USER_MAX};
-use crate::store::{NewComplaint, Store, StoreError, retried};
+use crate::store::{NewComplaint, Store, StoreError, Transaction, retried};
 
 /// The longest payment in a form, in bytes.
 const PAYMENT_LEN_MAX: usize = 64 * 1024;
 /// The most complaints on a page.
 const SHOWN_MAX: i64 = 500;
+
+/// The most answers to a complaint, of its vendor and of the operator each.
+pub const ANSWERS_MAX: i64 = 5;
 
 /// A complaint.
 pub(super) struct Complaint {
@@ -111,13 +114,29 @@ fn by_complaint(rows: &[AnyRow]) -> Result<BTreeMap<i64, Vec<String>>, StoreErro
     Ok(all)
 }
 
-/// A table of complaints; `with_users` is for the operator, who knows them.
-pub(super) fn table(visitor: &Visitor, all: &[&Complaint], with_users: bool) -> Table {
+/// To whom complaints are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// To who complained.
+    ToReader,
+    /// To their vendor, who answers and is not told who complained.
+    ToVendor,
+    /// To an operator, who answers.
+    ToOperator,
+}
+
+/// A table of complaints. Who may answer finds the form by the number.
+pub(super) fn table(visitor: &Visitor, all: &[&Complaint], shown: Shown) -> Table {
     let words = visitor.words;
+    let with_users = shown == Shown::ToOperator;
     let row = |it: &&Complaint| {
         let who = if with_users { &it.user } else { &it.vendor };
+        let number = match shown {
+            Shown::ToReader => Cell::number(it.id),
+            _ => Cell::Link(format!("/complaints/{}", it.id), answer_link(visitor, it)),
+        };
         let mut cells = vec![
-            Cell::number(it.id),
+            number,
             Cell::Text(visitor.time(it.at)),
             Cell::text(who),
             Cell::text(&it.text),
@@ -141,6 +160,48 @@ pub(super) fn table(visitor: &Visitor, all: &[&Complaint], with_users: bool) -> 
     }
 }
 
+fn answer_link(visitor: &Visitor, complaint: &Complaint) -> String {
+    visitor.words.with("answer-link", &[("number", &format!("#{}", complaint.id))])
+}
+
+/// A complaint for who may answer it, with the form.
+pub(super) async fn one(
+    State(shop): State<Arc<Shop>>,
+    LoggedIn { visitor, person, .. }: LoggedIn,
+    Path(number): Path<String>,
+) -> Answer {
+    let words = visitor.words;
+    let id = parse_decimal(&number).and_then(|id| i64::try_from(id).ok());
+    let none = || refuse("error-no-complaint");
+    let which = Which::Number(id.ok_or_else(none)?);
+    let complaint = complaints(shop.service.store(), which).await?.pop().ok_or_else(none)?;
+    let (_, back) = may_answer(&shop, &person, &complaint).await?;
+    let is_operator = person.role >= Role::Support;
+    let mut facts = vec![
+        (words.get("column-date"), visitor.time(complaint.at)),
+        (words.get("column-vendor"), complaint.vendor.clone()),
+    ];
+    if is_operator {
+        facts.push((words.get("user-label"), complaint.user.clone()));
+    }
+    let mut page = Page::new(answer_link(&visitor, &complaint))
+        .with(Part::Facts(facts))
+        .text(complaint.text.clone());
+    if !complaint.answers.is_empty() {
+        page = page.heading(words.get("column-answers"));
+    }
+    for answer in &complaint.answers {
+        page = page.text(answer.clone());
+    }
+    let most = ANSWERS_MAX.to_string();
+    let form = Form::new("/complaints/answer", words.get("answer-button"))
+        .hidden("complaint", complaint.id.to_string())
+        .field("text", words.get("answer-text"), Input::Lines(COMPLAINT_TEXT_MAX))
+        .help(words.with("answer-help", &[("most", &most)]));
+    let links = vec![(back, words.get("back-link"))];
+    show(&shop, &visitor, &page.with(form.into()).with(Part::Links(links)))
+}
+
 /// The complaints of a person, and the form for another one.
 pub(super) async fn page(
     State(shop): State<Arc<Shop>>,
@@ -157,7 +218,7 @@ pub(super) async fn page(
     let page = note
         .on(&visitor, Page::new(words.get("complaints-title")))
         .text(words.get("complaints-text"))
-        .with(Part::Table(table(&visitor, &all.iter().collect::<Vec<_>>(), false)))
+        .with(Part::Table(table(&visitor, &all.iter().collect::<Vec<_>>(), Shown::ToReader)))
         .heading(words.get("complaint-new"))
         .with(form.into());
     show(&shop, &visitor, &page)
@@ -198,7 +259,7 @@ pub(super) async fn complain(
     Ok(to(&shop, "/complaints?note=done-complaint"))
 }
 
-/// What the page of a vendor says about complaints, with the form for an answer.
+/// What the page of a vendor says about complaints.
 pub(super) async fn vendor_part(
     shop: &Shop,
     visitor: &Visitor,
@@ -208,20 +269,56 @@ pub(super) async fn vendor_part(
     let words = visitor.words;
     let all = complaints(shop.service.store(), Which::About(vendor)).await?;
     let own: Vec<&Complaint> = all.iter().collect();
-    let mut page = page.heading(words.get("complaints-title"));
-    page = page.with(Part::Table(table(visitor, &own, false)));
-    if !own.is_empty() {
-        page = page.with(answer_form(visitor).into());
-    }
-    Ok(page)
+    let page = page.heading(words.get("complaints-title"));
+    Ok(page.with(Part::Table(table(visitor, &own, Shown::ToVendor))))
 }
 
-/// The form for an answer.
-pub(super) fn answer_form(visitor: &Visitor) -> Form {
-    let words = visitor.words;
-    Form::new("/complaints/answer", words.get("answer-button"))
-        .field("complaint", words.get("column-number"), Input::Number(1, i64::MAX as u64))
-        .field("text", words.get("answer-text"), Input::Lines(COMPLAINT_TEXT_MAX))
+/// An answer.
+#[derive(Clone, Copy)]
+struct Answered<'a> {
+    complaint: i64,
+    /// In whose name it is.
+    by: &'a str,
+    text: &'a str,
+    now: UnixTime,
+}
+
+impl Transaction {
+    /// Records an answer, unless it is recorded, or there are [`ANSWERS_MAX`] in that name. Returns
+    /// whether it is new, and whether it is recorded now.
+    async fn answer(&mut self, answer: Answered<'_>) -> Result<(bool, bool), StoreError> {
+        // Those that come at the same time are counted too.
+        self.lock_name(&format!("answers {}", answer.complaint)).await?;
+        let rows = sqlx::query(
+            "SELECT at, text FROM complaint_answer WHERE complaint = $1 AND by_whom = $2 \
+             ORDER BY at",
+        )
+        .bind(answer.complaint)
+        .bind(answer.by.to_string())
+        .fetch_all(self.connection())
+        .await?;
+        let mut at = answer.now.0;
+        for row in &rows {
+            if row.try_get::<String, _>(1)? == answer.text {
+                return Ok((false, true));
+            }
+            // Two answers within a second come one after the other.
+            at = at.max(row.try_get::<i64, _>(0)? + 1);
+        }
+        if rows.len() as i64 >= ANSWERS_MAX {
+            return Ok((false, false));
+        }
+        sqlx::query(
+            "INSERT INTO complaint_answer (complaint, at, by_whom, text) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(answer.complaint)
+        .bind(at)
+        .bind(answer.by.to_string())
+        .bind(answer.text.to_string())
+        .execute(self.connection())
+        .await?;
+        Ok((true, true))
+    }
 }
 
 /// Answers a complaint: the vendor that it is about, or an operator.
@@ -240,24 +337,20 @@ pub(super) async fn answer(State(shop): State<Arc<Shop>>, posted: Posted) -> Ans
     let complaint = complaints(store, which).await?.pop().ok_or_else(none)?;
     let (by, back) = may_answer(&shop, person, &complaint).await?;
     let now = shop.service.now();
-    retried!(async {
+    let answer = Answered { complaint: id, by: &by, text, now };
+    let is_recorded = retried!(async {
         let mut tx = store.begin().await?;
-        let added = sqlx::query(
-            "INSERT INTO complaint_answer (complaint, at, by_whom, text) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (complaint, at, by_whom) DO NOTHING",
-        )
-        .bind(id)
-        .bind(now.0)
-        .bind(by.clone())
-        .bind(text.to_string())
-        .execute(tx.connection())
-        .await?;
-        if person.role >= Role::Support && added.rows_affected() == 1 {
+        let (is_new, is_recorded) = tx.answer(answer).await?;
+        if person.role >= Role::Support && is_new {
             let (by, complaint) = (person.user.as_str(), id.to_string());
             tx.audit(by, Act::ComplaintAnswered, &complaint, now).await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        Ok::<bool, StoreError>(is_recorded)
     })?;
+    if !is_recorded {
+        return Err(refuse("error-answers").with("most", ANSWERS_MAX));
+    }
     Ok(to(&shop, &format!("{back}?note=done-answer")))
 }
 

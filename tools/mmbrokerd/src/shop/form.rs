@@ -49,6 +49,17 @@ pub(super) struct Open {
     pub(super) fields: Fields,
 }
 
+/// Whether a text is one line in which every character is where it stands: without control
+/// characters, line separators, invisible ones, and those that reverse the direction.
+pub(super) fn is_plain_line(text: &str) -> bool {
+    let is_hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    !text.chars().any(is_hidden)
+}
+
 impl Fields {
     /// The text of a field without spaces around it; empty if it is missing.
     pub(super) fn text(&self, name: &str) -> &str {
@@ -175,6 +186,16 @@ impl FromRequest<Arc<Shop>> for Open {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plain_line_hides_nothing() {
+        for plain in ["", "News & S\u{f6}hne", "\u{5e9}\u{5dc}\u{5d5}\u{5dd}", "\u{2010}"] {
+            assert!(is_plain_line(plain), "{plain}");
+        }
+        for hidden in ["a\nb", "\u{202e}x", "\u{2066}x", "a\u{200b}", "\u{feff}x", "a\u{2028}b"] {
+            assert!(!is_plain_line(hidden), "{hidden:?}");
+        }
+    }
 
     #[test]
     fn fields_are_read_once() {

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use sqlx::Row;
 
 use super::audit::Act;
-use super::form::read_body;
+use super::form::{is_plain_line, read_body};
 use super::money::{Credited, accounts, credit, deposit_units};
 use super::payouts::CENT;
 use super::{Shop, random};
@@ -180,7 +180,7 @@ fn amount(text: Option<&str>) -> Option<Money> {
 }
 
 fn told(id: Option<&str>, user: Option<&str>, amount: Option<Money>) -> Reading {
-    let id = id.filter(|id| (1..=ID_LEN_MAX).contains(&id.len()) && !id.contains(char::is_control));
+    let id = id.filter(|id| (1..=ID_LEN_MAX).contains(&id.len()) && is_plain_line(id));
     let id = id.ok_or("expected an identifier of the payment")?.to_string();
     let user = user.and_then(|user| user.parse().ok()).ok_or("expected a User-ID")?;
     Ok(Some(Told { id, user, amount: amount.ok_or("expected an amount")? }))

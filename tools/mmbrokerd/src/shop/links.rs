@@ -402,10 +402,14 @@ pub(super) async fn reset(State(shop): State<Arc<Shop>>, Open { visitor, fields 
         // Other links were for the old password.
         tx.end_links(&link.user).await?;
         tx.end_sessions(&link.user, &[], now).await?;
+        tx.end_api_keys(link.user.as_str(), &link.user, now).await?;
         tx.audit(link.user.as_str(), Act::PasswordByLink, "", now).await?;
         tx.commit().await?;
         Ok(true)
     })?;
+    if is_set {
+        super::login::forget_failed(&shop, &visitor, &link.user).await?;
+    }
     after_reset(&shop, is_set)
 }
 

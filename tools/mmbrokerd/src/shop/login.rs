@@ -9,20 +9,24 @@ use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::http::header::{SET_COOKIE, USER_AGENT};
 use axum::response::Response;
-use micromint::host::SystemEntropy;
+use micromint::identity::UserId;
 use serde::Deserialize;
 
 use super::answer::{Answer, Refused, refuse, show, to};
-use super::attempts::{LOGIN, LOGIN_ACCOUNT, LOGIN_NET, REGISTER, SESSION};
+use super::attempts::{KEY, LOGIN, LOGIN_ACCOUNT, LOGIN_ALL, LOGIN_NET, REGISTER, SESSION};
 use super::form::{Open, Posted};
 use super::links;
 use super::mail::{ADDRESS_LEN_MAX, address};
+use super::passkeys::{check_person, is_fresh};
 use super::password::{PASSWORD_LEN_MIN, check_new};
+use super::payouts::fee_and_least;
 use super::people::{self, Kept, Person, Role};
 use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::{LANGUAGE_COOKIE, LoggedIn, Visitor, session_cookie};
 use super::words::Language;
 use super::{Shop, random};
+use crate::http::{give_key, key_of};
+use crate::store::{KEYS_MAX, KeyAnswer};
 
 /// How long a registration form may be filled in, in seconds.
 const REGISTRATION_SECONDS_MAX: i64 = 86_400;
@@ -36,7 +40,7 @@ pub(super) struct Note {
 }
 
 /// The notes that a redirect may show.
-const NOTES: [&str; 21] = [
+const NOTES: [&str; 26] = [
     "done-deposit",
     "done-password",
     "done-session",
@@ -45,10 +49,15 @@ const NOTES: [&str; 21] = [
     "done-voucher",
     "done-bank",
     "done-refund",
+    "done-refund-later",
     "done-complaint",
     "done-answer",
     "done-paid",
     "done-vendor",
+    "done-vendor-added",
+    "done-vendor-disabled",
+    "done-vendor-enabled",
+    "done-closed",
     "done-ruling",
     "done-void",
     "done-mint",
@@ -225,6 +234,7 @@ pub(super) async fn person_of(
     shop.attempt(LOGIN_NET, &visitor.net).await?;
     shop.attempt(LOGIN, &pair).await?;
     shop.attempt(LOGIN_ACCOUNT, &name).await?;
+    shop.attempt(LOGIN_ALL, &name).await?;
     let known = people::login(shop.service.store(), user).await?;
     let (person, hash) = known.unzip();
     let is_right = shop.passwords.is_right(password, hash).await?;
@@ -233,6 +243,18 @@ pub(super) async fn person_of(
     shop.forgive(LOGIN, &pair).await?;
     shop.forgive(LOGIN_ACCOUNT, &name).await?;
     Ok(Some(person))
+}
+
+/// Forgets the logins of an account that failed, from this network and from everywhere: its person
+/// has set a password with a link.
+pub(super) async fn forget_failed(
+    shop: &Shop,
+    visitor: &Visitor,
+    user: &UserId,
+) -> Result<(), Refused> {
+    shop.forget(LOGIN, &format!("{user} {}", visitor.net)).await?;
+    shop.forget(LOGIN_ACCOUNT, user.as_str()).await?;
+    Ok(shop.forget(LOGIN_ALL, user.as_str()).await?)
 }
 
 /// Begins a session, and goes to the first page of the person.
@@ -297,40 +319,49 @@ pub(super) async fn account(
         empty: String::new(),
     };
     let least = PASSWORD_LEN_MIN.to_string();
+    let hash = people::login(store, person.user.as_str()).await?.map(|(_, hash)| hash);
+    let mark = Mark::of(&shop, (&token, &hash.unwrap_or_default()));
     let password = Form::new("/account/password", words.get("password-button"))
+        .hidden("mark", mark.text())
         .field("old", words.get("password-old-label"), Input::Password("current-password"))
         .field("password", words.get("password-new-label"), Input::Password("new-password"))
         .help(words.with("password-help", &[("least", &least)]));
-    let close = Form::new("/account/close", words.get("close-button"))
+    // The page says what becomes of balances that are too small to be paid out.
+    let small = small_balances(&shop, &visitor, person.user.as_str()).await?;
+    let mut close = Form::new("/account/close", words.get("close-button"))
         .field("password", words.get("password-label"), Input::Password("current-password"))
         .danger();
+    if !small.is_empty() {
+        close = close.help(words.with("close-small", &[("amount", &small)])).hidden("small", small);
+    }
+    let mut make_key =
+        Form::new("/account/key", words.get("key-button")).hidden("id", random::token()?);
+    if !is_fresh(&shop, &token).await? {
+        let current = Input::Password("current-password");
+        make_key = make_key.field("password", words.get("password-label"), current);
+    }
     let user = person.user.to_string();
     let owner = (crate::store::AccountKind::Client, person.user.as_str());
     let page = note
         .on(&visitor, Page::new(words.get("menu-account")))
         .with(Part::Facts(vec![(words.get("user-label"), user)]));
-    let refund = Form::new("/account/refund", words.get("refund-button")).field(
-        "password",
-        words.get("password-label"),
-        Input::Password("current-password"),
-    );
-    let page = super::bank::bank_part(&shop, &visitor, page, owner)
+    let page = super::bank::bank_part(&shop, &visitor, page, owner).await?;
+    let page = super::bank::refund_part(&shop, &visitor, page, person.user.as_str())
         .await?
-        .text(words.get("refund-text"))
-        .with(refund.into())
         .heading(words.get("sessions-title"))
         .with(Part::Table(sessions))
         .with(Form::new("/account/sessions/end", words.get("sessions-end-button")).into());
     let page = links::mail_part(&shop, &visitor, page, &person.user)
         .await?
         .heading(words.get("password-title"))
+        .text(words.get("password-ends"))
         .with(password.into())
         .heading(words.get("passkeys-title"))
         .text(words.get("passkeys-account"))
         .with(Part::Links(vec![("/account/passkeys".to_string(), words.get("passkeys-link"))]))
         .heading(words.get("keys-title"))
         .text(words.get("keys-text"))
-        .with(Form::new("/account/key", words.get("key-button")).into())
+        .with(make_key.into())
         .with(Form::new("/account/keys/end", words.get("keys-end-button")).danger().into())
         .heading(words.get("export-title"))
         .text(words.get("export-text"))
@@ -366,9 +397,53 @@ pub(super) async fn check_password(
     shop.forgive(SESSION, &session).await
 }
 
+/// What names a password in the forms of a session, sealed for that session.
+struct Mark {
+    named: String,
+    seal: String,
+}
+
+impl Mark {
+    fn of(shop: &Shop, (token, hash): (&str, &str)) -> Mark {
+        Mark::sealed(shop, token, random::hex(&random::mac(&shop.key, &[hash.as_bytes()])))
+    }
+
+    fn sealed(shop: &Shop, token: &str, named: String) -> Mark {
+        let parts = [b"password of a form".as_slice(), token.as_bytes(), named.as_bytes()];
+        Mark { seal: random::hex(&random::mac(&shop.key, &parts)), named }
+    }
+
+    fn text(&self) -> String {
+        format!("{} {}", self.named, self.seal)
+    }
+}
+
+/// Whether the password was changed since the session's form was shown, to what the form says. The
+/// session that changed it is the only one that goes on, so nobody guesses a password here.
+async fn is_changed(shop: &Shop, posted: &Posted) -> Result<bool, Refused> {
+    let user = posted.person.user.as_str();
+    let known = people::login(shop.service.store(), user).await?;
+    let (Some((_, hash)), Some((named, _))) = (known, posted.fields.text("mark").split_once(' '))
+    else {
+        return Ok(false);
+    };
+    let shown = Mark::sealed(shop, &posted.token, named.to_string());
+    let is_shown = random::are_equal(&shown.text(), posted.fields.text("mark"));
+    if !is_shown || named == Mark::of(shop, (&posted.token, &hash)).named {
+        return Ok(false);
+    }
+    shop.passwords.is_right(posted.fields.raw("password"), Some(hash)).await
+}
+
 pub(super) async fn change_password(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
-    check_password(&shop, &posted, "old").await?;
     let (user, password) = (&posted.person.user, posted.fields.raw("password"));
+    match check_password(&shop, &posted, "old").await {
+        // The form that was sent twice has done its work. The attempt is counted.
+        Err(refused) if refused.is("error-password") && is_changed(&shop, &posted).await? => {
+            return Ok(to(&shop, "/account?note=done-password"));
+        }
+        done => done?,
+    }
     check_new(password, user.as_str())?;
     let hash = shop.passwords.hash(password).await?;
     let (store, now) = (shop.service.store(), shop.service.now());
@@ -383,14 +458,26 @@ pub(super) async fn end_session(State(shop): State<Arc<Shop>>, posted: Posted) -
     Ok(to(&shop, "/account?note=done-session"))
 }
 
-/// Makes an API key, and shows it once.
+/// Makes an API key, and shows it. It derives from the number of its form, so the same form again
+/// shows the same key.
 pub(super) async fn make_key(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
-    let Posted { visitor, person, .. } = &posted;
+    let Posted { visitor, person, fields, .. } = &posted;
     let words = visitor.words;
-    let of = (person.user.as_str(), &person.user);
-    let key = crate::http::create_key(&shop.service, of, &SystemEntropy).await?;
-    // It was closed in another tab.
-    let key = key.ok_or_else(|| refuse("error-no-person"))?;
+    let id = fields.text("id");
+    if id.len() != 64 {
+        return Err(refuse("error-form"));
+    }
+    check_person(&shop, &posted).await?;
+    shop.attempt(KEY, person.user.as_str()).await?;
+    let parts = [b"api key".as_slice(), person.user.as_str().as_bytes(), id.as_bytes()];
+    let key = key_of(&random::mac(&shop.key, &parts));
+    match give_key(&shop.service, (person.user.as_str(), &person.user), &key).await? {
+        KeyAnswer::Added => {}
+        // It was closed in another tab.
+        KeyAnswer::Closed => return Err(refuse("error-no-person")),
+        KeyAnswer::TooMany => return Err(refuse("error-keys").with("most", KEYS_MAX)),
+        KeyAnswer::Ended => return Err(refuse("error-key-ended")),
+    }
     let login = format!("mmwallet login {} --user {} --key-file FILE", shop.url, person.user);
     let page = Page::new(words.get("keys-title"))
         .with(Part::Bad(words.get("key-once")))
@@ -407,14 +494,29 @@ pub(super) async fn end_keys(State(shop): State<Arc<Shop>>, posted: Posted) -> A
     Ok(to(&shop, "/account?note=done-keys"))
 }
 
-/// Closes an account that has no money and to which none is on its way.
+/// The balances of a person that are too small to be paid out, in words; empty if there is none.
+async fn small_balances(shop: &Shop, visitor: &Visitor, user: &str) -> Result<String, Refused> {
+    let small = super::bank::payable(shop, user).await?.1;
+    let amounts: Vec<String> =
+        small.iter().map(|money| visitor.money(money.units(), money.currency())).collect();
+    Ok(amounts.join(", "))
+}
+
+/// Closes an account that has no money that could be paid out and to which none is on its way.
 pub(super) async fn close(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
     check_password(&shop, &posted, "password").await?;
     let (user, store) = (&posted.person.user, shop.service.store());
-    match people::close(store, user, shop.service.now()).await? {
-        None => Ok(without_session(&shop, "/")),
+    let small = small_balances(&shop, &posted.visitor, user.as_str()).await?;
+    if !small.is_empty() && posted.fields.text("small") != small {
+        return Err(refuse("error-close-small").with("amount", small));
+    }
+    let live = super::reader::live_periods(&shop);
+    let least = |currency| fee_and_least(&shop, currency).1.units();
+    match people::close(store, user, (&live, &least), shop.service.now()).await? {
+        None => Ok(without_session(&shop, "/?note=done-closed")),
         Some(Kept::Balance) => Err(refuse("error-close-balance")),
         Some(Kept::Payout) => Err(refuse("error-close-payout")),
         Some(Kept::Return) => Err(refuse("error-close-return")),
+        Some(Kept::Coins) => Err(refuse("error-close-coins")),
     }
 }

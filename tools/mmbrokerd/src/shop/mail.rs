@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use icu_normalizer::ComposingNormalizer;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::authentication::Credentials;
@@ -18,6 +19,7 @@ use micromint::time::UnixTime;
 use serde::Deserialize;
 use sqlx::Row;
 
+use super::form::is_plain_line;
 use crate::service::{Service, ServiceError, blocking};
 use crate::store::{Store, StoreError, Transaction, retried};
 
@@ -138,13 +140,18 @@ fn read_bounded(file: &std::path::Path) -> std::io::Result<String> {
 /// not use: they are refused.
 pub(super) fn address(text: &str) -> Option<(String, String)> {
     let is_short = text.len() <= ADDRESS_LEN_MAX && !text.contains(char::is_control);
-    let is_plain = !text.contains(['"', '[', ']', '\\']);
+    let is_plain = !text.contains(['"', '[', ']', '\\']) && is_plain_line(text);
     let address: lettre::Address = text.parse().ok().filter(|_| is_short && is_plain)?;
+    // `0x7f000001` and `1.2.3.4` are IP addresses too.
+    if !matches!(url::Host::parse(address.domain()), Ok(url::Host::Domain(_))) {
+        return None;
+    }
     let written = address.to_string();
     Some((written.clone(), written.to_lowercase()))
 }
 
-/// The mailbox of an address in one way of writing it: lower case, no quotes, the domain in ASCII.
+/// The mailbox of an address in one way of writing it: lower case, composed letters (Unicode's
+/// NFC), no quotes, the domain in ASCII.
 pub(super) fn canonical(address: &str) -> String {
     let (name, domain) = address.rsplit_once('@').unwrap_or((address, ""));
     let quoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
@@ -153,7 +160,8 @@ pub(super) fn canonical(address: &str) -> String {
         Ok(host) => host.to_string(),
         Err(_) => domain.to_string(),
     };
-    format!("{}@{}", name.to_lowercase(), domain.to_lowercase())
+    let name = ComposingNormalizer::new_nfc().normalize(&name.to_lowercase()).into_owned();
+    format!("{name}@{}", domain.to_lowercase())
 }
 
 /// A message.
@@ -355,6 +363,8 @@ mod tests {
             ("\"m\\e\"@example.org", "me@example.org"),
             ("me@b\u{fc}cher.example", "me@xn--bcher-kva.example"),
             ("me@XN--bcher-kva.example", "me@xn--bcher-kva.example"),
+            ("Zoe\u{301}@example.org", "zo\u{e9}@example.org"),
+            ("ZO\u{c9}@example.org", "zo\u{e9}@example.org"),
         ] {
             assert_eq!(canonical(address), expected);
         }
@@ -377,6 +387,9 @@ mod tests {
             "alice@example.com, eve@example.com",
             "\"alice\"@example.com",
             "alice@[127.0.0.1]",
+            "alice@1.2.3.4",
+            "alice@0x7f000001",
+            "al\u{202e}ice@example.com",
             "alice@[IPv6:::1]",
             &format!("a@{}.example", "b.".repeat(150)),
         ] {

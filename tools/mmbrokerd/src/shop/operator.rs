@@ -7,20 +7,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
-use micromint::broker::Ruling;
+use micromint::broker::{Ruling, RulingOutcome};
 use micromint::identity::{UserId, VendorId};
+use micromint::money::Money;
 use micromint::period::Period;
 use micromint::time::UnixTime;
 use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::audit::Act;
-use super::complaints::{Complaint, Which, answer_form, complaints, table};
+use super::complaints::{Complaint, Shown, Which, complaints, table};
 use super::figures::{DAY_SECONDS, DAYS, Suspect, audit_check};
 use super::form::Posted;
 use super::login::Note;
 use super::people::Role;
 use super::plot::Plot;
+use super::vendor::{hand_over, owner_of};
 use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
 use super::{Shop, audit, random};
@@ -255,8 +257,37 @@ pub(super) async fn add_vendor(State(shop): State<Arc<Shop>>, posted: Posted) ->
     if super::people::login(shop.service.store(), user.as_str()).await?.is_none() {
         return Err(refuse("error-no-person"));
     }
+    let store = shop.service.store();
+    let owner = owner_of(store, vendor.as_str()).await?;
+    if let Some(owner) = owner.filter(|owner| *owner != user.as_str()) {
+        if fields.text("from") != owner {
+            return ask_to_hand_over(&shop, &posted, (&owner, &user), &vendor);
+        }
+        hand_over(&shop, person.user.as_str(), (&owner, &user), &vendor).await?;
+    }
     super::vendor::register(&shop, person.user.as_str(), &user, &vendor).await?;
-    Ok(to(&shop, "/operator/vendors?note=done-vendor"))
+    Ok(to(&shop, "/operator/vendors?note=done-vendor-added"))
+}
+
+/// Asks whether another person is to act for a vendor.
+fn ask_to_hand_over(
+    shop: &Shop,
+    posted: &Posted,
+    (from, to): (&str, &UserId),
+    vendor: &VendorId,
+) -> Answer {
+    let words = posted.visitor.words;
+    let arguments = [("vendor", vendor.as_str()), ("from", from), ("to", to.as_str())];
+    let form = Form::new("/operator/vendors", words.get("hand-over-button"))
+        .hidden("host", vendor.to_string())
+        .hidden("user", to.to_string())
+        .hidden("from", from.to_string())
+        .danger();
+    let page = Page::new(words.with("hand-over-title", &arguments))
+        .text(words.with("hand-over-text", &arguments))
+        .with(form.into())
+        .with(Part::Links(vec![("/operator/vendors".to_string(), words.get("back-link"))]));
+    show(shop, &posted.visitor, &page)
 }
 
 /// Refuses the coins of a vendor from now on.
@@ -299,7 +330,8 @@ async fn set_disabled(shop: &Shop, posted: &Posted, is_off: bool) -> Answer {
         }
         tx.commit().await
     })?;
-    Ok(to(shop, "/operator/vendors?note=done-vendor"))
+    let note = if is_off { "done-vendor-disabled" } else { "done-vendor-enabled" };
+    Ok(to(shop, &format!("/operator/vendors?note={note}")))
 }
 
 /// All complaints.
@@ -312,11 +344,9 @@ pub(super) async fn complaints_page(
     let words = visitor.words;
     let all = complaints(shop.service.store(), Which::All).await?;
     let all: Vec<&Complaint> = all.iter().collect();
-    let mut page = note.on(&visitor, Page::new(words.get("complaints-title")));
-    page = page.with(Part::Table(table(&visitor, &all, true)));
-    if !all.is_empty() {
-        page = page.with(answer_form(&visitor).into());
-    }
+    let page = note
+        .on(&visitor, Page::new(words.get("complaints-title")))
+        .with(Part::Table(table(&visitor, &all, Shown::ToOperator)));
     show(&shop, &visitor, &page)
 }
 
@@ -391,7 +421,15 @@ pub(super) async fn rule(State(shop): State<Arc<Shop>>, posted: Posted) -> Answe
     let open: Option<Arc<OpenPeriod>> = shop.service.period(&period);
     let open = open.ok_or_else(|| refuse("error-form"))?;
     let by = person.user.as_str();
-    shop.service.rule(&open, &vendor, Some(&user), (by, ruling)).await?;
+    let ruled = shop.service.rule(&open, &vendor, Some(&user), (by, ruling)).await?;
+    // Another person may have decided meanwhile, perhaps otherwise.
+    if ruled.is_none_or(|it| it == RulingOutcome::default()) {
+        let details = [format!("{period} {vendor} {user}"), format!("{period} {vendor} *")];
+        let act = if ruling == Ruling::Pay { Act::RulingPay } else { Act::RulingRefuse };
+        if audit::last_ruling(shop.service.store(), &details).await? != Some(act) {
+            return Err(refuse("error-ruled"));
+        }
+    }
     Ok(to(&shop, "/operator/disputes?note=done-ruling"))
 }
 
@@ -469,27 +507,73 @@ pub(super) fn check_words(visitor: &Visitor, at: Option<UnixTime>) -> String {
     }
 }
 
-/// The audit log, the last row first.
+/// Details with their amounts as people of the visitor's language write them.
+fn localized(visitor: &Visitor, detail: &str) -> String {
+    let mut words: Vec<String> = detail.split(' ').map(str::to_string).collect();
+    for at in 1..words.len() {
+        let currency = words[at].get(..3).unwrap_or_default().to_string();
+        let rest = words[at].get(3..).unwrap_or_default().to_string();
+        let is_end = rest.chars().all(|c| c.is_ascii_punctuation());
+        let amount = format!("{} {currency}", words[at - 1]).parse::<Money>();
+        if let Some(amount) = amount.ok().filter(|_| is_end) {
+            let shown = visitor.money(amount.units(), amount.currency());
+            let (number, currency) = shown.split_once(' ').unwrap_or((&shown, ""));
+            words[at - 1] = number.to_string();
+            words[at] = format!("{currency}{rest}");
+        }
+    }
+    words.join(" ")
+}
+
+/// Which rows of the audit log are asked for.
+#[derive(serde::Deserialize)]
+pub(super) struct AuditRows {
+    /// Those before the row with this number.
+    before: Option<i64>,
+    /// Of `everyone`, also of readers and vendors.
+    of: Option<String>,
+}
+
+/// The audit log, the last row first. What readers and vendors did themselves is shown when it is
+/// asked for, so that it does not push the rest off the page.
 pub(super) async fn audit_page(
     State(shop): State<Arc<Shop>>,
     LoggedIn { visitor, person, .. }: LoggedIn,
+    Query(asked): Query<AuditRows>,
 ) -> Answer {
     person.needs(Role::Support)?;
     let words = visitor.words;
     let store = shop.service.store();
-    let rows = audit::last_rows(store, ROWS_SHOWN_MAX).await?;
+    let with_readers = asked.of.as_deref() == Some("everyone");
+    let which = (asked.before.unwrap_or(i64::MAX), with_readers);
+    let rows = audit::rows_before(store, which, ROWS_SHOWN_MAX).await?;
+    let mut links = match with_readers {
+        true => vec![("/operator/audit".to_string(), words.get("audit-operators"))],
+        false => vec![("/operator/audit?of=everyone".to_string(), words.get("audit-everyone"))],
+    };
+    if let Some(last) = rows.last().filter(|_| rows.len() as i64 == ROWS_SHOWN_MAX) {
+        let of = if with_readers { "&of=everyone" } else { "" };
+        let older = format!("/operator/audit?before={}{of}", last.id);
+        links.push((older, words.get("audit-older")));
+    }
     let row = |row: &audit::AuditRow| {
         vec![
             Cell::number(row.id),
             Cell::Text(visitor.time(row.at)),
             Cell::text(&row.by),
             Cell::Text(audit_words(&visitor, &row.what)),
-            Cell::text(&row.detail),
+            Cell::Text(localized(&visitor, &row.detail)),
             Cell::text(&random::hex(&row.sha256)[..16]),
         ]
     };
-    let head =
-        ["column-number", "column-date", "column-by", "column-what", "column-text", "column-hash"];
+    let head = [
+        "column-number",
+        "column-date",
+        "column-by",
+        "column-what",
+        "column-details",
+        "column-hash",
+    ];
     let table = Table {
         caption: words.get("audit-title"),
         head: head.map(|name| words.get(name)).to_vec(),
@@ -504,5 +588,5 @@ pub(super) async fn audit_page(
         Some(Some(fault)) => page.with(Part::Bad(words.with("audit-bad", &[("fault", fault)]))),
     };
     let page = page.text(check_words(&visitor, checked.map(|(at, _)| at)));
-    show(&shop, &visitor, &page.with(Part::Table(table)))
+    show(&shop, &visitor, &page.with(Part::Table(table)).with(Part::Links(links)))
 }

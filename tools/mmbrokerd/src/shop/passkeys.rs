@@ -20,7 +20,7 @@ use serde_json::json;
 use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
-use super::attempts::{CHALLENGE, CHALLENGE_NET, LOGIN, LOGIN_ACCOUNT, LOGIN_NET};
+use super::attempts::{CHALLENGE, CHALLENGE_NET, LOGIN, LOGIN_ACCOUNT, LOGIN_ALL, LOGIN_NET};
 use super::audit::Act;
 use super::form::{Open, Posted};
 use super::login::{Note, begin, check_password};
@@ -257,13 +257,13 @@ fn party(shop: &Shop) -> Result<&RelyingParty, Refused> {
 }
 
 /// Whether a session began so recently that the password is not asked for again.
-async fn is_fresh(shop: &Shop, token: &str) -> Result<bool, StoreError> {
+pub(super) async fn is_fresh(shop: &Shop, token: &str) -> Result<bool, StoreError> {
     let began = people::session_began(shop.service.store(), token).await?;
     Ok(began.is_some_and(|at| shop.service.now().0 - at.0 < FRESH_SECONDS))
 }
 
 /// Refuses a form without the right password, unless its session has just begun.
-async fn check_person(shop: &Shop, posted: &Posted) -> Result<(), Refused> {
+pub(super) async fn check_person(shop: &Shop, posted: &Posted) -> Result<(), Refused> {
     if is_fresh(shop, &posted.token).await? {
         return Ok(());
     }
@@ -356,6 +356,7 @@ pub(super) async fn login(
     let pair = format!("{who} {}", visitor.net);
     shop.attempt(LOGIN, &pair).await?;
     shop.attempt(LOGIN_ACCOUNT, &who).await?;
+    shop.attempt(LOGIN_ALL, &who).await?;
     let (person, name, data) = owner.ok_or_else(|| refuse("error-passkey"))?;
     let of = (&shop.key, &person.user);
     let new = match party.finish_login(answer, &state, of, &data).await? {

@@ -115,6 +115,12 @@ impl Terms {
     }
 }
 
+/// What a payment costs in a currency, and the least that is paid out of a balance.
+pub(super) fn fee_and_least(shop: &Shop, currency: Currency) -> (Money, Money) {
+    let terms = Terms::of(shop, currency);
+    (Money::new(terms.fee, currency), Money::new(terms.least, currency))
+}
+
 /// To whom money is due: those who can be paid now, at most [`ITEMS_MAX`] of them.
 async fn due(
     connection: &mut AnyConnection,
@@ -335,6 +341,10 @@ pub(super) async fn make(State(shop): State<Arc<Shop>>, posted: Posted) -> Answe
         return Err(refuse("error-form"));
     }
     let store = shop.service.store();
+    // Nothing can be due in others, and asking for them makes no accounts.
+    if !currencies(store).await?.contains(&currency) {
+        return Err(refuse("error-nothing-due"));
+    }
     shop.service.check_progress().await?;
     let own = Own::of(store, currency).await?;
     let terms = Terms::of(&shop, currency);

@@ -4,6 +4,7 @@
 //! and of tokens, never these themselves; a closed account has no sessions.
 
 use micromint::identity::UserId;
+use micromint::money::Currency;
 use micromint::time::UnixTime;
 use sqlx::Row;
 
@@ -12,7 +13,7 @@ use super::audit::Act;
 use super::password::{MEMORY_KIB, Passwords};
 use super::random;
 use crate::service::{Service, ServiceError};
-use crate::store::{CONSOLE, Store, StoreError, Transaction, retried};
+use crate::store::{CONSOLE, Store, StoreError, Transaction, parsed, retried};
 
 /// How long a session lasts at most, in seconds.
 pub(super) const SESSION_SECONDS_MAX: i64 = 60 * 86_400;
@@ -146,7 +147,7 @@ pub(super) async fn add(
 
 impl Transaction {
     /// Gives a person a password and a role, makes the account if there is none, and opens it if it
-    /// is closed. All its sessions end.
+    /// is closed. All its sessions and keys end; the keys of a user who becomes a person do not.
     pub(super) async fn set_person(
         &mut self,
         user: &UserId,
@@ -154,6 +155,10 @@ impl Transaction {
         role: Role,
         now: UnixTime,
     ) -> Result<(), StoreError> {
+        let known = sqlx::query("SELECT user_id FROM person WHERE user_id = $1")
+            .bind(user.to_string())
+            .fetch_optional(self.connection())
+            .await?;
         sqlx::query(
             "INSERT INTO person (user_id, password, role, at) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (user_id) DO UPDATE SET password = excluded.password, \
@@ -166,7 +171,11 @@ impl Transaction {
         .execute(self.connection())
         .await?;
         self.end_links(user).await?;
-        self.end_sessions(user, &[], now).await
+        self.end_sessions(user, &[], now).await?;
+        if known.is_some() {
+            self.end_api_keys(CONSOLE, user, now).await?;
+        }
+        Ok(())
     }
 
     /// Ends all links of a person that were not used: they were made for who had the account then.
@@ -188,9 +197,14 @@ impl Transaction {
         Ok(closed_at.flatten().is_some())
     }
 
-    /// Why the account of a person cannot be closed: it has money, or will get some. What comes
+    /// Why the account of a person cannot be closed: it has money that can be paid out, or will get
+    /// some, or has bought coins that no wallet has taken and that are worth something. What comes
     /// last is looked at first, so that money on its way is found in one place or the other.
-    async fn not_to_close(&mut self, user: &str) -> Result<Option<Kept>, StoreError> {
+    async fn not_to_close(
+        &mut self,
+        user: &str,
+        (live, least): Terms<'_>,
+    ) -> Result<Option<Kept>, StoreError> {
         for (select, kept) in [
             (
                 "SELECT COUNT(*) FROM payout WHERE kind = 'client' AND owner = $1 \
@@ -202,11 +216,6 @@ impl Transaction {
                  WHERE user_id = $1 AND waiting > 0 AND settled_at IS NULL",
                 Kept::Return,
             ),
-            (
-                "SELECT COUNT(*) FROM balance JOIN account ON account.id = balance.account \
-                 WHERE kind = 'client' AND owner = $1 AND amount > 0",
-                Kept::Balance,
-            ),
         ] {
             let count: i64 = sqlx::query(select)
                 .bind(user.to_string())
@@ -215,6 +224,32 @@ impl Transaction {
                 .try_get(0)?;
             if count > 0 {
                 return Ok(Some(kept));
+            }
+        }
+        let balances = sqlx::query(
+            "SELECT currency, amount FROM balance JOIN account ON account.id = balance.account \
+             WHERE kind = 'client' AND owner = $1 AND amount > 0",
+        )
+        .bind(user.to_string())
+        .fetch_all(self.connection())
+        .await?;
+        for row in &balances {
+            let (currency, amount): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+            let currency = parsed("account.currency", "three letters", &currency)?;
+            if amount.unsigned_abs() >= least(currency) {
+                return Ok(Some(Kept::Balance));
+            }
+        }
+        let paid_for = sqlx::query(
+            "SELECT DISTINCT period FROM sale \
+             WHERE user_id = $1 AND received_at IS NULL AND free = 0",
+        )
+        .bind(user.to_string())
+        .fetch_all(self.connection())
+        .await?;
+        for row in &paid_for {
+            if live.contains(&row.try_get(0)?) {
+                return Ok(Some(Kept::Coins));
             }
         }
         Ok(None)
@@ -286,7 +321,7 @@ pub async fn give_password(
     Ok(())
 }
 
-/// Changes the password of a person, and ends all other sessions and all links.
+/// Changes the password of a person, and ends all other sessions, all keys and all links.
 pub(super) async fn set_password(
     store: &Store,
     user: &UserId,
@@ -303,6 +338,7 @@ pub(super) async fn set_password(
             .await?;
         tx.end_links(user).await?;
         tx.end_sessions(user, &random::digest(token), now).await?;
+        tx.end_api_keys(user.as_str(), user, now).await?;
         tx.audit(user.as_str(), Act::PasswordChanged, "", now).await?;
         tx.commit().await
     })
@@ -491,20 +527,28 @@ pub(super) enum Kept {
     Payout,
     /// Returned coins wait for the settlement.
     Return,
+    /// Coins that were paid for have not been taken.
+    Coins,
 }
 
-/// Closes an account that has no money and gets none: its sessions, API keys and links end, and its
-/// passkeys go. Its purchases stay, as the books need them. Returns why it stays open.
+/// The periods whose coins can be spent or returned, and the least that is paid out in a currency,
+/// in units.
+pub(super) type Terms<'a> = (&'a [String], &'a (dyn Fn(Currency) -> u64 + Sync));
+
+/// Closes an account that has no money that could be paid out, gets none, and has no coins to take:
+/// its sessions, API keys and links end, and its passkeys go. Its purchases stay, as the books need
+/// them. Returns why it stays open.
 pub(super) async fn close(
     store: &Store,
     user: &UserId,
+    terms: Terms<'_>,
     now: UnixTime,
 ) -> Result<Option<Kept>, StoreError> {
     retried!(async {
         let mut tx = store.begin().await?;
         // Money that comes in locks the row too.
         tx.is_closed(user.as_str()).await?;
-        if let Some(kept) = tx.not_to_close(user.as_str()).await? {
+        if let Some(kept) = tx.not_to_close(user.as_str(), terms).await? {
             return Ok(Some(kept));
         }
         sqlx::query("UPDATE person SET closed_at = $2, password = '' WHERE user_id = $1")
@@ -514,15 +558,11 @@ pub(super) async fn close(
             .await?;
         tx.end_links(user).await?;
         tx.end_sessions(user, &[], now).await?;
-        sqlx::query("UPDATE api_key SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL")
-            .bind(user.to_string())
-            .bind(now.0)
-            .execute(tx.connection())
-            .await?;
         sqlx::query("DELETE FROM passkey WHERE user_id = $1")
             .bind(user.to_string())
             .execute(tx.connection())
             .await?;
+        tx.end_api_keys(user.as_str(), user, now).await?;
         tx.audit(user.as_str(), Act::AccountClosed, "", now).await?;
         tx.commit().await?;
         Ok::<Option<Kept>, StoreError>(None)

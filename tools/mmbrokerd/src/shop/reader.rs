@@ -12,6 +12,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use micromint::identity::UserId;
 use micromint::money::{Currency, Money};
+use micromint::period::Period;
 use micromint::protocol::{MEDIA_TYPE, parse_decimal};
 use sqlx::Row;
 
@@ -39,15 +40,15 @@ pub(super) async fn home(
 ) -> Answer {
     match visitor.login.clone() {
         Some((person, _)) => overview(&shop, &visitor, &person.user, &note).await,
-        None => show(&shop, &visitor, &welcome(&shop, &visitor)),
+        None => show(&shop, &visitor, &welcome(&shop, &visitor, &note)),
     }
 }
 
-fn welcome(shop: &Shop, visitor: &Visitor) -> Page {
+fn welcome(shop: &Shop, visitor: &Visitor, note: &Note) -> Page {
     let words = visitor.words;
     let name = shop.settings.name.as_str();
-    let mut page =
-        Page::new(words.with("welcome-title", &[("broker", name)])).text(words.get("welcome-text"));
+    let page = Page::new(words.with("welcome-title", &[("broker", name)]));
+    let mut page = note.on(visitor, page).text(words.get("welcome-text"));
     if let Some(period) = on_sale(shop) {
         let value = period.params().coin_value();
         let value = visitor.money(value.units(), value.currency());
@@ -73,7 +74,9 @@ async fn overview(shop: &Shop, visitor: &Visitor, user: &UserId, note: &Note) ->
     let store = shop.service.store();
     let open = store.open_sales_of(user, OPEN_SHOWN_MAX).await?;
     let mut page = note.on(visitor, Page::new(words.get("menu-overview")));
-    page = page.with(Part::Facts(balance_facts(shop, visitor, user).await?));
+    let mut facts = vec![(words.get("user-label"), user.to_string())];
+    facts.extend(balance_facts(shop, visitor, user).await?);
+    page = page.with(Part::Facts(facts));
     let mut links = vec![
         ("/buy".to_string(), words.get("buy-title")),
         ("/voucher".to_string(), words.get("voucher-title")),
@@ -84,6 +87,7 @@ async fn overview(shop: &Shop, visitor: &Visitor, user: &UserId, note: &Note) ->
         links.insert(0, ("/buy".to_string(), words.get("free-link")));
     }
     page = page.with(Part::Links(links));
+    let open: Vec<SaleRow> = open.into_iter().filter(|sale| !is_over(shop, &sale.period)).collect();
     if !open.is_empty() {
         let links = open.iter().map(|sale| {
             let sets = words.with("sets", &[("count", &sale.sets.to_string())]);
@@ -184,6 +188,19 @@ pub(super) fn on_sale(shop: &Shop) -> Option<Arc<OpenPeriod>> {
     periods.max_by_key(|period| period.params().raw().expiration)
 }
 
+/// Whether the coins of a period are worth nothing any more: nobody can return them.
+fn is_over(shop: &Shop, period: &Period) -> bool {
+    !live_periods(shop).contains(&period.to_string())
+}
+
+/// The names of the periods whose coins can be spent or returned.
+pub(super) fn live_periods(shop: &Shop) -> Vec<String> {
+    let now = shop.service.now();
+    let is_live = |period: &Arc<OpenPeriod>| now < period.params().raw().redeem_until;
+    let live = shop.service.periods().into_iter().filter(is_live);
+    live.map(|period| period.name().to_string()).collect()
+}
+
 pub(super) async fn buy_page(
     State(shop): State<Arc<Shop>>,
     LoggedIn { visitor, person, .. }: LoggedIn,
@@ -266,7 +283,11 @@ pub(super) async fn order(shop: &Shop, posted: &Posted, trial: Option<Trial>) ->
             RefusedFor::Revoked => "buy-revoked",
             RefusedFor::Expired => "nothing-on-sale",
             RefusedFor::Limit if is_free => "free-taken",
-            RefusedFor::Limit => "buy-limit",
+            RefusedFor::Limit => {
+                let bought = shop.sets_of(&period, &person.user).await?;
+                let left = shop.settings.sets_per_period.saturating_sub(bought);
+                if left > 0 { "buy-fewer" } else { "buy-limit" }
+            }
             RefusedFor::TrialTaken => {
                 let (store, user) = (shop.service.store(), &person.user);
                 let own = store.free_sets_of(period.name(), user, address.as_deref()).await?;
@@ -388,6 +409,9 @@ pub(super) async fn purchase(
         let text = words.with("purchase-received", &[("time", &visitor.time(at))]);
         page = page.text(text);
         return show(&shop, &visitor, &page);
+    }
+    if is_over(&shop, &sale.period) {
+        return show(&shop, &visitor, &page.text(words.get("purchase-over")));
     }
     let address = format!("/purchases/{}", sale.transaction);
     let button = words.get("received-button");

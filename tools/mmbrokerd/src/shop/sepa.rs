@@ -53,9 +53,13 @@ pub(super) fn csv_line(fields: &[String]) -> String {
     fields.join(",") + "\r\n"
 }
 
-/// A field that no spreadsheet takes for a formula.
+/// A field that no spreadsheet takes for a formula. A negative number is none.
 fn csv_field(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let is_number = text.strip_prefix('-').is_some_and(|number| {
+        number.starts_with(|c: char| c.is_ascii_digit())
+            && number.chars().all(|c| c.is_ascii_digit() || c == '.')
+    });
+    let is_formula = !is_number && text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let guard = if is_formula { "'" } else { "" };
     format!("\"{guard}{}\"", text.replace('"', "\"\"").replace(['\r', '\n'], " "))
 }
@@ -156,6 +160,15 @@ mod tests {
         assert!(text.contains(",\"'=HYPERLINK(\"\"http://evil.example\"\")\","), "{text}");
         assert!(text.ends_with(",\"0.01\",\"EUR\",\"0.35\",\"open\"\r\n"), "{text}");
         assert_eq!(csv_field("a\r\n=b"), "\"a  =b\"");
+        for (text, expected) in [
+            ("-0.07", "\"-0.07\""),
+            ("-1", "\"-1\""),
+            ("-1+1", "\"'-1+1\""),
+            ("-", "\"'-\""),
+            ("-.5", "\"'-.5\""),
+        ] {
+            assert_eq!(csv_field(text), expected);
+        }
     }
 
     #[test]

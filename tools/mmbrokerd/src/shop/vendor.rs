@@ -36,6 +36,10 @@ const HOST_LEN_MAX: usize = 253;
 /// The most days and batches on a page.
 const DAYS_SHOWN_MAX: usize = 60;
 
+/// The kind of the transfers of payouts, and the kind of the movements of their fees.
+const PAYOUT: &str = "payout";
+const PAYOUT_FEE: &str = "payout fee";
+
 /// What moved on a vendor's account on a day.
 struct Movement {
     day: String,
@@ -111,12 +115,23 @@ fn proof_of(shop: &Shop, user: &UserId, vendor: &VendorId) -> String {
     format!("micromint-broker={}", &random::hex(&random::mac(&shop.key, &parts))[..40])
 }
 
+/// Whether a host may be one of the whole internet, where its proof is read: no IP address, and no
+/// name of a machine or a local network.
+fn is_public_name(host: &str) -> bool {
+    let is_name = matches!(url::Host::parse(host), Ok(url::Host::Domain(_)));
+    let is_local = [".localhost", ".local", ".internal"].iter().any(|end| host.ends_with(end));
+    is_name && host.contains('.') && !is_local
+}
+
 /// Shows the proof for a host, or registers the vendor if the host shows it.
 pub(super) async fn add(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
     let Posted { visitor, person, fields, .. } = &posted;
     let words = visitor.words;
     let host = fields.text("host").to_ascii_lowercase();
     let vendor: VendorId = host.parse().map_err(|_| refuse("error-host"))?;
+    if !is_public_name(&host) {
+        return Err(refuse("error-host-public"));
+    }
     let proof = proof_of(&shop, &person.user, &vendor);
     let mut why = None;
     if fields.text("check") == "yes" {
@@ -190,6 +205,35 @@ pub(super) async fn register(
     if is_own { Ok(()) } else { Err(refuse("error-vendor-taken")) }
 }
 
+/// Makes another person act for a vendor, if `from` does now. `by` is who decides it. Returns
+/// whether it was done.
+pub(super) async fn hand_over(
+    shop: &Shop,
+    by: &str,
+    (from, to): (&str, &UserId),
+    vendor: &VendorId,
+) -> Result<bool, StoreError> {
+    let (store, now) = (shop.service.store(), shop.service.now());
+    retried!(async {
+        let mut tx = store.begin().await?;
+        let moved = sqlx::query(
+            "UPDATE vendor_owner SET user_id = $3, at = $4 WHERE vendor = $1 AND user_id = $2",
+        )
+        .bind(vendor.to_string())
+        .bind(from.to_string())
+        .bind(to.to_string())
+        .bind(now.0)
+        .execute(tx.connection())
+        .await?;
+        if moved.rows_affected() == 1 {
+            let detail = format!("{vendor} {from} {to}");
+            tx.audit(by, Act::VendorHandedOver, &detail, now).await?;
+        }
+        tx.commit().await?;
+        Ok::<bool, StoreError>(moved.rows_affected() == 1)
+    })
+}
+
 async fn is_owner(
     tx: &mut Transaction,
     vendor: &VendorId,
@@ -231,7 +275,8 @@ pub async fn act_for_vendor(
     })
 }
 
-/// What moved on the account of a vendor, by day, the last first.
+/// What moved on the account of a vendor, by day, the last first: what the bank sent, and the fee
+/// of the payment, are two movements.
 async fn movements(store: &Store, vendor: &VendorId) -> Result<Vec<Movement>, StoreError> {
     let rows = sqlx::query(
         "SELECT transfer.at / 86400 AS day, transfer.kind, account.currency, \
@@ -244,17 +289,43 @@ async fn movements(store: &Store, vendor: &VendorId) -> Result<Vec<Movement>, St
     .bind(vendor.to_string())
     .fetch_all(store.pool())
     .await?;
-    rows.iter()
-        .map(|row| {
-            let (day, currency): (i64, String) = (row.try_get(0)?, row.try_get(2)?);
-            Ok(Movement {
-                day: UnixTime(day * 86_400).day(),
-                kind: row.try_get(1)?,
-                currency: parsed("account.currency", "three letters", &currency)?,
-                units: row.try_get(3)?,
-            })
-        })
-        .collect()
+    let fees = fees_by_day(store, vendor).await?;
+    let mut all = Vec::new();
+    for row in &rows {
+        let (day, kind, currency): (i64, String, String) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let fee = match kind.as_str() {
+            PAYOUT => fees.get(&(day, currency.clone())).copied().unwrap_or_default(),
+            _ => 0,
+        };
+        let currency: Currency = parsed("account.currency", "three letters", &currency)?;
+        let units: i64 = row.try_get(3)?;
+        let day = UnixTime(day * 86_400).day();
+        all.push(Movement { day: day.clone(), kind, currency, units: units + fee });
+        if fee != 0 {
+            all.push(Movement { day, kind: PAYOUT_FEE.to_string(), currency, units: -fee });
+        }
+    }
+    Ok(all)
+}
+
+/// The fees of the payments to a vendor, in units, by day and currency.
+async fn fees_by_day(
+    store: &Store,
+    vendor: &VendorId,
+) -> Result<BTreeMap<(i64, String), i64>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT transfer.at / 86400, account.currency, CAST(SUM(fee.amount) AS BIGINT) FROM entry \
+         JOIN transfer ON transfer.id = entry.transfer JOIN account ON account.id = entry.account \
+         JOIN entry AS fee ON fee.transfer = entry.transfer \
+         JOIN account AS fees ON fees.id = fee.account AND fees.kind = 'fees' \
+         WHERE account.kind = 'vendor' AND account.owner = $1 AND transfer.kind = 'payout' \
+         GROUP BY transfer.at / 86400, account.currency",
+    )
+    .bind(vendor.to_string())
+    .fetch_all(store.pool())
+    .await?;
+    rows.iter().map(|row| Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?))).collect()
 }
 
 async fn redeemed(store: &Store, vendor: &VendorId) -> Result<Vec<Redeemed>, StoreError> {
@@ -369,6 +440,7 @@ pub(super) async fn vendor(
     page = super::complaints::vendor_part(&shop, &visitor, page, &vendor).await?;
     page = page
         .heading(words.get("paste-title"))
+        .text(words.get("paste-text"))
         .text(words.get("paste-nginx"))
         .with(Part::Code(nginx_lines(&shop, &vendor)))
         .text(words.get("paste-apache"))
@@ -381,11 +453,15 @@ fn transfer_name(kind: &str) -> &'static str {
     match kind {
         "redemption" => "transfer-redemption",
         "settlement" => "transfer-settlement",
-        "payout" => "transfer-payout",
+        PAYOUT => "transfer-payout",
+        PAYOUT_FEE => "transfer-payout-fee",
         "ruling" => "transfer-ruling",
         _ => "transfer-other",
     }
 }
+
+/// Enables the service that keeps a vendor up to date with its broker.
+const SERVICE_LINE: &str = "systemctl enable --now micromint-vendor.service";
 
 fn common_lines(shop: &Shop, vendor: &VendorId) -> String {
     format!(
@@ -398,21 +474,25 @@ fn common_lines(shop: &Shop, vendor: &VendorId) -> String {
          owners = \"required\"\n\
          till = \"/var/lib/micromint/till\"\n\
          TOML\n\
-         mmvendor sync --broker {}\n",
-        shop.url
+         chown -R www-data /etc/micromint/periods\n\
+         runuser -u www-data -- mmvendor sync --once --broker {url}\n\
+         echo 'BROKER={url}' > /etc/micromint/broker.env\n",
+        url = shop.url
     )
 }
 
 fn nginx_lines(shop: &Shop, vendor: &VendorId) -> String {
     common_lines(shop, vendor)
         + "printf 'micromint_config /etc/micromint/vendor.toml;\\nmicromint on;\\n' \
-           > /etc/nginx/conf.d/micromint.conf && nginx -s reload"
+           > /etc/nginx/conf.d/micromint.conf && nginx -s reload\n"
+        + SERVICE_LINE
 }
 
 fn apache_lines(shop: &Shop, vendor: &VendorId) -> String {
     common_lines(shop, vendor)
         + "printf 'MicroMint On\\n' > /etc/apache2/conf-enabled/micromint-site.conf && \
-           a2enmod micromint && apachectl graceful"
+           a2enmod micromint && apachectl graceful\n"
+        + SERVICE_LINE
 }
 
 /// The statement of a vendor as CSV.
@@ -422,16 +502,19 @@ pub(super) async fn csv(
     Path(name): Path<String>,
 ) -> Answer {
     let vendor = own_vendor(&shop, &person, &name).await?;
-    let mut text = csv_line(&["day", "what", "amount"].map(str::to_string));
+    let mut text = csv_line(&["day", "what", "amount", "currency"].map(str::to_string));
     let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
+    let mut add = |day: &str, what: &str, units: i128, currency: Currency| {
+        let amount = super::money::signed_amount(units, currency);
+        let number = amount.split(' ').next().unwrap_or_default().to_string();
+        text.push_str(&csv_line(&[day.into(), what.into(), number, currency.to_string()]));
+    };
     for it in movements(shop.service.store(), &vendor).await?.iter().rev() {
         *sums.entry(it.currency).or_default() += i128::from(it.units);
-        let amount = super::money::signed_amount(it.units.into(), it.currency);
-        text.push_str(&csv_line(&[it.day.clone(), it.kind.clone(), amount]));
+        add(&it.day, &it.kind, it.units.into(), it.currency);
     }
     for (currency, sum) in sums {
-        let sum = super::money::signed_amount(sum, currency);
-        text.push_str(&csv_line(&["".to_string(), "balance".to_string(), sum]));
+        add("", "balance", sum, currency);
     }
     let disposition = format!("attachment; filename=\"{vendor}.csv\"");
     let headers =

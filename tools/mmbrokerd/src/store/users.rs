@@ -19,6 +19,22 @@ pub struct ApiKeyRow {
     pub ended_at: Option<UnixTime>,
 }
 
+/// The most keys of a user that count at a time.
+pub const KEYS_MAX: i64 = 20;
+
+/// What became of a new key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyAnswer {
+    /// It counts.
+    Added,
+    /// The account of the user is closed.
+    Closed,
+    /// The user has [`KEYS_MAX`] keys.
+    TooMany,
+    /// It was added before, and has ended.
+    Ended,
+}
+
 /// A complaint that is made.
 #[derive(Clone, Copy, Debug)]
 pub struct NewComplaint<'a> {
@@ -74,8 +90,8 @@ impl Store {
         Ok(row.try_get::<i64, _>(0)? > 0)
     }
 
-    /// Adds a key, unless the account of the user is closed. `by` is who made it. Returns whether
-    /// it was added.
+    /// Adds a key, unless the account of the user is closed or has [`KEYS_MAX`] keys. `by` is who
+    /// made it. The same key again changes nothing.
     ///
     /// # Errors
     /// The database failed.
@@ -84,21 +100,39 @@ impl Store {
         sha256: [u8; 32],
         (by, user): (&str, &UserId),
         now: UnixTime,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<KeyAnswer, StoreError> {
         retried!(async {
             let mut tx = self.begin().await?;
+            // Those that are made at the same time are counted too.
+            tx.lock_name(&format!("keys {user}")).await?;
             if tx.is_closed(user.as_str()).await? {
-                return Ok(false);
+                return Ok(KeyAnswer::Closed);
             }
-            sqlx::query("INSERT INTO api_key (sha256, user_id, at) VALUES ($1, $2, $3)")
+            let known = sqlx::query("SELECT ended_at FROM api_key WHERE sha256 = $1")
                 .bind(sha256.to_vec())
-                .bind(user.to_string())
-                .bind(now.0)
-                .execute(tx.connection())
+                .fetch_optional(tx.connection())
                 .await?;
+            if let Some(row) = known {
+                let ended_at: Option<i64> = row.try_get(0)?;
+                return Ok(ended_at.map_or(KeyAnswer::Added, |_| KeyAnswer::Ended));
+            }
+            let added = sqlx::query(
+                "INSERT INTO api_key (sha256, user_id, at) SELECT $1, $2, $3 \
+                 WHERE (SELECT COUNT(*) FROM api_key \
+                 WHERE user_id = $2 AND ended_at IS NULL) < $4",
+            )
+            .bind(sha256.to_vec())
+            .bind(user.to_string())
+            .bind(now.0)
+            .bind(KEYS_MAX)
+            .execute(tx.connection())
+            .await?;
+            if added.rows_affected() == 0 {
+                return Ok(KeyAnswer::TooMany);
+            }
             tx.audit(by, Act::Key, user.as_str(), now).await?;
             tx.commit().await?;
-            Ok::<bool, StoreError>(true)
+            Ok::<KeyAnswer, StoreError>(KeyAnswer::Added)
         })
     }
 
@@ -114,18 +148,9 @@ impl Store {
     ) -> Result<u64, StoreError> {
         retried!(async {
             let mut tx = self.begin().await?;
-            let ended = sqlx::query(
-                "UPDATE api_key SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL",
-            )
-            .bind(user.to_string())
-            .bind(now.0)
-            .execute(tx.connection())
-            .await?;
-            if ended.rows_affected() > 0 {
-                tx.audit(by, Act::KeysEnded, user.as_str(), now).await?;
-            }
+            let ended = tx.end_api_keys(by, user, now).await?;
             tx.commit().await?;
-            Ok::<u64, StoreError>(ended.rows_affected())
+            Ok::<u64, StoreError>(ended)
         })
     }
 
@@ -253,6 +278,29 @@ impl Store {
 }
 
 impl Transaction {
+    /// Ends all keys of a user, and records it if there were any. `by` is who ends them. Returns
+    /// their number.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn end_api_keys(
+        &mut self,
+        by: &str,
+        user: &UserId,
+        now: UnixTime,
+    ) -> Result<u64, StoreError> {
+        let ended =
+            sqlx::query("UPDATE api_key SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL")
+                .bind(user.to_string())
+                .bind(now.0)
+                .execute(self.connection())
+                .await?;
+        if ended.rows_affected() > 0 {
+            self.audit(by, Act::KeysEnded, user.as_str(), now).await?;
+        }
+        Ok(ended.rows_affected())
+    }
+
     /// Revokes a user, unless the user is revoked. `by` is who does it.
     ///
     /// # Errors

@@ -12,6 +12,10 @@ use crate::databases::Database;
 use crate::world::{COIN, DURING};
 
 crate::on_both_databases!(
+    a_balance_below_the_least_is_no_dead_end,
+    a_bank_form_sent_twice_changes_nothing,
+    a_statement_shows_the_fee_of_a_payout,
+    a_run_in_a_currency_that_nobody_has_makes_no_account,
     a_voucher_is_used_once,
     vouchers_are_not_guessed,
     amounts_and_numbers_are_those_of_the_page,
@@ -527,6 +531,103 @@ async fn a_balance_is_asked_back(database: Database) {
     // The wish is used up.
     assert_eq!(site.world.number("SELECT COUNT(*) FROM refund_wish").await, 0);
     site.world.check_ledger().await;
+}
+
+async fn a_balance_below_the_least_is_no_dead_end(database: Database) {
+    let (site, _, _) = site_with_vendor(database, "USD").await;
+    let (mut reader, name) = site.reader();
+    site.world.fund(&name, 499).await;
+    let page = reader.get("/account");
+    page.says(200, "A payout costs 0.35 USD. Less than 5.00 USD is not paid out.");
+    page.says(200, "Your balance of 4.99 USD is too small to be paid out.");
+    let bank = [("iban", IBAN), ("name", "Reader"), ("password", PASSWORD)];
+    assert_eq!(reader.send(&page, "/bank", &bank).status, 303);
+    let ask = [("password", PASSWORD)];
+    let asked = reader.send(&page, "/account/refund", &ask);
+    reader.follow(&asked).says(200, "nothing is paid now");
+    // A form that did not say what becomes of the money closes nothing.
+    let fields = [("password", PASSWORD), ("small", "4.98 USD")];
+    reader.send(&page, "/account/close", &fields).says(422, "The account still has 4.99 USD");
+    site.world.fund(&name, 1).await;
+    reader.send(&page, "/account/close", &ask).says(422, "still has money");
+    let page = reader.get("/account");
+    let asked = reader.send(&page, "/account/refund", &ask);
+    reader.follow(&asked).says(200, "paid out with the next run");
+    site.world.fund(&name, -1).await;
+    reader.language = "de";
+    let page = reader.get("/account");
+    page.says(200, "Ihr Guthaben von 4,99 USD ist zu klein");
+    assert_eq!(reader.send(&page, "/account/close", &ask).status, 303);
+    // It is there when the account is opened again.
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 499 * COIN);
+    site.world.check_ledger().await;
+}
+
+async fn a_bank_form_sent_twice_changes_nothing(database: Database) {
+    let (site, _, mut vendor) = site_with_vendor(database, "USD").await;
+    // The first account again, within the second and later.
+    let page = vendor.get("/vendor/news.example");
+    let fields = |iban, name| [("iban", iban), ("name", name), ("password", PASSWORD)];
+    for seconds in [0, 0, 1] {
+        site.world.clock.set(DURING.plus_seconds(seconds));
+        let again = vendor.send(&page, "/bank", &fields(IBAN, "=News & S\u{f6}hne"));
+        assert_eq!(again.status, 303);
+        let page = vendor.get("/vendor/news.example");
+        page.says(200, IBAN);
+        assert!(!page.text.contains("Bank account from "), "{}", page.text);
+    }
+    // Another one within the same second counts later, and the first counts until then.
+    let (mut other, name) = site.reader();
+    let page = other.get("/account");
+    for iban in [IBAN, OTHER_IBAN, OTHER_IBAN] {
+        assert_eq!(other.send(&page, "/bank", &fields(iban, "Reader")).status, 303);
+    }
+    let page = other.get("/account");
+    page.says(200, IBAN);
+    page.says(200, "Bank account from ");
+    let rows = "SELECT COUNT(*) FROM bank_account";
+    assert_eq!(site.world.number(rows).await, 3, "{name}");
+    let acts = "SELECT COUNT(*) FROM audit WHERE what LIKE 'bank account%'";
+    assert_eq!(site.world.number(acts).await, 3);
+    // Characters that turn a name around are none of it.
+    for name in ["\u{202e}x", "a\u{200b}b", "a\nb"] {
+        other.send(&page, "/bank", &fields(IBAN, name)).says(422, "Expected a name");
+    }
+}
+
+async fn a_statement_shows_the_fee_of_a_payout(database: Database) {
+    let (site, mut operator, mut vendor) = site_with_vendor(database, "USD").await;
+    earn(&site, "news.example", 700_000_000, "USD").await;
+    let page = operator.get("/operator/payouts");
+    let made = operator.send(&page, "/operator/payouts", &[]);
+    let page = vendor.get("/vendor/news.example");
+    page.says(200, "-6.65 USD");
+    page.says(200, "Fee of the payout");
+    page.says(200, "-0.35 USD");
+    let csv = vendor.get("/vendor/news.example/csv").text;
+    for line in [
+        "\"day\",\"what\",\"amount\",\"currency\"\r\n",
+        "\"payout\",\"-6.65\",\"USD\"\r\n",
+        "\"payout fee\",\"-0.35\",\"USD\"\r\n",
+    ] {
+        assert!(csv.contains(line), "{csv}");
+    }
+    assert!(csv.ends_with("\"\",\"balance\",\"0\",\"USD\"\r\n"), "{csv}");
+    // A payment that came back before the bank did anything costs nothing.
+    let address = made.header("location").unwrap().to_string();
+    let run = operator.get(&address);
+    assert_eq!(operator.send(&run, &format!("{address}/failed"), &[]).status, 303);
+    let page = vendor.get("/vendor/news.example");
+    assert!(!page.text.contains("Fee of the payout"), "{}", page.text);
+}
+
+async fn a_run_in_a_currency_that_nobody_has_makes_no_account(database: Database) {
+    let (site, mut operator, _) = site_with_vendor(database, "USD").await;
+    earn(&site, "news.example", 700_000_000, "USD").await;
+    let accounts = "SELECT COUNT(*) FROM account WHERE currency = 'ZZZ'";
+    let page = operator.get("/operator/payouts");
+    operator.send(&page, "/operator/payouts", &[("currency", "ZZZ")]).says(422, "Nothing is due");
+    assert_eq!(site.world.number(accounts).await, 0);
 }
 
 async fn money_of_a_closed_account_is_reached(database: Database) {

@@ -48,6 +48,11 @@ async fn rule(site: &Site, operator: &mut Browser, ruling: &str) {
         let done = operator.send(&page, "/operator/disputes", &fields);
         operator.follow(&done).says(200, "Nothing is disputed");
     }
+    // Whoever decides otherwise is told that it is too late.
+    let other = if ruling == "pay" { "refuse" } else { "pay" };
+    operator
+        .send(&page, "/operator/disputes", &[("ruling", other)])
+        .says(422, "they were decided before");
     assert_eq!(site.world.balance(AccountKind::Disputed, "2026-12").await, 0);
     site.world.check_ledger().await;
 }

@@ -6,6 +6,7 @@ use mmbrokerd::shop::{FORM_FIELDS_MAX, FORM_SIZE_MAX, Role, ShopSettings};
 use crate::browser::*;
 use crate::databases::Database;
 use crate::world::DURING;
+use mmbrokerd::store::KEYS_MAX;
 
 crate::on_both_databases!(
     a_person_registers_once_and_logs_in,
@@ -25,6 +26,12 @@ crate::on_both_databases!(
     a_proxy_that_is_not_named_is_not_believed,
     a_refused_form_leads_back_to_its_page,
     operators_read_roles_and_deeds_in_their_language,
+    a_key_needs_the_password_and_ends_with_it,
+    a_password_form_sent_twice_is_done_once,
+    logins_that_succeed_are_limited_too,
+    a_link_lets_in_after_wrong_passwords,
+    an_account_has_a_bounded_number_of_keys,
+    acts_of_readers_push_none_of_operators_off_the_page,
 );
 
 /// What nginx sends that adds the client's address to what the client wrote.
@@ -75,8 +82,9 @@ async fn a_refused_form_leads_back_to_its_page(database: Database) {
         "nonsense",
     ] {
         browser.page = page;
+        // The page of the form, whatever the browser says.
         let refused = browser.login("nobody", "wrong password");
-        assert!(!refused.text.contains(">Back<"), "{page}: {}", refused.text);
+        refused.says(422, "<a href=\"/login\">Back</a>");
         assert!(!refused.text.contains("evil"), "{page}: {}", refused.text);
     }
 }
@@ -94,6 +102,188 @@ async fn operators_read_roles_and_deeds_in_their_language(database: Database) {
         operator.send(&form, "/operator/people", &[("who", &name)]).says(200, role);
         operator.get("/operator/audit").says(200, deed);
     }
+}
+
+async fn a_password_form_sent_twice_is_done_once(database: Database) {
+    let site = site(database).await;
+    let (mut owner, name) = site.reader();
+    let mut other = site.browser();
+    assert_eq!(other.login(&name, PASSWORD).status, 303);
+    let (form, of_other) = (owner.get("/account"), other.get("/account"));
+    let change = [("old", PASSWORD), ("password", "a better password")];
+    for _ in 0..2 {
+        let changed = owner.send(&form, "/account/password", &change);
+        owner.follow(&changed).says(200, "The password is changed");
+    }
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM audit").await, 1);
+    // Nobody guesses the new one that way: not with a new form, nor with one of another session.
+    let guess = [("old", "wrong password"), ("password", "a better password")];
+    let new = owner.get("/account");
+    owner.send(&new, "/account/password", &guess).says(422, "The password is wrong");
+    assert_eq!(other.login(&name, "a better password").status, 303);
+    let token = other.get("/account").value("/logout", "token");
+    let mark = of_other.value("/account/password", "mark");
+    for mark in [mark.as_str(), "x y", "", " "] {
+        let mut fields = guess.to_vec();
+        fields.extend([("token", token.as_str()), ("mark", mark)]);
+        other.post("/account/password", &fields).says(422, "The password is wrong");
+    }
+    // Another new password is another change.
+    let wrong = [("old", PASSWORD), ("password", "yet another one")];
+    owner.send(&form, "/account/password", &wrong).says(422, "The password is wrong");
+}
+
+async fn logins_that_succeed_are_limited_too(database: Database) {
+    let site = site(database).await;
+    let (_, name) = site.reader();
+    let mut browser = site.browser();
+    for number in 0..160 {
+        assert_eq!(browser.login(&name, PASSWORD).status, 303, "{number}");
+    }
+    browser.login(&name, PASSWORD).says(429, "wait 60 minutes");
+    // The session goes on, and other accounts log in.
+    assert_eq!(browser.get("/account").status, 200);
+    let (_, other) = site.reader();
+    assert_eq!(site.browser().login(&other, PASSWORD).status, 303);
+    site.world.clock.set(DURING.plus_seconds(3600));
+    assert_eq!(browser.login(&name, PASSWORD).status, 303);
+}
+
+async fn a_link_lets_in_after_wrong_passwords(database: Database) {
+    let site = site(database).await;
+    let mut operator = site.operator("boss", Role::Money).await;
+    let (_, name) = site.reader();
+    let mut browser = site.browser();
+    for _ in 0..10 {
+        browser.login(&name, "wrong password").says(422, "is wrong");
+    }
+    browser.login(&name, PASSWORD).says(429, "wait 15 minutes");
+    let form = browser.get(&link(&mut operator, &name));
+    assert_eq!(browser.send(&form, "/reset", &[("password", "a better password")]).status, 303);
+    assert_eq!(browser.login(&name, "a better password").status, 303);
+}
+
+/// The key on a page.
+fn key_on(page: &Seen) -> String {
+    page.says(200, "mmk_");
+    let at = page.text.find("mmk_").unwrap();
+    page.text[at..at + 68].to_string()
+}
+
+/// The status of a question with a key.
+fn status_with(site: &Site, key: &str) -> u16 {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+    let agent: ureq::Agent = config.build().into();
+    let request = agent
+        .get(format!("{}/v1/account", site.address))
+        .header("Authorization", format!("Bearer {key}"));
+    request.call().unwrap().status().as_u16()
+}
+
+async fn a_key_needs_the_password_and_ends_with_it(database: Database) {
+    let site = site(database).await;
+    let (mut owner, name) = site.reader();
+    // A session that has just begun makes one without; the same form makes one key.
+    let form = owner.get("/account");
+    let key = key_on(&owner.send(&form, "/account/key", &[]));
+    assert_eq!(key_on(&owner.send(&form, "/account/key", &[])), key);
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM api_key").await, 1);
+    assert_eq!(status_with(&site, &key), 200);
+    // Nobody else gets it with the number of the form.
+    let (mut other, _) = site.reader();
+    let id = form.value("/account/key", "id");
+    let page = other.get("/account");
+    assert_ne!(key_on(&other.send(&page, "/account/key", &[("id", &id)])), key);
+    other.send(&page, "/account/key", &[("id", "1")]).says(422, "cannot be read");
+    // An older session needs the password.
+    site.world.clock.set(DURING.plus_seconds(600));
+    owner.send(&form, "/account/key", &[]).says(422, "The password is wrong");
+    let page = owner.get("/account");
+    let made = owner.send(&page, "/account/key", &[("password", PASSWORD)]);
+    let second = key_on(&made);
+    // A new password ends keys, however it is set.
+    let change = [("old", PASSWORD), ("password", "a better password")];
+    let changed = owner.send(&page, "/account/password", &change);
+    owner.follow(&changed).says(200, "all keys for wallets");
+    assert_eq!([status_with(&site, &key), status_with(&site, &second)], [401, 401]);
+    owner
+        .send(&page, "/account/key", &[("password", "a better password")])
+        .says(422, "The key of this form has ended");
+    let mut operator = site.operator("boss", Role::Money).await;
+    let fresh = |browser: &mut Browser, password: &str| {
+        let page = browser.get("/account");
+        key_on(&browser.send(&page, "/account/key", &[("password", password)]))
+    };
+    let key = fresh(&mut owner, "a better password");
+    let mut stranger = site.browser();
+    let form = stranger.get(&link(&mut operator, &name));
+    form.says(200, "all keys for wallets end");
+    assert_eq!(stranger.send(&form, "/reset", &[("password", "a third password")]).status, 303);
+    assert_eq!(status_with(&site, &key), 401);
+    assert_eq!(owner.login(&name, "a third password").status, 303);
+    let key = fresh(&mut owner, "a third password");
+    let service = &site.world.service;
+    let user = name.parse().unwrap();
+    mmbrokerd::shop::set_person(service, &user, Role::None).await.unwrap();
+    assert_eq!(status_with(&site, &key), 401);
+    // The keys of a user of programs stay when the user becomes a person.
+    let user = "of-programs".parse().unwrap();
+    let key = mmbrokerd::http::new_key(&micromint::host::SystemEntropy).unwrap();
+    mmbrokerd::http::give_key(service, ("console", &user), &key).await.unwrap();
+    mmbrokerd::shop::set_person(service, &user, Role::None).await.unwrap();
+    assert_eq!(status_with(&site, &key), 200);
+}
+
+async fn an_account_has_a_bounded_number_of_keys(database: Database) {
+    let site = site(database).await;
+    let (mut reader, _) = site.reader();
+    let make = |reader: &mut Browser| {
+        let page = reader.get("/account");
+        reader.send(&page, "/account/key", &[("password", PASSWORD)])
+    };
+    for _ in 0..KEYS_MAX {
+        key_on(&make(&mut reader));
+    }
+    make(&mut reader).says(422, "An account has at most 20 keys");
+    let page = reader.get("/account");
+    assert_eq!(reader.send(&page, "/account/keys/end", &[]).status, 303);
+    // 30 are made in an hour, or refused.
+    for _ in 0..30 - KEYS_MAX - 1 {
+        key_on(&make(&mut reader));
+    }
+    make(&mut reader).says(429, "wait 60 minutes");
+    site.world.clock.set(DURING.plus_seconds(3600));
+    key_on(&make(&mut reader));
+}
+
+async fn acts_of_readers_push_none_of_operators_off_the_page(database: Database) {
+    let site = site(database).await;
+    let mut operator = site.operator("boss", Role::Support).await;
+    let (_, name) = site.reader();
+    let store = site.world.service.store();
+    for number in 0..510 {
+        let user = &name.parse().unwrap();
+        let key = format!("mmk_{number}");
+        let given = mmbrokerd::http::give_key(&site.world.service, (&name, user), &key).await;
+        given.unwrap();
+        store.end_api_keys(&name, user, DURING).await.unwrap();
+    }
+    let page = operator.get("/operator/audit");
+    page.says(200, "boss support");
+    assert!(!page.text.contains(&name), "{}", page.text);
+    let all = operator.get("/operator/audit?of=everyone");
+    all.says(200, &name);
+    assert!(!all.text.contains("boss support"));
+    // Older rows are a link away.
+    let mut page = all;
+    for _ in 0..2 {
+        let at = page.text.find("/operator/audit?before=").unwrap();
+        let path = page.text[at..].split('"').next().unwrap().replace("&#38;", "&");
+        page = operator.get(&path);
+    }
+    page.says(200, "boss support");
+    assert!(!page.text.contains("?before="));
+    assert_eq!(operator.get("/operator/audit?before=x").status, 404);
 }
 
 const SESSION: &str = "__Host-micromint";

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Barrier};
 
 use micromint::protocol::FundsWithdrawn;
-use mmbrokerd::shop::ShopSettings;
-use mmbrokerd::store::AccountKind;
+use mmbrokerd::shop::{Role, ShopSettings};
+use mmbrokerd::store::{AccountKind, NewComplaint};
 
 use crate::browser::*;
 use crate::databases::Database;
-use crate::world::{COIN, DURING, EXPIRED};
+use crate::world::{COIN, DURING, EXPIRED, user, vendor};
 
 crate::on_both_databases!(
     a_reader_buys_and_the_page_offers_the_coins,
@@ -21,8 +21,13 @@ crate::on_both_databases!(
     an_account_is_exported_and_closed,
     an_export_has_all_rows,
     lists_of_purchases_have_the_last_ones,
+    an_order_past_the_limit_says_what_is_left,
+    an_export_has_everything,
+    paid_coins_are_taken_before_an_account_closes,
     pages_work_below_a_path,
 );
+
+const IBAN: &str = "DE89370400440532013000";
 
 /// The number of the purchase to which an answer leads.
 fn number(answer: &Seen) -> String {
@@ -162,11 +167,15 @@ async fn two_tabs_do_not_pass_the_limit(database: Database) {
     let bought = tabs.iter().filter(|answer| answer.status == 303).count();
     assert_eq!(bought, 2);
     for refused in tabs.iter().filter(|answer| answer.status != 303) {
-        refused.says(422, "the limit of sets for this period");
+        let words = ["the limit of sets for this period", "more sets than you can still buy"];
+        assert!(words.iter().any(|words| refused.text.contains(words)), "{}", refused.text);
+        assert_eq!(refused.status, 422);
     }
     // A form that was refused stays refused, and the rest can be bought.
     let refused = tabs.iter().position(|answer| answer.status != 303).unwrap();
-    browser.send(&forms[refused], "/buy", &[("sets", "2")]).says(422, "the most sets");
+    browser
+        .send(&forms[refused], "/buy", &[("sets", "2")])
+        .says(422, "more sets than you can still");
     assert_eq!(buy(&mut browser, "1").status, 303);
     browser.get("/buy").says(200, "the limit of sets for this period");
     assert_eq!(site.world.number("SELECT CAST(SUM(sets) AS BIGINT) FROM sale").await, 5);
@@ -287,7 +296,7 @@ async fn an_account_is_exported_and_closed(database: Database) {
     let export: serde_json::Value =
         serde_json::from_str(&browser.get("/account/export").text).unwrap();
     assert_eq!(export["user"], name.as_str());
-    assert_eq!(export["transfers"][0]["number"], COIN);
+    assert_eq!(export["transfers"][0]["amount"], "0.01 USD");
     let account = browser.get("/account");
     let wrong = browser.send(&account, "/account/close", &[("password", "wrong password")]);
     wrong.says(422, "The password is wrong");
@@ -295,7 +304,9 @@ async fn an_account_is_exported_and_closed(database: Database) {
     browser.send(&account, "/account/close", &close).says(422, "still has money");
     let (mut other, name) = site.reader();
     let account = other.get("/account");
-    assert_eq!(other.send(&account, "/account/close", &close).status, 303);
+    other.get("/").says(200, &name);
+    let closed = other.send(&account, "/account/close", &close);
+    other.follow(&closed).says(200, "The account is closed.");
     assert_eq!(other.get("/account").status, 303);
     assert_eq!(other.login(&name, PASSWORD).status, 422);
 }
@@ -331,7 +342,7 @@ async fn an_export_has_all_rows(database: Database) {
             .as_array()
             .unwrap()
             .iter()
-            .map(|it| it["what"].as_str().unwrap())
+            .map(|it| it["name"].as_str().unwrap())
             .collect();
         let expected: Vec<String> = (0..count).map(|number| format!("{number:05}")).collect();
         assert_eq!(found, expected);
@@ -406,6 +417,113 @@ async fn lists_of_purchases_have_the_last_ones(database: Database) {
         .map(|it| it["transaction"].as_str().unwrap())
         .collect();
     assert_eq!(found, (0..1001).map(|number| number.to_string()).collect::<Vec<_>>());
+}
+
+async fn an_order_past_the_limit_says_what_is_left(database: Database) {
+    let settings = ShopSettings { sets_per_period: 5, ..ShopSettings::default() };
+    let site = site_with(database, settings).await;
+    let (mut browser, name) = site.reader();
+    site.world.fund(&name, 10_000).await;
+    assert_eq!(buy(&mut browser, "2").status, 303);
+    let refused = buy(&mut browser, "4");
+    refused.says(422, "more sets than you can still buy of this period");
+    refused.says(422, "You can buy 3 more sets of this period.");
+    assert!(!refused.text.contains("You have reached"), "{}", refused.text);
+    assert_eq!(buy(&mut browser, "3").status, 303);
+    browser.get("/buy").says(200, "You have reached the limit of sets for this period");
+}
+
+async fn an_export_has_everything(database: Database) {
+    let site = site(database).await;
+    let (mut browser, name) = site.reader();
+    site.world.fund(&name, 500).await;
+    let page = browser.get("/account");
+    let bank = [("iban", IBAN), ("name", "Reader R."), ("password", PASSWORD)];
+    assert_eq!(browser.send(&page, "/bank", &bank).status, 303);
+    assert_eq!(browser.send(&page, "/account/refund", &[("password", PASSWORD)]).status, 303);
+    browser.send(&page, "/account/key", &[]).says(200, "mmk_");
+    let made = NewComplaint {
+        sha256: [0; 32],
+        vendor: &vendor("news.example"),
+        text: "no page came",
+        payment: b"",
+    };
+    let store = site.world.service.store();
+    assert!(store.add_complaint(&user(&name), "1", &made, (10, DURING)).await.unwrap());
+    let mut operator = site.operator("boss", Role::Admin).await;
+    let answer = operator.get("/operator/complaints");
+    let at = answer.text.find("/complaints/").unwrap();
+    let path = answer.text[at..].split('"').next().unwrap();
+    let form = operator.get(path);
+    form.says(200, "no page came");
+    let sent = operator.send(&form, "/complaints/answer", &[("text", "We are sorry.")]);
+    assert_eq!(sent.status, 303, "{}", sent.text);
+    let read = |browser: &mut Browser| -> serde_json::Value {
+        serde_json::from_str(&browser.get("/account/export").text).unwrap()
+    };
+    let export = read(&mut browser);
+    assert_eq!(export["balances"][0], "5 USD");
+    assert_eq!(export["transfers"][0]["amount"], "5 USD");
+    assert_eq!(
+        (&export["bank"][0]["iban"], &export["bank"][0]["name"]),
+        (&IBAN.into(), &"Reader R.".into())
+    );
+    assert_eq!(export["keys"].as_array().unwrap().len(), 1);
+    assert_eq!(export["refund"].as_array().unwrap().len(), 1);
+    assert_eq!(export["complaints"][0]["text"], "no page came");
+    assert_eq!(export["complaints"][0]["answers"][0], "MicroMint: We are sorry.");
+    assert_eq!(export["complaints"][0]["vendor"], "news.example");
+    assert_eq!(export["log"][0]["what"], "bank account of a client");
+    let page = operator.get("/operator/payouts");
+    assert_eq!(operator.send(&page, "/operator/payouts", &[]).status, 303);
+    let export = read(&mut browser);
+    assert_eq!(export["payouts"][0]["amount"], "5 USD");
+    assert_eq!(export["payouts"][0]["to"], format!("{IBAN}, Reader R."));
+    // Nothing of others.
+    let (mut other, _) = site.reader();
+    let export = read(&mut other);
+    for part in ["bank", "keys", "refund", "complaints", "log", "payouts", "transfers"] {
+        assert_eq!(export[part], serde_json::json!([]), "{part}");
+    }
+}
+
+/// Takes what is left from a balance.
+async fn spend_rest(site: &Site, name: &str) {
+    let rest = site.world.balance(AccountKind::Client, name).await;
+    site.world.fund(name, -rest / COIN).await;
+}
+
+async fn paid_coins_are_taken_before_an_account_closes(database: Database) {
+    let site = site(database).await;
+    let close = [("password", PASSWORD)];
+    let (mut browser, name) = site.reader();
+    site.world.fund(&name, 500).await;
+    let bought = buy(&mut browser, "1");
+    let number = number(&bought);
+    spend_rest(&site, &name).await;
+    let account = browser.get("/account");
+    let refused = browser.send(&account, "/account/close", &close);
+    refused.says(422, "You have paid for coins that your wallet has not taken yet");
+    browser.get("/").says(200, "Coins to take");
+    let page = browser.get(&format!("/purchases/{number}"));
+    let action = format!("/purchases/{number}/received");
+    assert_eq!(browser.send(&page, &action, &[]).status, 303);
+    assert_eq!(browser.send(&account, "/account/close", &close).status, 303);
+    // Coins of a period that is over are not offered, and keep no account open.
+    let (mut browser, name) = site.reader();
+    site.world.fund(&name, 500).await;
+    let bought = buy(&mut browser, "1");
+    spend_rest(&site, &name).await;
+    site.world.clock.set(site.world.period.params().raw().redeem_until);
+    assert_eq!(browser.login(&name, PASSWORD).status, 303);
+    let page = browser.get("/");
+    assert!(!page.text.contains("Coins to take"), "{}", page.text);
+    assert_eq!(page.header("micromint-coins"), None);
+    let page = browser.get(bought.header("location").unwrap());
+    page.says(200, "their period is over");
+    assert_eq!(page.header("micromint-coins"), None);
+    let account = browser.get("/account");
+    assert_eq!(browser.send(&account, "/account/close", &close).status, 303);
 }
 
 async fn pages_work_below_a_path(database: Database) {

@@ -85,7 +85,7 @@ async fn a_free_set_is_taken_once(database: Database) {
     }
     browser.get("/purchases").says(200, "0.00 USD");
     let transaction = [("transaction", "77"), ("sets", "1")];
-    browser.send(&form, "/buy/free", &transaction).says(422, "has had the free sets");
+    browser.send(&form, "/buy/free", &transaction).says(422, "already had the free sets");
     // A set that is paid says what it costs.
     site.world.fund(&name, 500).await;
     let buy = browser.get("/buy");
@@ -159,7 +159,7 @@ async fn never_more_than_there_are(database: Database) {
     let tabs = at_once(&forms, |form| browser.clone().send(form, "/buy/free", &[]));
     assert_eq!(tabs.iter().filter(|answer| answer.status == 303).count(), 1);
     let refused = tabs.iter().filter(|answer| answer.status != 303);
-    refused.for_each(|answer| answer.says(422, "has had the free sets"));
+    refused.for_each(|answer| answer.says(422, "already had the free sets"));
     // Many readers at the last ones.
     let readers: Vec<(Browser, Seen)> = (0..9)
         .map(|_| {
@@ -282,7 +282,7 @@ async fn free_sets_count_in_the_limit(database: Database) {
     assert_eq!(take(&mut other).status, 303);
     let form = other.get("/buy");
     form.says(200, "You can buy 1 more set of this period");
-    other.send(&form, "/buy", &[("sets", "2")]).says(422, "the limit of sets for this period");
+    other.send(&form, "/buy", &[("sets", "2")]).says(422, "more sets than you can still buy");
 }
 
 /// What an order came to. `Err(None)` is a number that belongs to another order.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use micromint::identity::VendorId;
 use micromint::protocol::Verdict;
 use micromint::reply::Reply;
-use mmbrokerd::shop::{NoProof, ProofSource, Proofs, Role, ShopSettings};
+use mmbrokerd::shop::{ANSWERS_MAX, NoProof, ProofSource, Proofs, Role, ShopSettings};
 use mmbrokerd::store::{AccountKind, NewComplaint};
 
 use crate::browser::*;
@@ -19,6 +19,9 @@ crate::on_both_databases!(
     a_statement_shows_what_was_redeemed,
     coins_of_a_disabled_vendor_are_refused,
     readers_complain_and_vendors_answer,
+    answers_to_a_complaint_are_bounded,
+    the_lines_to_paste_end_and_start_the_service,
+    an_operator_gives_a_vendor_to_another_account,
 );
 
 /// What hosts show.
@@ -58,11 +61,11 @@ async fn a_host_proof_registers_a_vendor(database: Database) {
         .send(&page, "/vendor", &[])
         .says(200, "does not show the file: it answers with status 404");
     show("<script>alert(1)</script>");
-    alice.send(&page, "/vendor", &[]).says(200, "shows another text");
+    alice.send(&page, "/vendor", &[]).says(200, "has other content");
     // The proof of one person does not count for another.
     let of_bob = add(&mut bob, "blog.example");
     show(&format!("# a comment\r\n  {}\r\n", proof(&page)));
-    bob.send(&of_bob, "/vendor", &[]).says(200, "shows another text");
+    bob.send(&of_bob, "/vendor", &[]).says(200, "has other content");
     assert_eq!(bob.get("/vendor/blog.example").status, 404);
     for _ in 0..2 {
         let done = alice.send(&page, "/vendor", &[]);
@@ -113,12 +116,96 @@ async fn names_that_are_no_hosts_are_refused(database: Database) {
         assert!(!answer.text.contains("<script"));
     }
     // Hosts inside the broker's own network are not asked.
-    for host in ["localhost", "127.0.0.1", "169.254.169.254"] {
+    for host in ["localhost", "127.0.0.1", "169.254.169.254", "box.local", "0x7f000001", "router"] {
         let page = add(&mut browser, host);
-        if page.status == 200 {
-            browser.send(&page, "/vendor", &[]).says(200, "cannot be reached with https");
-        }
+        assert_eq!(page.status, 422, "{host}: {}", page.text);
+        let is_said = ["needs a domain name", "Expected a host name"];
+        assert!(is_said.iter().any(|words| page.text.contains(words)), "{}", page.text);
     }
+}
+
+/// A broker with a vendor, who acts for it, and an operator.
+async fn with_vendor(database: Database) -> (Site, Browser, Browser) {
+    let site = site(database).await;
+    let mut operator = site.operator("boss", Role::Admin).await;
+    let (owner, name) = site.reader();
+    let form = operator.get("/operator/vendors");
+    let fields = [("host", "news.example"), ("user", name.as_str())];
+    let added = operator.send(&form, "/operator/vendors", &fields);
+    operator.follow(&added).says(200, "The vendor is added");
+    (site, operator, owner)
+}
+
+async fn answers_to_a_complaint_are_bounded(database: Database) {
+    let (site, mut operator, mut owner) = with_vendor(database).await;
+    let made = NewComplaint {
+        sha256: [0; 32],
+        vendor: &vendor("news.example"),
+        text: "no page",
+        payment: b"",
+    };
+    let store = site.world.service.store();
+    assert!(store.add_complaint(&user("bob"), "1", &made, (1000, DURING)).await.unwrap());
+    let id = site.world.number("SELECT id FROM complaint").await;
+    for browser in [&mut owner, &mut operator] {
+        let form = browser.get(&format!("/complaints/{id}"));
+        let mut answer = |text: &str| browser.send(&form, "/complaints/answer", &[("text", text)]);
+        // Several within a second, and each of them twice.
+        for number in 0..ANSWERS_MAX {
+            for _ in 0..2 {
+                assert_eq!(answer(&format!("answer {number}")).status, 303, "{number}");
+            }
+        }
+        answer("one more").says(422, "answered this complaint 5 times");
+        assert_eq!(answer("answer 0").status, 303);
+    }
+    let rows = "SELECT COUNT(*) FROM complaint_answer";
+    assert_eq!(site.world.number(rows).await, 2 * ANSWERS_MAX);
+}
+
+async fn the_lines_to_paste_end_and_start_the_service(database: Database) {
+    let (_site, _, mut owner) = with_vendor(database).await;
+    let page = owner.get("/vendor/news.example");
+    let blocks = page.text.matches("mmvendor sync").count();
+    assert_eq!(blocks, 2);
+    assert_eq!(
+        page.text.matches("mmvendor sync --once --broker https://broker.example").count(),
+        2
+    );
+    for after in ["nginx -s reload", "apachectl graceful"] {
+        let at = page.text.find(after).unwrap();
+        let rest = &page.text[at..];
+        assert!(rest.contains("systemctl enable --now micromint-vendor.service"), "{after}");
+    }
+    page.says(200, "BROKER=https://broker.example");
+}
+
+async fn an_operator_gives_a_vendor_to_another_account(database: Database) {
+    let (site, mut operator, mut owner) = with_vendor(database).await;
+    let (mut other, name) = site.reader();
+    let form = operator.get("/operator/vendors");
+    let fields = [("host", "news.example"), ("user", name.as_str())];
+    let asked = operator.send(&form, "/operator/vendors", &fields);
+    asked.says(200, "Give news.example to another account");
+    assert_eq!(owner.get("/vendor/news.example").status, 200);
+    // Twice is once.
+    for _ in 0..2 {
+        assert_eq!(operator.send(&asked, "/operator/vendors", &[]).status, 303);
+    }
+    assert_eq!(owner.get("/vendor/news.example").status, 404);
+    assert_eq!(other.get("/vendor/news.example").status, 200);
+    let acts = "SELECT COUNT(*) FROM audit WHERE what = 'vendor handed over'";
+    assert_eq!(site.world.number(acts).await, 1);
+    // A form for what was decided otherwise meanwhile asks again.
+    let third = [("user", "boss"), ("from", "nobody-1")];
+    operator.send(&asked, "/operator/vendors", &third).says(200, "to another account");
+    assert_eq!(other.get("/vendor/news.example").status, 200);
+    // Only an administrator decides it.
+    let mut money = site.operator("till", Role::Money).await;
+    let token = money.get("/account").value("/logout", "token");
+    let mut fields = fields.to_vec();
+    fields.push(("token", &token));
+    money.post("/operator/vendors", &fields).says(403, "may not do this");
 }
 
 async fn a_statement_shows_what_was_redeemed(database: Database) {
@@ -137,8 +224,12 @@ async fn a_statement_shows_what_was_redeemed(database: Database) {
     page.says(200, "0.03 USD");
     page.says(200, "Coins redeemed");
     let csv = browser.get("/vendor/news.example/csv");
-    assert!(csv.text.contains("\"2026-12-11\",\"redemption\",\"0.03 USD\"\r\n"), "{}", csv.text);
-    assert!(csv.text.ends_with("\"\",\"balance\",\"0.03 USD\"\r\n"), "{}", csv.text);
+    assert!(
+        csv.text.contains("\"2026-12-11\",\"redemption\",\"0.03\",\"USD\"\r\n"),
+        "{}",
+        csv.text
+    );
+    assert!(csv.text.ends_with("\"\",\"balance\",\"0.03\",\"USD\"\r\n"), "{}", csv.text);
     let dashboard = operator.get("/operator");
     dashboard.says(200, "role=\"img\"");
     dashboard.says(200, "3 in 30 days; most on 2026-12-11: 3.");
@@ -201,7 +292,7 @@ async fn readers_complain_and_vendors_answer(database: Database) {
     complain("", &evidence).says(422, "Expected a text");
     complain(&"x".repeat(4097), &evidence).says(422, "Expected a text");
     let other = evidence.replace(&name, "someone");
-    complain("no page", &other).says(422, "that of another account");
+    complain("no page", &other).says(422, "belongs to another account");
     // Spaces and line ends that a text area changes do not matter, and a double click is one.
     let text = "paid, and no page came <script>alert(1)</script>";
     for _ in 0..2 {
@@ -214,12 +305,16 @@ async fn readers_complain_and_vendors_answer(database: Database) {
     let id = site.world.number("SELECT id FROM complaint").await.to_string();
     let page = owner.get("/vendor/news.example");
     page.says(200, "paid, and no page came");
-    let answer = [("complaint", id.as_str()), ("text", "We are sorry.")];
-    let done = owner.send(&page, "/complaints/answer", &answer);
+    let form = owner.get(&format!("/complaints/{id}"));
+    form.says(200, "paid, and no page came");
+    assert!(!form.text.contains(&name), "{}", form.text);
+    let done = owner.send(&form, "/complaints/answer", &[("text", "We are sorry.")]);
     owner.follow(&done).says(200, "We are sorry.");
     reader.get("/complaints").says(200, "news.example: We are sorry.");
     // Nobody else answers.
     let (mut stranger, _) = site.reader();
+    stranger.get(&format!("/complaints/{id}")).says(422, "no such complaint");
+    stranger.get("/complaints/x").says(422, "no such complaint");
     let token = stranger.get("/account").value("/logout", "token");
     let fields = [("token", token.as_str()), ("complaint", id.as_str()), ("text", "x")];
     stranger.post("/complaints/answer", &fields).says(422, "no such complaint");

@@ -10,7 +10,7 @@ use mmbrokerd::http::{give_key, new_key};
 use mmbrokerd::programs::counted;
 use mmbrokerd::service::Service;
 use mmbrokerd::shop::{Role, count_passkeys, give_password, new_password};
-use mmbrokerd::store::CONSOLE;
+use mmbrokerd::store::{CONSOLE, KEYS_MAX, KeyAnswer};
 
 #[derive(Args)]
 pub(crate) struct SetPerson {
@@ -80,8 +80,17 @@ impl MakeKey {
         print_secret(&key)?;
         let given = give_key(service, (CONSOLE, &self.user), &key).await;
         let given = given.inspect_err(|_| tell!("mmbroker: the key above does not count"))?;
-        if !given {
-            return Err(format!("{}; the key above does not count", closed(&self.user)).into());
+        let why = match given {
+            KeyAnswer::Added => None,
+            KeyAnswer::Closed => Some(closed(&self.user)),
+            KeyAnswer::TooMany | KeyAnswer::Ended => Some(format!(
+                "{user} has {KEYS_MAX} keys, the most of an account; `mmbroker end-keys {user}` \
+                 ends them",
+                user = self.user
+            )),
+        };
+        if let Some(why) = why {
+            return Err(format!("{why}; the key above does not count").into());
         }
         tell!(
             "mmbroker: whoever has this key buys with the money of {}; it is not shown again",
