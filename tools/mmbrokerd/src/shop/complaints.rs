@@ -116,23 +116,23 @@ fn by_complaint(rows: &[AnyRow]) -> Result<BTreeMap<i64, Vec<String>>, StoreErro
 
 /// To whom complaints are shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum ShownTo {
     /// To who complained.
-    ToReader,
+    Reader,
     /// To their vendor, who answers and is not told who complained.
-    ToVendor,
+    Vendor,
     /// To an operator, who answers.
-    ToOperator,
+    Operator,
 }
 
 /// A table of complaints. Who may answer finds the form by the number.
-pub(super) fn table(visitor: &Visitor, all: &[&Complaint], shown: Shown) -> Table {
+pub(super) fn table(visitor: &Visitor, all: &[&Complaint], shown: ShownTo) -> Table {
     let words = visitor.words;
-    let with_users = shown == Shown::ToOperator;
+    let with_users = shown == ShownTo::Operator;
     let row = |it: &&Complaint| {
         let who = if with_users { &it.user } else { &it.vendor };
         let number = match shown {
-            Shown::ToReader => Cell::number(it.id),
+            ShownTo::Reader => Cell::number(it.id),
             _ => Cell::Link(format!("/complaints/{}", it.id), answer_link(visitor, it)),
         };
         let mut cells = vec![
@@ -218,7 +218,7 @@ pub(super) async fn page(
     let page = note
         .on(&visitor, Page::new(words.get("complaints-title")))
         .text(words.get("complaints-text"))
-        .with(Part::Table(table(&visitor, &all.iter().collect::<Vec<_>>(), Shown::ToReader)))
+        .with(Part::Table(table(&visitor, &all.iter().collect::<Vec<_>>(), ShownTo::Reader)))
         .heading(words.get("complaint-new"))
         .with(form.into());
     show(&shop, &visitor, &page)
@@ -270,7 +270,7 @@ pub(super) async fn vendor_part(
     let all = complaints(shop.service.store(), Which::About(vendor)).await?;
     let own: Vec<&Complaint> = all.iter().collect();
     let page = page.heading(words.get("complaints-title"));
-    Ok(page.with(Part::Table(table(visitor, &own, Shown::ToVendor))))
+    Ok(page.with(Part::Table(table(visitor, &own, ShownTo::Vendor))))
 }
 
 /// An answer.

@@ -16,7 +16,7 @@ use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::audit::Act;
-use super::complaints::{Complaint, Shown, Which, complaints, table};
+use super::complaints::{Complaint, ShownTo, Which, complaints, table};
 use super::figures::{DAY_SECONDS, DAYS, Suspect, audit_check};
 use super::form::Posted;
 use super::login::Note;
@@ -346,7 +346,7 @@ pub(super) async fn complaints_page(
     let all: Vec<&Complaint> = all.iter().collect();
     let page = note
         .on(&visitor, Page::new(words.get("complaints-title")))
-        .with(Part::Table(table(&visitor, &all, Shown::ToOperator)));
+        .with(Part::Table(table(&visitor, &all, ShownTo::Operator)));
     show(&shop, &visitor, &page)
 }
 
