@@ -377,7 +377,7 @@ impl<'a> Booking<'a> {
         }
         let added = sqlx::query(
             "INSERT INTO payout_run (id, at, by_whom, currency, token, paid_at) \
-             VALUES ($1, $2, $3, $4, $5, $2) ON CONFLICT (id) DO NOTHING",
+             VALUES ($1, $2, $3, $4, $5, $2) ON CONFLICT DO NOTHING",
         )
         .bind(file.run as i64)
         .bind(now.0)

@@ -536,7 +536,7 @@ fn mistakes_of_the_operator_are_named() {
     };
     run(&|text| text.replace("127.0.0.1", "0.0.0.0"), "without TLS");
     run(&|text| text.replace("sqlite:broker.db", "sqlite:none/broker.db"), "there is no folder");
-    run(&|text| format!("{text}unknown = 1\n"), "unknown field `unknown`");
+    run(&|text| format!("{text}unknown = 1\n"), "unknown key `unknown`");
     run(&|text| text.replace("coins = \".\"", "coins = \"none\""), "none");
     let again = home.run(&["init", "--url", "https://broker.example"]);
     let words = String::from_utf8_lossy(&again.stderr).into_owned();

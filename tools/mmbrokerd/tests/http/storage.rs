@@ -77,6 +77,12 @@ impl Home {
     }
 
     fn audit(&self) {
+        // Nobody but the user of the service may read the database.
+        for name in ["broker.db", "broker.db-wal", "broker.db-shm"] {
+            if self.path(name).exists() {
+                self.set_mode(name, 0o600);
+            }
+        }
         assert!(self.done(&["check"]).contains("faults in the ledger: 0"));
         let auditor = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mm-audit/mm-audit");
         let database = format!("sqlite:{}", self.path("broker.db").display());

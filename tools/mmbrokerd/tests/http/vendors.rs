@@ -126,7 +126,7 @@ fn a_double_spender_is_on_the_list_with_the_second_payment() {
     }
     let list = running.get("/v1/periods/2026-12/revoked", &[("If-None-Match", tag)]);
     assert_eq!((list.status, list.text().as_str()), (200, "alice\n"));
-    home.done(&["revoke", "bob"]);
+    home.done(&["revoke", "--force", "bob"]);
     assert_eq!(running.get("/v1/periods/2026-12/revoked", &[]).text(), "alice\nbob\n");
 }
 

@@ -332,7 +332,10 @@ async fn a_webhook_adds_a_payment_once(database: Database) {
     let body = body.replace("p-1", "p-2");
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| assert_eq!(hook(&site, "deposit", SECRET, DURING.0, &body).0, 200));
+            scope.spawn(|| {
+                let (status, words) = hook(&site, "deposit", SECRET, DURING.0, &body);
+                assert_eq!(status, 200, "{words}");
+            });
         }
     });
     assert_eq!(site.world.balance(AccountKind::Client, &name).await, 1000 * COIN);
