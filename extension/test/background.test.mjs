@@ -209,7 +209,7 @@ test("the icon says what a page costs in the language of the browser", async () 
     "en-US refused": "! MicroMint wallet: not paid: 1,234 coins (€12.34)",
     "en-US unknown": "! MicroMint wallet: not paid",
     "de asks": "1234 MicroMint-Geldbörse: diese Seite kostet 1.234 Münzen (12,34 €)",
-    "de paying": "1234 MicroMint-Geldbörse: bezahlt 1.234 Münzen (12,34 €)",
+    "de paying": "1234 MicroMint-Geldbörse: Zahlung läuft: 1.234 Münzen (12,34 €)",
     "de paid": "1234 MicroMint-Geldbörse: für diese Seite bezahlt: 1.234 Münzen (12,34 €)",
     "de refused": "! MicroMint-Geldbörse: nicht bezahlt: 1.234 Münzen (12,34 €)",
     "de unknown": "! MicroMint-Geldbörse: nicht bezahlt",

@@ -318,18 +318,21 @@ async fn site_with_hooks(database: Database) -> (Site, tempfile::TempDir) {
 async fn a_webhook_adds_a_payment_once(database: Database) {
     let (site, folder) = site_with_hooks(database).await;
     let (_, name) = site.reader();
-    let body = format!(r#"{{"id": "p-1", "user": "{name}", "amount": "5 USD"}}"#);
+    let told = |id: &str, amount: &str| {
+        format!(r#"{{"id": "{id}", "user": "{name}", "amount": "{amount}"}}"#)
+    };
+    let body = told("p-1", "5 USD");
     let added = hook(&site, "deposit", SECRET, DURING.0, &body);
     assert_eq!(added, (200, r#"{"result":"added"}"#.to_string()));
     let again = hook(&site, "deposit", SECRET, DURING.0 + 1, &body);
     assert_eq!(again, (200, r#"{"result":"added before"}"#.to_string()));
     for (other, amount) in [("p-1", "6 USD"), ("p-9", "5 ABC"), ("p-9", "1000000.01 USD")] {
-        let other = body.replace("p-1", other).replace("5 USD", amount);
+        let other = told(other, amount);
         assert_eq!(hook(&site, "deposit", SECRET, DURING.0, &other).0, 422, "{amount}");
     }
     assert_eq!(site.world.balance(AccountKind::Client, &name).await, 500 * COIN);
     // Many at once are one.
-    let body = body.replace("p-1", "p-2");
+    let body = told("p-2", "5 USD");
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -351,11 +354,11 @@ async fn a_webhook_adds_a_payment_once(database: Database) {
     let file = folder.path().join("secret");
     std::fs::write(&file, format!("{next}\n{SECRET}\n")).unwrap();
     for (secret, id) in [(SECRET, "p-3"), (next, "p-4")] {
-        let body = body.replace("p-2", id);
+        let body = told(id, "5 USD");
         assert_eq!(hook(&site, "deposit", secret, DURING.0, &body).0, 200);
     }
     std::fs::write(&file, format!("{next}\n")).unwrap();
-    let body = body.replace("p-2", "p-5");
+    let body = told("p-5", "5 USD");
     assert_eq!(hook(&site, "deposit", SECRET, DURING.0, &body).0, 403);
     site.world.check_ledger().await;
 }
