@@ -96,7 +96,7 @@ submit alice /register user="$alice" password="alice has a long password" \
     at="$(field at <"$demo/page.html")" seal="$(field seal <"$demo/page.html")" >"$demo/home.html"
 echo "the broker calls her $alice"
 send alice /voucher code="$voucher" | facts
-send alice /account/key | code >"$demo/client/key"
+send alice /account/key id="$(page alice /account | field id)" | code >"$demo/client/key"
 wallet() {
     told "\$ mmwallet $*"
     "$bin/mmwallet" --wallet "$demo/client/alice.wallet" "$@"
