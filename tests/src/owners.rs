@@ -138,7 +138,7 @@ pub fn an_owners_file_that_disappears_stays_in_use(server: &impl Server) {
         let wrong = Payment { owner_tokens: vec![OwnerToken::from_bytes([1; 8])], ..right };
         server.ask(&RequestText::post("/one.html", &wrong)).short()
     };
-    // So many that each process of the server answers some, and has read the file.
+    // Enough that each process of the server answers some, and has read the file.
     for _ in 0..100 {
         assert_eq!(pay_wrongly(), word(402, "not-owner"));
     }

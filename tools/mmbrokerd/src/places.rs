@@ -85,7 +85,7 @@ pub(crate) struct Taken {
 }
 
 impl Places {
-    /// So many free places.
+    /// This number of free places.
     pub(crate) fn new(all: usize) -> Arc<Places> {
         Arc::new(Places { all, taken: Mutex::default() })
     }
@@ -109,13 +109,13 @@ impl Places {
 }
 
 impl Taken {
-    /// Whether so many could be taken now.
+    /// Whether this number could be taken now.
     pub(crate) fn check(&self, count: usize) -> Result<(), Full> {
         let more = count.saturating_sub(self.count);
         self.places.check(&lock(&self.places.taken), &self.sender, more)
     }
 
-    /// Takes places until there are so many.
+    /// Takes places until there is this number of them.
     pub(crate) fn grow_to(&mut self, count: usize) -> Result<(), Full> {
         let more = count.saturating_sub(self.count);
         if more == 0 {

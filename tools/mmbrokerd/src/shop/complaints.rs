@@ -117,7 +117,7 @@ fn by_complaint(rows: &[AnyRow]) -> Result<BTreeMap<i64, Vec<String>>, StoreErro
 /// To whom complaints are shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ShownTo {
-    /// To who complained.
+    /// To the reader who complained.
     Reader,
     /// To their vendor, who answers and is not told who complained.
     Vendor,
@@ -164,7 +164,7 @@ fn answer_link(visitor: &Visitor, complaint: &Complaint) -> String {
     visitor.words.with("answer-link", &[("number", &format!("#{}", complaint.id))])
 }
 
-/// A complaint for who may answer it, with the form.
+/// A complaint for somebody who may answer it, with the form.
 pub(super) async fn one(
     State(shop): State<Arc<Shop>>,
     LoggedIn { visitor, person, .. }: LoggedIn,
