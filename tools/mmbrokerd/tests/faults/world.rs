@@ -16,7 +16,20 @@ use tempfile::TempDir;
 use crate::databases::Database;
 use crate::load::{USERS, name};
 
-pub(crate) const VENDORS: [&str; 2] = ["news.example", "shop.example"];
+/// The clock stands still in each phase, so that all batches of a phase fall into one hour. Each of
+/// 2048 sets makes at most two of them: with ten vendors nobody exceeds the 600 of an hour.
+pub(crate) const VENDORS: [&str; 10] = [
+    "art.example",
+    "blog.example",
+    "chess.example",
+    "daily.example",
+    "food.example",
+    "law.example",
+    "music.example",
+    "news.example",
+    "shop.example",
+    "travel.example",
+];
 pub(crate) const PERIOD: &str = "2026-12";
 /// How often something is tried that fails while programs are killed: for minutes.
 const TRIES: u32 = 1200;
