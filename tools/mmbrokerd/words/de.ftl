@@ -461,6 +461,7 @@ fact-offenders = Überführte
 fact-complaints = Beschwerden
 fact-forged = Gefälschte Münzen
 fact-as-of = Stand
+operator-halted = Der Broker ist angehalten: Es wird nichts verkauft, geprüft oder ausgezahlt ({ $why }). Münzen und Guthaben bleiben, wie sie sind. Wurde die Datenbank aus einer Sicherung wiederhergestellt, rufen Sie mmbroker restored auf.
 period-archived = archiviert
 period-disputed = abgerechnet, mit Streitfällen
 period-next = nächste

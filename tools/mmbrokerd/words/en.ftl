@@ -461,6 +461,7 @@ fact-offenders = Offenders
 fact-complaints = Complaints
 fact-forged = Forged coins
 fact-as-of = As of
+operator-halted = The broker is halted: nothing is sold, judged or paid, because { $why }. Coins and money stay as they are. If the database was restored from a backup, run mmbroker restored.
 period-archived = archived
 period-disputed = settled, with disputes
 period-next = next

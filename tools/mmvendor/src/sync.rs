@@ -41,6 +41,10 @@ const SIGN: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_secs(1);
 /// How often batches are sent.
 const BATCHES_SECONDS: i64 = 3600;
+/// How soon that which failed is tried again. The time doubles with each failure in a row, up to the
+/// usual one.
+const RETRY_SECONDS: i64 = 60;
+const DOUBLINGS_MAX: u32 = 10;
 /// The file in the till that the paywall writes when it meets an unknown set.
 const SIGN_FILE: &str = "sync-wanted";
 
@@ -121,10 +125,10 @@ impl Link<'_> {
         let (mut due, mut sign) = (Due::new(LISTS_SECONDS), self.sign());
         loop {
             let now = self.sign();
-            if due.is_now() {
-                report(self.lists());
+            if due.is_at(SystemClock.now()) {
+                let _ = report(self.lists());
             } else if now != sign {
-                report(self.owners());
+                let _ = report(self.owners());
             }
             sign = now;
             std::thread::sleep(SIGN);
@@ -159,12 +163,13 @@ impl Link<'_> {
     }
 }
 
-/// Does something again and again, each time at least `seconds` after it began the last time.
+/// Does something again and again, each time at least `seconds` after it began the last time; sooner
+/// if it failed.
 fn each(seconds: i64, act: impl Fn() -> Result<(), ToolError>) {
     let mut due = Due::new(seconds);
     loop {
-        if due.is_now() {
-            report(act());
+        if due.is_at(SystemClock.now()) {
+            due.ended(report(act()));
         }
         std::thread::sleep(TICK);
     }
@@ -172,30 +177,79 @@ fn each(seconds: i64, act: impl Fn() -> Result<(), ToolError>) {
 
 /// When something is due, by the clock of the system: it goes on while a machine sleeps.
 struct Due {
+    /// The usual time between two beginnings.
     seconds: i64,
+    /// The time from the last beginning to the next.
+    pause: i64,
     last: Option<UnixTime>,
+    /// How often it failed in a row.
+    failures: u32,
 }
 
 impl Due {
     fn new(seconds: i64) -> Due {
-        Due { seconds, last: None }
+        Due { seconds, pause: seconds, last: None, failures: 0 }
     }
 
     /// Whether it is due, which begins the next interval. So does a clock that was set back.
-    fn is_now(&mut self) -> bool {
-        let now = SystemClock.now();
+    fn is_at(&mut self, now: UnixTime) -> bool {
         let is_within =
-            |last: UnixTime| (last.0..last.0.saturating_add(self.seconds)).contains(&now.0);
+            |last: UnixTime| (last.0..last.0.saturating_add(self.pause)).contains(&now.0);
         let is_due = !self.last.is_some_and(is_within);
         if is_due {
             self.last = Some(now);
         }
         is_due
     }
+
+    /// Sets how long the interval that began is, now that it is known whether the act succeeded.
+    fn ended(&mut self, is_done: bool) {
+        self.failures = if is_done { 0 } else { self.failures.saturating_add(1) };
+        let retry = |doublings| RETRY_SECONDS.saturating_mul(1_i64 << doublings);
+        let retry = self.failures.checked_sub(1).map(|failures| retry(failures.min(DOUBLINGS_MAX)));
+        self.pause = retry.map_or(self.seconds, |retry| retry.min(self.seconds));
+    }
 }
 
-fn report(result: Result<(), ToolError>) {
-    if let Err(error) = result {
-        tell!("mmvendor: error: {}; trying again later", chain(error.as_ref()));
+/// Reports an error. Returns whether there is none.
+fn report(result: Result<(), ToolError>) -> bool {
+    let Err(error) = result else { return true };
+    tell!("mmvendor: error: {}; trying again later", chain(error.as_ref()));
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The times in seconds at which it is due, if it takes no time and fails `failures` times.
+    fn times(seconds: i64, failures: usize, until: i64) -> Vec<i64> {
+        let mut due = Due::new(seconds);
+        let mut times = Vec::new();
+        for second in 0..until {
+            if due.is_at(UnixTime(1_000_000 + second)) {
+                times.push(second);
+                due.ended(times.len() > failures);
+            }
+        }
+        times
+    }
+
+    #[test]
+    fn what_failed_is_tried_again_soon() {
+        assert_eq!(times(3600, 0, 7201), [0, 3600, 7200]);
+        assert_eq!(times(3600, 1, 7261), [0, 60, 3660, 7260]);
+        assert_eq!(times(3600, 3, 4021), [0, 60, 180, 420, 4020]);
+    }
+
+    #[test]
+    fn a_failure_that_stays_is_met_once_in_the_usual_time() {
+        let all = times(3600, usize::MAX, 15_000);
+        assert_eq!(all, [0, 60, 180, 420, 900, 1860, 3780, 7380, 10_980, 14_580]);
+    }
+
+    #[test]
+    fn a_short_interval_gets_no_longer() {
+        assert_eq!(times(10, usize::MAX, 31), [0, 10, 20, 30]);
     }
 }

@@ -32,7 +32,7 @@ pub const COMPLAINT_TEXT_MAX: usize = 4096;
 pub(super) struct Complaint {
     /// Identifies it: 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
     id: String,
-    /// What happened, at most 4096 bytes.
+    /// What happened, 1 to 4096 bytes, not only white space.
     text: String,
     /// The Payment message that was sent to the vendor.
     payment: String,
@@ -69,8 +69,8 @@ async fn record(app: &App, sender: &Sender, headers: &HeaderMap, body: Body) -> 
     let bytes = read(app, sender, headers, body, COMPLAINT_SIZE_MAX).await?;
     let complaint: Complaint = serde_json::from_slice(&bytes).map_err(Problem::bad_request)?;
     let id: Id = complaint.id.parse().map_err(Problem::bad_request)?;
-    if complaint.text.len() > COMPLAINT_TEXT_MAX {
-        let why = format!("text: expected at most {COMPLAINT_TEXT_MAX} bytes");
+    if complaint.text.trim().is_empty() || complaint.text.len() > COMPLAINT_TEXT_MAX {
+        let why = format!("text: expected 1 to {COMPLAINT_TEXT_MAX} bytes that say what happened");
         return Err(Problem::bad_request(why));
     }
     // PostgreSQL keeps none.

@@ -26,8 +26,8 @@ use super::vendor::{hand_over, owner_of};
 use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
 use super::{Shop, audit, random};
-use crate::service::OpenPeriod;
-use crate::store::{AccountKind, retried};
+use crate::service::{OpenPeriod, ServiceError};
+use crate::store::{AccountKind, StoreError, retried};
 
 /// The most rows of the audit log and of lists.
 const ROWS_SHOWN_MAX: i64 = 500;
@@ -64,6 +64,9 @@ pub(super) async fn dashboard(
     person.needs(Role::Support)?;
     let words = visitor.words;
     let mut page = note.on(&visitor, Page::new(words.get("menu-operator")));
+    if let Some(why) = halted(&shop).await? {
+        page = page.with(Part::Bad(words.with("operator-halted", &[("why", &why)])));
+    }
     page = page.with(Part::Facts(facts(&shop, &visitor).await?)).with(links(&visitor));
     page =
         page.heading(words.get("periods-title")).with(Part::Table(periods(&shop, &visitor).await?));
@@ -78,6 +81,15 @@ pub(super) async fn dashboard(
         page = page.with(Part::Plot(plot(&visitor, id, words.get(title), &days)));
     }
     show(&shop, &visitor, &page)
+}
+
+/// Why nothing may change, if so, by the database as it is now.
+async fn halted(shop: &Shop) -> Result<Option<String>, Refused> {
+    match shop.service.check_progress().await {
+        Ok(()) => Ok(None),
+        Err(ServiceError::Store(StoreError::Halted(why))) => Ok(Some(why)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The values of the last days, with those of days on which nothing happened.

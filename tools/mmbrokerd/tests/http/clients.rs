@@ -152,6 +152,11 @@ fn a_client_complains_once() {
     changed["id"] = "c-2".into();
     changed["text"] = "a\0b".into();
     assert_eq!(send(&key, &changed).problem(), (400, "malformed".to_string()));
+    // The one complaint about a payment is not used up by nothing.
+    for nothing in ["", " \n\t"] {
+        changed["text"] = nothing.into();
+        assert_eq!(send(&key, &changed).problem(), (400, "malformed".to_string()));
+    }
     changed["text"] = "x".repeat(4096).into();
     assert_eq!(send(&key, &changed).status, 200);
     changed["id"] = "c-3".into();

@@ -2,6 +2,7 @@
 
 use micromint::broker::{Ruling, RulingOutcome};
 use micromint::protocol::Verdict::*;
+use mmbrokerd::service::{Progress, Restore};
 use mmbrokerd::shop::{Role, ShopSettings};
 use mmbrokerd::store::AccountKind;
 
@@ -15,6 +16,7 @@ crate::on_both_databases!(
     of_two_decisions_one_counts,
     numbers_are_for_those_with_the_secret,
     the_picture_shows_where_the_money_went,
+    a_halt_is_shown_until_the_broker_goes_on,
 );
 
 /// A broker with one disputed coin of alice at news.example, and the batch and the return that
@@ -137,6 +139,20 @@ async fn numbers_are_for_those_with_the_secret(database: Database) {
     // Without the setting there is no such page.
     let site = crate::browser::site(Database::sqlite()).await;
     assert_eq!(site.browser().get("/metrics").status, 404);
+}
+
+async fn a_halt_is_shown_until_the_broker_goes_on(database: Database) {
+    let site = site(database).await;
+    let mut operator = site.operator("boss", Role::Support).await;
+    let is_shown = |page: &Seen| page.text.contains("The broker is halted");
+    assert!(!is_shown(&operator.get("/operator")));
+    let told = Progress { generation: 1, numbers: [("reserved:2026-12".to_string(), 9)].into() };
+    site.world.service.store().add_told(&told).await.unwrap();
+    let page = operator.get("/operator");
+    page.says(200, "witness is ahead of the database");
+    assert!(is_shown(&page), "{}", page.text);
+    site.world.service.restored(&Restore::default()).await.unwrap().granted().unwrap();
+    assert!(!is_shown(&operator.get("/operator")));
 }
 
 async fn the_picture_shows_where_the_money_went(database: Database) {
