@@ -45,7 +45,7 @@ pub use self::reports::{PeriodCounts, PeriodMoney, SentRow, UserReturn, VendorBa
 pub use self::sales::{RefusedFor, RefusedSale, SaleRow};
 pub use self::staged::StagedRow;
 pub use self::superbins::{Bits, DoubtfulRow, SuperbinRow};
-pub use self::users::{ApiKeyRow, KEYS_MAX, KeyAnswer, NewComplaint};
+pub use self::users::{ApiKeyRow, KEYS_MAX, KeyAnswer, KeyMaker, NewComplaint};
 
 /// How many connections the pool opens.
 const CONNECTIONS_MAX: u32 = 16;
@@ -148,6 +148,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         "audit_index",
         include_str!("../migrations/sqlite/110_audit_index.sql"),
         include_str!("../migrations/postgres/110_audit_index.sql"),
+    ),
+    (
+        111,
+        "carried",
+        include_str!("../migrations/sqlite/111_carried.sql"),
+        include_str!("../migrations/postgres/111_carried.sql"),
     ),
 ];
 

@@ -562,6 +562,7 @@ error-voucher-held = Der Broker wurde aus einer Sicherung wiederhergestellt, und
 error-release = Erwartet werden 1 bis { $most } Codes, einer je Zeile.
 error-link = Dieser Link gilt nicht mehr: Er wurde benutzt oder ist zu alt. Bitte lassen Sie sich einen neuen geben.
 error-mail = Erwartet wird eine Mailadresse wie name@example.org: mit einem Domainnamen und ohne Anführungszeichen.
+error-vouchers-over = Die Codes von { $name } gelten nicht mehr und werden deshalb nicht angezeigt. Es wurde nichts angelegt. Legen Sie Gutscheine mit einem anderen Namen an.
 error-voucher-name = Es gibt andere Gutscheine mit diesem Namen. Es wurde nichts angelegt. Wählen Sie einen anderen Namen.
 error-amount = Erwartet wird ein Betrag mit Währung, etwa 5 EUR oder 2,50 EUR.
 error-name = Erwartet wird ein nicht zu langer Name aus Buchstaben und Ziffern.

@@ -562,6 +562,7 @@ error-voucher-held = The broker was restored from a backup, and this code waits 
 error-release = Expected 1 to { $most } codes, one on each line.
 error-link = This link no longer works: it was used, or is too old. Please ask for another one.
 error-mail = Expected a mail address such as name@example.org: with a domain name, and without quotes.
+error-vouchers-over = The codes of { $name } are no longer valid, so they are not shown. Nothing was made. Make vouchers with another name.
 error-voucher-name = There is another batch of this name. Nothing was made. Choose another name.
 error-amount = Expected an amount with its currency, such as 5 EUR.
 error-name = Expected a name of letters and digits that is not too long.

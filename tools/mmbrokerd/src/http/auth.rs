@@ -23,7 +23,7 @@ use super::answer::Problem;
 use crate::places::Sender;
 use crate::service::{Service, ServiceError};
 use crate::shop::session_user;
-use crate::store::KeyAnswer;
+use crate::store::{KeyAnswer, KeyMaker};
 
 /// The beginning of every API key, by which people recognize one.
 const KEY_PREFIX: &str = "mmk_";
@@ -49,13 +49,13 @@ pub(crate) fn key_of(random: &[u8; KEY_RANDOM_SIZE]) -> String {
 }
 
 /// Lets this key buy with the money of a user, unless the account is closed or has too many keys.
-/// `by` is who makes it. Returns whether the key counts.
+/// Returns whether the key counts.
 ///
 /// # Errors
 /// The database failed.
 pub async fn give_key(
     service: &Service,
-    (by, user): (&str, &UserId),
+    (by, user): (KeyMaker<'_>, &UserId),
     key: &str,
 ) -> Result<KeyAnswer, ServiceError> {
     Ok(service.store().add_api_key(digest_of(key), (by, user), service.now()).await?)

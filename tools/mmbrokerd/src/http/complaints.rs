@@ -65,8 +65,10 @@ pub(super) async fn complain(
 }
 
 async fn record(app: &App, sender: &Sender, headers: &HeaderMap, body: Body) -> Answer {
-    let user = user_of(&app.service, headers).await?;
+    user_of(&app.service, headers).await?;
     let bytes = read(app, sender, headers, body, COMPLAINT_SIZE_MAX).await?;
+    // Meanwhile the key may have ended.
+    let user = user_of(&app.service, headers).await?;
     let complaint: Complaint = serde_json::from_slice(&bytes).map_err(Problem::bad_request)?;
     let id: Id = complaint.id.parse().map_err(Problem::bad_request)?;
     if complaint.text.trim().is_empty() || complaint.text.len() > COMPLAINT_TEXT_MAX {

@@ -231,12 +231,14 @@ pub(super) async fn buy(
 }
 
 async fn buy_for(app: &App, sender: &Sender, headers: &HeaderMap, body: Body) -> Answer {
-    let user = user_of(&app.service, headers).await?;
+    user_of(&app.service, headers).await?;
     let is_form = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"));
     let bytes = read(app, sender, headers, body, ORDER_SIZE_MAX).await?;
+    // Meanwhile the key may have ended.
+    let user = user_of(&app.service, headers).await?;
     let asked = if is_form { Asked::from_form(&bytes)? } else { Asked::from_json(&bytes)? };
     // An order is repeated whatever is on sale meanwhile.
     if let Some(sale) = app.service.store().sale(asked.transaction).await? {

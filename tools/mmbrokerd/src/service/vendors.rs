@@ -3,6 +3,9 @@
 //! Input: names. Output: keys and lists. The invariant: no two vendors of a period have equal
 //! vendor vectors, since each could spend the coins that the other received.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use micromint::authenticator::Key;
 use micromint::broker::{BinRange, CompromiseRefusal, VendorRefusal, compromise_refusal};
 use micromint::identity::{VendorId, VendorVector};
@@ -72,8 +75,9 @@ impl Service {
         })
     }
 
-    /// Registers the vendors of an older period for this one, in the order of their registration.
-    /// Returns those that were refused.
+    /// Registers the vendors of an older period for this one, in the order of their registration,
+    /// unless that was done. It is done in one transaction: a program that is ended meanwhile
+    /// leaves nobody out. Returns those that were refused.
     ///
     /// # Errors
     /// The database failed.
@@ -83,15 +87,43 @@ impl Service {
         to: &OpenPeriod,
         now: UnixTime,
     ) -> Result<Vec<VendorRefusal>, ServiceError> {
-        let mut refused = Vec::new();
-        for vendor in self.store.vendors(from.name()).await? {
-            refused.extend(self.register_vendor(to, &vendor, now).await?.refused());
-        }
+        let vector = |vendor: &VendorId| VendorVector::new(to.params(), vendor);
+        let refused = retried!(async {
+            let mut tx = self.store.begin().await?;
+            // One registration at a time for a period.
+            if tx.lock_period(to.name()).await?.has_carried {
+                return Ok(Vec::new());
+            }
+            let known = tx.vendors(to.name()).await?.into_iter();
+            let mut known: HashMap<VendorVector, VendorId> =
+                known.map(|vendor| (vector(&vendor), vendor)).collect();
+            let mut refused = Vec::new();
+            for vendor in tx.vendors(from.name()).await? {
+                match known.entry(vector(&vendor)) {
+                    Entry::Occupied(other) if *other.get() == vendor => {}
+                    Entry::Occupied(other) => {
+                        let other = other.get().clone();
+                        refused.push(VendorRefusal::EqualVectors { vendor, other });
+                    }
+                    Entry::Vacant(free) => {
+                        tx.add_vendor(to.name(), &vendor, now).await?;
+                        if let Some(by) = self.by {
+                            let detail = format!("{} {vendor}", to.name());
+                            tx.audit(by, Act::VendorRegistered, &detail, now).await?;
+                        }
+                        free.insert(vendor);
+                    }
+                }
+            }
+            tx.set_carried(to.name(), now).await?;
+            tx.commit().await?;
+            Ok::<Vec<VendorRefusal>, StoreError>(refused)
+        })?;
         Ok(refused)
     }
 
-    /// Registers the vendors of the period before for each period that has none yet, so that a new
-    /// month needs nobody. Returns those that were refused.
+    /// Registers the vendors of the period before for each period for which that was not done yet,
+    /// so that a new month needs nobody. Returns those that were refused.
     ///
     /// # Errors
     /// The database failed.
@@ -100,7 +132,8 @@ impl Service {
         periods.sort_by_key(|period| period.params().raw().start);
         let mut refused = Vec::new();
         for pair in periods.windows(2) {
-            if self.store.vendors(pair[1].name()).await?.is_empty() {
+            let row = self.store.period(pair[1].name()).await?;
+            if row.is_some_and(|row| !row.has_carried) {
                 refused.extend(self.carry_vendors(&pair[0], &pair[1], self.now()).await?);
             }
         }

@@ -11,6 +11,7 @@ use micromint::time::UnixTime;
 use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, to};
+use super::attempts::CHANGE;
 use super::audit::Act;
 use super::form::{Posted, is_plain_line};
 use super::login::check_password;
@@ -61,22 +62,26 @@ pub(super) async fn bank_account(
     owner: &str,
     now: UnixTime,
 ) -> Result<(Option<BankAccount>, Option<BankAccount>), StoreError> {
-    let rows = sqlx::query(
-        "SELECT iban, name, counts_from FROM bank_account WHERE kind = $1 AND owner = $2 \
-         ORDER BY at DESC LIMIT 20",
-    )
-    .bind(kind.word())
-    .bind(owner.to_string())
-    .fetch_all(store.pool())
-    .await?;
-    let mut all = Vec::new();
-    for row in rows {
-        let counts_from = UnixTime(row.try_get(2)?);
-        all.push(BankAccount { iban: row.try_get(0)?, name: row.try_get(1)?, counts_from });
-    }
-    let current = all.iter().find(|account| account.counts_from <= now).cloned();
-    let next = all.into_iter().next().filter(|account| account.counts_from > now);
-    Ok((current, next))
+    // Two statements: many may be set before the first of them counts.
+    let last = async |until: i64| {
+        let row = sqlx::query(
+            "SELECT iban, name, counts_from FROM bank_account \
+             WHERE kind = $1 AND owner = $2 AND counts_from <= $3 ORDER BY at DESC LIMIT 1",
+        )
+        .bind(kind.word())
+        .bind(owner.to_string())
+        .bind(until)
+        .fetch_optional(store.pool())
+        .await?;
+        row.map(|row| {
+            let counts_from = UnixTime(row.try_get(2)?);
+            let (iban, name) = (row.try_get(0)?, row.try_get(1)?);
+            Ok::<BankAccount, StoreError>(BankAccount { iban, name, counts_from })
+        })
+        .transpose()
+    };
+    let (current, next) = (last(now.0).await?, last(i64::MAX).await?);
+    Ok((current, next.filter(|account| account.counts_from > now)))
 }
 
 impl Transaction {
@@ -174,6 +179,7 @@ pub(super) async fn set(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer
         return Err(refuse("error-name"));
     }
     check_password(&shop, &posted, "password").await?;
+    shop.attempt(CHANGE, posted.person.user.as_str()).await?;
     let (store, now, vendor) = (shop.service.store(), shop.service.now(), fields.text("vendor"));
     let user = posted.person.user.as_str();
     let owner = if vendor.is_empty() {

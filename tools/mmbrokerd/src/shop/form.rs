@@ -153,7 +153,7 @@ impl<const SIZE: usize> FromRequest<Arc<Shop>> for Posted<SIZE> {
 
     async fn from_request(request: Request, shop: &Arc<Shop>) -> Result<Self, NotLoggedIn> {
         let (mut parts, body) = request.into_parts();
-        let LoggedIn { visitor, person, token } =
+        let LoggedIn { visitor, token, .. } =
             LoggedIn::from_request_parts(&mut parts, shop).await?;
         let request = Request::from_parts(parts, body);
         let is_small = SIZE <= FORM_SIZE_MAX
@@ -165,6 +165,8 @@ impl<const SIZE: usize> FromRequest<Arc<Shop>> for Posted<SIZE> {
             false => Some(shop.large_forms.try_acquire().map_err(many)?),
         };
         let fields = Fields::read(request, SIZE).await.map_err(NotLoggedIn::Refused)?;
+        // Meanwhile the session may have ended, or the person may have another role.
+        let LoggedIn { visitor, person, token } = LoggedIn::again(shop, visitor, token).await?;
         if !random::are_equal(fields.raw("token"), &form_token(&token)) {
             return Err(NotLoggedIn::Refused(refuse("error-token")));
         }

@@ -13,20 +13,20 @@ use micromint::identity::UserId;
 use serde::Deserialize;
 
 use super::answer::{Answer, Refused, refuse, show, to};
-use super::attempts::{KEY, LOGIN, LOGIN_ACCOUNT, LOGIN_ALL, LOGIN_NET, REGISTER, SESSION};
+use super::attempts::{CHANGE, KEY, LOGIN, LOGIN_ACCOUNT, LOGIN_ALL, LOGIN_NET, REGISTER, SESSION};
 use super::form::{Open, Posted};
 use super::links;
 use super::mail::{ADDRESS_LEN_MAX, address};
 use super::passkeys::{check_person, is_fresh};
 use super::password::{PASSWORD_LEN_MIN, check_new};
 use super::payouts::fee_and_least;
-use super::people::{self, Kept, Person, Role};
+use super::people::{self, Kept, Person, Proof, Role};
 use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::{LANGUAGE_COOKIE, LoggedIn, Visitor, session_cookie};
 use super::words::Language;
 use super::{Shop, random};
 use crate::http::{give_key, key_of};
-use crate::store::{KEYS_MAX, KeyAnswer};
+use crate::store::{KEYS_MAX, KeyAnswer, KeyMaker};
 
 /// How long a registration form may be filled in, in seconds.
 const REGISTRATION_SECONDS_MAX: i64 = 86_400;
@@ -171,7 +171,7 @@ pub(super) async fn register(
             let asked = links::ask_to_confirm(&shop, &visitor, &user, &written).await;
             path = if asked.is_ok() { "/?note=done-mail" } else { "/account" };
         }
-        return begin_at(&shop, &Person { user, role: Role::None }, path, &headers).await;
+        return begin_at(&shop, (&user, Proof::Password(&hash)), Some(path), &headers).await;
     }
     check_login(&shop, &visitor, user, password, &headers).await
 }
@@ -217,17 +217,19 @@ async fn check_login(
     password: &str,
     headers: &HeaderMap,
 ) -> Answer {
-    let person = person_of(shop, visitor, user, password).await?;
-    begin(shop, &person.ok_or_else(|| refuse("error-login"))?, headers).await
+    let known = person_of(shop, visitor, user, password).await?;
+    let (person, hash) = known.ok_or_else(|| refuse("error-login"))?;
+    begin(shop, (&person.user, Proof::Password(&hash)), headers).await
 }
 
-/// The person with this name and password, within the limits of logins.
+/// The person with this name and password, and the hash that it was compared with, within the limits
+/// of logins.
 pub(super) async fn person_of(
     shop: &Shop,
     visitor: &Visitor,
     user: &str,
     password: &str,
-) -> Result<Option<Person>, Refused> {
+) -> Result<Option<(Person, String)>, Refused> {
     // A name that cannot be one is counted too, in a bounded row.
     let name: String = user.chars().take(40).collect();
     let pair = format!("{name} {}", visitor.net);
@@ -236,13 +238,18 @@ pub(super) async fn person_of(
     shop.attempt(LOGIN_ACCOUNT, &name).await?;
     shop.attempt(LOGIN_ALL, &name).await?;
     let known = people::login(shop.service.store(), user).await?;
-    let (person, hash) = known.unzip();
-    let is_right = shop.passwords.is_right(password, hash).await?;
-    let Some(person) = person.filter(|_| is_right) else { return Ok(None) };
+    let hash = known.as_ref().map(|(_, hash)| hash.clone());
+    let is_right = shop.passwords.is_right(password, hash).await;
+    // What was not compared was no attempt.
+    if is_right.is_err() {
+        shop.forgive(LOGIN_ALL, &name).await?;
+    } else if !matches!(is_right, Ok(true)) {
+        return Ok(None);
+    }
     shop.forgive(LOGIN_NET, &visitor.net).await?;
     shop.forgive(LOGIN, &pair).await?;
     shop.forgive(LOGIN_ACCOUNT, &name).await?;
-    Ok(Some(person))
+    is_right.map(|_| known)
 }
 
 /// Forgets the logins of an account that failed, from this network and from everywhere: its person
@@ -258,18 +265,27 @@ pub(super) async fn forget_failed(
 }
 
 /// Begins a session, and goes to the first page of the person.
-pub(super) async fn begin(shop: &Shop, person: &Person, headers: &HeaderMap) -> Answer {
-    let path = if person.role == Role::None { "/" } else { "/operator" };
-    begin_at(shop, person, path, headers).await
+pub(super) async fn begin(shop: &Shop, who: (&UserId, Proof<'_>), headers: &HeaderMap) -> Answer {
+    begin_at(shop, who, None, headers).await
 }
 
-/// Begins a session with a token of its own, whatever cookie the browser had.
-async fn begin_at(shop: &Shop, person: &Person, path: &str, headers: &HeaderMap) -> Answer {
+/// Begins a session with a token of its own, whatever cookie the browser had, and goes to this page
+/// or to the first one of the person.
+async fn begin_at(
+    shop: &Shop,
+    who: (&UserId, Proof<'_>),
+    path: Option<&str>,
+    headers: &HeaderMap,
+) -> Answer {
     let token = random::token()?;
     let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let (store, now) = (shop.service.store(), shop.service.now());
-    people::begin_session(store, person, &token, agent, now).await?;
-    let mut response = to(shop, path);
+    let role = people::begin_session(store, who, &token, agent, now).await?;
+    let first = match role.ok_or_else(|| refuse("error-login"))? {
+        Role::None => "/",
+        _ => "/operator",
+    };
+    let mut response = to(shop, path.unwrap_or(first));
     let (name, value) = session_cookie(shop, Some(&token));
     response.headers_mut().append(name, value);
     Ok(response)
@@ -390,11 +406,19 @@ pub(super) async fn check_password(
         }
         done => done?,
     }
-    let hash = people::login(shop.service.store(), user).await?.map(|(_, hash)| hash);
-    if !shop.passwords.is_right(posted.fields.raw(field), hash).await? {
+    let (store, now) = (shop.service.store(), shop.service.now());
+    let hash = people::login(store, user).await?.map(|(_, hash)| hash);
+    let is_right = shop.passwords.is_right(posted.fields.raw(field), hash).await;
+    if matches!(is_right, Ok(false)) {
         return Err(refuse("error-password"));
     }
-    shop.forgive(SESSION, &session).await
+    shop.forgive(SESSION, &session).await?;
+    is_right?;
+    // Comparing takes a while, in which the session may have ended.
+    match people::session(store, &posted.token, now).await? {
+        Some(_) => Ok(()),
+        None => Err(refuse("error-session-over")),
+    }
 }
 
 /// What names a password in the forms of a session, sealed for that session.
@@ -445,9 +469,12 @@ pub(super) async fn change_password(State(shop): State<Arc<Shop>>, posted: Poste
         done => done?,
     }
     check_new(password, user.as_str())?;
+    shop.attempt(CHANGE, user.as_str()).await?;
     let hash = shop.passwords.hash(password).await?;
     let (store, now) = (shop.service.store(), shop.service.now());
-    people::set_password(store, user, &hash, &posted.token, now).await?;
+    if !people::set_password(store, user, &hash, &posted.token, now).await? {
+        return Err(refuse("error-session-over"));
+    }
     Ok(to(&shop, "/account?note=done-password"))
 }
 
@@ -471,10 +498,13 @@ pub(super) async fn make_key(State(shop): State<Arc<Shop>>, posted: Posted) -> A
     shop.attempt(KEY, person.user.as_str()).await?;
     let parts = [b"api key".as_slice(), person.user.as_str().as_bytes(), id.as_bytes()];
     let key = key_of(&random::mac(&shop.key, &parts));
-    match give_key(&shop.service, (person.user.as_str(), &person.user), &key).await? {
+    let session = random::digest(&posted.token);
+    let by = KeyMaker::Session(&session);
+    match give_key(&shop.service, (by, &person.user), &key).await? {
         KeyAnswer::Added => {}
         // It was closed in another tab.
         KeyAnswer::Closed => return Err(refuse("error-no-person")),
+        KeyAnswer::SessionOver => return Err(refuse("error-session-over")),
         KeyAnswer::TooMany => return Err(refuse("error-keys").with("most", KEYS_MAX)),
         KeyAnswer::Ended => return Err(refuse("error-key-ended")),
     }

@@ -24,7 +24,7 @@ use super::attempts::{CHALLENGE, CHALLENGE_NET, LOGIN, LOGIN_ACCOUNT, LOGIN_ALL,
 use super::audit::Act;
 use super::form::{Open, Posted};
 use super::login::{Note, begin, check_password};
-use super::people::{self, Person};
+use super::people::{self, Person, Proof};
 use super::relying::{
     self, CHALLENGE_SECONDS, Fault, NewPasskey, PASSKEY_ANSWER_SIZE_MAX, RelyingParty,
 };
@@ -224,16 +224,14 @@ async fn take_state(
 }
 
 impl Transaction {
-    /// Adds a passkey, unless the person has too many, or it is somebody's. Returns whether it was
-    /// added.
+    /// Adds a passkey, unless the person has too many, or it is somebody's. The row of the person is
+    /// locked ([`Transaction::has_session`]). Returns whether it was added.
     async fn add_passkey(
         &mut self,
         user: &UserId,
         (made, name): (&NewPasskey, &str),
         now: UnixTime,
     ) -> Result<bool, StoreError> {
-        let lock = self.locking("SELECT user_id FROM person WHERE user_id = $1");
-        sqlx::query(lock).bind(user.to_string()).fetch_one(self.connection()).await?;
         let added = sqlx::query(
             "INSERT INTO passkey (sha256, user_id, name, at, data) SELECT $1, $2, $3, $4, $5 \
              WHERE (SELECT COUNT(*) FROM passkey WHERE user_id = $2) < $6 \
@@ -374,7 +372,7 @@ pub(super) async fn login(
     shop.forgive(LOGIN_NET, &visitor.net).await?;
     shop.forgive(LOGIN, &pair).await?;
     shop.forgive(LOGIN_ACCOUNT, &who).await?;
-    begin(&shop, &person, &headers).await
+    begin(&shop, (&person.user, Proof::Passkey(&sha256)), &headers).await
 }
 
 /// Stores the new sign counter. Returns whether the passkey is still there, and was not used in
@@ -508,8 +506,12 @@ pub(super) async fn add(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer
     };
     let made = party.finish_add(text, &state).await?;
     let made = made.map_err(|_| refuse("error-passkey-add"))?;
+    let session = random::digest(&posted.token);
     let is_added = retried!(async {
         let mut tx = store.begin().await?;
+        if !tx.has_session(user, &session).await? {
+            return Ok(false);
+        }
         let is_added = tx.add_passkey(user, (&made, name), now).await?;
         if is_added {
             tx.audit(user.as_str(), Act::PasskeyAdded, name, now).await?;

@@ -187,6 +187,54 @@ impl Transaction {
         Ok(())
     }
 
+    /// Whether a session of a person has not ended, with the row of the person locked: whoever ends
+    /// the sessions with a new password waits. Call it before anything that outlives a session.
+    pub(crate) async fn has_session(
+        &mut self,
+        user: &UserId,
+        sha256: &[u8],
+    ) -> Result<bool, StoreError> {
+        if self.is_closed(user.as_str()).await? {
+            return Ok(false);
+        }
+        let row = sqlx::query(
+            "SELECT 1 FROM session WHERE sha256 = $1 AND user_id = $2 AND ended_at IS NULL",
+        )
+        .bind(sha256.to_vec())
+        .bind(user.to_string())
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// The role of a person who logs in, if what proved it holds still. The row of the person is
+    /// locked, as for [`Transaction::has_session`].
+    async fn proved(
+        &mut self,
+        user: &UserId,
+        proof: Proof<'_>,
+    ) -> Result<Option<Role>, StoreError> {
+        let lock = self.locking("SELECT role, password, closed_at FROM person WHERE user_id = $1");
+        let row =
+            sqlx::query(lock).bind(user.to_string()).fetch_optional(self.connection()).await?;
+        let Some(row) = row else { return Ok(None) };
+        let (role, password): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        let closed_at: Option<i64> = row.try_get(2)?;
+        let holds = match proof {
+            Proof::Password(hash) => password == hash,
+            Proof::Passkey(sha256) => {
+                sqlx::query("SELECT 1 FROM passkey WHERE sha256 = $1 AND user_id = $2")
+                    .bind(sha256.to_vec())
+                    .bind(user.to_string())
+                    .fetch_optional(self.connection())
+                    .await?
+                    .is_some()
+            }
+        };
+        let role = role.parse().map_err(|_| wrong("person.role", role))?;
+        Ok(Some(role).filter(|_| holds && closed_at.is_none()))
+    }
+
     /// Whether the account of a person is closed; its row is locked. An account without a person,
     /// of programs alone, is not closed.
     pub(crate) async fn is_closed(&mut self, user: &str) -> Result<bool, StoreError> {
@@ -198,13 +246,19 @@ impl Transaction {
     }
 
     /// Why the account of a person cannot be closed: it has money that can be paid out, or will get
-    /// some, or has bought coins that no wallet has taken and that are worth something. What comes
-    /// last is looked at first, so that money on its way is found in one place or the other.
+    /// some, or has bought coins that no wallet has taken and that are worth something. Its balances
+    /// are locked first: a payout that takes from them is finished, or waits and finds the account
+    /// closed. A return locks the person when it becomes money.
     async fn not_to_close(
         &mut self,
         user: &str,
         (live, least): Terms<'_>,
     ) -> Result<Option<Kept>, StoreError> {
+        let lock = self.locking(
+            "SELECT amount FROM balance WHERE account IN \
+             (SELECT id FROM account WHERE kind = 'client' AND owner = $1)",
+        );
+        sqlx::query(lock).bind(user.to_string()).fetch_all(self.connection()).await?;
         for (select, kept) in [
             (
                 "SELECT COUNT(*) FROM payout WHERE kind = 'client' AND owner = $1 \
@@ -321,16 +375,20 @@ pub async fn give_password(
     Ok(())
 }
 
-/// Changes the password of a person, and ends all other sessions, all keys and all links.
+/// Changes the password of a person whose session has this token, and ends all other sessions, all
+/// keys and all links. Returns whether it was changed: not if the session has ended.
 pub(super) async fn set_password(
     store: &Store,
     user: &UserId,
     password: &str,
     token: &str,
     now: UnixTime,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     retried!(async {
         let mut tx = store.begin().await?;
+        if !tx.has_session(user, &random::digest(token)).await? {
+            return Ok(false);
+        }
         sqlx::query("UPDATE person SET password = $2 WHERE user_id = $1")
             .bind(user.to_string())
             .bind(password.to_string())
@@ -340,25 +398,36 @@ pub(super) async fn set_password(
         tx.end_sessions(user, &random::digest(token), now).await?;
         tx.end_api_keys(user.as_str(), user, now).await?;
         tx.audit(user.as_str(), Act::PasswordChanged, "", now).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok::<bool, StoreError>(true)
     })
 }
 
-/// Begins a session.
+/// What proved who logs in. A password that is changed in between proves nothing.
+#[derive(Clone, Copy)]
+pub(super) enum Proof<'a> {
+    /// The password, against this hash.
+    Password(&'a str),
+    /// The passkey with this digest.
+    Passkey(&'a [u8; 32]),
+}
+
+/// Begins a session, if the proof holds still. Returns the role of the person.
 pub(super) async fn begin_session(
     store: &Store,
-    person: &Person,
+    (user, proof): (&UserId, Proof<'_>),
     token: &str,
     agent: &str,
     now: UnixTime,
-) -> Result<(), StoreError> {
-    let seconds = match person.role {
-        Role::None => SESSION_SECONDS_MAX,
-        _ => OPERATOR_SECONDS_MAX,
-    };
+) -> Result<Option<Role>, StoreError> {
     let agent: String = agent.chars().filter(|c| !c.is_control()).take(AGENT_LEN_MAX).collect();
     retried!(async {
         let mut tx = store.begin().await?;
+        let Some(role) = tx.proved(user, proof).await? else { return Ok(None) };
+        let seconds = match role {
+            Role::None => SESSION_SECONDS_MAX,
+            _ => OPERATOR_SECONDS_MAX,
+        };
         // Two statements, each with its index.
         for (delete, before) in [
             ("DELETE FROM session WHERE expires_at < $1", now.0),
@@ -371,7 +440,7 @@ pub(super) async fn begin_session(
              VALUES ($1, $2, $3, $3, $4, $5)",
         )
         .bind(random::digest(token).to_vec())
-        .bind(person.user.to_string())
+        .bind(user.to_string())
         .bind(now.0)
         .bind(now.0 + seconds)
         .bind(agent.clone())
@@ -383,13 +452,14 @@ pub(super) async fn begin_session(
              AND ended_at IS NULL ORDER BY CASE WHEN sha256 = $4 THEN 0 ELSE 1 END, at DESC, \
              sha256 LIMIT $3)",
         )
-        .bind(person.user.to_string())
+        .bind(user.to_string())
         .bind(now.0)
         .bind(SESSIONS_MAX)
         .bind(random::digest(token).to_vec())
         .execute(tx.connection())
         .await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok::<Option<Role>, StoreError>(Some(role))
     })
 }
 

@@ -17,7 +17,7 @@ use micromint::time::UnixTime;
 use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
-use super::attempts::PROOF;
+use super::attempts::{CHANGE, PROOF};
 use super::audit::Act;
 use super::bank::bank_part;
 use super::form::Posted;
@@ -529,6 +529,7 @@ pub(super) async fn key(
     posted: Posted,
 ) -> Answer {
     check_password(&shop, &posted, "password").await?;
+    shop.attempt(CHANGE, posted.person.user.as_str()).await?;
     let vendor = own_vendor(&shop, &posted.person, &name).await?;
     let (store, now) = (shop.service.store(), shop.service.now());
     if store.is_disabled(&vendor).await? {

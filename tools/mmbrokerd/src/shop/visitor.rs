@@ -168,6 +168,23 @@ impl FromRequestParts<Arc<Shop>> for LoggedIn {
     }
 }
 
+impl LoggedIn {
+    /// The person of a session as it is now, if it has not ended meanwhile.
+    pub(super) async fn again(
+        shop: &Shop,
+        mut visitor: Visitor,
+        token: String,
+    ) -> Result<LoggedIn, NotLoggedIn> {
+        let person = people::session(shop.service.store(), &token, shop.service.now()).await;
+        let person = person.map_err(|error| NotLoggedIn::Refused(error.into()))?;
+        let Some(person) = person else {
+            return Err(NotLoggedIn::To(to(shop, "/login?note=login-first")));
+        };
+        visitor.login = Some((person.clone(), token.clone()));
+        Ok(LoggedIn { visitor, person, token })
+    }
+}
+
 /// The user whose session a request has, for the interface for programs. A POST that another site
 /// caused has none.
 pub(crate) async fn session_user(

@@ -319,7 +319,9 @@ pub(super) async fn make(State(shop): State<Arc<Shop>>, posted: Posted) -> Answe
     retried!(add_batch(store, &batch, &codes, person, now))?;
     shop.service.note_progress().await?;
     let made = find(store, name).await?.ok_or_else(|| refuse("error-broker"))?;
-    if (made.amount, made.count) != (amount, count) {
+    // A form that is sent twice says the same months, and a second or two later.
+    let expires_at = months_after(made.at, months);
+    if (made.amount, made.count, Some(made.expires_at)) != (amount, count, expires_at) {
         return Err(refuse("error-voucher-name"));
     }
     print(&shop, &posted.visitor, &made)
@@ -393,6 +395,10 @@ async fn find(store: &Store, name: &str) -> Result<Option<Batch>, StoreError> {
 }
 
 fn print(shop: &Shop, visitor: &Visitor, batch: &Batch) -> Answer {
+    // Nobody hands out a sheet of codes that are worth nothing.
+    if batch.is_over(shop.service.now()) {
+        return Err(refuse("error-vouchers-over").with("name", &batch.name));
+    }
     let words = visitor.words;
     let amount = visitor.money(batch.amount.units(), batch.amount.currency());
     let expires = words.with("state-until", &[("time", &visitor.time(batch.expires_at))]);

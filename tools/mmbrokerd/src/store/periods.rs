@@ -35,6 +35,8 @@ pub struct PeriodRow {
     pub settled_to: u64,
     /// When the settlement was complete.
     pub settled_at: Option<UnixTime>,
+    /// Whether the vendors of the period before were registered for this one.
+    pub has_carried: bool,
 }
 
 impl PeriodRow {
@@ -51,6 +53,7 @@ impl PeriodRow {
             found: error.to_string(),
         })?;
         let settled_at: Option<i64> = row.try_get("settled_at")?;
+        let carried_at: Option<i64> = row.try_get("vendors_carried_at")?;
         Ok(PeriodRow {
             params,
             coin_file: row.try_get("coin_file")?,
@@ -60,6 +63,7 @@ impl PeriodRow {
             reserved: fitting("reserved", row.try_get("reserved")?)?,
             settled_to: fitting("settled_to", row.try_get("settled_to")?)?,
             settled_at: settled_at.map(UnixTime),
+            has_carried: carried_at.is_some(),
         })
     }
 }
@@ -140,7 +144,7 @@ impl Store {
     pub async fn periods(&self) -> Result<Vec<PeriodRow>, StoreError> {
         let rows = sqlx::query(
             "SELECT params, coin_file, next_superbin, sets_sold, sets_free, reserved, settled_to, \
-             settled_at FROM period \
+             settled_at, vendors_carried_at FROM period \
              ORDER BY name",
         )
         .fetch_all(self.pool())
@@ -164,7 +168,7 @@ impl Store {
     pub async fn period(&self, period: &Period) -> Result<Option<PeriodRow>, StoreError> {
         let row = sqlx::query(
             "SELECT params, coin_file, next_superbin, sets_sold, sets_free, reserved, settled_to, \
-             settled_at FROM period \
+             settled_at, vendors_carried_at FROM period \
              WHERE name = $1",
         )
         .bind(period.to_string())
@@ -235,7 +239,7 @@ impl Transaction {
         let lock = if self.dialect == super::Dialect::Sqlite { "" } else { lock };
         let select = format!(
             "SELECT params, coin_file, next_superbin, sets_sold, sets_free, reserved, settled_to, \
-             settled_at FROM period \
+             settled_at, vendors_carried_at FROM period \
              WHERE name = $1{lock}"
         );
         let row = sqlx::query(sqlx::AssertSqlSafe(select))
@@ -323,6 +327,19 @@ impl Transaction {
         .bind(now.0)
         .execute(self.connection())
         .await?;
+        Ok(())
+    }
+
+    /// Records that the vendors of the period before are registered for this one.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn set_carried(&mut self, period: &Period, now: UnixTime) -> Result<(), StoreError> {
+        sqlx::query("UPDATE period SET vendors_carried_at = $2 WHERE name = $1")
+            .bind(period.to_string())
+            .bind(now.0)
+            .execute(self.connection())
+            .await?;
         Ok(())
     }
 }

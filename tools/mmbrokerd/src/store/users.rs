@@ -33,6 +33,17 @@ pub enum KeyAnswer {
     TooMany,
     /// It was added before, and has ended.
     Ended,
+    /// The session in which it is made has ended.
+    SessionOver,
+}
+
+/// Who makes a key.
+#[derive(Clone, Copy, Debug)]
+pub enum KeyMaker<'a> {
+    /// An operator, on the console.
+    Console,
+    /// The user, in the session whose token has this SHA-256.
+    Session(&'a [u8; 32]),
 }
 
 /// A complaint that is made.
@@ -90,15 +101,15 @@ impl Store {
         Ok(row.try_get::<i64, _>(0)? > 0)
     }
 
-    /// Adds a key, unless the account of the user is closed or has [`KEYS_MAX`] keys. `by` is who
-    /// made it. The same key again changes nothing.
+    /// Adds a key, unless the account of the user is closed or has [`KEYS_MAX`] keys, or the session
+    /// in which it is made has ended. The same key again changes nothing.
     ///
     /// # Errors
     /// The database failed.
     pub async fn add_api_key(
         &self,
         sha256: [u8; 32],
-        (by, user): (&str, &UserId),
+        (by, user): (KeyMaker<'_>, &UserId),
         now: UnixTime,
     ) -> Result<KeyAnswer, StoreError> {
         retried!(async {
@@ -108,6 +119,11 @@ impl Store {
             if tx.is_closed(user.as_str()).await? {
                 return Ok(KeyAnswer::Closed);
             }
+            let by = match by {
+                KeyMaker::Console => CONSOLE,
+                KeyMaker::Session(session) if tx.has_session(user, session).await? => user.as_str(),
+                KeyMaker::Session(_) => return Ok(KeyAnswer::SessionOver),
+            };
             let known = sqlx::query("SELECT ended_at FROM api_key WHERE sha256 = $1")
                 .bind(sha256.to_vec())
                 .fetch_optional(tx.connection())

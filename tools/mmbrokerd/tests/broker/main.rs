@@ -14,4 +14,5 @@ mod restore;
 mod returns;
 mod sales;
 mod statements;
+mod vendors;
 mod world;

@@ -8,6 +8,7 @@ mod browser;
 #[path = "../broker/databases.rs"]
 mod databases;
 mod device;
+mod held;
 mod hostile;
 mod mail;
 mod minting;

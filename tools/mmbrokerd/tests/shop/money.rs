@@ -27,6 +27,7 @@ crate::on_both_databases!(
     a_payout_run_takes_what_is_due,
     a_payment_that_came_back_is_on_the_balance_again,
     a_changed_bank_account_counts_later,
+    many_changes_hide_no_bank_account_that_counts,
     a_balance_is_asked_back,
     money_of_a_closed_account_is_reached,
     an_account_is_not_closed_while_money_comes,
@@ -64,6 +65,9 @@ async fn a_voucher_is_used_once(database: Database) {
     // The same form again shows the same codes; another one under that name is refused.
     assert_eq!(codes(&vouchers(&mut operator, "kiosk 1", "5 USD", "3")), printed);
     vouchers(&mut operator, "kiosk 1", "6 USD", "3").says(422, "another batch of this name");
+    let form = operator.get("/operator/vouchers");
+    let fields = [("name", "kiosk 1"), ("amount", "5 USD"), ("count", "3"), ("months", "2")];
+    operator.send(&form, "/operator/vouchers", &fields).says(422, "another batch of this name");
     assert_eq!(site.world.number("SELECT COUNT(*) FROM voucher").await, 3);
     let (mut alice, name) = site.reader();
     let (mut bob, _) = site.reader();
@@ -81,6 +85,10 @@ async fn a_voucher_is_used_once(database: Database) {
     assert_eq!(codes(&operator.send(&list, "/operator/vouchers/print", &fields)), printed);
     assert_eq!(operator.send(&list, "/operator/vouchers/void", &fields).status, 303);
     redeem(&mut bob, &printed[1]).says(422, "not valid");
+    // Nobody gets a sheet of codes that are worth nothing.
+    let over = "The codes of kiosk 1 are no longer valid";
+    operator.send(&list, "/operator/vouchers/print", &fields).says(422, over);
+    vouchers(&mut operator, "kiosk 1", "5 USD", "3").says(422, over);
     // Codes end with time.
     let late = codes(&vouchers(&mut operator, "kiosk 2", "5 USD", "1"));
     // A month later, by the calendar: December has 31 days.
@@ -514,6 +522,29 @@ async fn a_changed_bank_account_counts_later(database: Database) {
     fields.push(("vendor", "news.example"));
     other.send(&page, "/bank", &fields).says(404, "no such page");
     assert_eq!(other.get("/vendor/news.example").status, 404);
+}
+
+async fn many_changes_hide_no_bank_account_that_counts(database: Database) {
+    let site = site(database).await;
+    let (mut reader, _) = site.reader();
+    let page = reader.get("/account");
+    let mut set = |iban: &str, name: &str| {
+        let fields = [("iban", iban), ("name", name), ("password", PASSWORD)];
+        reader.send(&page, "/bank", &fields)
+    };
+    assert_eq!(set(IBAN, "First").status, 303);
+    for number in 1..60 {
+        assert_eq!(set(OTHER_IBAN, &format!("Change {number}")).status, 303);
+    }
+    // 60 changes of an account are made in an hour: each stays in the books.
+    set(OTHER_IBAN, "Change 60").says(429, "wait 60 minutes");
+    let page = reader.get("/account");
+    page.says(200, &format!("{IBAN}, First"));
+    page.says(200, &format!("{OTHER_IBAN}, Change 59"));
+    site.world.clock.set(DURING.plus_seconds(3601));
+    let page = reader.get("/account");
+    let fields = [("iban", OTHER_IBAN), ("name", "Change 60"), ("password", PASSWORD)];
+    assert_eq!(reader.send(&page, "/bank", &fields).status, 303);
 }
 
 async fn a_balance_is_asked_back(database: Database) {

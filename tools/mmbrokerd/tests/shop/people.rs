@@ -6,7 +6,8 @@ use mmbrokerd::shop::{FORM_FIELDS_MAX, FORM_SIZE_MAX, Role, ShopSettings};
 use crate::browser::*;
 use crate::databases::Database;
 use crate::world::DURING;
-use mmbrokerd::store::KEYS_MAX;
+use mmbrokerd::store::{KEYS_MAX, KeyMaker};
+use sha2::{Digest, Sha256};
 
 crate::on_both_databases!(
     a_person_registers_once_and_logs_in,
@@ -229,7 +230,7 @@ async fn a_key_needs_the_password_and_ends_with_it(database: Database) {
     // The keys of a user of programs stay when the user becomes a person.
     let user = "of-programs".parse().unwrap();
     let key = mmbrokerd::http::new_key(&micromint::host::SystemEntropy).unwrap();
-    mmbrokerd::http::give_key(service, ("console", &user), &key).await.unwrap();
+    mmbrokerd::http::give_key(service, (KeyMaker::Console, &user), &key).await.unwrap();
     mmbrokerd::shop::set_person(service, &user, Role::None).await.unwrap();
     assert_eq!(status_with(&site, &key), 200);
 }
@@ -259,12 +260,13 @@ async fn an_account_has_a_bounded_number_of_keys(database: Database) {
 async fn acts_of_readers_push_none_of_operators_off_the_page(database: Database) {
     let site = site(database).await;
     let mut operator = site.operator("boss", Role::Support).await;
-    let (_, name) = site.reader();
+    let (reader, name) = site.reader();
+    let session: [u8; 32] = Sha256::digest(reader.cookies["__Host-micromint"].as_bytes()).into();
     let store = site.world.service.store();
     for number in 0..510 {
         let user = &name.parse().unwrap();
-        let key = format!("mmk_{number}");
-        let given = mmbrokerd::http::give_key(&site.world.service, (&name, user), &key).await;
+        let (by, key) = (KeyMaker::Session(&session), format!("mmk_{number}"));
+        let given = mmbrokerd::http::give_key(&site.world.service, (by, user), &key).await;
         given.unwrap();
         store.end_api_keys(&name, user, DURING).await.unwrap();
     }

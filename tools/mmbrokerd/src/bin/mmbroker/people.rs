@@ -10,7 +10,7 @@ use mmbrokerd::http::{give_key, new_key};
 use mmbrokerd::programs::counted;
 use mmbrokerd::service::Service;
 use mmbrokerd::shop::{Role, count_passkeys, give_password, new_password};
-use mmbrokerd::store::{CONSOLE, KEYS_MAX, KeyAnswer};
+use mmbrokerd::store::{CONSOLE, KEYS_MAX, KeyAnswer, KeyMaker};
 
 #[derive(Args)]
 pub(crate) struct SetPerson {
@@ -78,12 +78,12 @@ impl MakeKey {
         check_open(service, &self.user).await?;
         let key = new_key(&SystemEntropy)?;
         print_secret(&key)?;
-        let given = give_key(service, (CONSOLE, &self.user), &key).await;
+        let given = give_key(service, (KeyMaker::Console, &self.user), &key).await;
         let given = given.inspect_err(|_| tell!("mmbroker: the key above does not count"))?;
         let why = match given {
             KeyAnswer::Added => None,
             KeyAnswer::Closed => Some(closed(&self.user)),
-            KeyAnswer::TooMany | KeyAnswer::Ended => Some(format!(
+            KeyAnswer::TooMany | KeyAnswer::Ended | KeyAnswer::SessionOver => Some(format!(
                 "{user} has {KEYS_MAX} keys, the most of an account; `mmbroker end-keys {user}` \
                  ends them",
                 user = self.user
