@@ -5,11 +5,15 @@
 //! Input: the request in environment variables and on standard input. Output: the response on
 //! standard output. The invariant: it answers what the service answers, from the same database.
 
+use std::ffi::OsString;
 use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderName, HeaderValue, Request, Uri};
 use http_body_util::BodyExt;
 use micromint_console::{EXIT_OK, ToolError};
@@ -40,7 +44,8 @@ pub(crate) fn answer() -> Result<u8, ToolError> {
         let service = open(&config, None).await?;
         let shop = config.shop.clone();
         let app = Arc::new(App::new(Arc::clone(&service), &config.url, config.sets_max, shop));
-        let request = request(|name| std::env::var(name).ok(), std::env::vars())?;
+        // Whatever a client sends in a header field is in a variable, UTF-8 or not.
+        let request = request(std::env::vars_os().collect())?;
         // The router cannot fail.
         let Ok(response) = router(app).oneshot(request).await;
         let (head, mut body) = response.into_parts();
@@ -64,11 +69,11 @@ pub(crate) fn answer() -> Result<u8, ToolError> {
 }
 
 /// The request in the variables; its body is standard input.
-fn request(
-    variable: impl Fn(&str) -> Option<String>,
-    all: impl Iterator<Item = (String, String)>,
-) -> Result<Request<Body>, ToolError> {
-    let text = |name: &str| variable(name).unwrap_or_default();
+fn request(all: Vec<(OsString, OsString)>) -> Result<Request<Body>, ToolError> {
+    let text = |name: &str| {
+        let found = all.iter().find(|(found, _)| found == name);
+        found.map(|(_, value)| value.to_string_lossy().into_owned()).unwrap_or_default()
+    };
     let query = match text("QUERY_STRING") {
         query if query.is_empty() => query,
         query => format!("?{query}"),
@@ -79,21 +84,25 @@ fn request(
     let size: u64 = if length.is_empty() { 0 } else { length.parse()? };
     let mut request = Request::builder().method(text("REQUEST_METHOD").as_str()).uri(uri);
     if let Some(headers) = request.headers_mut() {
-        for (name, value) in all {
-            let name = match name.as_str() {
-                "CONTENT_TYPE" | "CONTENT_LENGTH" => name,
-                _ => match name.strip_prefix("HTTP_") {
-                    Some(name) => name.to_string(),
+        for (name, value) in &all {
+            let name = match name.to_str() {
+                Some(name @ ("CONTENT_TYPE" | "CONTENT_LENGTH")) => name,
+                name => match name.and_then(|name| name.strip_prefix("HTTP_")) {
+                    Some(name) => name,
                     None => continue,
                 },
             };
             let name = HeaderName::try_from(name.replace('_', "-").to_ascii_lowercase());
-            if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value))
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes()))
                 && !value.is_empty()
             {
                 headers.insert(name, value);
             }
         }
+    }
+    // Attempts are counted by the network that a request comes from.
+    if let Ok(address) = text("REMOTE_ADDR").parse::<IpAddr>() {
+        request = request.extension(ConnectInfo(SocketAddr::new(address, 0)));
     }
     Ok(request.body(standard_input(size))?)
 }

@@ -136,7 +136,8 @@ async fn opened(config: &Config, as_of: Option<UnixTime>) -> Result<Service, Too
         None => Arc::new(SystemClock),
     };
     let store = Store::open(&config.database).await?;
-    let service = Service::open(store, secret, Some(&config.witness_file()), clock).await?;
+    let mut service = Service::open(store, secret, Some(&config.witness_file()), clock).await?;
+    service.set_url(&config.url);
     service.open_coin_files(&config.coins).await?;
     Ok(service)
 }

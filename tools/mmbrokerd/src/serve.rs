@@ -40,6 +40,9 @@ pub(crate) async fn serve(
         let folder = config.coins.display();
         tell!("mmbrokerd: warning: no complete coin file in {folder}; nothing can be sold yet");
     }
+    for fault in service.coin_file_faults().await? {
+        tell!("mmbrokerd: error: {fault}");
+    }
     if let Some(why) = service.halted() {
         tell!("mmbrokerd: error: {}", StoreError::Halted(why));
     }

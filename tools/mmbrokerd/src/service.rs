@@ -29,6 +29,7 @@ use micromint::authenticator::Key;
 use micromint::coin_file::{CoinFile, CoinFileError};
 use micromint::error::FileError;
 use micromint::host::{Clock, Directory, DiskDirectory};
+use micromint::params::Params;
 use micromint::period::Period;
 use micromint::protocol::Payment;
 use micromint::time::UnixTime;
@@ -74,6 +75,8 @@ pub struct Service {
     in_work: Mutex<BTreeSet<i64>>,
     /// Who works with it, if that is a person: what it changes is in the audit log under this name.
     by: Option<&'static str>,
+    /// The public URL, if it is known.
+    url: Option<String>,
 }
 
 /// The broker cannot work, or could not answer.
@@ -104,6 +107,21 @@ pub enum ServiceError {
         path: PathBuf,
         /// The period.
         period: Period,
+    },
+    /// A coin file is of a broker with another URL: wallets would refuse its coins.
+    #[error(
+        "{}: its coins name the broker {found}, and this broker is {expected}: wallets would \
+         refuse them. Nothing of it is sold. If the URL in the configuration is wrong, mend it; \
+         else mint the period with --broker {expected}",
+        path.display()
+    )]
+    OtherBroker {
+        /// The coin file.
+        path: PathBuf,
+        /// The URL of this broker.
+        expected: String,
+        /// The URL in the coin file.
+        found: String,
     },
     /// A coin file is a marked copy.
     #[error(
@@ -161,6 +179,7 @@ impl Service {
             pace,
             in_work: Mutex::default(),
             by: None,
+            url: None,
         })
     }
 
@@ -175,6 +194,40 @@ impl Service {
     /// sent a message, and are not in the log.
     pub fn set_by(&mut self, by: &'static str) {
         self.by = Some(by);
+    }
+
+    /// Says what the broker's public URL is, which coins have to name.
+    pub fn set_url(&mut self, url: &str) {
+        self.url = Some(url.to_string());
+    }
+
+    /// What is wrong with the coin files of the periods that are not settled: one is missing, or
+    /// names another broker.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn coin_file_faults(&self) -> Result<Vec<String>, ServiceError> {
+        let mut faults = Vec::new();
+        for row in self.store.periods().await? {
+            let (period, path) = (row.params.period(), &row.coin_file);
+            if row.settled_at.is_some() {
+                continue;
+            }
+            match (self.period(period), &self.url) {
+                (None, _) => faults.push(format!(
+                    "period {period}: {path}: there is no complete coin file, so nothing of the \
+                     period is sold, judged or settled; put it back"
+                )),
+                (Some(_), Some(url)) if !is_same_url(url, &row.params) => faults.push(format!(
+                    "period {period}: its coins name the broker {}, and this broker is {url}: \
+                     wallets refuse them; mend the URL in the configuration, or sell no more of \
+                     the period",
+                    row.params.raw().broker
+                )),
+                _ => {}
+            }
+        }
+        Ok(faults)
     }
 
     /// The database.
@@ -237,6 +290,13 @@ impl Service {
         if next != 0 {
             return Err(ServiceError::Marked { path: path.to_path_buf(), next });
         }
+        // A period that is known goes on: a broker may have moved.
+        if let Some(expected) = self.url.as_ref().filter(|url| !is_same_url(url, &params))
+            && self.store.period(&period).await?.is_none()
+        {
+            let (path, found) = (path.to_path_buf(), params.raw().broker.clone());
+            return Err(ServiceError::OtherBroker { path, expected: expected.clone(), found });
+        }
         self.store.add_period(&params, &path.display().to_string()).await?;
         let row = self.store.period(&period).await?;
         if row.is_none_or(|row| row.params != params) {
@@ -272,6 +332,12 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| ServiceError::GivenUp("a thread failed or the service ends"))
+}
+
+/// Whether coins with these parameters name the broker with this URL.
+fn is_same_url(url: &str, params: &Params) -> bool {
+    let normal = |text: &str| url::Url::parse(&format!("{}/", text.trim_end_matches('/'))).ok();
+    normal(url) == normal(&params.raw().broker)
 }
 
 /// What of the secret stands in the database: it does not tell the secret.

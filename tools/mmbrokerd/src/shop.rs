@@ -56,7 +56,6 @@ use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
 use self::figures::Figures;
-use self::network::network_of;
 use self::password::Passwords;
 use self::relying::RelyingParty;
 use crate::places::Places;
@@ -70,6 +69,7 @@ pub use self::form::{FORM_FIELDS_MAX, FORM_SIZE_MAX, LARGE_FORMS_MAX};
 pub use self::hooks::{HOOK_SIZE_MAX, LARGE_HOOKS_MAX};
 pub use self::mail::{MailSettings, MailTls, Mailer};
 pub use self::money::{DepositRefusal, REFERENCE_LEN_MAX, Sum, deposit, sums};
+pub(crate) use self::network::network_of;
 pub use self::network::{Network, PROXIES_MAX, Proxies};
 pub use self::orders::REFUSED_ORDERS_MAX;
 pub use self::passkeys::{
@@ -140,6 +140,11 @@ impl Shop {
         peer.map_or_else(String::new, |peer| {
             network_of(self.settings.proxies.client(headers, peer))
         })
+    }
+
+    /// Whose `X-Forwarded-For` is believed.
+    pub(crate) fn proxies(&self) -> &Proxies {
+        &self.settings.proxies
     }
 
     /// Whether people reach the pages with TLS.

@@ -123,7 +123,7 @@ export-title = Ihre Daten
 export-text = Was dieser Broker über Sie speichert, als JSON-Datei: Guthaben, Buchungen, Käufe, Rückgaben, Auszahlungen, Bankkonten, Mailadresse, Beschwerden mit den Antworten, Anbieter, Sitzungen, Passkeys, Schlüssel, und was laut Protokoll Sie getan haben. Passwörter und Schlüssel werden nur in einer Form gespeichert, aus der man sie nicht lesen kann, und stehen nicht darin.
 export-link = Ihre Daten herunterladen
 close-title = Konto schließen
-close-text = Sitzungen, Schlüssel und Passkeys enden, und niemand kann sich mehr anmelden. Geben Sie vorher die Münzen in Ihrer Geldbörse zurück, und geben Sie das Guthaben aus oder bitten Sie um Erstattung: Solange Geld hier oder unterwegs ist, bleibt das Konto offen. Was später kommt, etwa Münzen, die Sie danach zurückgeben, steht trotzdem auf dem Konto; der Betreiber kann es wieder öffnen. Belege über Käufe bleiben so lange, wie die Buchführung es verlangt.
+close-text = Sitzungen, Schlüssel und Passkeys enden, und niemand kann sich mehr anmelden. Geben Sie vorher die Münzen in Ihrer Geldbörse zurück, und geben Sie das Guthaben aus oder bitten Sie um Erstattung: Solange Geld hier oder unterwegs ist, bleibt das Konto offen. Was später kommt, etwa Münzen, die Sie danach zurückgeben, steht trotzdem auf dem Konto; der Betreiber kann es wieder öffnen. Die Mailadresse wird entfernt. Belege über Käufe und Auszahlungen und die Bankkonten bleiben so lange, wie die Buchführung es verlangt. Händler, für die dieses Konto handelt, kann danach ein anderes Konto anmelden.
 close-button = Konto schließen
 close-small = Ihr Guthaben von { $amount } ist zu klein für eine Auszahlung. Wenn Sie das Konto schließen, bleibt es darauf, und Sie können es nur benutzen, wenn der Betreiber das Konto wieder öffnet.
 welcome-title = { $broker }: Münzen für Seiten
@@ -236,6 +236,7 @@ error-close-balance = Das Konto hat noch Guthaben. Geben Sie es aus, oder bitten
 error-close-small = Auf dem Konto sind noch { $amount }, zu wenig für eine Auszahlung. Das Konto ist noch offen. Laden Sie die Seite Ihres Kontos neu: Dort steht, was daraus wird, wenn Sie das Konto schließen.
 error-close-payout = Eine Auszahlung an Sie ist unterwegs und kann zurückkommen. Schließen Sie das Konto, wenn die Bank sie ausgeführt hat.
 error-close-return = Münzen, die Sie zurückgegeben haben, warten auf die Abrechnung ihrer Periode. Schließen Sie das Konto danach.
+error-close-vendor = Ein Händler, für den dieses Konto handelt, hat noch Guthaben oder eine Auszahlung, die unterwegs ist. Lassen Sie es zuerst auszahlen, oder bitten Sie den Betreiber, den Händler einem anderen Konto zu geben.
 error-close-coins = Sie haben Münzen bezahlt, die Ihre Geldbörse noch nicht abgeholt hat, und aus einem geschlossenen Konto kann sie niemand mehr holen. Das Konto ist noch offen. Die Münzen stehen in der Übersicht unter „Münzen abholen“. Wenn Ihre Geldbörse sie schon hat, sagen Sie es auf der Seite des Kaufs.
 error-received = Diese Münzen wurden bestätigt. Sie werden nicht noch einmal geliefert.
 

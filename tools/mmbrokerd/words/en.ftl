@@ -123,7 +123,7 @@ export-title = Your data
 export-text = What this broker keeps about you, as a JSON file: balances, transfers, purchases, returns, payouts, bank accounts, mail address, complaints with their answers, vendors, sessions, passkeys, keys, and what the log says that you did. Passwords and keys are kept only in a form that does not tell them, and are not in it.
 export-link = Download your data
 close-title = Close the account
-close-text = Sessions, keys and passkeys end, and nobody can log in again. First return the coins in your wallet, and spend the balance or ask for a refund: while money is here or on its way, the account stays open. What comes later, such as coins that you return afterwards, is on the account all the same; the operator can open it again. Records of purchases are kept as long as the books require.
+close-text = Sessions, keys and passkeys end, and nobody can log in again. First return the coins in your wallet, and spend the balance or ask for a refund: while money is here or on its way, the account stays open. What comes later, such as coins that you return afterwards, is on the account all the same; the operator can open it again. The mail address is removed. Records of purchases, payouts and bank accounts are kept as long as the books require. Vendors for which this account acts can then be registered by another account.
 close-button = Close the account
 close-small = Your balance of { $amount } is too small to be paid out. If you close the account, it stays on it, and you cannot use it unless the operator opens the account again.
 welcome-title = { $broker }: coins for pages
@@ -236,6 +236,7 @@ error-close-balance = The account still has money. Spend it, or ask for a refund
 error-close-small = The account still has { $amount }, which is too small to be paid out. Nothing was closed. Load the page of your account again: there it says what becomes of it when you close the account.
 error-close-payout = A payout to you is on its way, and may come back. Close the account when the bank has paid it.
 error-close-return = Coins that you returned wait for the settlement of their period. Close the account after that.
+error-close-vendor = A vendor for which this account acts still has money, or a payout on its way. Have it paid out first, or ask the operator to give the vendor to another account.
 error-close-coins = You have paid for coins that your wallet has not taken yet, and nobody could take them from a closed account. Nothing was closed. The coins are on the overview, under “Coins to take”. If your wallet has them already, say so on the page of the purchase.
 error-received = These coins were acknowledged. They are not delivered again.
 

@@ -1,18 +1,24 @@
 //! How many clients are connected at a time.
 //!
-//! Input: accepted connections. Output: those that are served. The invariant: however many clients
-//! connect, this process has descriptors left for its database and its files.
+//! Input: accepted connections. Output: those that are served. The invariants: however many clients
+//! connect, this process has descriptors left for its database and its files; the clients of one
+//! network have at most its share, so that they leave connections for others. A proxy is no client.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::future::{Ready, ready};
 use std::io;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use axum_server::accept::Accept;
 use micromint_console::tell;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::TcpStream;
 use tower::Service;
+
+use crate::shop::{Proxies, network_of};
 
 /// The most connections at a time. Each takes about 12 KiB while it is idle.
 pub const CONNECTIONS_MAX: usize = 16_384;
@@ -21,23 +27,90 @@ pub const RESERVED_DESCRIPTORS: usize = 256;
 /// The fewest connections, however few descriptors the system allows.
 const CONNECTIONS_MIN: usize = 16;
 
+/// A network has at most this part of the connections: one in four.
+const NETWORK_CONNECTIONS_PART: usize = 4;
+
 /// Accepts connections while there is a place, and closes all others at once.
 #[derive(Clone)]
-pub(super) struct Bounded {
-    places: Arc<Semaphore>,
+pub(super) struct Bounded(Arc<Connections>);
+
+struct Connections {
+    /// The most at a time.
+    most: usize,
+    /// They may have all connections.
+    proxies: Proxies,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    all: usize,
+    /// Networks that have none are not in it.
+    networks: HashMap<String, usize>,
+}
+
+/// The place of one connection, until it is dropped.
+struct Place {
+    connections: Arc<Connections>,
+    /// That of the client, if it is no proxy.
+    network: Option<String>,
 }
 
 /// The service of one connection, which keeps its place as long as the connection.
 #[derive(Clone)]
 pub(super) struct Placed<S> {
     service: S,
-    _place: Arc<OwnedSemaphorePermit>,
+    _place: Arc<Place>,
 }
 
 impl Bounded {
     /// As many places as the system allows, after this process asked for all that it may have.
-    pub(super) fn new() -> Bounded {
-        Bounded { places: Arc::new(Semaphore::new(connections_max(raise_descriptors()))) }
+    pub(super) fn new(proxies: &Proxies) -> Bounded {
+        Bounded::with(connections_max(raise_descriptors()), proxies)
+    }
+
+    fn with(most: usize, proxies: &Proxies) -> Bounded {
+        let open = Mutex::default();
+        Bounded(Arc::new(Connections { most, proxies: proxies.clone(), open }))
+    }
+
+    /// A place for a connection from this address, if there is one.
+    fn place(&self, peer: IpAddr) -> Option<Place> {
+        let connections = &self.0;
+        let network = (!connections.proxies.contains(peer)).then(|| network_of(peer));
+        let mut open = connections.open();
+        if open.all >= connections.most {
+            return None;
+        }
+        if let Some(network) = &network {
+            let of_network = open.networks.get(network).copied().unwrap_or(0);
+            if of_network >= connections.most / NETWORK_CONNECTIONS_PART {
+                return None;
+            }
+            open.networks.insert(network.clone(), of_network + 1);
+        }
+        open.all += 1;
+        Some(Place { connections: Arc::clone(connections), network })
+    }
+}
+
+impl Connections {
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.connections.open();
+        open.all -= 1;
+        let Some(network) = self.network.take() else { return };
+        if let Entry::Occupied(mut of_network) = open.networks.entry(network) {
+            *of_network.get_mut() -= 1;
+            if *of_network.get() == 0 {
+                of_network.remove();
+            }
+        }
     }
 }
 
@@ -65,16 +138,17 @@ fn raise_descriptors() -> usize {
     }
 }
 
-impl<I, S> Accept<I, S> for Bounded {
-    type Stream = I;
+impl<S> Accept<TcpStream, S> for Bounded {
+    type Stream = TcpStream;
     type Service = Placed<S>;
-    type Future = Ready<io::Result<(I, Placed<S>)>>;
+    type Future = Ready<io::Result<(TcpStream, Placed<S>)>>;
 
-    fn accept(&self, stream: I, service: S) -> Self::Future {
-        let place = Arc::clone(&self.places).try_acquire_owned();
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let place = stream.peer_addr().map(|peer| self.place(peer.ip()));
         ready(match place {
-            Ok(place) => Ok((stream, Placed { service, _place: Arc::new(place) })),
-            Err(_) => Err(io::ErrorKind::QuotaExceeded.into()),
+            Ok(Some(place)) => Ok((stream, Placed { service, _place: Arc::new(place) })),
+            Ok(None) => Err(io::ErrorKind::QuotaExceeded.into()),
+            Err(error) => Err(error),
         })
     }
 }
@@ -109,13 +183,28 @@ mod tests {
         assert_eq!(connections_max(0), CONNECTIONS_MIN);
     }
 
+    /// Opens connections from an address until one is refused.
+    fn fill(bounded: &Bounded, peer: &str) -> Vec<Place> {
+        let peer = peer.parse().unwrap();
+        std::iter::from_fn(|| bounded.place(peer)).collect()
+    }
+
     #[test]
-    fn a_connection_past_the_bound_is_closed() {
-        let bounded = Bounded { places: Arc::new(Semaphore::new(1)) };
-        let accepted = |bounded: &Bounded| bounded.accept((), ()).into_inner();
-        let first = accepted(&bounded).unwrap();
-        assert!(accepted(&bounded).is_err());
+    fn a_network_leaves_connections_for_others() {
+        let proxies = Proxies::from(vec!["192.0.2.7".parse().unwrap()]);
+        let bounded = Bounded::with(16, &proxies);
+        let first = fill(&bounded, "198.51.100.1");
+        assert_eq!((first.len(), fill(&bounded, "198.51.100.200").len()), (4, 0));
+        let second = fill(&bounded, "2001:db8:1::1");
+        assert_eq!((second.len(), fill(&bounded, "2001:db8:1:ff::1").len()), (4, 0));
         drop(first);
-        assert!(accepted(&bounded).is_ok());
+        let first = fill(&bounded, "198.51.100.1");
+        assert_eq!(first.len(), 4);
+        // A proxy has all that are left.
+        let proxy = fill(&bounded, "192.0.2.7");
+        assert_eq!((proxy.len(), fill(&bounded, "203.0.113.1").len()), (8, 0));
+        drop((first, second, proxy));
+        let open = bounded.0.open();
+        assert_eq!((open.all, open.networks.len()), (0, 0));
     }
 }

@@ -108,9 +108,9 @@ pub async fn listen_on(
 ) -> Result<Listening, ServerError> {
     let address = listener.local_addr().map_err(ServerError::Failed)?;
     let failed = |source| ServerError::Listen { address, source };
+    let bounded = Bounded::new(app.shop.proxies());
     let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
     let handle = Handle::new();
-    let bounded = Bounded::new();
     let task = match tls {
         None => {
             let mut server = axum_server::from_tcp(listener)

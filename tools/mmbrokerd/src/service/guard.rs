@@ -132,6 +132,20 @@ pub enum ReleaseRefusal {
          payout book FILE`. Nothing was changed; --force releases payouts nevertheless"
     )]
     NotBooked(u64),
+    /// The broker made a later run, which the books do not have.
+    #[error(
+        "the witness knows payout run {later}, and the books do not have it: if the bank paid it, \
+         what it paid is on the balances, and the next run would pay it a second time. Book it \
+         first, with the CSV file of that run: `mmbroker payout book FILE`. Nothing was changed; \
+         --force releases payouts after run {run}, which is right if the bank did not pay run \
+         {later}"
+    )]
+    ForgottenLater {
+        /// The run that was given.
+        run: u64,
+        /// The later one.
+        later: u64,
+    },
     /// A later run was paid.
     #[error("the bank has paid run {0}, as the broker recorded: it is a later one")]
     PaidLater(u64),
@@ -395,8 +409,13 @@ impl Service {
             false => Some(ReleaseRefusal::NotBlocked),
         };
         let is_known = run == 0 || runs.iter().any(|known| known.run == run);
-        let unbooked = (!is_known && !is_forced).then_some(ReleaseRefusal::NotBooked(run));
-        let refusal = refusal.or(unbooked);
+        let unbooked = (!is_known).then_some(ReleaseRefusal::NotBooked(run));
+        let unbooked = unbooked.or_else(|| {
+            let later = (run.saturating_add(1)..=counter)
+                .find(|later| runs.iter().all(|it| it.run != *later))?;
+            Some(ReleaseRefusal::ForgottenLater { run, later })
+        });
+        let refusal = refusal.or(unbooked.filter(|_| !is_forced));
         if let Some(refusal) = refusal {
             return Ok(Reply::Refused(refusal));
         }

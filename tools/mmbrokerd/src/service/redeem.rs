@@ -329,6 +329,9 @@ impl Service {
             }
         }
         let known = self.store.batch(period, &vendor, sent.kind, &sent.name).await?;
+        // Another process may have judged some of them in time.
+        let judged = known.as_ref().map_or(0, |known| known.judged);
+        too_late.retain(|claim| claim.payment >= judged);
         let answer = self.answer_of(&sent, known.as_ref(), too_late, now).await?;
         Ok(Reply::Granted(BatchAnswer { is_repeated, ..answer }))
     }

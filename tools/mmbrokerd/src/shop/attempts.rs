@@ -55,6 +55,13 @@ pub(super) const MAIL_NET: Limit = Limit { what: "mail net", most: 20, seconds: 
 /// Host proofs that one person asks for.
 pub(super) const PROOF: Limit = Limit { what: "proof", most: 20, seconds: 3600 };
 
+impl Limit {
+    /// The name of what is limited, in the database.
+    pub(super) fn what(self) -> &'static str {
+        self.what
+    }
+}
+
 impl Shop {
     /// Counts an attempt, and refuses it if there were too many.
     pub(super) async fn attempt(&self, limit: Limit, who: &str) -> Result<(), Refused> {

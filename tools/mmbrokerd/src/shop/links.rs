@@ -18,7 +18,7 @@ use super::attempts::{LOST, MAIL, MAIL_NET};
 use super::audit::Act;
 use super::form::{Open, Posted};
 use super::login::person_of;
-use super::mail::{ADDRESS_LEN_MAX, Mail, address};
+use super::mail::{ADDRESS_LEN_MAX, Mail, address, canonical};
 use super::password::{PASSWORD_LEN_MIN, check_new};
 use super::people::{self, Role};
 use super::view::{Form, Input, Page, Part};
@@ -266,7 +266,7 @@ pub(super) async fn confirm(
         )
         .bind(link.user.to_string())
         .bind(link.address.clone())
-        .bind(link.address.to_lowercase())
+        .bind(canonical(&link.address))
         .bind(now.0)
         .execute(tx.connection())
         .await?;
@@ -297,6 +297,11 @@ pub(super) async fn lost_page(State(shop): State<Arc<Shop>>, visitor: Visitor) -
     show(&shop, &visitor, &page)
 }
 
+/// A name or an address as it is compared with those that are known.
+fn compared(who: &str) -> String {
+    if who.contains('@') { canonical(who) } else { who.to_lowercase() }
+}
+
 /// When a question for a new password is answered: later than the work for an account takes, so
 /// that the time does not tell whether there is one.
 const LOST_TIME: Duration = Duration::from_millis(400);
@@ -308,7 +313,8 @@ pub(super) async fn lost(State(shop): State<Arc<Shop>>, Open { visitor, fields }
         return Err(refuse("error-no-page"));
     }
     let end = Instant::now() + LOST_TIME;
-    let who: String = fields.text("who").to_lowercase().chars().take(ADDRESS_LEN_MAX).collect();
+    let who: String = fields.text("who").chars().take(ADDRESS_LEN_MAX).collect();
+    let who = compared(&who);
     shop.attempt(MAIL_NET, &visitor.net).await?;
     // Not in the count of confirmations, which would tell that there is such an address.
     shop.attempt(LOST, &who).await?;
@@ -458,7 +464,7 @@ pub(super) async fn people_found(State(shop): State<Arc<Shop>>, posted: Posted) 
          WHERE person.user_id IN (SELECT CAST($1 AS TEXT) \
          UNION SELECT user_id FROM mail_address WHERE compared = $1) ORDER BY at LIMIT 20",
     )
-    .bind(fields.text("who").to_lowercase())
+    .bind(compared(fields.text("who")))
     .fetch_all(shop.service.store().pool())
     .await?;
     let mut page = search_page(visitor);

@@ -548,5 +548,6 @@ pub(super) async fn close(State(shop): State<Arc<Shop>>, posted: Posted) -> Answ
         Some(Kept::Payout) => Err(refuse("error-close-payout")),
         Some(Kept::Return) => Err(refuse("error-close-return")),
         Some(Kept::Coins) => Err(refuse("error-close-coins")),
+        Some(Kept::Vendor) => Err(refuse("error-close-vendor")),
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
+use icu_normalizer::ComposingNormalizer;
 use micromint::identity::UserId;
 use micromint::money::{Currency, Money};
 use micromint::reply::Reply;
@@ -17,7 +18,7 @@ use super::Shop;
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::audit::Act;
 use super::figures::ledger_check;
-use super::form::Posted;
+use super::form::{Posted, is_plain_line};
 use super::operator::check_words;
 use super::people::Role;
 use super::view::{Cell, Form, Input, Page, Part, Table};
@@ -247,11 +248,12 @@ pub async fn deposit(
     let Some(units) = deposit_units(amount) else {
         return Ok(Reply::Refused(DepositRefusal::Amount(amount)));
     };
-    let is_reference = (1..=REFERENCE_LEN_MAX).contains(&reference.chars().count())
-        && !reference.contains(char::is_control);
+    let is_reference =
+        (1..=REFERENCE_LEN_MAX).contains(&reference.chars().count()) && is_plain_line(reference);
     if !is_reference {
         return Ok(Reply::Refused(DepositRefusal::Reference));
     }
+    let reference = &one_spelling(reference);
     let (found, known) = (amount.currency(), store.currencies().await?);
     if !known.contains(&found) {
         return Ok(Reply::Refused(DepositRefusal::Currency { found, known }));
@@ -277,6 +279,13 @@ pub async fn deposit(
         Credited::Otherwise => Reply::Refused(DepositRefusal::Used),
         Credited::Closed => Reply::Refused(DepositRefusal::Closed(user.clone())),
     })
+}
+
+/// A reference in one way of writing it: composed letters (Unicode's NFC), and one space between
+/// words. References that look alike are of the same money.
+fn one_spelling(reference: &str) -> String {
+    let words: Vec<&str> = reference.split_whitespace().collect();
+    ComposingNormalizer::new_nfc().normalize(&words.join(" ")).into_owned()
 }
 
 /// The units of an amount that can be added at once.

@@ -109,7 +109,8 @@ impl<'de> Deserialize<'de> for Proxies {
 }
 
 impl Proxies {
-    fn contains(&self, address: IpAddr) -> bool {
+    /// Whether a peer is one of them.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(address))
     }
 
@@ -160,7 +161,7 @@ fn address_of(entry: &str) -> Option<IpAddr> {
 }
 
 /// The network of an address, as limits count it: a /24 of IPv4, a /56 of IPv6.
-pub(super) fn network_of(address: IpAddr) -> String {
+pub(crate) fn network_of(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => {
             let [a, b, c, _] = address.octets();

@@ -9,6 +9,7 @@ use micromint::time::UnixTime;
 use sqlx::Row;
 
 use super::answer::{Refused, refuse};
+use super::attempts::{LOGIN_ACCOUNT, LOGIN_ALL};
 use super::audit::Act;
 use super::password::{MEMORY_KIB, Passwords};
 use super::random;
@@ -147,18 +148,23 @@ pub(super) async fn add(
 
 impl Transaction {
     /// Gives a person a password and a role, makes the account if there is none, and opens it if it
-    /// is closed. All its sessions and keys end; the keys of a user who becomes a person do not.
+    /// is closed. Without a role, an account that is open keeps its own. All its sessions and keys
+    /// end; the keys of a user who becomes a person do not. Returns the role.
     pub(super) async fn set_person(
         &mut self,
         user: &UserId,
         password: &str,
-        role: Role,
+        role: Option<Role>,
         now: UnixTime,
-    ) -> Result<(), StoreError> {
-        let known = sqlx::query("SELECT user_id FROM person WHERE user_id = $1")
-            .bind(user.to_string())
-            .fetch_optional(self.connection())
-            .await?;
+    ) -> Result<Role, StoreError> {
+        let lock = self.locking("SELECT user_id, role, closed_at FROM person WHERE user_id = $1");
+        let known =
+            sqlx::query(lock).bind(user.to_string()).fetch_optional(self.connection()).await?;
+        let own = match &known {
+            Some(row) if row.try_get::<Option<i64>, _>(2)?.is_none() => read_person(row)?.role,
+            _ => Role::None,
+        };
+        let role = role.unwrap_or(own);
         sqlx::query(
             "INSERT INTO person (user_id, password, role, at) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (user_id) DO UPDATE SET password = excluded.password, \
@@ -172,8 +178,21 @@ impl Transaction {
         .await?;
         self.end_links(user).await?;
         self.end_sessions(user, &[], now).await?;
+        self.forget_logins(user).await?;
         if known.is_some() {
             self.end_api_keys(CONSOLE, user, now).await?;
+        }
+        Ok(role)
+    }
+
+    /// Forgets the logins of an account, whoever tried them: it has a new password.
+    async fn forget_logins(&mut self, user: &UserId) -> Result<(), StoreError> {
+        for limit in [LOGIN_ACCOUNT, LOGIN_ALL] {
+            sqlx::query("DELETE FROM attempt WHERE what = $1 AND who = $2")
+                .bind(limit.what())
+                .bind(user.to_string())
+                .execute(self.connection())
+                .await?;
         }
         Ok(())
     }
@@ -266,6 +285,11 @@ impl Transaction {
                 Kept::Payout,
             ),
             (
+                "SELECT COUNT(*) FROM vendor_owner JOIN payout ON payout.kind = 'vendor' \
+                 AND payout.owner = vendor_owner.vendor WHERE user_id = $1 AND state = 'open'",
+                Kept::Vendor,
+            ),
+            (
                 "SELECT COUNT(*) FROM give_back JOIN period ON period.name = give_back.period \
                  WHERE user_id = $1 AND waiting > 0 AND settled_at IS NULL",
                 Kept::Return,
@@ -292,6 +316,21 @@ impl Transaction {
             let currency = parsed("account.currency", "three letters", &currency)?;
             if amount.unsigned_abs() >= least(currency) {
                 return Ok(Some(Kept::Balance));
+            }
+        }
+        let vendors = sqlx::query(
+            "SELECT currency, amount FROM vendor_owner \
+             JOIN account ON account.kind = 'vendor' AND account.owner = vendor_owner.vendor \
+             JOIN balance ON balance.account = account.id WHERE user_id = $1 AND amount > 0",
+        )
+        .bind(user.to_string())
+        .fetch_all(self.connection())
+        .await?;
+        for row in &vendors {
+            let (currency, amount): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+            let currency = parsed("account.currency", "three letters", &currency)?;
+            if amount.unsigned_abs() >= least(currency) {
+                return Ok(Some(Kept::Vendor));
             }
         }
         let paid_for = sqlx::query(
@@ -340,7 +379,7 @@ pub async fn set_person(
     role: Role,
 ) -> Result<String, ServiceError> {
     let password = new_password()?;
-    give_password(service, user, role, &password).await?;
+    give_password(service, user, Some(role), &password).await?;
     Ok(password)
 }
 
@@ -352,27 +391,29 @@ pub fn new_password() -> Result<String, ServiceError> {
     random::password()
 }
 
-/// Gives a person this password and a role, and makes the account if there is none.
+/// Gives a person this password and a role, and makes the account if there is none. Without a role,
+/// an account that is open keeps its own. Returns the role.
 ///
 /// # Errors
 /// The database failed.
 pub async fn give_password(
     service: &Service,
     user: &UserId,
-    role: Role,
+    role: Option<Role>,
     password: &str,
-) -> Result<(), ServiceError> {
+) -> Result<Role, ServiceError> {
     let failed = |_| ServiceError::GivenUp("a password could not be hashed");
     let hash = Passwords::new(MEMORY_KIB).hash(password).await.map_err(failed)?;
     let now = service.now();
     retried!(async {
         let mut tx = service.store().begin().await?;
-        tx.set_person(user, &hash, role, now).await?;
+        let role = tx.set_person(user, &hash, role, now).await?;
         let detail = format!("{user} {}", role.word());
         tx.audit(CONSOLE, Act::PasswordSet, &detail, now).await?;
-        tx.commit().await
-    })?;
-    Ok(())
+        tx.commit().await?;
+        Ok::<Role, StoreError>(role)
+    })
+    .map_err(ServiceError::from)
 }
 
 /// Changes the password of a person whose session has this token, and ends all other sessions, all
@@ -599,6 +640,8 @@ pub(super) enum Kept {
     Return,
     /// Coins that were paid for have not been taken.
     Coins,
+    /// A vendor for which it acts has money, or a payout on its way.
+    Vendor,
 }
 
 /// The periods whose coins can be spent or returned, and the least that is paid out in a currency,
@@ -606,8 +649,9 @@ pub(super) enum Kept {
 pub(super) type Terms<'a> = (&'a [String], &'a (dyn Fn(Currency) -> u64 + Sync));
 
 /// Closes an account that has no money that could be paid out, gets none, and has no coins to take:
-/// its sessions, API keys and links end, and its passkeys go. Its purchases stay, as the books need
-/// them. Returns why it stays open.
+/// its sessions, API keys and links end, and its passkeys and its mail address go. Vendors for
+/// which it acts, which may have no such money either, have no person then. Its purchases and bank
+/// accounts stay, as the books need them. Returns why it stays open.
 pub(super) async fn close(
     store: &Store,
     user: &UserId,
@@ -628,10 +672,13 @@ pub(super) async fn close(
             .await?;
         tx.end_links(user).await?;
         tx.end_sessions(user, &[], now).await?;
-        sqlx::query("DELETE FROM passkey WHERE user_id = $1")
-            .bind(user.to_string())
-            .execute(tx.connection())
-            .await?;
+        for delete in [
+            "DELETE FROM passkey WHERE user_id = $1",
+            "DELETE FROM mail_address WHERE user_id = $1",
+            "DELETE FROM vendor_owner WHERE user_id = $1",
+        ] {
+            sqlx::query(delete).bind(user.to_string()).execute(tx.connection()).await?;
+        }
         tx.end_api_keys(user.as_str(), user, now).await?;
         tx.audit(user.as_str(), Act::AccountClosed, "", now).await?;
         tx.commit().await?;

@@ -17,6 +17,7 @@ use super::hooks::{SECRET_LEN_MIN, SECRETS_SIZE_MAX, SOURCES};
 use super::mail::MailSettings;
 use super::network::Proxies;
 use super::password::MEMORY_KIB;
+use super::payouts::CENT;
 use super::proof::Proofs;
 use crate::minting::MintingSettings;
 
@@ -102,7 +103,14 @@ impl ShopSettings {
     pub fn check(&self) -> Result<(), String> {
         for (key, amount) in [("payout-fee", &self.payout_fee), ("payout-min", &self.payout_min)] {
             if let Some(amount) = amount {
-                amount.parse::<Money>().map_err(|error| format!("shop.{key}: {error}"))?;
+                let parsed: Money =
+                    amount.parse().map_err(|error| format!("shop.{key}: {error}"))?;
+                // Banks pay whole cents, and the books say what they pay.
+                if !parsed.units().is_multiple_of(CENT) {
+                    return Err(format!(
+                        "shop.{key}: expected at most two decimals, found {amount:?}"
+                    ));
+                }
             }
         }
         if let Some(found) = self.hooks.keys().find(|source| !SOURCES.contains(&source.as_str())) {

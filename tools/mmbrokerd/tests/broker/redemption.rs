@@ -21,12 +21,30 @@ on_both_databases!(
     batches_are_refused_as_a_whole,
     a_vendor_is_limited_by_the_hour,
     nothing_is_judged_after_redeem_until,
+    clocks_that_differ_give_one_verdict_a_payment,
     a_double_spender_is_found_with_the_second_payment,
     a_watch_pays_nothing,
     watches_at_the_same_time_are_counted,
 );
 
 use Verdict::{Accepted, AlreadyPaid, NotFromOwner, TooLate, Waiting};
+
+async fn clocks_that_differ_give_one_verdict_a_payment(database: Database) {
+    let world = world(database).await;
+    world.sell("alice", 1, 1).await;
+    let coins = coins("alice", "news.example", 0);
+    for (number, coin) in coins.iter().enumerate() {
+        let paid = payment("alice", "news.example", "a", std::slice::from_ref(coin));
+        let sent = batch("news.example", &format!("b{number}"), &[paid]);
+        let service = &world.service;
+        let [one, other] = [DURING, CLOSED].map(|now| service.redeem(sent.clone(), now));
+        for answer in <[_; 2]>::from(tokio::join!(other, one)) {
+            let verdicts = answer.unwrap().granted().unwrap().result.verdicts;
+            assert!([vec![Accepted], vec![TooLate]].contains(&verdicts), "{verdicts:?}");
+        }
+    }
+    world.check_ledger().await;
+}
 
 async fn good_coins_are_paid_once(database: Database) {
     let world = world(database).await;

@@ -349,6 +349,13 @@ async fn payouts_are_released_by_what_was_paid(database: Database) {
     }
     let audit = "SELECT COUNT(*) FROM audit WHERE what = 'payouts released'";
     assert_eq!(world.number(audit).await, 4);
+    // The witness knows runs after the last one that the books have.
+    let later = Err(ReleaseRefusal::ForgottenLater { run: 3, later: 4 });
+    assert_eq!(release(3, "1 USD").await, later);
+    let nothing = Err(ReleaseRefusal::PaidLater(1));
+    assert_eq!(release(0, "0 USD").await, nothing);
+    let forced = world.service.release_payouts(3, money("1 USD"), true).await.unwrap();
+    assert_eq!(forced.into_result(), Ok(true));
 }
 
 on_both_databases!(

@@ -313,6 +313,11 @@ fn check_tells_of_a_halt_an_open_database_and_a_fee_that_counts_for_nothing() {
         let error = place.error("mmbroker check");
         let says = format!("shop.{key}: expected a currency of the periods (USD), found EUR");
         assert!(error.contains(&says), "{error}");
+        // Banks pay whole cents.
+        configure(&place, &format!("[shop]\n{key} = \"0.355 USD\"\n"));
+        let error = place.error("mmbroker check");
+        let says = format!("shop.{key}: expected at most two decimals, found \"0.355 USD\"");
+        assert!(error.contains(&says), "{error}");
         configure(&place, &format!("[shop]\n{key} = \"1 USD\"\n"));
         place.run("mmbroker check", 0);
     }

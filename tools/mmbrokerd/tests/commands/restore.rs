@@ -52,6 +52,8 @@ fn a_deposit_of_the_console_has_the_limits_of_the_page() {
         ("0 USD", "1", "above 0"),
         ("5 USD", "", "expected a reference"),
         ("5 USD", "one\ntwo", "expected a reference"),
+        ("5 USD", "a\u{200b}lice", "expected a reference"),
+        ("5 USD", "\u{202e}alice", "expected a reference"),
         ("5 USD", &"x".repeat(100_000), "expected a reference"),
         ("5 USD", "alice", "another deposit has this reference"),
     ] {
@@ -63,4 +65,73 @@ fn a_deposit_of_the_console_has_the_limits_of_the_page() {
     let mut again = place.program("mmbroker deposit alice");
     let again = again.args(["100 USD", "--reference", "alice"]).output().unwrap();
     assert!(String::from_utf8(again.stdout).unwrap().contains("was made before"));
+}
+
+#[test]
+fn references_that_look_alike_are_of_one_deposit() {
+    let place = Place::new();
+    let deposit = |reference: &str| {
+        let mut command = place.program("mmbroker deposit alice");
+        let output = command.args(["7 USD", "--reference", reference]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(!deposit("M\u{fc}ller 7").contains("was made before"));
+    for same in ["Mu\u{308}ller 7", " M\u{fc}ller  7 ", "M\u{fc}ller\u{a0}7"] {
+        assert!(deposit(same).contains("was made before"), "{same:?}");
+    }
+    assert!(!deposit("M\u{fc}ller 8").contains("was made before"));
+}
+
+#[test]
+fn a_new_password_keeps_the_role_of_an_operator() {
+    let place = Place::new();
+    let set = |line: &str| {
+        let output = place.program(line).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(set("mmbroker person boss --role admin").contains("an operator with the role admin"));
+    assert!(set("mmbroker person boss").contains("an operator with the role admin"));
+    assert!(!set("mmbroker person boss --role none").contains("operator"));
+    assert!(!set("mmbroker person boss").contains("operator"));
+    let audit = place.text("mmbroker audit");
+    assert_eq!(audit.matches("boss admin").count(), 2, "{audit}");
+    assert_eq!(audit.matches("boss none").count(), 2, "{audit}");
+}
+
+#[test]
+fn a_coin_file_that_is_missing_is_told() {
+    let place = Place::new();
+    place.buy("alice", 1);
+    assert!(place.text("mmbroker check").contains("in the configuration: 0"));
+    std::fs::rename(place.path("2026-12.coins"), place.path("elsewhere")).unwrap();
+    let output = place.program("mmbroker check").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("period 2026-12: ") && told.contains("put it back"), "{told}");
+}
+
+#[test]
+fn coins_of_another_broker_are_not_sold() {
+    let place = Place::new();
+    let config = std::fs::read_to_string(place.path("broker.toml")).unwrap();
+    let other = config.replace("https://broker.example", "https://brokre.example");
+    assert_ne!(config, other);
+    std::fs::write(place.path("broker.toml"), &other).unwrap();
+    // A period that was sold goes on, since a broker may move, and `check` tells of it.
+    let output = place.program("mmbroker check").output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("period 2026-12: its coins name the broker"), "{told}");
+    let new = other.replace("sqlite:broker.db", "sqlite:new.db");
+    std::fs::write(place.path("broker.toml"), &new).unwrap();
+    std::fs::remove_file(place.path("broker.witness")).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mmbrokerd"));
+    command.current_dir(place.path("")).args(["--config", "broker.toml"]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("its coins name the broker https://broker.example/"), "{told}");
+    assert!(told.contains("this broker is https://brokre.example"), "{told}");
 }

@@ -1,6 +1,8 @@
 //! The router as a CGI program answers what the service answers.
 
+use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
 use micromint::protocol::OwnersSold;
@@ -26,7 +28,15 @@ fn cgi(
         .env("QUERY_STRING", query)
         .env("CONTENT_LENGTH", body.len().to_string());
     for (name, value) in headers {
-        command.env(format!("HTTP_{}", name.replace('-', "_").to_ascii_uppercase()), value);
+        let variable = name.replace('-', "_").to_ascii_uppercase();
+        match *name {
+            "remote-addr" | "content-type" => command.env(variable, value),
+            _ => command.env(format!("HTTP_{variable}"), value),
+        };
+    }
+    if method == "BYTES" {
+        command.env("REQUEST_METHOD", "GET");
+        command.env("HTTP_USER_AGENT", OsStr::from_bytes(b"old \xff browser"));
     }
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
@@ -74,4 +84,30 @@ fn a_cgi_program_answers_like_the_service() {
     assert!(status.starts_with("Status: 413"), "{status}");
     let (status, ..) = cgi(&home, ("DELETE", "/health"), &[], b"");
     assert!(status.starts_with("Status: 405"), "{status}");
+}
+
+#[test]
+fn a_cgi_program_counts_attempts_by_the_network_of_the_client() {
+    let home = Home::new();
+    let password = home.done(&["person", "alice"]);
+    let login = |address: &str, password: &str| {
+        let headers =
+            [("remote-addr", address), ("content-type", "application/x-www-form-urlencoded")];
+        let form = format!("user=alice&password={password}");
+        cgi(&home, ("POST", "/login"), &headers, form.as_bytes()).0
+    };
+    for _ in 0..10 {
+        assert_eq!(login("192.0.2.1", "wrong"), "Status: 422 Unprocessable Entity");
+    }
+    assert_eq!(login("192.0.2.1", "wrong"), "Status: 429 Too Many Requests");
+    assert_eq!(login("192.0.2.200", &password), "Status: 429 Too Many Requests");
+    assert_eq!(login("203.0.113.9", &password), "Status: 303 See Other");
+}
+
+#[test]
+fn a_cgi_program_takes_header_fields_that_are_no_utf8() {
+    let home = Home::new();
+    home.done(&["person", "alice"]);
+    let (status, _, body) = cgi(&home, ("BYTES", "/health"), &[], b"");
+    assert!(status.starts_with("Status: 200"), "{status} {}", String::from_utf8_lossy(&body));
 }

@@ -2,7 +2,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use micromint::money::Money;
-use mmbrokerd::service::Restore;
+use mmbrokerd::service::{ReleaseRefusal, Restore};
 use mmbrokerd::shop::{HOOK_SIZE_MAX, Role, ShopSettings, deposit};
 use mmbrokerd::store::{Account, AccountKind};
 use sha2::Sha256;
@@ -30,6 +30,7 @@ crate::on_both_databases!(
     many_changes_hide_no_bank_account_that_counts,
     a_balance_is_asked_back,
     money_of_a_closed_account_is_reached,
+    a_closed_account_acts_for_no_vendor,
     an_account_is_not_closed_while_money_comes,
     nothing_changes_while_the_broker_is_restored,
     after_a_restore_no_run_comes_twice_and_codes_are_held,
@@ -713,6 +714,31 @@ async fn money_of_a_closed_account_is_reached(database: Database) {
     site.world.check_ledger().await;
 }
 
+async fn a_closed_account_acts_for_no_vendor(database: Database) {
+    let (site, mut operator, mut vendor) = site_with_vendor(database, "USD").await;
+    earn(&site, "news.example", 700_000_000, "USD").await;
+    let close = |vendor: &mut Browser| {
+        let page = vendor.get("/account");
+        vendor.send(&page, "/account/close", &[("password", PASSWORD)])
+    };
+    let why = "A vendor for which this account acts still has money";
+    close(&mut vendor).says(422, why);
+    let page = operator.get("/operator/payouts");
+    assert_eq!(operator.send(&page, "/operator/payouts", &[]).status, 303);
+    // On its way, it may come back.
+    close(&mut vendor).says(422, why);
+    let run = operator.get("/operator/payouts/1");
+    assert_eq!(operator.send(&run, "/operator/payouts/1/paid", &[]).status, 303);
+    assert_eq!(close(&mut vendor).status, 303);
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM vendor_owner").await, 0);
+    // Another account registers the host.
+    let (mut other, name) = site.reader();
+    let form = operator.get("/operator/vendors");
+    let fields = [("host", "news.example"), ("user", name.as_str())];
+    assert_eq!(operator.send(&form, "/operator/vendors", &fields).status, 303);
+    assert_eq!(other.get("/vendor/news.example").status, 200);
+}
+
 async fn an_account_is_not_closed_while_money_comes(database: Database) {
     let site = site(database).await;
     let mut operator = site.operator("boss", Role::Money).await;
@@ -804,6 +830,9 @@ async fn after_a_restore_no_run_comes_twice_and_codes_are_held(database: Databas
     // The bank knows of no run, but the witness does.
     let nothing = "0 USD".parse().unwrap();
     let released = site.world.service.release_payouts(0, nothing, false).await.unwrap();
+    assert_eq!(released.refused(), Some(ReleaseRefusal::ForgottenLater { run: 0, later: 1 }));
+    pay(&mut operator).says(422, "Payouts are blocked");
+    let released = site.world.service.release_payouts(0, nothing, true).await.unwrap();
     assert_eq!(released.granted(), Some(true));
     assert_eq!(pay(&mut operator).header("location"), Some("/operator/payouts/2"));
     // Older codes are held, except one that was used; the next ones are not.

@@ -20,14 +20,15 @@ pub(crate) async fn run(broker: &Broker) -> Result<u8, ToolError> {
         tell!("mmbroker: error: {halted}");
     }
     let (ledger, audit) = (store.ledger_faults().await?, audit_faults(store).await?);
-    let setup = broker.config.faults(&store.currencies().await?);
+    let mut setup = service.coin_file_faults().await?;
+    setup.extend(broker.config.faults(&store.currencies().await?));
     let faults = [&ledger, &audit, &setup];
     for fault in faults.into_iter().flatten() {
         tell!("mmbroker: {fault}");
     }
     let [ledger, audit, setup] = faults.map(Vec::len);
     say!(
-        "open periods: {}; faults in the ledger: {ledger}, in the audit log: {audit}, in the \
+        "periods with a coin file: {}; faults in the ledger: {ledger}, in the audit log: {audit}, in the \
          configuration: {setup}",
         service.periods().len()
     );

@@ -81,8 +81,8 @@ pub(crate) struct ReleasePayouts {
     /// compared with what the broker recorded
     #[arg(long, value_name = "AMOUNT")]
     total: Money,
-    /// Release although the run is not in the books. What it paid is on the balances then, and the
-    /// next run pays it a second time
+    /// Release although the run, or a later one that the witness knows, is not in the books. What
+    /// the bank paid in it is on the balances then, and the next run pays it a second time
     #[arg(long)]
     force: bool,
 }
@@ -110,7 +110,11 @@ impl Restored {
         for RestoredPeriod { period, sets, was_settled } in done {
             say!("period {period}: {} skipped", counted(sets, "set"));
             if was_settled {
-                say!("  its settlement had begun: nothing of it is sold or judged any more");
+                say!(
+                    "  its settlement had begun: nothing of it is sold or judged any more. Returns"
+                );
+                say!("  and batches that this backup does not have get nothing; if readers or");
+                say!("  vendors miss money of this period, compare, and deposit it");
             }
         }
         for user in &restore.revoked {

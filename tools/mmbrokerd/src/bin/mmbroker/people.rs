@@ -17,9 +17,9 @@ pub(crate) struct SetPerson {
     /// The User-ID, which is also the name for the login
     user: UserId,
     /// What the person may do: none, support (read), money (also vouchers, payouts and disputes),
-    /// admin (everything)
-    #[arg(long, value_name = "ROLE", default_value = "none")]
-    role: Role,
+    /// admin (everything). Without it, an account that is open keeps its role, and another gets none
+    #[arg(long, value_name = "ROLE")]
+    role: Option<Role>,
 }
 
 #[derive(Args)]
@@ -59,8 +59,12 @@ impl SetPerson {
         let password = new_password()?;
         print_secret(&password)?;
         let given = give_password(service, &self.user, self.role, &password).await;
-        given.inspect_err(|_| tell!("mmbroker: the password above was not set"))?;
-        tell!("mmbroker: the password of {}; it is not shown again", self.user);
+        let role = given.inspect_err(|_| tell!("mmbroker: the password above was not set"))?;
+        let role = match role {
+            Role::None => String::new(),
+            role => format!(", an operator with the role {}", role.word()),
+        };
+        tell!("mmbroker: the password of {}{role}; it is not shown again", self.user);
         let passkeys = count_passkeys(service.store(), &self.user).await?;
         if passkeys > 0 {
             tell!(
