@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use micromint::key_file::KeyFileError;
 use micromint::money::Currency;
 use micromint::toml_file::{self, TomlError, TomlText};
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 use crate::http::TlsFiles;
 use crate::minting::MintingSettings;
@@ -28,6 +29,7 @@ const SETS_MAX_DEFAULT: u32 = 100;
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// Where to listen, such as `127.0.0.1:8402`.
+    #[serde(deserialize_with = "address_and_port")]
     pub listen: SocketAddr,
     /// The public URL, such as `https://broker.example`.
     pub url: String,
@@ -74,6 +76,16 @@ pub enum ConfigError {
         /// What was expected and what was found.
         why: String,
     },
+}
+
+/// An address and a port; a name is none of them.
+fn address_and_port<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    let found = String::deserialize(from)?;
+    found.parse().map_err(|_| {
+        D::Error::custom(format!(
+            "expected an address and a port such as 127.0.0.1:8402, found {found:?}"
+        ))
+    })
 }
 
 impl Config {
@@ -287,6 +299,7 @@ mod tests {
             ("8402\"\n", "8402\"\ntls-key = \"k\"\n", "tls-key needs tls-certificate"),
             ("8402\"\n", "8402\"\nsets-max = 0\n", "sets-max: expected at least 1"),
             ("8402", "99999", "listen"),
+            ("127.0.0.1", "localhost", "expected an address and a port such as 127.0.0.1:8402"),
         ] {
             let why = parse(&GOOD.replace(from, to)).unwrap_err();
             assert!(why.contains(expected), "{why}");

@@ -269,3 +269,18 @@ fn the_owners_file_is_for_one_vendor_and_grows_in_place() {
     assert!(place.path("other").exists());
     place.run("mmbroker owners", 2);
 }
+
+#[test]
+fn a_sale_to_nobody_or_too_early_and_an_early_decision_are_told() {
+    let place = Place::new();
+    let unknown = place.error("mmbroker withdraw --user alcie --sets 1");
+    assert!(unknown.contains("the broker has no account alcie"), "{unknown}");
+    let start = place.params.raw().start;
+    let before = start.plus_seconds(-1).to_string();
+    let line = "withdraw --user alice --sets 1 --period 2026-12";
+    let early = place.error(&format!("mmbroker --as-of {before} {line}"));
+    assert!(early.contains(&format!("period 2026-12 begins at {start}")), "{early}");
+    let decide = "mmbroker decide --period 2026-12 refuse --vendor news.example";
+    assert!(place.error(decide).contains("period 2026-12 is not settled"));
+    place.buy("alice", 1);
+}

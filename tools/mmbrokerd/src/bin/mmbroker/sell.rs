@@ -10,7 +10,7 @@ use micromint_console::output::Existing;
 use micromint_console::{EXIT_OK, ToolError, tell};
 use mmbrokerd::programs::{Broker, counted, random_number};
 use mmbrokerd::service::{SaleAnswer, SaleOrder};
-use mmbrokerd::store::SaleRow;
+use mmbrokerd::store::{RefusedFor, SaleRow};
 
 use super::PeriodArgs;
 use super::people::check_open;
@@ -69,13 +69,27 @@ impl Withdraw {
         };
         check_open(service, &user).await?;
         let period = broker.period(self.period.period.as_ref())?;
+        if !period.has_begun(service.now()) {
+            let (name, start) = (period.name(), period.params().raw().start);
+            return Err(format!("period {name} begins at {start}: it is sold from then on").into());
+        }
         let transaction = match self.transaction {
             Some(transaction) => transaction,
             None => random_number()?,
         };
+        // A mistyped name has no money.
+        let is_known = service.store().has_account(&user).await?;
         let order = SaleOrder { user, sets, transaction, now: service.now() };
         match service.buy(&period, order).await? {
             SaleAnswer::Sold(sale) => Ok(sale),
+            SaleAnswer::Refused(refused) if refused.reason == RefusedFor::TooLittleMoney => {
+                let user = &self.user;
+                let hint = match is_known {
+                    true => String::new(),
+                    false => format!("; the broker has no account {user}"),
+                };
+                Err(format!("{}{hint}", refused.why).into())
+            }
             SaleAnswer::Refused(refused) => Err(refused.why.into()),
             SaleAnswer::Rejected(refusal) => Err(refusal.to_string().into()),
         }

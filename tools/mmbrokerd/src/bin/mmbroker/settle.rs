@@ -53,6 +53,15 @@ impl Decide {
         };
         let period = broker.period(self.period.period.as_ref())?;
         let (service, user) = (&broker.service, self.user.as_ref());
+        let row = service.store().period(period.name()).await?;
+        if row.is_none_or(|row| row.settled_at.is_none()) {
+            return Err(format!(
+                "period {} is not settled: what is disputed is known after its redeem-until, {}",
+                period.name(),
+                period.params().raw().redeem_until
+            )
+            .into());
+        }
         let ruled = service.rule(&period, &self.vendor, user, (CONSOLE, ruling)).await?;
         let Some(RulingOutcome { paid, credited, lapsed, disputed }) = ruled else {
             return Err(format!("{} has no such disputed coins", self.vendor).into());
