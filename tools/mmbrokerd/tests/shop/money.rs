@@ -876,12 +876,12 @@ async fn after_a_restore_no_run_comes_twice_and_codes_are_held(database: Databas
         sqlx::query(change).execute(tx.connection()).await.unwrap();
         tx.commit().await.unwrap();
     }
-    redeem(&mut alice, &printed[1]).says(503, "run mmbroker restored");
+    redeem(&mut alice, &printed[1]).says(503, "The broker is being restored");
     let release = |operator: &mut Browser, list: &str| {
         let token = operator.get("/account").value("/logout", "token");
         operator.post("/operator/vouchers/release", &[("token", &token), ("codes", list)])
     };
-    release(&mut operator, &printed[1]).says(503, "The broker is being restored");
+    release(&mut operator, &printed[1]).says(503, "run mmbroker restored");
     site.world.service.restored(&Restore::default()).await.unwrap().granted().unwrap();
     earn(&site, "news.example", 700_000_000, "USD").await;
     pay(&mut operator).says(422, "Payouts are blocked");
