@@ -37,7 +37,7 @@ macro_rules! acts {
                 match self { $(Act::$act => $word,)* }
             }
 
-            /// What people do about their own accounts, and vendors about theirs: no role is needed.
+            /// What people do about accounts of their own, for which no role is needed.
             const OWN: [Act; 14] = [
                 Act::AccountClosed,
                 Act::BankOfClient,

@@ -2,8 +2,8 @@
 //!
 //! Input: words, and a payment as evidence. Output: rows. The invariants: a complaint has a payment
 //! of the person who complains; it is recorded once; nothing follows from it by itself; a list has
-//! a bounded size and leads to all older ones; what somebody wrote stands beside who wrote it, which
-//! no text can imitate.
+//! a bounded size and leads to all older ones; what somebody wrote stands beside who wrote it,
+//! which no text can imitate.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -318,8 +318,8 @@ async fn movements(store: &Store, vendor: &VendorId) -> Result<Vec<Movement>, St
     Ok(all)
 }
 
-/// The fees of the payments to a vendor, in units, by day and currency, and whether the payment came
-/// back.
+/// The fees of the payments to a vendor, in units, by day and currency, and whether the payment
+/// came back.
 async fn fees_by_day(
     store: &Store,
     vendor: &VendorId,
