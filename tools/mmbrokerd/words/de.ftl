@@ -557,8 +557,7 @@ audit-good = Die Kette ist vollständig.
 audit-bad = Die Kette ist unterbrochen: { $fault }
 audit-empty = Noch nichts.
 
-done-deposit = Das Geld ist gutgeschrieben.
-done-deposit-of = { $time }: { $amount } wurden dem Konto { $user } gutgeschrieben. Referenz: { $reference }
+done-deposit = { $time }: { $amount } wurden dem Konto { $user } gutgeschrieben. Referenz: { $reference }
 done-voucher = Das Geld ist Ihrem Guthaben gutgeschrieben.
 done-bank = Das Bankkonto ist gespeichert.
 done-refund = Ihr Guthaben wird mit dem nächsten Lauf ausgezahlt.

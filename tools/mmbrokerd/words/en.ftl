@@ -557,8 +557,7 @@ audit-good = The chain is whole.
 audit-bad = The chain is broken: { $fault }
 audit-empty = Nothing yet.
 
-done-deposit = The money was added.
-done-deposit-of = { $time }: { $amount } were added to the account { $user }. Reference: { $reference }
+done-deposit = { $time }: { $amount } were added to the account { $user }. Reference: { $reference }
 done-voucher = The money was added to your balance.
 done-bank = The bank account is saved.
 done-refund = Your balance is paid out with the next run.

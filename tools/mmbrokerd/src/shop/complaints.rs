@@ -480,6 +480,7 @@ async fn seen_by(
     }
     match super::vendor::own_vendor(shop, person, &complaint.vendor).await {
         Ok(vendor) => Ok((ShownTo::Vendor, format!("/vendor/{vendor}"))),
+        Err(refused) if !refused.is("error-no-page") => Err(refused),
         Err(_) if complaint.user == person.user.as_str() => {
             Ok((ShownTo::Reader, "/complaints".to_string()))
         }

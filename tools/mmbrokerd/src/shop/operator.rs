@@ -115,7 +115,7 @@ async fn deposited(
         let at = visitor.time(row.at);
         let arguments =
             [("amount", &amount[..]), ("user", user), ("reference", reference), ("time", &at)];
-        visitor.words.with("done-deposit-of", &arguments)
+        visitor.words.with("done-deposit", &arguments)
     }))
 }
 
