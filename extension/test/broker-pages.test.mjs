@@ -234,11 +234,36 @@ test("a reader registers, uses a voucher, buys and takes the coins", { timeout: 
   assert.deepEqual(page.faults.filter((it) => !it.includes("422")), []);
 });
 
+/** Records complaints about the vendor, more than a page shows, and answers. */
+function complain() {
+  const script = `
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=60)
+payment = open(sys.argv[2], "rb").read()
+text = "I paid, and the page ended after the first paragraph. " * 8
+for number in range(51):
+    row = ("reader", str(number), 1797000000, bytes(32), text, payment, "localhost")
+    db.execute("INSERT INTO complaint (user_id, name, at, sha256, text, payment, vendor) "
+               "VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+db.executemany("INSERT INTO complaint_answer SELECT MAX(id), ?, ?, ? FROM complaint", [
+    (1797000001, "localhost", "We look at it.\\nMicroMint: it is settled."),
+    (1797000002, "MicroMint", "w" * 400)])
+db.commit()
+`;
+  const payment = join(ROOT, "testdata/messages/payment-two-sets.txt");
+  const ended = spawnSync("python3", ["-c", script, join(folder, "demo", "broker.db"), payment]);
+  assert.equal(ended.status, 0, `${ended.stderr}`);
+}
+
 test("a vendor looks at its page, and the operator at all of them", { timeout: PATIENCE }, async () => {
+  complain();
   const vendor = await visitor("de");
   await login(vendor, "vendor", passwords["vendor"]);
   await vendor.goto(`${url}/vendor/localhost`);
   await look(vendor, "vendor-page-de");
+  await vendor.click("text=Beschwerde #51");
+  await vendor.waitForSelector("form[action$='/complaints/answer']");
+  await look(vendor, "complaint-de");
   await vendor.goto(`${url}/vendor`);
   await vendor.fill("[name=host]", "news.example");
   await vendor.click("main button");
@@ -251,6 +276,10 @@ test("a vendor looks at its page, and the operator at all of them", { timeout: P
     await operator.goto(`${url}/operator${name}`);
     await look(operator, `operator${name.replace("/", "-")}`);
   }
+  await operator.goto(`${url}/operator/complaints`);
+  await operator.click("text=Older complaints");
+  await operator.waitForSelector("text=The last complaints");
+  await look(operator, "operator-complaints-older");
   await operator.goto(`${url}/nothing`);
   await look(operator, "no-page");
   assert.deepEqual(vendor.faults, []);

@@ -53,7 +53,6 @@ use axum::http::HeaderMap;
 use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::{get, post};
-use tokio::sync::Semaphore;
 
 use self::figures::Figures;
 use self::password::Passwords;
@@ -64,7 +63,7 @@ use crate::service::Service;
 pub(crate) use self::audit::Act;
 pub use self::audit::{AuditRow, audit_faults, last_rows};
 pub use self::booking::{BookRefusal, Booked, RUN_FILE_SIZE_MAX, RunFile, Short, book_run};
-pub use self::complaints::ANSWERS_MAX;
+pub use self::complaints::{ANSWERS_MAX, COMPLAINT_CHARS_SHOWN_MAX, COMPLAINTS_SHOWN_MAX};
 pub use self::form::{FORM_FIELDS_MAX, FORM_SIZE_MAX, LARGE_FORMS_MAX};
 pub use self::hooks::{HOOK_SIZE_MAX, LARGE_HOOKS_MAX};
 pub use self::mail::{MailSettings, MailTls, Mailer};
@@ -97,7 +96,7 @@ pub struct Shop {
     settings: ShopSettings,
     passwords: Passwords,
     /// Places for large forms that are read.
-    large_forms: Semaphore,
+    large_forms: Arc<Places>,
     /// Places for large webhooks that are read.
     large_hooks: Arc<Places>,
     /// What asks for passkeys, or the message that says why there are none.
@@ -117,7 +116,7 @@ impl Shop {
         let key = random::derived(service.secret().as_bytes(), "micromint shop");
         let passwords = Passwords::new(settings.password_kib);
         let relying = RelyingParty::of(&url, &settings.name);
-        let large_forms = Semaphore::new(LARGE_FORMS_MAX);
+        let large_forms = Places::new(LARGE_FORMS_MAX);
         let figures = Figures::default();
         let large_hooks = Places::new(LARGE_HOOKS_MAX);
         Shop {

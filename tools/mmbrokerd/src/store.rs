@@ -45,7 +45,7 @@ pub use self::reports::{PeriodCounts, PeriodMoney, SentRow, UserReturn, VendorBa
 pub use self::sales::{RefusedFor, RefusedSale, SaleRow};
 pub use self::staged::StagedRow;
 pub use self::superbins::{Bits, DoubtfulRow, SuperbinRow};
-pub use self::users::{ApiKeyRow, KEYS_MAX, KeyAnswer, KeyMaker, NewComplaint};
+pub use self::users::{ApiKeyRow, ComplaintAnswer, KEYS_MAX, KeyAnswer, KeyMaker, NewComplaint};
 
 /// How many connections the pool opens.
 const CONNECTIONS_MAX: u32 = 16;

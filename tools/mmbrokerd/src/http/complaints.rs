@@ -19,7 +19,7 @@ use super::answer::{Answer, Problem, json};
 use super::auth::user_of;
 use super::body::{COMPLAINT_SIZE_MAX, read};
 use crate::places::Sender;
-use crate::store::NewComplaint;
+use crate::store::{ComplaintAnswer, NewComplaint};
 
 /// The most complaints of one client.
 pub const COMPLAINTS_PER_USER_MAX: i64 = 100;
@@ -89,24 +89,22 @@ async fn record(app: &App, sender: &Sender, headers: &HeaderMap, body: Body) -> 
     }
     let sha256: [u8; 32] = Sha256::digest(&bytes).into();
     let store = app.service.store();
-    match store.complaint(&user, id.as_str()).await? {
-        Some(known) if known == sha256 => {}
-        Some(_) => {
+    let content = NewComplaint {
+        sha256,
+        vendor: &payment.vendor,
+        text: &complaint.text,
+        payment: complaint.payment.as_bytes(),
+    };
+    let limit = (COMPLAINTS_PER_USER_MAX, app.service.now());
+    match store.add_complaint(&user, id.as_str(), &content, limit).await? {
+        ComplaintAnswer::Recorded => {}
+        ComplaintAnswer::Otherwise => {
             let why = format!("complaint {id} was made before, with other content");
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "other-content", why));
         }
-        None => {
-            let content = NewComplaint {
-                sha256,
-                vendor: &payment.vendor,
-                text: &complaint.text,
-                payment: complaint.payment.as_bytes(),
-            };
-            let limit = (COMPLAINTS_PER_USER_MAX, app.service.now());
-            if !store.add_complaint(&user, id.as_str(), &content, limit).await? {
-                let why = format!("you have made {COMPLAINTS_PER_USER_MAX} complaints already");
-                return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", why));
-            }
+        ComplaintAnswer::TooMany => {
+            let why = format!("you have made {COMPLAINTS_PER_USER_MAX} complaints already");
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", why));
         }
     }
     Ok(json(&Recorded { id: id.to_string(), vendor: payment.vendor.to_string() }))

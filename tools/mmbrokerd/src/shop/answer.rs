@@ -16,6 +16,7 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::Shop;
+use super::people::Role;
 use super::view::{Page, Part, render};
 use super::visitor::Visitor;
 use crate::service::ServiceError;
@@ -36,6 +37,8 @@ pub(super) struct Refused {
     status: StatusCode,
     name: &'static str,
     arguments: Vec<(&'static str, Argument)>,
+    /// The page with the form, if the address of the form does not tell it.
+    back: Option<String>,
 }
 
 /// An argument of a message.
@@ -63,7 +66,7 @@ pub(super) fn refuse(name: &'static str) -> Refused {
         }
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
-    Refused { status, name, arguments: Vec::new() }
+    Refused { status, name, arguments: Vec::new(), back: None }
 }
 
 impl Refused {
@@ -74,6 +77,12 @@ impl Refused {
 
     pub(super) fn with(mut self, key: &'static str, value: impl ToString) -> Refused {
         self.arguments.push((key, Argument::Value(value.to_string())));
+        self
+    }
+
+    /// Names the page of the broker to which the refusal leads back.
+    pub(super) fn back_to(mut self, page: String) -> Refused {
+        self.back = Some(page);
         self
     }
 
@@ -88,7 +97,9 @@ impl From<ServiceError> for Refused {
     fn from(error: ServiceError) -> Refused {
         micromint_console::tell!("mmbrokerd: error: {}", micromint::error::chain(&error));
         match error {
-            ServiceError::Store(StoreError::Halted(_)) => refuse("error-restored"),
+            ServiceError::Store(StoreError::Halted(why)) => {
+                refuse("error-restored").with("why", why)
+            }
             _ => refuse("error-broker"),
         }
     }
@@ -217,6 +228,7 @@ fn finished(
     // An address that is not even one: a path that is no UTF-8, or a parameter that comes twice.
     let is_malformed = response.status() == StatusCode::BAD_REQUEST;
     if let Some(refused) = refused.or_else(|| is_malformed.then(|| refuse("error-no-page"))) {
+        let back = refused.back.clone().or(back);
         response = refusal_page(shop, visitor, &refused, back);
     }
     let headers = response.headers_mut();
@@ -259,8 +271,14 @@ fn refusal_page(
     if let Some(page) = back {
         links.insert(0, (page, words.get("back-link")));
     }
+    // An operator is who can end a halt.
+    let is_operator = visitor.login.as_ref().is_some_and(|(person, _)| person.role != Role::None);
+    let name = match refused.name {
+        "error-restored" if is_operator => "operator-halted",
+        name => name,
+    };
     let page = Page::new(words.get("error-title"))
-        .with(Part::Bad(words.with(refused.name, &arguments)))
+        .with(Part::Bad(words.with(name, &arguments)))
         .with(Part::Links(links));
     match render(&visitor.frame(shop), &page) {
         Ok(html) => (refused.status, Html(html)).into_response(),

@@ -37,6 +37,24 @@ macro_rules! acts {
                 match self { $(Act::$act => $word,)* }
             }
 
+            /// What people do about accounts of their own, for which no role is needed.
+            const OWN: [Act; 14] = [
+                Act::AccountClosed,
+                Act::BankOfClient,
+                Act::BankOfVendor,
+                Act::Key,
+                Act::KeysEnded,
+                Act::MailConfirmed,
+                Act::MailRemoved,
+                Act::PasskeyAdded,
+                Act::PasskeyCopied,
+                Act::PasskeyRemoved,
+                Act::PasswordByLink,
+                Act::PasswordChanged,
+                Act::Vendor,
+                Act::VendorKey,
+            ];
+
             /// The message with its name, which says what the details are.
             fn message(self) -> &'static str {
                 match self { $(Act::$act => $message,)* }
@@ -126,6 +144,11 @@ impl AuditRow {
         })
     }
 
+    /// Whether the row records this act.
+    pub(super) fn is(&self, act: Act) -> bool {
+        self.what == act.word()
+    }
+
     fn hash(&self) -> [u8; 32] {
         hash(&self.previous, self.at, [&self.by, &self.what, &self.detail])
     }
@@ -186,18 +209,47 @@ pub async fn last_rows(store: &Store, count: i64) -> Result<Vec<AuditRow>, Store
     rows.iter().map(AuditRow::read).collect()
 }
 
-/// Rows of the log before the row with this number, the last first: all, or those of what people
-/// without a role did not do themselves.
+/// The row with this number.
+pub(super) async fn row(store: &Store, id: i64) -> Result<Option<AuditRow>, StoreError> {
+    let select = format!("{ROWS} WHERE id = $1");
+    let row =
+        sqlx::query(sqlx::AssertSqlSafe(select)).bind(id).fetch_optional(store.pool()).await?;
+    row.as_ref().map(AuditRow::read).transpose()
+}
+
+/// The number of the last row about a deposit that somebody made.
+pub(super) async fn last_deposit(store: &Store, by: &str) -> Result<Option<i64>, StoreError> {
+    let row = sqlx::query(
+        "SELECT id FROM audit WHERE by_whom = $1 AND what = $2 ORDER BY id DESC LIMIT 1",
+    )
+    .bind(by.to_string())
+    .bind(Act::Deposit.word())
+    .fetch_optional(store.pool())
+    .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+/// Rows of the log before the row with this number, the last first: all, or without what people
+/// who have no role did about their own accounts. What somebody did as an operator stays, whatever
+/// the role is today.
 pub(super) async fn rows_before(
     store: &Store,
     (before, with_readers): (i64, bool),
     count: i64,
 ) -> Result<Vec<AuditRow>, StoreError> {
     let by = match with_readers {
-        true => "",
+        true => String::new(),
         false => {
-            "AND NOT EXISTS (SELECT 1 FROM person \
-             WHERE person.user_id = audit.by_whom AND role = 'none')"
+            let own: Vec<String> = Act::OWN.iter().map(|act| format!("'{}'", act.word())).collect();
+            // A vendor is added by the person who is to act for it, or by an operator.
+            format!(
+                "AND NOT (what IN ({}) AND (what <> '{}' \
+                 OR SUBSTR(detail, LENGTH(detail) - LENGTH(by_whom)) = ' ' || by_whom) \
+                 AND EXISTS (SELECT 1 FROM person \
+                 WHERE person.user_id = audit.by_whom AND role = 'none'))",
+                own.join(", "),
+                Act::Vendor.word(),
+            )
         }
     };
     let select = format!("{ROWS} WHERE id < $1 {by} ORDER BY id DESC LIMIT $2");

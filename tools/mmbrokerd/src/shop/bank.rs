@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use micromint::identity::VendorId;
 use micromint::money::Money;
 use micromint::time::UnixTime;
 use sqlx::Row;
@@ -140,6 +141,9 @@ pub(super) async fn bank_part(
     let (store, now) = (shop.service.store(), shop.service.now());
     let (current, next) = bank_account(store, kind, owner, now).await?;
     let mut page = page.heading(words.get("bank-title"));
+    if kind == AccountKind::Vendor {
+        page = with_terms(shop, visitor, page);
+    }
     let mut facts = Vec::new();
     if let Some(account) = current {
         facts.push((words.get("bank-label"), format!("{}, {}", account.iban, account.name)));
@@ -164,6 +168,16 @@ pub(super) async fn bank_part(
 
 /// Sets the bank account of a person, or of a vendor for which the person acts.
 pub(super) async fn set(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
+    // The page of the person has the same form for another account.
+    let vendor: Option<VendorId> = posted.fields.text("vendor").parse().ok();
+    let done = set_account(&shop, &posted).await;
+    done.map_err(|refused| match vendor {
+        Some(vendor) => refused.back_to(format!("/vendor/{vendor}")),
+        None => refused,
+    })
+}
+
+async fn set_account(shop: &Shop, posted: &Posted) -> Answer {
     let fields = &posted.fields;
     let account = BankAccount {
         iban: iban(fields.text("iban")).ok_or_else(|| refuse("error-iban"))?,
@@ -178,14 +192,14 @@ pub(super) async fn set(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer
     if !is_name {
         return Err(refuse("error-name"));
     }
-    check_password(&shop, &posted, "password").await?;
+    check_password(shop, posted, "password").await?;
     shop.attempt(CHANGE, posted.person.user.as_str()).await?;
     let (store, now, vendor) = (shop.service.store(), shop.service.now(), fields.text("vendor"));
     let user = posted.person.user.as_str();
     let owner = if vendor.is_empty() {
         (AccountKind::Client, user)
     } else {
-        super::vendor::own_vendor(&shop, &posted.person, vendor).await?;
+        super::vendor::own_vendor(shop, &posted.person, vendor).await?;
         (AccountKind::Vendor, vendor)
     };
     retried!(async {
@@ -200,7 +214,7 @@ pub(super) async fn set(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer
         tx.commit().await
     })?;
     let path = if vendor.is_empty() { "/account".to_string() } else { format!("/vendor/{vendor}") };
-    Ok(to(&shop, &format!("{path}?note=done-bank")))
+    Ok(to(shop, &format!("{path}?note=done-bank")))
 }
 
 /// Asks for the balance back.
@@ -230,6 +244,15 @@ pub(super) async fn payable(shop: &Shop, user: &str) -> Result<(bool, Vec<Money>
     Ok((balances.len() < count, balances))
 }
 
+/// Adds what a payout costs, and the least that is paid out.
+fn with_terms(shop: &Shop, visitor: &Visitor, page: Page) -> Page {
+    let Some(currency) = super::reader::currency(shop) else { return page };
+    let (fee, least) = fee_and_least(shop, currency);
+    let amount = |money: Money| visitor.money(money.units(), money.currency());
+    let (fee, least) = (amount(fee), amount(least));
+    page.text(visitor.words.with("refund-terms", &[("fee", &fee), ("least", &least)]))
+}
+
 /// Adds what the page of a person says about getting the balance back.
 pub(super) async fn refund_part(
     shop: &Shop,
@@ -238,16 +261,14 @@ pub(super) async fn refund_part(
     user: &str,
 ) -> Result<Page, Refused> {
     let words = visitor.words;
-    let amount = |money: Money| visitor.money(money.units(), money.currency());
-    let mut page = page.text(words.get("refund-text"));
-    if let Some(currency) = super::reader::currency(shop) {
-        let (fee, least) = fee_and_least(shop, currency);
-        let (fee, least) = (amount(fee), amount(least));
-        page = page.text(words.with("refund-terms", &[("fee", &fee), ("least", &least)]));
-    }
+    let mut page = with_terms(shop, visitor, page.text(words.get("refund-text")));
     for money in payable(shop, user).await?.1 {
-        let small = amount(money);
+        let small = visitor.money(money.units(), money.currency());
         page = page.with(Part::Bad(words.with("refund-small", &[("amount", &small)])));
+    }
+    if let Some(at) = people::refund_wished_at(shop.service.store(), user).await? {
+        let asked = words.with("refund-asked", &[("time", &visitor.time(at))]);
+        return Ok(page.with(Part::Good(asked)));
     }
     let form = Form::new("/account/refund", words.get("refund-button")).field(
         "password",

@@ -1,7 +1,9 @@
 //! Complaints of readers about vendors, and answers.
 //!
 //! Input: words, and a payment as evidence. Output: rows. The invariants: a complaint has a payment
-//! of the person who complains; it is recorded once; nothing follows from it by itself.
+//! of the person who complains; it is recorded once; nothing follows from it by itself; a list has
+//! a bounded size and leads to all older ones; what somebody wrote stands beside who wrote it,
+//! which no text can imitate.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use micromint::identity::VendorId;
 use micromint::protocol::{Payment, parse_decimal};
+use micromint::scheme::reference;
 use micromint::time::UnixTime;
 use sha2::{Digest, Sha256};
 use sqlx::Row;
@@ -19,16 +22,19 @@ use super::audit::Act;
 use super::form::{LARGE_FORM_SIZE_MAX, Posted};
 use super::login::Note;
 use super::people::{Person, Role};
-use super::view::{Cell, Form, Input, Page, Part, Table};
+use super::view::{Cell, Form, Input, Page, Part, Said, Table};
 use super::visitor::{LoggedIn, Visitor};
 use super::{Shop, random};
 use crate::http::{COMPLAINT_TEXT_MAX, COMPLAINTS_PER_USER_MAX};
-use crate::store::{NewComplaint, Store, StoreError, Transaction, retried};
+use crate::store::{ComplaintAnswer, NewComplaint, Store, StoreError, Transaction, retried};
 
 /// The longest payment in a form, in bytes.
 const PAYMENT_LEN_MAX: usize = 64 * 1024;
-/// The most complaints on a page.
-const SHOWN_MAX: i64 = 500;
+/// The most complaints on a page. A link leads to older ones.
+pub const COMPLAINTS_SHOWN_MAX: usize = 50;
+/// The longest text in a list, of a complaint and of each answer, in characters. More of it is on
+/// the page of the complaint.
+pub const COMPLAINT_CHARS_SHOWN_MAX: usize = 200;
 
 /// The most answers to a complaint, of its vendor and of the operator each.
 pub const ANSWERS_MAX: i64 = 5;
@@ -41,49 +47,94 @@ pub(super) struct Complaint {
     pub(super) text: String,
     /// The Vendor-ID of the payment.
     pub(super) vendor: String,
-    pub(super) answers: Vec<String>,
+    /// The evidence.
+    pub(super) payment: Option<Payment>,
+    pub(super) answers: Vec<GivenAnswer>,
+}
+
+/// An answer to a complaint.
+pub(super) struct GivenAnswer {
+    /// In whose name it is: the vendor's, or the broker's.
+    by: String,
+    text: String,
 }
 
 /// Which complaints.
 #[derive(Clone, Copy)]
 pub(super) enum Which<'a> {
-    /// The last ones.
+    /// All.
     All,
-    /// The last ones of a user.
+    /// Those of a user.
     Of(&'a str),
-    /// The last ones about a vendor.
+    /// Those about a vendor.
     About(&'a VendorId),
-    /// That with this number.
-    Number(i64),
 }
 
-/// Complaints, the last first.
-pub(super) async fn complaints(
+/// Which page of a list is asked for.
+#[derive(serde::Deserialize)]
+pub(super) struct Older {
+    /// The complaints before that with this number.
+    before: Option<i64>,
+}
+
+/// Complaints on a page, the last first.
+pub(super) struct Listed {
+    rows: Vec<Complaint>,
+    /// Whether there are older ones.
+    has_older: bool,
+    /// Whether there may be newer ones.
+    has_newer: bool,
+}
+
+/// A page of complaints, the last first, with the beginnings of long texts.
+pub(super) async fn list(
     store: &Store,
     which: Which<'_>,
-) -> Result<Vec<Complaint>, StoreError> {
-    // One statement for each, so that each finds its rows by an index.
-    let condition = match which {
-        Which::All => "1 = 1",
-        Which::Of(_) => "user_id = $2",
-        Which::About(_) => "vendor = $2",
-        Which::Number(_) => "id = $2",
+    older: &Older,
+) -> Result<Listed, StoreError> {
+    let (condition, key) = match which {
+        Which::All => ("id < $2", None),
+        Which::Of(user) => ("user_id = $4 AND id < $2", Some(user)),
+        Which::About(vendor) => ("vendor = $4 AND id < $2", Some(vendor.as_str())),
     };
+    let before = older.before.unwrap_or(i64::MAX);
+    // One more than is shown, of texts and of characters, tells that there is more.
+    let bounds = (COMPLAINTS_SHOWN_MAX + 1, before, COMPLAINT_CHARS_SHOWN_MAX + 1);
+    let mut rows = read(store, condition, bounds, key).await?;
+    let has_older = rows.len() > COMPLAINTS_SHOWN_MAX;
+    rows.truncate(COMPLAINTS_SHOWN_MAX);
+    Ok(Listed { rows, has_older, has_newer: older.before.is_some() })
+}
+
+/// The complaint with this number, with its whole texts.
+async fn find(store: &Store, id: i64) -> Result<Option<Complaint>, StoreError> {
+    Ok(read(store, "id = $2", (1, id, COMPLAINT_TEXT_MAX), None).await?.pop())
+}
+
+/// The complaints under a condition, the last first: at most so many, with a number, and of each
+/// text so many characters.
+async fn read(
+    store: &Store,
+    condition: &'static str,
+    (most, number, chars): (usize, i64, usize),
+    key: Option<&str>,
+) -> Result<Vec<Complaint>, StoreError> {
+    // One statement for each condition, so that each finds its rows by an index.
     let complaints = format!(
-        "SELECT id, user_id, at, text, vendor FROM complaint WHERE {condition} \
-         ORDER BY id DESC LIMIT $1"
+        "SELECT id, user_id, at, SUBSTR(text, 1, CAST($3 AS INTEGER)), vendor, payment \
+         FROM complaint WHERE {condition} ORDER BY id DESC LIMIT $1"
     );
     let answers = format!(
-        "SELECT complaint, by_whom, text FROM complaint_answer WHERE complaint IN \
-         (SELECT id FROM ({complaints}) AS shown) ORDER BY complaint, at, by_whom"
+        "SELECT complaint, by_whom, SUBSTR(text, 1, CAST($3 AS INTEGER)) FROM complaint_answer \
+         WHERE complaint IN (SELECT id FROM complaint WHERE {condition} ORDER BY id DESC LIMIT $1) \
+         ORDER BY complaint, at, by_whom"
     );
     let rows_of = async |statement: String| {
-        let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(SHOWN_MAX);
-        let query = match which {
-            Which::All => query,
-            Which::Of(user) => query.bind(user.to_string()),
-            Which::About(vendor) => query.bind(vendor.to_string()),
-            Which::Number(number) => query.bind(number),
+        let query = sqlx::query(sqlx::AssertSqlSafe(statement));
+        let query = query.bind(most as i64).bind(number).bind(chars as i64);
+        let query = match key {
+            None => query,
+            Some(key) => query.bind(key.to_string()),
         };
         query.fetch_all(store.pool()).await
     };
@@ -92,12 +143,14 @@ pub(super) async fn complaints(
     let mut all = Vec::new();
     for row in rows {
         let id: i64 = row.try_get(0)?;
+        let payment: Vec<u8> = row.try_get(5)?;
         all.push(Complaint {
             id,
             user: row.try_get(1)?,
             at: UnixTime(row.try_get(2)?),
             text: row.try_get(3)?,
             vendor: row.try_get(4)?,
+            payment: Payment::parse(&payment).ok(),
             answers: answers.remove(&id).unwrap_or_default(),
         });
     }
@@ -105,11 +158,11 @@ pub(super) async fn complaints(
 }
 
 /// The answers, by complaint.
-fn by_complaint(rows: &[AnyRow]) -> Result<BTreeMap<i64, Vec<String>>, StoreError> {
-    let mut all: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+fn by_complaint(rows: &[AnyRow]) -> Result<BTreeMap<i64, Vec<GivenAnswer>>, StoreError> {
+    let mut all: BTreeMap<i64, Vec<GivenAnswer>> = BTreeMap::new();
     for row in rows {
-        let (by, text): (String, String) = (row.try_get(1)?, row.try_get(2)?);
-        all.entry(row.try_get(0)?).or_default().push(format!("{by}: {text}"));
+        let answer = GivenAnswer { by: row.try_get(1)?, text: row.try_get(2)? };
+        all.entry(row.try_get(0)?).or_default().push(answer);
     }
     Ok(all)
 }
@@ -119,52 +172,106 @@ fn by_complaint(rows: &[AnyRow]) -> Result<BTreeMap<i64, Vec<String>>, StoreErro
 pub(super) enum ShownTo {
     /// To the reader who complained.
     Reader,
-    /// To their vendor, who answers and is not told who complained.
+    /// To their vendor, who answers.
     Vendor,
     /// To an operator, who answers.
     Operator,
 }
 
-/// A table of complaints. Who may answer finds the form by the number.
-pub(super) fn table(visitor: &Visitor, all: &[&Complaint], shown: ShownTo) -> Table {
+/// The beginning of a text, which tells that there is more.
+fn beginning(text: &str) -> String {
+    match text.char_indices().nth(COMPLAINT_CHARS_SHOWN_MAX) {
+        None => text.to_string(),
+        Some((end, _)) => format!("{}\u{2026}", &text[..end]),
+    }
+}
+
+impl Complaint {
+    /// The answers, each with who gave it.
+    fn said(&self, visitor: &Visitor, shown: impl Fn(&str) -> String) -> Vec<Said> {
+        let said = |answer: &GivenAnswer| {
+            let who = if answer.by == self.vendor { "said-by-vendor" } else { "said-by-operator" };
+            let who = visitor.words.with(who, &[("name", &answer.by)]);
+            Said { who, text: shown(&answer.text) }
+        };
+        self.answers.iter().map(said).collect()
+    }
+
+    /// What the payment says, of which the vendor has the same. It has no time.
+    fn payment_facts(&self, shop: &Shop, visitor: &Visitor) -> Vec<(String, String)> {
+        let words = visitor.words;
+        let Some(payment) = &self.payment else { return Vec::new() };
+        let mut facts = vec![
+            (words.get("payment-reference"), reference(payment)),
+            (words.get("payment-page"), payment.url.to_string()),
+            (words.get("period-label"), payment.period.to_string()),
+            (words.get("column-coins"), payment.coins.to_string()),
+        ];
+        let value = shop.service.period(&payment.period).map(|it| it.params().coin_value());
+        if let Some(worth) = value.and_then(|value| value.checked_mul(payment.coins.into())) {
+            let worth = visitor.money(worth.units(), worth.currency());
+            facts.push((words.get("payment-worth"), worth));
+        }
+        facts
+    }
+}
+
+/// Adds a page of complaints. The number leads to the whole of each, and to the form for an answer.
+pub(super) fn add_list(
+    visitor: &Visitor,
+    page: Page,
+    listed: &Listed,
+    (shown, path): (ShownTo, &str),
+) -> Page {
     let words = visitor.words;
     let with_users = shown == ShownTo::Operator;
-    let row = |it: &&Complaint| {
-        let who = if with_users { &it.user } else { &it.vendor };
-        let number = match shown {
-            ShownTo::Reader => Cell::number(it.id),
-            _ => Cell::Link(format!("/complaints/{}", it.id), answer_link(visitor, it)),
-        };
+    let row = |it: &Complaint| {
+        let payment = it.payment.as_ref().map(reference);
         let mut cells = vec![
-            number,
+            Cell::Link(format!("/complaints/{}", it.id), title(visitor, it)),
             Cell::Text(visitor.time(it.at)),
-            Cell::text(who),
-            Cell::text(&it.text),
-            Cell::Text(it.answers.join("; ")),
+            Cell::text(&it.vendor),
+            Cell::Text(payment.unwrap_or_default()),
+            Cell::Text(beginning(&it.text)),
+            Cell::Said(it.said(visitor, beginning)),
         ];
         if with_users {
-            cells.insert(3, Cell::text(&it.vendor));
+            cells.insert(2, Cell::text(&it.user));
         }
         cells
     };
-    let mut head = vec!["column-number", "column-date", "column-vendor", "column-text"];
+    let mut head = vec![
+        "column-number",
+        "column-date",
+        "column-vendor",
+        "payment-reference",
+        "column-text",
+        "column-answers",
+    ];
     if with_users {
         head.insert(2, "user-label");
     }
-    head.push("column-answers");
-    Table {
+    let page = page.with(Part::Table(Table {
         caption: words.get("complaints-title"),
         head: head.into_iter().map(|name| words.get(name)).collect(),
-        rows: all.iter().map(row).collect(),
+        rows: listed.rows.iter().map(row).collect(),
         empty: words.get("complaints-empty"),
+    }));
+    let mut links = Vec::new();
+    if listed.has_newer {
+        links.push((path.to_string(), words.get("complaints-newest")));
     }
+    if let Some(last) = listed.rows.last().filter(|_| listed.has_older) {
+        links.push((format!("{path}?before={}", last.id), words.get("complaints-older")));
+    }
+    if links.is_empty() { page } else { page.with(Part::Links(links)) }
 }
 
-fn answer_link(visitor: &Visitor, complaint: &Complaint) -> String {
+fn title(visitor: &Visitor, complaint: &Complaint) -> String {
     visitor.words.with("answer-link", &[("number", &format!("#{}", complaint.id))])
 }
 
-/// A complaint for somebody who may answer it, with the form.
+/// A complaint for the reader who made it, and with the form for who may answer it.
 pub(super) async fn one(
     State(shop): State<Arc<Shop>>,
     LoggedIn { visitor, person, .. }: LoggedIn,
@@ -173,33 +280,34 @@ pub(super) async fn one(
     let words = visitor.words;
     let id = parse_decimal(&number).and_then(|id| i64::try_from(id).ok());
     let none = || refuse("error-no-complaint");
-    let which = Which::Number(id.ok_or_else(none)?);
-    let complaint = complaints(shop.service.store(), which).await?.pop().ok_or_else(none)?;
-    let (_, back) = may_answer(&shop, &person, &complaint).await?;
-    let is_operator = person.role >= Role::Support;
+    let complaint = find(shop.service.store(), id.ok_or_else(none)?).await?.ok_or_else(none)?;
+    let (shown, back) = seen_by(&shop, &person, &complaint).await?;
     let mut facts = vec![
         (words.get("column-date"), visitor.time(complaint.at)),
         (words.get("column-vendor"), complaint.vendor.clone()),
     ];
-    if is_operator {
+    if shown == ShownTo::Operator {
         facts.push((words.get("user-label"), complaint.user.clone()));
     }
-    let mut page = Page::new(answer_link(&visitor, &complaint))
+    facts.extend(complaint.payment_facts(&shop, &visitor));
+    let reader = Said { who: words.get("said-by-reader"), text: complaint.text.clone() };
+    let mut page = Page::new(title(&visitor, &complaint))
         .with(Part::Facts(facts))
-        .text(complaint.text.clone());
+        .with(Part::Said(vec![reader]));
     if !complaint.answers.is_empty() {
-        page = page.heading(words.get("column-answers"));
+        page = page
+            .heading(words.get("column-answers"))
+            .with(Part::Said(complaint.said(&visitor, str::to_string)));
     }
-    for answer in &complaint.answers {
-        page = page.text(answer.clone());
+    if shown != ShownTo::Reader {
+        let most = ANSWERS_MAX.to_string();
+        let form = Form::new("/complaints/answer", words.get("answer-button"))
+            .hidden("complaint", complaint.id.to_string())
+            .field("text", words.get("answer-text"), Input::Lines(COMPLAINT_TEXT_MAX))
+            .help(words.with("answer-help", &[("most", &most)]));
+        page = page.with(form.into());
     }
-    let most = ANSWERS_MAX.to_string();
-    let form = Form::new("/complaints/answer", words.get("answer-button"))
-        .hidden("complaint", complaint.id.to_string())
-        .field("text", words.get("answer-text"), Input::Lines(COMPLAINT_TEXT_MAX))
-        .help(words.with("answer-help", &[("most", &most)]));
-    let links = vec![(back, words.get("back-link"))];
-    show(&shop, &visitor, &page.with(form.into()).with(Part::Links(links)))
+    show(&shop, &visitor, &page.with(Part::Links(vec![(back, words.get("back-link"))])))
 }
 
 /// The complaints of a person, and the form for another one.
@@ -207,9 +315,10 @@ pub(super) async fn page(
     State(shop): State<Arc<Shop>>,
     LoggedIn { visitor, person, .. }: LoggedIn,
     Query(note): Query<Note>,
+    Query(older): Query<Older>,
 ) -> Answer {
     let words = visitor.words;
-    let all = complaints(shop.service.store(), Which::Of(person.user.as_str())).await?;
+    let listed = list(shop.service.store(), Which::Of(person.user.as_str()), &older).await?;
     let form = Form::new("/complaints", words.get("complaint-button"))
         .field("text", words.get("complaint-text"), Input::Lines(COMPLAINT_TEXT_MAX))
         .field("payment", words.get("complaint-payment"), Input::Lines(PAYMENT_LEN_MAX))
@@ -217,8 +326,8 @@ pub(super) async fn page(
         .hidden("id", random::token()?);
     let page = note
         .on(&visitor, Page::new(words.get("complaints-title")))
-        .text(words.get("complaints-text"))
-        .with(Part::Table(table(&visitor, &all.iter().collect::<Vec<_>>(), ShownTo::Reader)))
+        .text(words.get("complaints-text"));
+    let page = add_list(&visitor, page, &listed, (ShownTo::Reader, "/complaints"))
         .heading(words.get("complaint-new"))
         .with(form.into());
     show(&shop, &visitor, &page)
@@ -253,10 +362,11 @@ pub(super) async fn complain(
     let bytes = payment.to_bytes();
     let content = NewComplaint { sha256, vendor: &payment.vendor, text, payment: &bytes };
     let limit = (COMPLAINTS_PER_USER_MAX, now);
-    if !store.add_complaint(&person.user, id, &content, limit).await? {
-        return Err(refuse("error-complaints"));
+    match store.add_complaint(&person.user, id, &content, limit).await? {
+        ComplaintAnswer::Recorded => Ok(to(&shop, "/complaints?note=done-complaint")),
+        ComplaintAnswer::Otherwise => Err(refuse("error-complaint-other")),
+        ComplaintAnswer::TooMany => Err(refuse("error-complaints")),
     }
-    Ok(to(&shop, "/complaints?note=done-complaint"))
 }
 
 /// What the page of a vendor says about complaints.
@@ -264,13 +374,12 @@ pub(super) async fn vendor_part(
     shop: &Shop,
     visitor: &Visitor,
     page: Page,
-    vendor: &VendorId,
+    (vendor, older): (&VendorId, &Older),
 ) -> Result<Page, Refused> {
-    let words = visitor.words;
-    let all = complaints(shop.service.store(), Which::About(vendor)).await?;
-    let own: Vec<&Complaint> = all.iter().collect();
-    let page = page.heading(words.get("complaints-title"));
-    Ok(page.with(Part::Table(table(visitor, &own, ShownTo::Vendor))))
+    let listed = list(shop.service.store(), Which::About(vendor), older).await?;
+    let page = page.heading(visitor.words.get("complaints-title"));
+    let path = format!("/vendor/{vendor}");
+    Ok(add_list(visitor, page, &listed, (ShownTo::Vendor, &path)))
 }
 
 /// An answer.
@@ -323,19 +432,25 @@ impl Transaction {
 
 /// Answers a complaint: the vendor that it is about, or an operator.
 pub(super) async fn answer(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
-    let Posted { person, fields, .. } = &posted;
+    let id = posted.fields.hidden_number("complaint")?;
+    let id = i64::try_from(id).map_err(|_| refuse("error-no-page"))?;
+    let done = record_answer(&shop, &posted, id).await;
+    done.map_err(|refused| refused.back_to(format!("/complaints/{id}")))
+}
+
+async fn record_answer(shop: &Shop, posted: &Posted, id: i64) -> Answer {
+    let Posted { person, fields, .. } = posted;
     let text = fields.text("text");
     if !(1..=COMPLAINT_TEXT_MAX).contains(&text.len()) {
         return Err(refuse("error-complaint").with("most", COMPLAINT_TEXT_MAX));
     }
-    let id =
-        i64::try_from(fields.hidden_number("complaint")?).map_err(|_| refuse("error-no-page"))?;
     let store = shop.service.store();
-    // 0 would be all.
-    let none = || refuse("error-no-complaint");
-    let which = Which::Number(Some(id).filter(|id| *id > 0).ok_or_else(none)?);
-    let complaint = complaints(store, which).await?.pop().ok_or_else(none)?;
-    let (by, back) = may_answer(&shop, person, &complaint).await?;
+    let complaint = find(store, id).await?.ok_or_else(|| refuse("error-no-complaint"))?;
+    let (by, back) = match seen_by(shop, person, &complaint).await? {
+        (ShownTo::Operator, back) => (shop.settings.name.clone(), back),
+        (ShownTo::Vendor, back) => (complaint.vendor, back),
+        (ShownTo::Reader, _) => return Err(refuse("error-role")),
+    };
     let now = shop.service.now();
     let answer = Answered { complaint: id, by: &by, text, now };
     let is_recorded = retried!(async {
@@ -351,21 +466,39 @@ pub(super) async fn answer(State(shop): State<Arc<Shop>>, posted: Posted) -> Ans
     if !is_recorded {
         return Err(refuse("error-answers").with("most", ANSWERS_MAX));
     }
-    Ok(to(&shop, &format!("{back}?note=done-answer")))
+    Ok(to(shop, &format!("{back}?note=done-answer")))
 }
 
-/// In whose name a person answers, and the page to go back to.
-async fn may_answer(
+/// As who a person sees a complaint, and the page to go back to.
+async fn seen_by(
     shop: &Shop,
     person: &Person,
     complaint: &Complaint,
-) -> Result<(String, String), Refused> {
+) -> Result<(ShownTo, String), Refused> {
     if person.role >= Role::Support {
-        let name = shop.settings.name.clone();
-        return Ok((name, "/operator/complaints".to_string()));
+        return Ok((ShownTo::Operator, "/operator/complaints".to_string()));
     }
-    // Whether it exists is not told to others.
-    let vendor = super::vendor::own_vendor(shop, person, &complaint.vendor).await;
-    let vendor = vendor.map_err(|_| refuse("error-no-complaint"))?;
-    Ok((vendor.to_string(), format!("/vendor/{vendor}")))
+    match super::vendor::own_vendor(shop, person, &complaint.vendor).await {
+        Ok(vendor) => Ok((ShownTo::Vendor, format!("/vendor/{vendor}"))),
+        Err(refused) if !refused.is("error-no-page") => Err(refused),
+        Err(_) if complaint.user == person.user.as_str() => {
+            Ok((ShownTo::Reader, "/complaints".to_string()))
+        }
+        // Whether it exists is not told to others.
+        Err(_) => Err(refuse("error-no-complaint")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_by_characters() {
+        let text = |chars: usize| "\u{1f600}".repeat(chars);
+        let most = text(COMPLAINT_CHARS_SHOWN_MAX);
+        assert_eq!(beginning(&most), most);
+        assert_eq!(beginning(&text(COMPLAINT_CHARS_SHOWN_MAX + 1)), format!("{most}\u{2026}"));
+        assert_eq!(beginning(""), "");
+    }
 }

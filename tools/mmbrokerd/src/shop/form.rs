@@ -18,13 +18,14 @@ use super::answer::{Refused, refuse};
 use super::people::Person;
 use super::visitor::{LoggedIn, NotLoggedIn, Visitor, form_token};
 use super::{Shop, random};
-use crate::places::Taken;
+use crate::places::{Sender, Taken};
 
 /// The largest form, in bytes.
 pub const FORM_SIZE_MAX: usize = 16 * 1024;
 /// The largest form with a complaint, in bytes: a payment in which every byte is escaped.
 pub(super) const LARGE_FORM_SIZE_MAX: usize = 256 * 1024;
-/// How many forms above [`FORM_SIZE_MAX`] are read at a time: they take 256 MiB at most.
+/// How many forms above [`FORM_SIZE_MAX`] are read at a time, a quarter of them from one network:
+/// they take 256 MiB at most.
 pub const LARGE_FORMS_MAX: usize = 1024;
 /// The most fields of a form.
 pub const FORM_FIELDS_MAX: usize = 32;
@@ -109,8 +110,12 @@ impl Fields {
         Ok(Fields(fields))
     }
 
-    async fn read(request: Request, size_max: usize) -> Result<Fields, Refused> {
-        Fields::parse(&read_body(request, size_max, None).await?)
+    async fn read(
+        request: Request,
+        size_max: usize,
+        place: Option<Taken>,
+    ) -> Result<Fields, Refused> {
+        Fields::parse(&read_body(request, size_max, place).await?)
     }
 }
 
@@ -156,15 +161,16 @@ impl<const SIZE: usize> FromRequest<Arc<Shop>> for Posted<SIZE> {
         let LoggedIn { visitor, token, .. } =
             LoggedIn::from_request_parts(&mut parts, shop).await?;
         let request = Request::from_parts(parts, body);
-        let is_small = SIZE <= FORM_SIZE_MAX
-            || stated_size(&request).is_some_and(|size| size <= FORM_SIZE_MAX);
-        let many = |_| NotLoggedIn::Refused(refuse("error-many-forms"));
-        // It is held until the form is read.
-        let _place = match is_small {
-            true => None,
-            false => Some(shop.large_forms.try_acquire().map_err(many)?),
-        };
-        let fields = Fields::read(request, SIZE).await.map_err(NotLoggedIn::Refused)?;
+        // Whoever only says that a large form comes takes no place.
+        let place = (SIZE > FORM_SIZE_MAX).then(|| {
+            let network = visitor.net.as_str().into();
+            shop.large_forms.none(&Sender { network, is_known: true })
+        });
+        let is_large = stated_size(&request).is_some_and(|size| size > FORM_SIZE_MAX);
+        if place.as_ref().is_some_and(|place| is_large && place.check(1).is_err()) {
+            return Err(NotLoggedIn::Refused(refuse("error-many-forms")));
+        }
+        let fields = Fields::read(request, SIZE, place).await.map_err(NotLoggedIn::Refused)?;
         // Meanwhile the session may have ended, or the person may have another role.
         let LoggedIn { visitor, person, token } = LoggedIn::again(shop, visitor, token).await?;
         if !random::are_equal(fields.raw("token"), &form_token(&token)) {
@@ -180,7 +186,7 @@ impl FromRequest<Arc<Shop>> for Open {
     async fn from_request(request: Request, shop: &Arc<Shop>) -> Result<Open, Refused> {
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, shop).await?;
-        let fields = Fields::read(Request::from_parts(parts, body), FORM_SIZE_MAX).await?;
+        let fields = Fields::read(Request::from_parts(parts, body), FORM_SIZE_MAX, None).await?;
         Ok(Open { visitor, fields })
     }
 }

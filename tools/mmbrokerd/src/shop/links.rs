@@ -384,7 +384,8 @@ pub(super) async fn reset(State(shop): State<Arc<Shop>>, Open { visitor, fields 
     let (token, password) = (fields.text("link"), fields.raw("password"));
     let (store, now) = (shop.service.store(), shop.service.now());
     let link = find(store, Purpose::Reset, token).await?.ok_or_else(|| refuse("error-link"))?;
-    check_new(password, link.user.as_str())?;
+    let checked = check_new(password, link.user.as_str());
+    checked.map_err(|refused| refused.back_to(format!("/reset/{token}")))?;
     if link.is_used {
         // The form that was sent twice has done its work. Whoever guesses is counted as at a login.
         let known = person_of(&shop, &visitor, link.user.as_str(), password).await?;

@@ -40,8 +40,7 @@ pub(super) struct Note {
 }
 
 /// The notes that a redirect may show.
-const NOTES: [&str; 26] = [
-    "done-deposit",
+const NOTES: [&str; 25] = [
     "done-password",
     "done-session",
     "done-keys",

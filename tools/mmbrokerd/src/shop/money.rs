@@ -16,10 +16,10 @@ use sqlx::Row;
 
 use super::Shop;
 use super::answer::{Answer, Refused, refuse, show, to};
-use super::audit::Act;
+use super::audit::{Act, last_deposit};
 use super::figures::ledger_check;
 use super::form::{Posted, is_plain_line};
-use super::operator::check_words;
+use super::operator::{check_words, named_person};
 use super::people::Role;
 use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
@@ -348,14 +348,14 @@ fn deposit_form(shop: &Shop, visitor: &Visitor) -> Page {
 pub(super) async fn deposit_form_sent(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
     let Posted { person, fields, .. } = &posted;
     person.needs(Role::Money)?;
-    let user: UserId = fields.text("user").parse().map_err(|_| refuse("error-no-person"))?;
+    let user = named_person(&shop, fields.text("user")).await?;
     let amount = amount_of(&posted.visitor, fields.text("amount"))?;
-    if super::people::login(shop.service.store(), user.as_str()).await?.is_none() {
-        return Err(refuse("error-no-person"));
-    }
     let what = (&user, amount, fields.text("reference"));
     match deposit(&shop.service, person.user.as_str(), what).await? {
-        Reply::Granted(true) => Ok(to(&shop, "/operator?note=done-deposit")),
+        Reply::Granted(true) => {
+            let row = last_deposit(shop.service.store(), person.user.as_str()).await?;
+            Ok(to(&shop, &format!("/operator?deposit={}", row.unwrap_or_default())))
+        }
         Reply::Granted(false) => Err(refuse("error-reference-used")),
         Reply::Refused(refusal) => Err(refusal.page()),
     }

@@ -16,7 +16,7 @@ use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::audit::Act;
-use super::complaints::{Complaint, ShownTo, Which, complaints, table};
+use super::complaints::{Older, ShownTo, Which, add_list, list};
 use super::figures::{DAY_SECONDS, DAYS, Suspect, audit_check};
 use super::form::Posted;
 use super::login::Note;
@@ -60,10 +60,16 @@ pub(super) async fn dashboard(
     State(shop): State<Arc<Shop>>,
     LoggedIn { visitor, person, .. }: LoggedIn,
     Query(note): Query<Note>,
+    Query(asked): Query<Deposited>,
 ) -> Answer {
     person.needs(Role::Support)?;
     let words = visitor.words;
     let mut page = note.on(&visitor, Page::new(words.get("menu-operator")));
+    if let Some(row) = asked.deposit
+        && let Some(done) = deposited(&shop, &visitor, (&person.user, row)).await?
+    {
+        page = page.with(Part::Good(done));
+    }
     if let Some(why) = halted(&shop).await? {
         page = page.with(Part::Bad(words.with("operator-halted", &[("why", &why)])));
     }
@@ -83,8 +89,49 @@ pub(super) async fn dashboard(
     show(&shop, &visitor, &page)
 }
 
+/// Which deposit the dashboard tells of: the row of the audit log with this number.
+#[derive(serde::Deserialize)]
+pub(super) struct Deposited {
+    deposit: Option<i64>,
+}
+
+/// What a deposit that this operator made was, in words.
+async fn deposited(
+    shop: &Shop,
+    visitor: &Visitor,
+    (by, row): (&UserId, i64),
+) -> Result<Option<String>, StoreError> {
+    let Some(row) = audit::row(shop.service.store(), row).await? else { return Ok(None) };
+    let mut parts = row.detail.splitn(4, ' ');
+    let (Some(user), Some(number), Some(currency), Some(reference)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Ok(None);
+    };
+    let amount = format!("{number} {currency}").parse::<Money>().ok();
+    let is_own = row.is(Act::Deposit) && row.by == by.as_str();
+    Ok(amount.filter(|_| is_own).map(|amount| {
+        let amount = visitor.money(amount.units(), amount.currency());
+        let at = visitor.time(row.at);
+        let arguments =
+            [("amount", &amount[..]), ("user", user), ("reference", reference), ("time", &at)];
+        visitor.words.with("done-deposit", &arguments)
+    }))
+}
+
+/// The person whom an operator named: as it was written, or in small letters, as at the login.
+pub(super) async fn named_person(shop: &Shop, text: &str) -> Result<UserId, Refused> {
+    for name in [text.to_string(), text.to_ascii_lowercase()] {
+        let Ok(user) = name.parse::<UserId>() else { continue };
+        if super::people::login(shop.service.store(), user.as_str()).await?.is_some() {
+            return Ok(user);
+        }
+    }
+    Err(refuse("error-no-person"))
+}
+
 /// Why nothing may change, if so, by the database as it is now.
-async fn halted(shop: &Shop) -> Result<Option<String>, Refused> {
+pub(super) async fn halted(shop: &Shop) -> Result<Option<String>, Refused> {
     match shop.service.check_progress().await {
         Ok(()) => Ok(None),
         Err(ServiceError::Store(StoreError::Halted(why))) => Ok(Some(why)),
@@ -162,7 +209,7 @@ async fn periods(shop: &Shop, visitor: &Visitor) -> Result<Table, Refused> {
         let mut cells = vec![
             Cell::text(period.name()),
             Cell::Text(words.get(state)),
-            Cell::number(format!("{} / {}", row.sets_sold, period.params().superbin_count() / 2)),
+            Cell::Number(super::periods::stock(visitor, period, &row)),
             Cell::number(row.sets_free),
         ];
         for kind in [AccountKind::Coins, AccountKind::Disputed, AccountKind::Lapsed] {
@@ -265,10 +312,7 @@ pub(super) async fn add_vendor(State(shop): State<Arc<Shop>>, posted: Posted) ->
     person.needs(Role::Admin)?;
     let vendor: VendorId =
         fields.text("host").to_ascii_lowercase().parse().map_err(|_| refuse("error-host"))?;
-    let user: UserId = fields.text("user").parse().map_err(|_| refuse("error-no-person"))?;
-    if super::people::login(shop.service.store(), user.as_str()).await?.is_none() {
-        return Err(refuse("error-no-person"));
-    }
+    let user = named_person(&shop, fields.text("user")).await?;
     let store = shop.service.store();
     let owner = owner_of(store, vendor.as_str()).await?;
     if let Some(owner) = owner.filter(|owner| *owner != user.as_str()) {
@@ -351,14 +395,12 @@ pub(super) async fn complaints_page(
     State(shop): State<Arc<Shop>>,
     LoggedIn { visitor, person, .. }: LoggedIn,
     Query(note): Query<Note>,
+    Query(older): Query<Older>,
 ) -> Answer {
     person.needs(Role::Support)?;
-    let words = visitor.words;
-    let all = complaints(shop.service.store(), Which::All).await?;
-    let all: Vec<&Complaint> = all.iter().collect();
-    let page = note
-        .on(&visitor, Page::new(words.get("complaints-title")))
-        .with(Part::Table(table(&visitor, &all, ShownTo::Operator)));
+    let page = note.on(&visitor, Page::new(visitor.words.get("complaints-title")));
+    let listed = list(shop.service.store(), Which::All, &older).await?;
+    let page = add_list(&visitor, page, &listed, (ShownTo::Operator, "/operator/complaints"));
     show(&shop, &visitor, &page)
 }
 

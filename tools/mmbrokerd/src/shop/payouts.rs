@@ -161,6 +161,23 @@ async fn due(
     rows.iter().map(read).collect()
 }
 
+/// How many balances would be due if they were not below the least that is paid.
+async fn too_small(connection: &mut AnyConnection, terms: Terms) -> Result<i64, StoreError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) FROM balance JOIN account ON account.id = balance.account \
+         WHERE currency = $1 AND amount > 0 AND amount < $2 \
+         AND (account.kind = 'vendor' AND NOT EXISTS \
+         (SELECT 1 FROM disabled_vendor WHERE disabled_vendor.vendor = account.owner) \
+         OR account.kind = 'client' AND EXISTS \
+         (SELECT 1 FROM refund_wish WHERE refund_wish.user_id = account.owner))",
+    )
+    .bind(terms.currency.to_string())
+    .bind(i64::try_from(terms.least).unwrap_or(i64::MAX))
+    .fetch_one(connection)
+    .await?;
+    Ok(row.try_get(0)?)
+}
+
 /// The runs, and what the next one would pay.
 pub(super) async fn runs(
     State(shop): State<Arc<Shop>>,
@@ -172,10 +189,15 @@ pub(super) async fn runs(
     let store = shop.service.store();
     let mut page = note.on(&visitor, Page::new(words.get("payouts-title")));
     page = page.text(words.get("payouts-text"));
+    let halted = super::operator::halted(&shop).await?;
+    if let Some(why) = &halted {
+        page = page.with(Part::Bad(words.with("operator-halted", &[("why", why)])));
+    }
     for currency in currencies(store).await? {
         let terms = Terms::of(&shop, currency);
         let mut connection = store.pool().acquire().await?;
         let due = due(&mut connection, terms, shop.service.now()).await?;
+        let small = too_small(&mut connection, terms).await?;
         drop(connection);
         let row = |due: &Due| {
             vec![
@@ -194,7 +216,13 @@ pub(super) async fn runs(
             empty: words.with("payouts-none", &[("currency", currency.as_str())]),
         };
         page = page.with(Part::Table(table));
-        if !due.is_empty() && person.role >= Role::Money {
+        if small > 0 {
+            let amount = |units| visitor.money(units, currency);
+            let (count, fee, least) = (small.to_string(), amount(terms.fee), amount(terms.least));
+            let arguments = [("count", &count[..]), ("fee", &fee), ("least", &least)];
+            page = page.text(words.with("payouts-small", &arguments));
+        }
+        if halted.is_none() && !due.is_empty() && person.role >= Role::Money {
             let form = Form::new("/operator/payouts", words.get("payouts-button"))
                 .hidden("currency", currency.to_string())
                 .hidden("run", random::token()?);

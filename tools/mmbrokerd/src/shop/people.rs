@@ -629,6 +629,18 @@ pub(super) async fn wish_refund(
     })
 }
 
+/// When a person asked for the balance, if it was not paid since.
+pub(super) async fn refund_wished_at(
+    store: &Store,
+    user: &str,
+) -> Result<Option<UnixTime>, StoreError> {
+    let row = sqlx::query("SELECT at FROM refund_wish WHERE user_id = $1")
+        .bind(user.to_string())
+        .fetch_optional(store.pool())
+        .await?;
+    Ok(row.map(|row| row.try_get(0).map(UnixTime)).transpose()?)
+}
+
 /// Why an account stays open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kept {

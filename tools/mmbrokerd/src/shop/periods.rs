@@ -61,8 +61,19 @@ pub(super) async fn page(
         page = one_mint(&visitor, page, mint, may_change);
     }
     let next = next_period(&shop.service);
+    let of_next = |mint: &&MintRow| next.as_ref().is_some_and(|(name, _)| mint.period == *name);
+    let asked = mints.iter().find(of_next).map(|mint| mint.state);
     page = page.text(match (&next, &shop.settings.minting) {
         (None, _) => words.get("mint-no-next"),
+        (Some((period, _)), _) if asked.is_some() => {
+            let name = match asked {
+                Some(MintState::Planned) => "mint-asked",
+                Some(MintState::Done) => "mint-opens",
+                Some(MintState::Stopped) => "mint-waits",
+                _ => "mint-under-way",
+            };
+            words.with(name, &[("period", period.as_str())])
+        }
         (Some((period, at)), Some(settings)) => {
             let at = at.plus_seconds(-i64::from(settings.days_before) * 86_400);
             let at = visitor.time(at);
@@ -80,14 +91,25 @@ pub(super) async fn page(
     show(&shop, &visitor, &page)
 }
 
+/// How many sets of a period are sold, of how many, and how many a restore skipped.
+pub(super) fn stock(visitor: &Visitor, period: &OpenPeriod, row: &PeriodRow) -> String {
+    let stock = format!("{} / {}", row.sets_sold, period.params().superbin_count() / 2);
+    match (row.next_superbin / 2).saturating_sub(row.sets_sold) {
+        0 => stock,
+        skipped => {
+            let words = [("count", &skipped.to_string()[..])];
+            format!("{stock}, {}", visitor.words.with("sets-skipped", &words))
+        }
+    }
+}
+
 async fn table(shop: &Shop, visitor: &Visitor) -> Result<Table, Refused> {
     let words = visitor.words;
     let mut rows = Vec::new();
     for period in shop.service.periods().iter().rev() {
         let Some(row) = shop.service.store().period(period.name()).await? else { continue };
         let raw = period.params().raw();
-        let (all, value) = (period.params().superbin_count() / 2, raw.coin_value);
-        let sold = row.sets_sold;
+        let value = raw.coin_value;
         // Months begin and end with a day.
         let at = |time: UnixTime| match time.0 % 86_400 {
             0 => Cell::Text(time.day()),
@@ -97,7 +119,7 @@ async fn table(shop: &Shop, visitor: &Visitor) -> Result<Table, Refused> {
             Cell::text(period.name()),
             Cell::Text(words.get(state(shop, period, &row).await?)),
             Cell::Number(visitor.money(value.units(), value.currency())),
-            Cell::number(format!("{sold} / {all}")),
+            Cell::Number(stock(visitor, period, &row)),
             at(raw.start),
             at(raw.expiration),
             at(raw.redeem_until),

@@ -27,6 +27,8 @@ use crate::store::{AccountKind, RefusedFor, SaleRow, StoreError};
 
 /// Tells a wallet in the browser where coins are.
 const COINS_HEADER: HeaderName = HeaderName::from_static("micromint-coins");
+/// How long before the end of a period the page for buying warns, in seconds: three days.
+const END_NEAR_SECONDS: i64 = 3 * 86_400;
 /// The most purchases on a page.
 const PURCHASES_SHOWN_MAX: i64 = 200;
 /// The most purchases on the first page whose coins are not acknowledged.
@@ -201,6 +203,13 @@ pub(super) fn live_periods(shop: &Shop) -> Vec<String> {
     live.map(|period| period.name().to_string()).collect()
 }
 
+/// How many sets of a period are left to sell: those that a restore skipped are not.
+pub(super) async fn sets_left(shop: &Shop, period: &OpenPeriod) -> Result<u64, StoreError> {
+    let row = shop.service.store().period(period.name()).await?;
+    let gone = row.map_or(0, |row| row.next_superbin / 2);
+    Ok((u64::from(period.params().superbin_count()) / 2).saturating_sub(gone))
+}
+
 pub(super) async fn buy_page(
     State(shop): State<Arc<Shop>>,
     LoggedIn { visitor, person, .. }: LoggedIn,
@@ -217,15 +226,18 @@ async fn buy_form(
 ) -> Result<Page, Refused> {
     let words = visitor.words;
     let mut page = Page::new(words.get("buy-title"));
-    let (period, nothing) = (on_sale(shop), words.get("nothing-on-sale"));
-    if let Some(why) = why.filter(|why| period.is_some() || *why != nothing) {
+    // What the page says by itself is not said twice.
+    let said = ["nothing-on-sale", "buy-gone"].map(|name| words.get(name));
+    if let Some(why) = why.filter(|why| !said.contains(why)) {
         page = page.with(Part::Bad(why));
     }
-    let Some(period) = period else { return Ok(page.with(Part::Bad(nothing))) };
+    let [nothing, gone] = said;
+    let Some(period) = on_sale(shop) else { return Ok(page.with(Part::Bad(nothing))) };
     let params = period.params();
     let value = params.coin_value();
     let bought = shop.sets_of(&period, user).await?;
-    let left = shop.settings.sets_per_period.saturating_sub(bought);
+    let stock = sets_left(shop, &period).await?;
+    let left = shop.settings.sets_per_period.saturating_sub(bought).min(stock);
     let most = left.min(shop.sets_max.into());
     let coins = params.subbin_count();
     let highest = visitor.money(value.units().saturating_mul(coins.into()), value.currency());
@@ -234,6 +246,15 @@ async fn buy_form(
     facts.push((words.get("expires-label"), visitor.time(params.raw().expiration)));
     facts.push((words.get("coin-value-label"), visitor.money(value.units(), value.currency())));
     page = page.with(Part::Facts(facts));
+    if stock == 0 {
+        return Ok(page.with(Part::Bad(gone)));
+    }
+    let raw = params.raw();
+    if shop.service.now().plus_seconds(END_NEAR_SECONDS) > raw.expiration {
+        let (end, until) = (visitor.time(raw.expiration), visitor.time(raw.redeem_until));
+        let times = [("time", end.as_str()), ("until", until.as_str())];
+        page = page.with(Part::Bad(words.with("buy-ends", &times)));
+    }
     page = trial::add_to(shop, visitor, page, (&period, user)).await?;
     if most == 0 {
         return Ok(page.with(Part::Bad(words.get("buy-limit"))));
@@ -294,6 +315,7 @@ pub(super) async fn order(shop: &Shop, posted: &Posted, trial: Option<Trial>) ->
                 if own == 0 { "free-fewer" } else { "free-taken" }
             }
             RefusedFor::TrialOver => "free-over",
+            RefusedFor::SoldOut if sets_left(shop, &period).await? == 0 => "buy-gone",
             RefusedFor::SoldOut if is_free => "free-over",
             RefusedFor::SoldOut => "buy-sold-out",
         },
@@ -412,6 +434,12 @@ pub(super) async fn purchase(
     }
     if is_over(&shop, &sale.period) {
         return show(&shop, &visitor, &page.text(words.get("purchase-over")));
+    }
+    if let Some(period) = shop.service.period(&sale.period)
+        && shop.service.now() >= period.params().raw().expiration
+    {
+        let until = visitor.time(period.params().raw().redeem_until);
+        page = page.with(Part::Bad(words.with("purchase-expired", &[("time", &until)])));
     }
     let address = format!("/purchases/{}", sale.transaction);
     let button = words.get("received-button");

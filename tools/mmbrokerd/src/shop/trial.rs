@@ -60,6 +60,7 @@ pub(super) async fn offer(
         settings.trial_sets.saturating_sub(own),
         settings.trial_sets_total.saturating_sub(all),
         settings.sets_per_period.saturating_sub(bought),
+        reader::sets_left(shop, period).await?,
         shop.sets_max.into(),
     ];
     let left = left.into_iter().min().unwrap_or_default();

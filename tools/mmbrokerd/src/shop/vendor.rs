@@ -15,11 +15,13 @@ use micromint::money::Currency;
 use micromint::reply::Reply;
 use micromint::time::UnixTime;
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::attempts::{CHANGE, PROOF};
 use super::audit::Act;
 use super::bank::bank_part;
+use super::complaints::Older;
 use super::form::Posted;
 use super::login::{Note, check_password};
 use super::people::Person;
@@ -39,6 +41,9 @@ const DAYS_SHOWN_MAX: usize = 60;
 /// The kind of the transfers of payouts, and the kind of the movements of their fees.
 const PAYOUT: &str = "payout";
 const PAYOUT_FEE: &str = "payout fee";
+/// The same of payments that came back.
+const PAYOUT_BACK: &str = "payout back";
+const PAYOUT_FEE_BACK: &str = "payout fee back";
 
 /// What moved on a vendor's account on a day.
 struct Movement {
@@ -276,15 +281,17 @@ pub async fn act_for_vendor(
 }
 
 /// What moved on the account of a vendor, by day, the last first: what the bank sent, and the fee
-/// of the payment, are two movements.
+/// of the payment, are two movements, and so are both if the payment came back.
 async fn movements(store: &Store, vendor: &VendorId) -> Result<Vec<Movement>, StoreError> {
     let rows = sqlx::query(
-        "SELECT transfer.at / 86400 AS day, transfer.kind, account.currency, \
+        "SELECT transfer.at / 86400 AS day, \
+         CASE WHEN transfer.kind = 'payout' AND entry.amount > 0 THEN 'payout back' \
+         ELSE transfer.kind END AS what, account.currency, \
          CAST(SUM(entry.amount) AS BIGINT) FROM entry \
          JOIN transfer ON transfer.id = entry.transfer JOIN account ON account.id = entry.account \
          WHERE account.kind = 'vendor' AND account.owner = $1 \
-         GROUP BY transfer.at / 86400, transfer.kind, account.currency \
-         ORDER BY day DESC, transfer.kind, account.currency",
+         GROUP BY day, what, account.currency \
+         ORDER BY day DESC, what, account.currency",
     )
     .bind(vendor.to_string())
     .fetch_all(store.pool())
@@ -294,38 +301,47 @@ async fn movements(store: &Store, vendor: &VendorId) -> Result<Vec<Movement>, St
     for row in &rows {
         let (day, kind, currency): (i64, String, String) =
             (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        let fee = match kind.as_str() {
-            PAYOUT => fees.get(&(day, currency.clone())).copied().unwrap_or_default(),
-            _ => 0,
+        let (fee, fee_kind) = match kind.as_str() {
+            PAYOUT => (fees.get(&(day, currency.clone(), false)), PAYOUT_FEE),
+            PAYOUT_BACK => (fees.get(&(day, currency.clone(), true)), PAYOUT_FEE_BACK),
+            _ => (None, ""),
         };
+        let fee = fee.copied().unwrap_or_default();
         let currency: Currency = parsed("account.currency", "three letters", &currency)?;
         let units: i64 = row.try_get(3)?;
         let day = UnixTime(day * 86_400).day();
         all.push(Movement { day: day.clone(), kind, currency, units: units + fee });
         if fee != 0 {
-            all.push(Movement { day, kind: PAYOUT_FEE.to_string(), currency, units: -fee });
+            all.push(Movement { day, kind: fee_kind.to_string(), currency, units: -fee });
         }
     }
     Ok(all)
 }
 
-/// The fees of the payments to a vendor, in units, by day and currency.
+/// The fees of the payments to a vendor, in units, by day and currency, and whether the payment
+/// came back.
 async fn fees_by_day(
     store: &Store,
     vendor: &VendorId,
-) -> Result<BTreeMap<(i64, String), i64>, StoreError> {
+) -> Result<BTreeMap<(i64, String, bool), i64>, StoreError> {
     let rows = sqlx::query(
-        "SELECT transfer.at / 86400, account.currency, CAST(SUM(fee.amount) AS BIGINT) FROM entry \
+        "SELECT transfer.at / 86400 AS day, account.currency, \
+         CAST(CASE WHEN entry.amount > 0 THEN 1 ELSE 0 END AS BIGINT) AS is_back, \
+         CAST(SUM(fee.amount) AS BIGINT) FROM entry \
          JOIN transfer ON transfer.id = entry.transfer JOIN account ON account.id = entry.account \
          JOIN entry AS fee ON fee.transfer = entry.transfer \
          JOIN account AS fees ON fees.id = fee.account AND fees.kind = 'fees' \
          WHERE account.kind = 'vendor' AND account.owner = $1 AND transfer.kind = 'payout' \
-         GROUP BY transfer.at / 86400, account.currency",
+         GROUP BY day, account.currency, is_back",
     )
     .bind(vendor.to_string())
     .fetch_all(store.pool())
     .await?;
-    rows.iter().map(|row| Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?))).collect()
+    let read = |row: &AnyRow| {
+        let is_back: i64 = row.try_get(2)?;
+        Ok(((row.try_get(0)?, row.try_get(1)?, is_back > 0), row.try_get(3)?))
+    };
+    rows.iter().map(read).collect()
 }
 
 async fn redeemed(store: &Store, vendor: &VendorId) -> Result<Vec<Redeemed>, StoreError> {
@@ -365,6 +381,7 @@ pub(super) async fn vendor(
     LoggedIn { visitor, person, .. }: LoggedIn,
     Path(name): Path<String>,
     Query(note): Query<Note>,
+    Query(older): Query<Older>,
 ) -> Answer {
     let words = visitor.words;
     let vendor = own_vendor(&shop, &person, &name).await?;
@@ -437,7 +454,7 @@ pub(super) async fn vendor(
         .text(words.get("vendor-key-text"))
         .with(key.into());
     page = bank_part(&shop, &visitor, page, (AccountKind::Vendor, vendor.as_str())).await?;
-    page = super::complaints::vendor_part(&shop, &visitor, page, &vendor).await?;
+    page = super::complaints::vendor_part(&shop, &visitor, page, (&vendor, &older)).await?;
     page = page
         .heading(words.get("paste-title"))
         .text(words.get("paste-text"))
@@ -455,6 +472,8 @@ fn transfer_name(kind: &str) -> &'static str {
         "settlement" => "transfer-settlement",
         PAYOUT => "transfer-payout",
         PAYOUT_FEE => "transfer-payout-fee",
+        PAYOUT_BACK => "transfer-payout-back",
+        PAYOUT_FEE_BACK => "transfer-payout-fee-back",
         "ruling" => "transfer-ruling",
         _ => "transfer-other",
     }

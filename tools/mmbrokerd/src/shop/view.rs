@@ -37,6 +37,8 @@ pub(super) enum Part {
     Form(Form),
     /// Addresses with their words.
     Links(Vec<(String, String)>),
+    /// What people wrote, each with who it was.
+    Said(Vec<Said>),
     /// Text to copy.
     Code(String),
     /// A diagram.
@@ -47,6 +49,13 @@ pub(super) enum Part {
     Progress(Progress),
     /// Text for browsers without scripts or without passkeys: the script hides it.
     WithoutPasskeys(String),
+}
+
+/// What somebody wrote.
+pub(super) struct Said {
+    /// Who it was, as a label that no text looks like.
+    pub(super) who: String,
+    pub(super) text: String,
 }
 
 /// How far something is.
@@ -79,6 +88,8 @@ pub(super) enum Cell {
     Number(String),
     /// An address with its words.
     Link(String, String),
+    /// What people wrote.
+    Said(Vec<Said>),
     /// A button.
     Button(Form),
 }
@@ -339,6 +350,8 @@ impl Cell {
         match self {
             Cell::Number(_) => "number",
             Cell::Text(text) if text.is_empty() => "none",
+            Cell::Said(all) if all.is_empty() => "none",
+            Cell::Said(_) => "long",
             Cell::Text(text) | Cell::Link(_, text) if is_long(text) => "long",
             Cell::Text(_) | Cell::Link(..) | Cell::Button(_) => "plain",
         }

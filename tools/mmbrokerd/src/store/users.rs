@@ -46,6 +46,17 @@ pub enum KeyMaker<'a> {
     Session(&'a [u8; 32]),
 }
 
+/// What became of a complaint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ComplaintAnswer {
+    /// It is recorded: now, or by an earlier call.
+    Recorded,
+    /// The user made another one under this name.
+    Otherwise,
+    /// The user has made as many as a user may.
+    TooMany,
+}
+
 /// A complaint that is made.
 #[derive(Clone, Copy, Debug)]
 pub struct NewComplaint<'a> {
@@ -231,25 +242,8 @@ impl Store {
         Ok(row.try_get(0)?)
     }
 
-    /// The digest of the complaint that a user made under this name.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn complaint(
-        &self,
-        user: &UserId,
-        name: &str,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        let row = sqlx::query("SELECT sha256 FROM complaint WHERE user_id = $1 AND name = $2")
-            .bind(user.to_string())
-            .bind(name.to_string())
-            .fetch_optional(self.pool())
-            .await?;
-        Ok(row.map(|row| row.try_get(0)).transpose()?)
-    }
-
-    /// Adds a complaint, unless the user made one under this name, or as many as `most`. Returns
-    /// whether there is one of this name now.
+    /// Adds a complaint, unless the user made one under this name, or as many as `most`. What was
+    /// sent is compared in the transaction, so of two at the same time one counts.
     ///
     /// # Errors
     /// The database failed.
@@ -259,7 +253,7 @@ impl Store {
         name: &str,
         complaint: &NewComplaint<'_>,
         (most, now): (i64, UnixTime),
-    ) -> Result<bool, StoreError> {
+    ) -> Result<ComplaintAnswer, StoreError> {
         retried!(async {
             let mut tx = self.begin().await?;
             // Those that come at the same time are counted too.
@@ -280,15 +274,18 @@ impl Store {
             .bind(most)
             .execute(tx.connection())
             .await?;
-            let made: i64 =
-                sqlx::query("SELECT COUNT(*) FROM complaint WHERE user_id = $1 AND name = $2")
-                    .bind(user.to_string())
-                    .bind(name.to_string())
-                    .fetch_one(tx.connection())
-                    .await?
-                    .try_get(0)?;
+            let made = sqlx::query("SELECT sha256 FROM complaint WHERE user_id = $1 AND name = $2")
+                .bind(user.to_string())
+                .bind(name.to_string())
+                .fetch_optional(tx.connection())
+                .await?;
+            let made: Option<Vec<u8>> = made.map(|row| row.try_get(0)).transpose()?;
             tx.commit().await?;
-            Ok::<bool, StoreError>(made > 0)
+            Ok::<ComplaintAnswer, StoreError>(match made {
+                Some(sha256) if sha256 == complaint.sha256 => ComplaintAnswer::Recorded,
+                Some(_) => ComplaintAnswer::Otherwise,
+                None => ComplaintAnswer::TooMany,
+            })
         })
     }
 }

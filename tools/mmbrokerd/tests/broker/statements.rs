@@ -71,10 +71,15 @@ const DISPUTES: &str = "an index of what is disputed; all batches if anything is
 const REPORT: &str = "a command of the console";
 
 /// What stands for a name in braces, other than words that lock.
-const PUT_IN: [(&str, &[&str]); 2] = [
-    ("WHERE {condition} ", &["", "WHERE user_id = $2 ", "WHERE vendor = $2 ", "WHERE id = $2 "]),
-    ("{complaints}", &["SELECT id FROM complaint WHERE vendor = $2 ORDER BY id DESC LIMIT $1"]),
-];
+const PUT_IN: [(&str, &[&str]); 1] = [(
+    "WHERE {condition} ",
+    &[
+        "WHERE id < $2 ",
+        "WHERE user_id = $4 AND id < $2 ",
+        "WHERE vendor = $4 AND id < $2 ",
+        "WHERE id = $2 ",
+    ],
+)];
 
 /// What only PostgreSQL understands.
 const OF_POSTGRES: [&str; 2] = ["hashtextextended", " FOR KEY SHARE"];

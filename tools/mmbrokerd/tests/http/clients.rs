@@ -143,6 +143,20 @@ fn a_client_complains_once() {
     changed["text"] = "other words".into();
     assert_eq!(send(&key, &changed).problem(), (422, "other-content".to_string()));
     assert_eq!(send(&other, &complaint).problem(), (403, "other-user".to_string()));
+    // Of several at once, one counts, and it alone is done again.
+    let different = ["1", "2", "3", "4", "5", "6"].map(|text| {
+        let mut one = complaint.clone();
+        (one["id"], one["text"]) = ("c-7".into(), text.into());
+        one
+    });
+    for _ in 0..2 {
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let threads = different.each_ref().map(|it| scope.spawn(|| send(&key, it).status));
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+        assert_eq!(statuses.iter().filter(|status| **status == 422).count(), 5, "{statuses:?}");
+    }
     // One that nobody signed, and a character that PostgreSQL does not keep.
     let mut unsigned = complaint.clone();
     unsigned["id"] = "c-9".into();

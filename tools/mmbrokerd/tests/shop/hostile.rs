@@ -9,7 +9,7 @@ use mmbrokerd::shop::{
     FORM_SIZE_MAX, HOOK_SIZE_MAX, LARGE_FORMS_MAX, LARGE_HOOKS_MAX, REFUSED_ORDERS_MAX,
     ShopSettings,
 };
-use mmbrokerd::store::NewComplaint;
+use mmbrokerd::store::{ComplaintAnswer, NewComplaint};
 
 use crate::browser::*;
 use crate::databases::Database;
@@ -19,6 +19,7 @@ crate::on_both_databases!(
     what_is_no_address_gets_a_page,
     complaints_need_a_signed_payment,
     complaints_at_the_same_time_are_counted,
+    of_complaints_with_one_id_one_counts,
     a_webhook_that_comes_slowly_is_given_up,
     refused_orders_are_bounded,
     large_forms_are_bounded,
@@ -81,8 +82,9 @@ async fn complaints_at_the_same_time_are_counted(database: Database) {
     let content = NewComplaint { sha256: [0; 32], vendor: &vendor, text: "x", payment: b"" };
     let add = |name| store.add_complaint(&alice, name, &content, (3, DURING));
     let made = futures_util::future::join_all(names.map(add)).await;
-    let made: Vec<bool> = made.into_iter().map(Result::unwrap).collect();
-    assert_eq!(made.iter().filter(|made| **made).count(), 3, "{made:?}");
+    let made: Vec<ComplaintAnswer> = made.into_iter().map(Result::unwrap).collect();
+    let recorded = made.iter().filter(|made| **made == ComplaintAnswer::Recorded).count();
+    assert_eq!(recorded, 3, "{made:?}");
     assert_eq!(site.world.number("SELECT COUNT(*) FROM complaint").await, 3);
     // One that was made is there, whatever the number.
     for (name, made) in names.iter().zip(made) {
@@ -91,33 +93,84 @@ async fn complaints_at_the_same_time_are_counted(database: Database) {
     }
 }
 
-/// One session opens many connections and sends large forms slowly.
+async fn of_complaints_with_one_id_one_counts(database: Database) {
+    let site = site(database).await;
+    let store = site.world.service.store();
+    let (alice, vendor, texts) = (user("alice"), vendor("news.example"), [1, 2, 3, 4, 5, 6, 7, 8]);
+    let add = async |number: u8| {
+        let text = number.to_string();
+        let content =
+            NewComplaint { sha256: [number; 32], vendor: &vendor, text: &text, payment: b"" };
+        store.add_complaint(&alice, "one", &content, (3, DURING)).await.unwrap()
+    };
+    let made = futures_util::future::join_all(texts.map(add)).await;
+    let first: Vec<usize> = (0..8).filter(|at| made[*at] == ComplaintAnswer::Recorded).collect();
+    assert_eq!(first.len(), 1, "{made:?}");
+    assert_eq!(made.iter().filter(|made| **made == ComplaintAnswer::Otherwise).count(), 7);
+    let kept = "SELECT CAST(text AS BIGINT) FROM complaint";
+    assert_eq!(site.world.number(kept).await, first[0] as i64 + 1);
+    assert_eq!(add(texts[first[0]]).await, ComplaintAnswer::Recorded);
+    // The form says so too.
+    let (mut reader, name) = site.reader();
+    let paid = payment(&name, "news.example", "a", &coins(&name, "news.example", 0)[..1]);
+    let paid = String::from_utf8(paid.to_bytes()).unwrap();
+    let form = reader.get("/complaints");
+    let mut complain =
+        |text: &str| reader.send(&form, "/complaints", &[("text", text), ("payment", &paid)]);
+    assert_eq!(complain("no page").status, 303);
+    assert_eq!(complain("no page").status, 303);
+    complain("another page").says(422, "This one was not recorded");
+    assert_eq!(site.world.number("SELECT COUNT(*) FROM complaint").await, 2);
+}
+
+/// Large forms that come slowly take the places of their network, and those that do not come none.
 async fn large_forms_are_bounded(database: Database) {
+    const SHARE: usize = LARGE_FORMS_MAX / NETWORK_PART;
     let site = site(database).await;
     let (mut reader, _) = site.reader();
     let (name, token) = reader.cookies.iter().next().unwrap();
-    let head = |size: usize| {
-        format!(
-            "POST /complaints HTTP/1.1\r\nHost: x\r\nCookie: {name}={token}\r\n\
-             Expect: 100-continue\r\nContent-Length: {size}\r\n\r\n"
-        )
-    };
     let address = site.address.strip_prefix("http://").unwrap();
-    let begin = |size| {
+    let begin = |network: usize, size: usize, more: &str| {
         let mut stream = TcpStream::connect(address).unwrap();
-        stream.write_all(head(size).as_bytes()).unwrap();
+        let head = format!(
+            "POST /complaints HTTP/1.1\r\nHost: x\r\nCookie: {name}={token}\r\n\
+             X-Forwarded-For: 198.51.{network}.7\r\n{more}Content-Length: {size}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    let asked = |network: usize, size: usize| {
+        let mut stream = begin(network, size, "Expect: 100-continue\r\n");
         let mut answer = [0; 12];
         stream.read_exact(&mut answer).unwrap();
         (stream, String::from_utf8_lossy(&answer).into_owned())
     };
-    let mut held = Vec::new();
-    for at in 0..LARGE_FORMS_MAX {
-        let (stream, answer) = begin(FORM_SIZE_MAX + 1);
+    // Heads alone take nothing.
+    let mut heads = Vec::new();
+    for at in 0..=LARGE_FORMS_MAX {
+        let (stream, answer) = asked(0, FORM_SIZE_MAX + 1);
         assert_eq!(answer, "HTTP/1.1 100", "after {at}");
-        held.push(stream);
+        heads.push(stream);
     }
-    assert_eq!(begin(FORM_SIZE_MAX + 1).1, "HTTP/1.1 503");
-    assert_eq!(begin(FORM_SIZE_MAX).1, "HTTP/1.1 100");
+    drop(heads);
+    let mut held = Vec::new();
+    for network in 0..NETWORK_PART {
+        for _ in 0..SHARE {
+            let mut stream = begin(network, FORM_SIZE_MAX + 2, "");
+            stream.write_all(&vec![b'x'; FORM_SIZE_MAX + 1]).unwrap();
+            held.push(stream);
+        }
+        for _ in 0..200 {
+            if asked(network, FORM_SIZE_MAX + 1).1 == "HTTP/1.1 503" {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(asked(network, FORM_SIZE_MAX + 1).1, "HTTP/1.1 503", "network {network}");
+        assert_eq!(asked(network, FORM_SIZE_MAX).1, "HTTP/1.1 100", "small ones are read");
+        let expected = if network + 1 < NETWORK_PART { "HTTP/1.1 100" } else { "HTTP/1.1 503" };
+        assert_eq!(asked(9, FORM_SIZE_MAX + 1).1, expected, "after {network}");
+    }
     drop(held);
     let form = reader.get("/complaints");
     let large = "x".repeat(FORM_SIZE_MAX + 1);

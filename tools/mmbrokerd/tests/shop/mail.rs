@@ -291,7 +291,9 @@ async fn a_lost_password_is_set_by_a_link(database: Database) {
     let [others] = of(&second).try_into().unwrap();
     let page = anywhere.get(&first);
     assert_eq!(page.value("/reset", "user"), name);
-    anywhere.send(&page, "/reset", &[("password", "short")]).says(422, "another password");
+    let refused = anywhere.send(&page, "/reset", &[("password", "short")]);
+    refused.says(422, "another password");
+    refused.says(422, &format!("<a href=\"{first}\">Back</a>"));
     const OTHER: &str = "another long password";
     // A double click sets it once.
     for _ in 0..2 {

@@ -79,6 +79,9 @@ async fn the_next_period_is_minted_in_time(database: Database) {
     assert_eq!(site.world.service.store().mints().await.unwrap(), []);
     site.world.clock.set(UnixTime(EXPIRED.0 - 10 * DAY));
     turn_until(&site, &mut minter, MintState::Done).await;
+    let page = site.operator("boss", Role::Admin).await.get("/operator/periods");
+    page.says(200, "2027-01 is minted. The service opens it within a minute.");
+    assert!(!page.text.contains("Mint 2027-01 now"), "{}", page.text);
     // The service opens it as every coin file, and sells it from its start on.
     let folder = site.world.folder.path();
     let opened = site.world.service.open_coin_files(folder).await.unwrap();
@@ -123,10 +126,12 @@ async fn a_mint_is_stopped_and_goes_on(database: Database) {
     }
     let page = operator.get("/operator/periods");
     page.says(200, "planned");
+    page.says(200, "The mint of 2027-01 is asked for.");
+    assert!(!page.text.contains("when you press the button"), "{}", page.text);
     let mut one = minter(&site, Some(&settings));
     turn_until(&site, &mut one, MintState::Running).await;
     let running = operator.get("/operator/periods");
-    running.says(200, "being minted");
+    running.says(200, "2027-01 is being minted.");
     running.says(200, "<progress max=");
     // A second process with the same folder does not disturb it.
     let mut other = minter(&site, Some(&settings));
@@ -140,6 +145,7 @@ async fn a_mint_is_stopped_and_goes_on(database: Database) {
     one.turn().await.unwrap();
     let stopped = operator.get("/operator/periods");
     stopped.says(200, "stopped; what was tossed is kept");
+    stopped.says(200, "The mint of 2027-01 is stopped.");
     // Nothing works on the file: it could be locked.
     let directory = DiskDirectory::new(site.world.folder.path());
     drop(CoinFile::open_minting(&directory, "2027-01.coins").unwrap());

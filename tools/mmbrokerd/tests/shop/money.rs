@@ -271,10 +271,14 @@ async fn a_deposit_by_the_operator_is_made_once(database: Database) {
         let fields = [("user", user), ("amount", amount), ("reference", reference)];
         operator.send(&form, "/operator/deposit", &fields)
     };
-    assert_eq!(deposit(&name, "5 USD", "transfer 1").status, 303);
+    let made = deposit(&name, "5 USD", "transfer 1");
     deposit(&name, "5 USD", "transfer 1").says(422, "was added before");
     deposit("nobody", "5 USD", "transfer 2").says(422, "no such account");
     deposit(&name, "5", "transfer 2").says(422, "Expected an amount");
+    for wrong in ["5 usd", "5,00 USD"] {
+        deposit(&name, wrong, "transfer 2").says(422, "in capital letters, such as 5 EUR");
+        deposit(&name, wrong, "transfer 2").says(422, "with a point before cents");
+    }
     deposit(&name, "1000000.01 USD", "transfer 2").says(422, "Expected an amount");
     deposit(&name, "5 USD", "").says(422, "Expected a reference");
     deposit(&name, "5 USD", &"x".repeat(141)).says(422, "Expected a reference");
@@ -287,9 +291,33 @@ async fn a_deposit_by_the_operator_is_made_once(database: Database) {
     assert_eq!(deposit(&name, "1000000 USD", &"x".repeat(140)).status, 303);
     assert_eq!(site.world.balance(AccountKind::Client, &name).await, 100_000_500 * COIN);
     operator.get("/operator/audit").says(200, "transfer 1");
+    // The first page names what was added, to the operator who did it.
+    let words = format!("5.00 USD were added to the account {name}. Reference: transfer 1");
+    operator.follow(&made).says(200, &words);
+    let path = made.header("location").unwrap().to_string();
+    let mut other_operator = site.operator("till", Role::Money).await;
+    for page in [
+        other_operator.get(&path),
+        operator.get("/operator?deposit=1"),
+        operator.get("/operator?deposit=9999"),
+    ] {
+        page.says(200, "Audit log");
+        assert!(!page.text.contains("were added"), "{}", page.text);
+    }
+    assert_eq!(operator.get("/operator?deposit=x").status, 404);
+    operator.language = "de";
+    operator.follow(&made).says(200, &format!("5,00 USD wurden dem Konto {name} gutgeschrieben"));
+    operator.language = "en";
+    // A name as people write it.
+    let form = operator.get("/operator/deposit");
+    let user = format!(" {} ", name.to_uppercase());
+    let fields = [("user", user.as_str()), ("amount", "0.01 USD"), ("reference", "transfer 9")];
+    let answer = operator.send(&form, "/operator/deposit", &fields);
+    operator.follow(&answer).says(200, &format!("0.01 USD were added to the account {name}."));
+    assert_eq!(site.world.balance(AccountKind::Client, &name).await, 100_000_501 * COIN);
     let sums = operator.get("/operator/sums");
     sums.says(200, "it has no faults");
-    sums.says(200, "-1000005.00 USD");
+    sums.says(200, "-1000005.01 USD");
     sums.says(200, "0.00 USD");
 }
 
@@ -475,7 +503,7 @@ async fn a_payout_run_takes_what_is_due(database: Database) {
 }
 
 async fn a_payment_that_came_back_is_on_the_balance_again(database: Database) {
-    let (site, mut operator, _) = site_with_vendor(database, "USD").await;
+    let (site, mut operator, mut owner) = site_with_vendor(database, "USD").await;
     earn(&site, "news.example", 500_000_000, "USD").await;
     for is_paid in [false, true] {
         let page = operator.get("/operator/payouts");
@@ -496,8 +524,16 @@ async fn a_payment_that_came_back_is_on_the_balance_again(database: Database) {
         assert_eq!(found, expected);
         site.world.check_ledger().await;
     }
-    // Less than the least amount is not paid.
-    operator.get("/operator/payouts").says(200, "Nothing is due in USD.");
+    // Less than the least amount is not paid, and waits.
+    let page = operator.get("/operator/payouts");
+    page.says(200, "Nothing is due in USD.");
+    page.says(200, "1 balance waits: it is below 5.00 USD, the least that is paid out.");
+    page.says(200, "A payout costs 0.35 USD.");
+    operator.language = "de";
+    operator.get("/operator/payouts").says(200, "1 Guthaben wartet: Es ist kleiner als 5,00 USD");
+    owner
+        .get("/vendor/news.example")
+        .says(200, "A payout costs 0.35 USD. Less than 5.00 USD is not paid out.");
 }
 
 async fn a_changed_bank_account_counts_later(database: Database) {
@@ -568,6 +604,7 @@ async fn a_balance_is_asked_back(database: Database) {
     assert_eq!(site.world.balance(AccountKind::Client, &name).await, 500_000);
     // The wish is used up.
     assert_eq!(site.world.number("SELECT COUNT(*) FROM refund_wish").await, 0);
+    reader.get("/account").says(200, "action=\"/account/refund\"");
     site.world.check_ledger().await;
 }
 
@@ -588,13 +625,17 @@ async fn a_balance_below_the_least_is_no_dead_end(database: Database) {
     reader.send(&page, "/account/close", &fields).says(422, "The account still has 4.99 USD");
     site.world.fund(&name, 1).await;
     reader.send(&page, "/account/close", &ask).says(422, "still has money");
-    let page = reader.get("/account");
     let asked = reader.send(&page, "/account/refund", &ask);
     reader.follow(&asked).says(200, "paid out with the next run");
+    // It stays said, and is not asked again.
+    let page = reader.get("/account");
+    page.says(200, "You asked for your balance on 2026-12-11 ");
+    assert!(!page.text.contains("action=\"/account/refund\""), "{}", page.text);
     site.world.fund(&name, -1).await;
     reader.language = "de";
     let page = reader.get("/account");
     page.says(200, "Ihr Guthaben von 4,99 USD ist zu klein");
+    page.says(200, "um Ihr Guthaben gebeten");
     assert_eq!(reader.send(&page, "/account/close", &ask).status, 303);
     // It is there when the account is opened again.
     assert_eq!(site.world.balance(AccountKind::Client, &name).await, 499 * COIN);
@@ -651,12 +692,46 @@ async fn a_statement_shows_the_fee_of_a_payout(database: Database) {
         assert!(csv.contains(line), "{csv}");
     }
     assert!(csv.ends_with("\"\",\"balance\",\"0\",\"USD\"\r\n"), "{csv}");
-    // A payment that came back before the bank did anything costs nothing.
+    // A payment that came back before the bank did anything costs nothing, and both are told.
     let address = made.header("location").unwrap().to_string();
     let run = operator.get(&address);
     assert_eq!(operator.send(&run, &format!("{address}/failed"), &[]).status, 303);
     let page = vendor.get("/vendor/news.example");
-    assert!(!page.text.contains("Fee of the payout"), "{}", page.text);
+    for part in ["-6.65 USD", "-0.35 USD", ">6.65 USD", ">0.35 USD"] {
+        page.says(200, part);
+    }
+    page.says(200, "Payout that came back");
+    page.says(200, "Fee of a payout, given back");
+    let csv = vendor.get("/vendor/news.example/csv").text;
+    for line in [
+        "\"payout\",\"-6.65\",\"USD\"\r\n",
+        "\"payout fee\",\"-0.35\",\"USD\"\r\n",
+        "\"payout back\",\"6.65\",\"USD\"\r\n",
+        "\"payout fee back\",\"0.35\",\"USD\"\r\n",
+    ] {
+        assert!(csv.contains(line), "{csv}");
+    }
+    assert!(csv.ends_with("\"\",\"balance\",\"7\",\"USD\"\r\n"), "{csv}");
+    // If the bank had worked, the fee is kept.
+    let page = operator.get("/operator/payouts");
+    let made = operator.send(&page, "/operator/payouts", &[]);
+    let address = made.header("location").unwrap().to_string();
+    let run = operator.get(&address);
+    for what in ["paid", "failed"] {
+        assert_eq!(operator.send(&run, &format!("{address}/{what}"), &[]).status, 303);
+    }
+    let csv = vendor.get("/vendor/news.example/csv").text;
+    for line in [
+        "\"payout\",\"-13.3\",\"USD\"\r\n",
+        "\"payout fee\",\"-0.7\",\"USD\"\r\n",
+        "\"payout back\",\"13.3\",\"USD\"\r\n",
+        "\"payout fee back\",\"0.35\",\"USD\"\r\n",
+    ] {
+        assert!(csv.contains(line), "{csv}");
+    }
+    assert!(csv.ends_with("\"\",\"balance\",\"6.65\",\"USD\"\r\n"), "{csv}");
+    vendor.language = "de";
+    vendor.get("/vendor/news.example").says(200, "Zurückgekommene Auszahlung");
 }
 
 async fn a_run_in_a_currency_that_nobody_has_makes_no_account(database: Database) {
@@ -783,13 +858,22 @@ async fn nothing_changes_while_the_broker_is_restored(database: Database) {
     change("INSERT INTO told (generation, name, number) VALUES (1, 'sold:2026-12', 60)").await;
     let before = site.world.number("SELECT COUNT(*) FROM transfer").await;
     let words = "The broker is being restored";
-    operator.send(&payouts, "/operator/payouts", &[]).says(503, words);
+    // Who can end it is told how.
+    let halted = "run mmbroker restored";
+    let shown = operator.get("/operator/payouts");
+    shown.says(200, "The broker is halted");
+    assert!(!shown.text.contains("Make a run"), "{}", shown.text);
+    operator.send(&payouts, "/operator/payouts", &[]).says(503, halted);
+    operator.language = "de";
+    operator.send(&payouts, "/operator/payouts", &[]).says(503, "rufen Sie mmbroker restored auf");
+    operator.get("/operator/payouts").says(200, "Der Broker ist angehalten");
+    operator.language = "en";
     redeem(&mut reader, &code).says(503, words);
     reader.send(&buy, "/buy", &[("sets", "1")]).says(503, words);
-    vouchers(&mut operator, "kiosk 2", "5 USD", "1").says(503, words);
+    vouchers(&mut operator, "kiosk 2", "5 USD", "1").says(503, halted);
     let form = operator.get("/operator/deposit");
     let fields = [("user", name.as_str()), ("amount", "5 USD"), ("reference", "1")];
-    operator.send(&form, "/operator/deposit", &fields).says(503, words);
+    operator.send(&form, "/operator/deposit", &fields).says(503, halted);
     assert_eq!(site.world.number("SELECT COUNT(*) FROM transfer").await, before);
     // People still see what they have.
     reader.get("/").says(200, "5.00 USD");
@@ -823,7 +907,7 @@ async fn after_a_restore_no_run_comes_twice_and_codes_are_held(database: Databas
         let token = operator.get("/account").value("/logout", "token");
         operator.post("/operator/vouchers/release", &[("token", &token), ("codes", list)])
     };
-    release(&mut operator, &printed[1]).says(503, "The broker is being restored");
+    release(&mut operator, &printed[1]).says(503, "run mmbroker restored");
     site.world.service.restored(&Restore::default()).await.unwrap().granted().unwrap();
     earn(&site, "news.example", 700_000_000, "USD").await;
     pay(&mut operator).says(422, "Payouts are blocked");

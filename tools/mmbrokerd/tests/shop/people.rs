@@ -291,6 +291,19 @@ async fn acts_of_readers_push_none_of_operators_off_the_page(database: Database)
     page.says(200, "boss support");
     assert!(!page.text.contains("?before="));
     assert_eq!(operator.get("/operator/audit?before=x").status, 404);
+    // What an operator did stays, whatever becomes of the role.
+    let mut till = site.operator("till", Role::Admin).await;
+    let form = till.get("/operator/deposit");
+    let fields = [("user", name.as_str()), ("amount", "5 USD"), ("reference", "cash 1")];
+    assert_eq!(till.send(&form, "/operator/deposit", &fields).status, 303);
+    let form = till.get("/operator/vendors");
+    let fields = [("host", "news.example"), ("user", name.as_str())];
+    assert_eq!(till.send(&form, "/operator/vendors", &fields).status, 303);
+    site.operator("till", Role::None).await;
+    let page = operator.get("/operator/audit");
+    page.says(200, "cash 1");
+    page.says(200, &format!("news.example {name}"));
+    page.says(200, "boss support");
 }
 
 const SESSION: &str = "__Host-micromint";

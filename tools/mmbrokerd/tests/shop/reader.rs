@@ -3,6 +3,7 @@
 use std::sync::{Arc, Barrier};
 
 use micromint::protocol::FundsWithdrawn;
+use mmbrokerd::service::{Progress, Restore};
 use mmbrokerd::shop::{Role, ShopSettings};
 use mmbrokerd::store::{AccountKind, NewComplaint};
 
@@ -25,6 +26,8 @@ crate::on_both_databases!(
     an_export_has_everything,
     paid_coins_are_taken_before_an_account_closes,
     pages_work_below_a_path,
+    a_period_that_is_sold_out_offers_nothing,
+    the_end_of_a_period_is_told,
 );
 
 const IBAN: &str = "DE89370400440532013000";
@@ -449,7 +452,7 @@ async fn an_export_has_everything(database: Database) {
         payment: b"",
     };
     let store = site.world.service.store();
-    assert!(store.add_complaint(&user(&name), "1", &made, (10, DURING)).await.unwrap());
+    store.add_complaint(&user(&name), "1", &made, (10, DURING)).await.unwrap();
     let mut operator = site.operator("boss", Role::Admin).await;
     let answer = operator.get("/operator/complaints");
     let at = answer.text.find("/complaints/").unwrap();
@@ -543,4 +546,75 @@ async fn pages_work_below_a_path(database: Database) {
     let coins = browser.follow(&bought).header("micromint-coins").unwrap().to_string();
     assert!(coins.starts_with("/coins/v1/purchases/"), "{coins}");
     assert!(FundsWithdrawn::parse(&browser.get(&coins).bytes).is_ok());
+}
+
+async fn a_period_that_is_sold_out_offers_nothing(database: Database) {
+    let trial = ShopSettings { trial_sets: 2, trial_sets_total: 9, ..ShopSettings::default() };
+    let site = site_with(database, trial).await;
+    let (mut browser, name) = site.reader();
+    site.world.fund(&name, 10_000).await;
+    let all = site.world.period.params().superbin_count() / 2;
+    site.world.sell("someone", u32::try_from(all).unwrap() - 2, 77).await;
+    let early = browser.get("/buy");
+    early.says(200, "You can buy 2 more sets of this period.");
+    early.says(200, "Take 2 free sets");
+    browser.send(&early, "/buy", &[("sets", "3")]).says(422, "Try fewer sets");
+    site.world.sell("someone", 1, 78).await;
+    let one = browser.get("/buy");
+    one.says(200, "You can buy 1 more set of this period.");
+    one.says(200, "Take 1 free set");
+    // The rest is skipped by a restore.
+    let mut operator = site.operator("boss", Role::Support).await;
+    let stock = format!("{} / {all}<", all - 1);
+    operator.get("/operator").says(200, &stock);
+    let told = Progress { generation: 1, numbers: [("reserved:2026-12".into(), 2 * all)].into() };
+    site.world.service.store().add_told(&told).await.unwrap();
+    site.world.service.restored(&Restore::default()).await.unwrap().granted().unwrap();
+    for (language, gone, skipped) in [
+        ("en", "All sets of this period are sold.", "1 skipped by a restore"),
+        ("de", "Alle Sätze dieser Periode sind verkauft.", "1 nach Wiederherstellung übersprungen"),
+    ] {
+        (browser.language, operator.language) = (language, language);
+        let page = browser.get("/buy");
+        page.says(200, gone);
+        for offer in ["action=\"/buy\"", "action=\"/buy/free\""] {
+            assert!(!page.text.contains(offer), "{}", page.text);
+        }
+        let refused = browser.send(&one, "/buy", &[("sets", "1")]);
+        refused.says(422, gone);
+        assert_eq!(refused.text.matches(gone).count(), 1, "{}", refused.text);
+        let free = browser.send(&one, "/buy/free", &[]);
+        assert_eq!(free.status, 422, "{}", free.text);
+        for page in ["/operator", "/operator/periods"] {
+            operator.get(page).says(200, &format!("{} / {all}, {skipped}", all - 1));
+        }
+    }
+    site.world.check_ledger().await;
+}
+
+async fn the_end_of_a_period_is_told(database: Database) {
+    let site = site(database).await;
+    let (mut browser, name) = site.reader();
+    site.world.fund(&name, 10_000).await;
+    let number = number(&buy(&mut browser, "1"));
+    let address = format!("/purchases/{number}");
+    let warning = "This period ends soon. Its coins can be spent until 2027-01-01 00:00 UTC. \
+                   After that, your wallet can only return them, until 2027-01-08 00:00 UTC.";
+    for (seconds, is_near) in [(3 * 86_400, false), (3 * 86_400 - 1, true)] {
+        site.world.clock.set(EXPIRED.plus_seconds(-seconds));
+        assert_eq!(browser.login(&name, PASSWORD).status, 303);
+        let page = browser.get("/buy");
+        assert_eq!(page.text.contains(warning), is_near, "{}", page.text);
+    }
+    let ended = "they can no longer be spent. A wallet that has them can return them until \
+                 2027-01-08 00:00 UTC";
+    for (seconds, has_ended) in [(-1, false), (0, true)] {
+        site.world.clock.set(EXPIRED.plus_seconds(seconds));
+        let page = browser.get(&address);
+        page.says(200, "Download the coins");
+        assert_eq!(page.text.contains(ended), has_ended, "{}", page.text);
+        assert!(!page.text.contains("can spend the coins"), "{}", page.text);
+    }
+    browser.language = "de";
+    browser.get(&address).says(200, "kann sie bis 2027-01-08 00:00 UTC zurückgeben");
 }

@@ -6,8 +6,12 @@ use std::sync::{Arc, Mutex};
 use micromint::identity::VendorId;
 use micromint::protocol::Verdict;
 use micromint::reply::Reply;
-use mmbrokerd::shop::{ANSWERS_MAX, NoProof, ProofSource, Proofs, Role, ShopSettings};
-use mmbrokerd::store::{AccountKind, NewComplaint};
+use micromint::scheme::reference;
+use mmbrokerd::shop::{
+    ANSWERS_MAX, COMPLAINT_CHARS_SHOWN_MAX, COMPLAINTS_SHOWN_MAX, NoProof, ProofSource, Proofs,
+    Role, ShopSettings,
+};
+use mmbrokerd::store::{AccountKind, ComplaintAnswer, NewComplaint};
 
 use crate::browser::*;
 use crate::databases::Database;
@@ -20,6 +24,9 @@ crate::on_both_databases!(
     coins_of_a_disabled_vendor_are_refused,
     readers_complain_and_vendors_answer,
     answers_to_a_complaint_are_bounded,
+    lists_of_complaints_are_bounded_and_lead_to_all,
+    no_answer_looks_like_that_of_another,
+    a_refused_form_of_a_vendor_leads_back_to_it,
     the_lines_to_paste_end_and_start_the_service,
     an_operator_gives_a_vendor_to_another_account,
 );
@@ -145,7 +152,7 @@ async fn answers_to_a_complaint_are_bounded(database: Database) {
         payment: b"",
     };
     let store = site.world.service.store();
-    assert!(store.add_complaint(&user("bob"), "1", &made, (1000, DURING)).await.unwrap());
+    store.add_complaint(&user("bob"), "1", &made, (1000, DURING)).await.unwrap();
     let id = site.world.number("SELECT id FROM complaint").await;
     for browser in [&mut owner, &mut operator] {
         let form = browser.get(&format!("/complaints/{id}"));
@@ -161,6 +168,127 @@ async fn answers_to_a_complaint_are_bounded(database: Database) {
     }
     let rows = "SELECT COUNT(*) FROM complaint_answer";
     assert_eq!(site.world.number(rows).await, 2 * ANSWERS_MAX);
+}
+
+/// Records complaints of a person about a vendor, each of a text.
+async fn complain(site: &Site, name: &str, (from, to): (usize, usize), text: &str) {
+    let (store, vendor) = (site.world.service.store(), vendor("news.example"));
+    for number in from..to {
+        let made = NewComplaint { sha256: [0; 32], vendor: &vendor, text, payment: b"" };
+        let id = number.to_string();
+        let answer = store.add_complaint(&user(name), &id, &made, (1000, DURING)).await.unwrap();
+        assert_eq!(answer, ComplaintAnswer::Recorded);
+    }
+}
+
+/// The path behind a link, if it is on a page.
+fn link(page: &Seen, words: &str) -> Option<String> {
+    let before = page.text.split(&format!("\">{words}</a>")).next()?;
+    let is_there = before.len() < page.text.len();
+    is_there.then(|| before.rsplit("href=\"").next().unwrap().replace("&#38;", "&"))
+}
+
+async fn lists_of_complaints_are_bounded_and_lead_to_all(database: Database) {
+    let (site, mut operator, mut owner) = with_vendor(database).await;
+    let (mut reader, name) = site.reader();
+    // The longest texts, of which each character takes most, and all answers.
+    complain(&site, &name, (0, 1), &format!("the first {}", "\"".repeat(4086))).await;
+    complain(&site, &name, (1, COMPLAINTS_SHOWN_MAX), &"\"".repeat(4096)).await;
+    let first = site.world.number("SELECT MIN(id) FROM complaint").await;
+    let mut tx = site.world.service.store().begin().await.unwrap();
+    for at in 0..ANSWERS_MAX {
+        for by in ["news.example", "MicroMint"] {
+            sqlx::query(
+                "INSERT INTO complaint_answer (complaint, at, by_whom, text) \
+                 SELECT id, $1, $2, $3 FROM complaint",
+            )
+            .bind(at)
+            .bind(by)
+            .bind("\"".repeat(4096))
+            .execute(tx.connection())
+            .await
+            .unwrap();
+        }
+    }
+    tx.commit().await.unwrap();
+    let lists = ["/operator/complaints", "/vendor/news.example", "/complaints"];
+    let mut browsers = [operator.clone(), owner.clone(), reader.clone()];
+    let cut = format!("<div>{}\u{2026}</div>", "&#34;".repeat(COMPLAINT_CHARS_SHOWN_MAX));
+    for (browser, list) in browsers.iter_mut().zip(lists) {
+        let page = browser.get(list);
+        page.says(200, "the first");
+        page.says(200, &cut);
+        assert_eq!(link(&page, "Older complaints"), None, "{list}");
+        assert!(page.text.len() < 1_000_000, "{list}: {}", page.text.len());
+    }
+    // One more, and then as many as one reader can make.
+    for count in [COMPLAINTS_SHOWN_MAX + 1, 2 * COMPLAINTS_SHOWN_MAX] {
+        complain(&site, &name, (COMPLAINTS_SHOWN_MAX, count), "short").await;
+        for (browser, list) in browsers.iter_mut().zip(lists) {
+            let page = browser.get(list);
+            assert!(!page.text.contains("the first"), "{list}");
+            assert_eq!(page.text.matches("href=\"/complaints/").count(), COMPLAINTS_SHOWN_MAX);
+            let older = link(&page, "Older complaints").unwrap();
+            let page = browser.get(&older);
+            page.says(200, "the first");
+            assert_eq!(link(&page, "Older complaints"), None, "{list}");
+            assert_eq!(link(&page, "The last complaints").as_deref(), Some(list));
+            assert_eq!(browser.get(&format!("{list}?before=x")).status, 404);
+        }
+    }
+    // All of it is on the page of the complaint.
+    for browser in [&mut operator, &mut owner, &mut reader] {
+        let page = browser.get(&format!("/complaints/{first}"));
+        page.says(200, &format!("the first {}", "&#34;".repeat(4086)));
+        let whole = format!("<bdi>{}</bdi>", "&#34;".repeat(4096));
+        assert_eq!(page.text.matches(&whole).count(), 2 * ANSWERS_MAX as usize);
+    }
+}
+
+async fn no_answer_looks_like_that_of_another(database: Database) {
+    let (site, mut operator, mut owner) = with_vendor(database).await;
+    let (mut reader, name) = site.reader();
+    complain(&site, &name, (0, 1), "no page").await;
+    let id = site.world.number("SELECT id FROM complaint").await;
+    let page = format!("/complaints/{id}");
+    let form = owner.get(&page);
+    let text = "We look at it.; MicroMint: </bdi></li><li><b>The operator, MicroMint</b> go away";
+    let sent = owner.send(&form, "/complaints/answer", &[("text", text)]);
+    assert_eq!(sent.status, 303);
+    let of_operator = "<b>The operator, MicroMint</b>";
+    for (browser, list) in [(&mut reader, "/complaints"), (&mut operator, "/operator/complaints")] {
+        for path in [list, page.as_str()] {
+            let seen = browser.get(path);
+            seen.says(200, "<b>The vendor news.example</b><bdi>We look at it.; MicroMint: &#60;");
+            assert!(!seen.text.contains(of_operator), "{}", seen.text);
+        }
+    }
+    let form = operator.get(&page);
+    assert_eq!(operator.send(&form, "/complaints/answer", &[("text", "Sorry")]).status, 303);
+    reader.get(&page).says(200, &format!("{of_operator}<bdi>Sorry</bdi>"));
+    reader.get("/complaints").says(200, &format!("{of_operator}<bdi>Sorry</bdi>"));
+}
+
+/// The browser does not say of which page a form was.
+async fn a_refused_form_of_a_vendor_leads_back_to_it(database: Database) {
+    let (site, _, mut owner) = with_vendor(database).await;
+    complain(&site, "bob", (0, 1), "no page").await;
+    let id = site.world.number("SELECT id FROM complaint").await;
+    let form = owner.get("/vendor/news.example");
+    let iban = "DE89370400440532013000";
+    for (iban, name, password) in
+        [("DE1", "N", PASSWORD), (iban, "", PASSWORD), (iban, "N", "a wrong password")]
+    {
+        let fields = [("iban", iban), ("name", name), ("password", password)];
+        let refused = owner.send(&form, "/bank", &fields);
+        refused.says(422, "<a href=\"/vendor/news.example\">Back</a>");
+        let fields = [("iban", iban), ("name", name), ("password", password), ("vendor", "")];
+        owner.send(&form, "/bank", &fields).says(422, "<a href=\"/account\">Back</a>");
+    }
+    let path = format!("/complaints/{id}");
+    let form = owner.get(&path);
+    let refused = owner.send(&form, "/complaints/answer", &[("text", " ")]);
+    refused.says(422, &format!("<a href=\"{path}\">Back</a>"));
 }
 
 async fn the_lines_to_paste_end_and_start_the_service(database: Database) {
@@ -310,7 +438,32 @@ async fn readers_complain_and_vendors_answer(database: Database) {
     assert!(!form.text.contains(&name), "{}", form.text);
     let done = owner.send(&form, "/complaints/answer", &[("text", "We are sorry.")]);
     owner.follow(&done).says(200, "We are sorry.");
-    reader.get("/complaints").says(200, "news.example: We are sorry.");
+    let answered = "<b>The vendor news.example</b><bdi>We are sorry.</bdi>";
+    reader.get("/complaints").says(200, answered);
+    // Everyone who sees it sees of which payment it is, and the reader reads only.
+    let (url, reference) = (paid.url.to_string(), reference(&paid));
+    let page = reader.get(&format!("/complaints/{id}"));
+    page.says(200, answered);
+    assert!(!page.text.contains("/complaints/answer"), "{}", page.text);
+    reader.get("/complaints").says(200, &format!("href=\"/complaints/{id}\""));
+    for (seen, list) in [
+        (&mut reader, "/complaints"),
+        (&mut owner, "/vendor/news.example"),
+        (&mut operator, "/operator/complaints"),
+    ] {
+        let page = seen.get(&format!("/complaints/{id}"));
+        for fact in [&url, &reference, "<dd>1</dd>", "0.01 USD", "2026-12"] {
+            page.says(200, fact);
+        }
+        seen.get(list).says(200, &reference);
+    }
+    reader.language = "de";
+    let page = reader.get(&format!("/complaints/{id}"));
+    page.says(200, "<b>Der Anbieter news.example</b>");
+    page.says(200, "Wert");
+    let token = page.value("/logout", "token");
+    let fields = [("token", token.as_str()), ("complaint", id.as_str()), ("text", "x")];
+    reader.post("/complaints/answer", &fields).says(403, "Das darf Ihr Konto nicht");
     // Nobody else answers.
     let (mut stranger, _) = site.reader();
     stranger.get(&format!("/complaints/{id}")).says(422, "no such complaint");
@@ -323,7 +476,7 @@ async fn readers_complain_and_vendors_answer(database: Database) {
     for number in 0..501 {
         let made = NewComplaint { sha256: [0; 32], vendor: &shop, text: "x", payment: b"" };
         let (store, name) = (site.world.service.store(), number.to_string());
-        assert!(store.add_complaint(&bob, &name, &made, (1000, DURING)).await.unwrap());
+        store.add_complaint(&bob, &name, &made, (1000, DURING)).await.unwrap();
     }
     let page = owner.get("/vendor/news.example");
     page.says(200, "paid, and no page came");
