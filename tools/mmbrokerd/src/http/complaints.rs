@@ -43,6 +43,8 @@ pub(super) struct Complaint {
 pub(super) struct Recorded {
     /// Its name.
     id: String,
+    /// Its number on the broker's pages, where the answers are.
+    number: i64,
     /// The vendor that it is about.
     vendor: String,
 }
@@ -87,8 +89,8 @@ async fn record(app: &App, sender: &Sender, headers: &HeaderMap, body: Body) -> 
     }
     let sha256: [u8; 32] = Sha256::digest(&bytes).into();
     let store = app.service.store();
-    match store.complaint(&user, id.as_str()).await? {
-        Some(known) if known == sha256 => {}
+    let number = match store.complaint(&user, id.as_str()).await? {
+        Some((number, known)) if known == sha256 => number,
         Some(_) => {
             let why = format!("complaint {id} was made before, with other content");
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "other-content", why));
@@ -101,11 +103,13 @@ async fn record(app: &App, sender: &Sender, headers: &HeaderMap, body: Body) -> 
                 payment: complaint.payment.as_bytes(),
             };
             let limit = (COMPLAINTS_PER_USER_MAX, app.service.now());
-            if !store.add_complaint(&user, id.as_str(), &content, limit).await? {
+            let Some(number) = store.add_complaint(&user, id.as_str(), &content, limit).await?
+            else {
                 let why = format!("you have made {COMPLAINTS_PER_USER_MAX} complaints already");
                 return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", why));
-            }
+            };
+            number
         }
-    }
-    Ok(json(&Recorded { id: id.to_string(), vendor: payment.vendor.to_string() }))
+    };
+    Ok(json(&Recorded { id: id.to_string(), number, vendor: payment.vendor.to_string() }))
 }

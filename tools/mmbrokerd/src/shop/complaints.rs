@@ -253,7 +253,7 @@ pub(super) async fn complain(
     let bytes = payment.to_bytes();
     let content = NewComplaint { sha256, vendor: &payment.vendor, text, payment: &bytes };
     let limit = (COMPLAINTS_PER_USER_MAX, now);
-    if !store.add_complaint(&person.user, id, &content, limit).await? {
+    if store.add_complaint(&person.user, id, &content, limit).await?.is_none() {
         return Err(refuse("error-complaints"));
     }
     Ok(to(&shop, "/complaints?note=done-complaint"))

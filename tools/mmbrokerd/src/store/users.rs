@@ -223,17 +223,17 @@ impl Store {
         &self,
         user: &UserId,
         name: &str,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        let row = sqlx::query("SELECT sha256 FROM complaint WHERE user_id = $1 AND name = $2")
+    ) -> Result<Option<(i64, Vec<u8>)>, StoreError> {
+        let row = sqlx::query("SELECT id, sha256 FROM complaint WHERE user_id = $1 AND name = $2")
             .bind(user.to_string())
             .bind(name.to_string())
             .fetch_optional(self.pool())
             .await?;
-        Ok(row.map(|row| row.try_get(0)).transpose()?)
+        Ok(row.map(|row| Ok::<_, sqlx::Error>((row.try_get(0)?, row.try_get(1)?))).transpose()?)
     }
 
     /// Adds a complaint, unless the user made one under this name, or as many as `most`. Returns
-    /// whether there is one of this name now.
+    /// the number of that of this name; `None` if there is none.
     ///
     /// # Errors
     /// The database failed.
@@ -243,7 +243,7 @@ impl Store {
         name: &str,
         complaint: &NewComplaint<'_>,
         (most, now): (i64, UnixTime),
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<i64>, StoreError> {
         retried!(async {
             let mut tx = self.begin().await?;
             // Those that come at the same time are counted too.
@@ -264,15 +264,13 @@ impl Store {
             .bind(most)
             .execute(tx.connection())
             .await?;
-            let made: i64 =
-                sqlx::query("SELECT COUNT(*) FROM complaint WHERE user_id = $1 AND name = $2")
-                    .bind(user.to_string())
-                    .bind(name.to_string())
-                    .fetch_one(tx.connection())
-                    .await?
-                    .try_get(0)?;
+            let row = sqlx::query("SELECT id FROM complaint WHERE user_id = $1 AND name = $2")
+                .bind(user.to_string())
+                .bind(name.to_string())
+                .fetch_optional(tx.connection())
+                .await?;
             tx.commit().await?;
-            Ok::<bool, StoreError>(made > 0)
+            Ok::<Option<i64>, StoreError>(row.map(|row| row.try_get(0)).transpose()?)
         })
     }
 }
