@@ -92,7 +92,8 @@ impl<'de> Deserialize<'de> for Amount {
 /// # Errors
 /// The deserializer's, for any other value.
 pub(crate) fn money<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Money>, D::Error> {
-    let text = String::deserialize(deserializer)?;
+    let expected = |_| D::Error::custom("expected money such as \"0.05 USD\"");
+    let text = String::deserialize(deserializer).map_err(expected)?;
     text.parse().map(Some).map_err(D::Error::custom)
 }
 
@@ -172,6 +173,18 @@ pub(crate) fn threshold(policy: &Policy) -> String {
     match policy.autopay_money {
         Some(money) => money.to_string(),
         None => policy.autopay.to_string(),
+    }
+}
+
+/// Why a policy does not pay coins of this value without asking, as the end of a sentence that
+/// begins with the price.
+pub(crate) fn beyond(policy: &Policy, coin_value: Money) -> String {
+    let threshold = threshold(policy);
+    match policy.autopay_money {
+        Some(money) if money.currency() != coin_value.currency() => {
+            format!("in another currency than the autopay threshold of {threshold}")
+        }
+        _ => format!("above the autopay threshold of {threshold}"),
     }
 }
 
