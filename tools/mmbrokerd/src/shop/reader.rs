@@ -207,7 +207,7 @@ pub(super) fn live_periods(shop: &Shop) -> Vec<String> {
 pub(super) async fn sets_left(shop: &Shop, period: &OpenPeriod) -> Result<u64, StoreError> {
     let row = shop.service.store().period(period.name()).await?;
     let gone = row.map_or(0, |row| row.next_superbin / 2);
-    Ok((u64::from(period.params().superbin_count()) / 2).saturating_sub(gone))
+    Ok((period.params().superbin_count() / 2).saturating_sub(gone))
 }
 
 pub(super) async fn buy_page(
