@@ -143,6 +143,11 @@ fn is_yes(line: &[u8]) -> bool {
     matches!(line.trim_ascii(), b"y" | b"Y" | b"yes" | b"Yes")
 }
 
+/// How messages name an input: its path, or `standard input` for `-`.
+pub fn input_name(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".to_string() } else { path.display().to_string() }
+}
+
 /// Reads a text that contains a secret, of at most `size_max` bytes. Reads a file that only its
 /// owner can read, or standard input for `-`.
 ///

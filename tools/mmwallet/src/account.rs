@@ -10,7 +10,7 @@ use micromint::error::chain;
 use micromint::identity::UserId;
 use micromint::money::Money;
 use micromint_console::{
-    EXIT_FAILURE, EXIT_OK, ToolError, read_secret_input, replace_secret_file, say, tell,
+    EXIT_FAILURE, EXIT_OK, ToolError, input_name, read_secret_input, replace_secret_file, say, tell,
 };
 use serde_json::Value;
 
@@ -21,6 +21,10 @@ use crate::login::{LoginOptions, secure_url};
 use crate::net::Client;
 use crate::wallet_file::WalletFile;
 
+/// What an API key begins with.
+const KEY_PREFIX: &str = "mmk_";
+/// How many hexadecimal digits follow.
+const KEY_DIGITS: usize = 64;
 /// The largest login file, in bytes.
 const LOGIN_SIZE_MAX: usize = 16 * 1024;
 /// The longest words of a complaint that a broker takes, in bytes.
@@ -57,6 +61,12 @@ impl Kept {
     }
 }
 
+/// Whether a text has the form of an API key.
+fn is_api_key(text: &str) -> bool {
+    let digits = text.strip_prefix(KEY_PREFIX);
+    digits.is_some_and(|it| it.len() == KEY_DIGITS && it.bytes().all(|c| c.is_ascii_hexdigit()))
+}
+
 /// Keeps an API key after the broker has accepted it, and shows the account.
 ///
 /// # Errors
@@ -71,6 +81,15 @@ pub fn login(
     let url = url.trim_end_matches('/');
     let text = read_secret_input(key_file, LOGIN_SIZE_MAX)?;
     let key = text.lines().next().unwrap_or_default().trim();
+    if !is_api_key(key) {
+        let found = if text.trim().is_empty() { "nothing" } else { "something else" };
+        return Err(format!(
+            "{}: expected a key of your account, {KEY_PREFIX} and {KEY_DIGITS} hexadecimal digits \
+            in the first line, found {found}; nothing was sent",
+            input_name(key_file)
+        )
+        .into());
+    }
     secure_url(url)?;
     let headers = [
         ("Authorization".to_string(), format!("Bearer {key}")),
@@ -163,9 +182,25 @@ pub fn complain(
     };
     let body = answer.read(ACCOUNT_SIZE_MAX)?;
     let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let pages = format!("{}/complaints", kept.url);
     if answer.status == 200 {
-        say!("complained about {} with payment {}", payment.vendor, payment.reference());
+        let number = value["number"].as_u64().map(|number| format!(" {number}"));
+        say!(
+            "complaint{} about {} with payment {} is at the broker; a person reads it. The answers \
+            come at {pages}",
+            number.unwrap_or_default(),
+            payment.vendor,
+            payment.reference()
+        );
         return Ok(EXIT_OK);
+    }
+    if value["title"] == "other-content" {
+        tell!(
+            "mmwallet: you have complained about payment {} before, in other words, and those \
+            stand: there is one complaint about a payment. The answers come at {pages}",
+            payment.reference()
+        );
+        return Ok(EXIT_FAILURE);
     }
     let why = value["detail"].as_str().unwrap_or("no broker's service answers there");
     tell!("mmwallet: {url}: HTTP status {}: {why}", answer.status);

@@ -89,10 +89,9 @@ pub fn answer(
         Fetch::new(&url).with_method(method).with_body(&body).with_purpose(purpose.as_ref());
     let request = asked.request();
     let policy = args.task.limited(args.limits.policy(settings), settings);
-    let ask = |_: &RequestPayment, choice: &Choice, price: &str, autopay: &str| {
+    let ask = |_: &RequestPayment, choice: &Choice, price: &str, why: &str| {
         Ok(Reply::Refused(format!(
-            "its price is {price}, above the autopay threshold of {autopay}; --autopay {} allows \
-            it",
+            "its price is {price}, {why}; --autopay {} allows it",
             choice.coins()
         )))
     };

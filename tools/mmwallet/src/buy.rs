@@ -84,17 +84,41 @@ pub fn buy(file: &WalletFile, client: &Client, options: &BuyOptions<'_>) -> Resu
         Reply::Granted(sending) => sending,
         Reply::Refused(why) => return Err(format!("nothing was ordered: {why}").into()),
     };
-    let status = page.send(file, &mut wallet, &sending)?;
-    let is_other = sending.again && sending.order.sets != asked.sets;
-    if is_other && options.sets.is_some() && status == EXIT_OK {
-        say!(
-            "that was the order of {}; nothing else was bought: run the same command again to buy \
-            {}",
-            sending.order.at,
-            counted_sets(asked.sets)
+    let OrderToSend { order, again, .. } = &sending;
+    if *again {
+        tell!(
+            "mmwallet: order {} of {}, made at {}, is open: it is sent again, and nothing else is \
+            bought. {}",
+            order.transaction,
+            counted_sets(order.sets),
+            order.at,
+            way_out(order.transaction)
         );
     }
+    let status = page.send(file, &mut wallet, &sending)?;
+    let is_other = *again && options.sets.is_some_and(|sets| sets != order.sets);
+    let wanted = counted_sets(asked.sets);
+    match status {
+        EXIT_OK if is_other => say!(
+            "that was the order of {}; nothing else was bought: run the same command again to buy \
+            {wanted}",
+            order.at
+        ),
+        exit::HTTP if is_other => tell!(
+            "mmwallet: that was the order of {}, and it is closed: run the same command again to \
+            buy {wanted}",
+            order.at
+        ),
+        _ => {}
+    }
     Ok(status)
+}
+
+/// How the owner closes an order that the wallet would send again.
+fn way_out(transaction: u64) -> String {
+    format!(
+        "If you do not want it any more, give it up: `mmwallet receive --give-up {transaction}`"
+    )
 }
 
 /// Goes on with all open orders that need no login.
@@ -225,8 +249,9 @@ impl<'a> Page<'a> {
         let (url, number) = (&self.url, order.transaction);
         let still_open = format!(
             "order {number} of {} from {url} is still open: the broker may have sold it. Run the \
-            same command again: the broker sells once under this number",
-            counted_sets(order.sets)
+            same command again: the broker sells once under this number. {}",
+            counted_sets(order.sets),
+            way_out(number)
         );
         let no_answer = |why: &str| {
             tell!("mmwallet: {url}: {why}; {still_open}");
@@ -258,12 +283,6 @@ impl<'a> Page<'a> {
             tell!(
                 "mmwallet: {url}: no coins came (HTTP status {status}){reason}; {still_open}{advice}"
             );
-            if matches!(status, 404 | 405) {
-                tell!(
-                    "mmwallet: if this page takes no orders, give the order up with `mmwallet \
-                     receive --give-up {number}`"
-                );
-            }
             return Ok(exit::NO_ANSWER);
         }
         let reason = reason_in(&mut answer);

@@ -175,6 +175,18 @@ pub(crate) fn threshold(policy: &Policy) -> String {
     }
 }
 
+/// Why a policy does not pay coins of this value without asking, as the end of a sentence that
+/// begins with the price.
+pub(crate) fn beyond(policy: &Policy, coin_value: Money) -> String {
+    let threshold = threshold(policy);
+    match policy.autopay_money {
+        Some(money) if money.currency() != coin_value.currency() => {
+            format!("in another currency than the autopay threshold of {threshold}")
+        }
+        _ => format!("above the autopay threshold of {threshold}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

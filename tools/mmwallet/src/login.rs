@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use url::{Origin, Url};
 
 use micromint::identity::VendorId;
-use micromint_console::{ToolError, read_secret_input};
+use micromint_console::{ToolError, input_name, read_secret_input};
 
 /// The largest password file, in bytes.
 const PASSWORD_SIZE_MAX: usize = 4096;
@@ -51,6 +51,13 @@ impl LoginOptions<'_> {
             self.password_file.ok_or("--user needs --password-file (- is standard input)")?;
         let text = read_secret_input(path, PASSWORD_SIZE_MAX)?;
         let password = text.lines().next().unwrap_or_default();
+        if password.is_empty() {
+            let name = input_name(path);
+            return Err(format!(
+                "{name}: expected a password in the first line, found none; nothing was sent"
+            )
+            .into());
+        }
         let header = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         Ok(Some(Login { origin, header }))
     }

@@ -70,7 +70,7 @@ enum Command {
         net: NetArgs,
     },
     /// Buy coins from your account at the broker's service, after `login`. If an order is open, the
-    /// wallet continues it and buys nothing else.
+    /// wallet sends that one again and buys nothing else; `receive --give-up NUMBER` closes it.
     Buy {
         /// How many sets to buy [default: 1].
         #[arg(long, value_name = "N", value_parser = number_of_sets)]
@@ -261,8 +261,8 @@ struct ReceiveArgs {
     /// Buy coins on this web page of a broker instead.
     #[arg(long, value_name = "URL", conflicts_with = "file")]
     from: Option<String>,
-    /// How many sets to buy [default: 1]. If an order is open at this page, the wallet continues
-    /// that order and buys nothing else.
+    /// How many sets to buy [default: 1]. If an order is open at this page, the wallet sends that
+    /// one again and buys nothing else; --give-up closes it.
     #[arg(long, value_name = "N", requires = "from", value_parser = number_of_sets)]
     sets: Option<u32>,
     /// Get the coins of this sale again, without buying. With --sets, buy under this number, unless

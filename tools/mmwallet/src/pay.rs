@@ -16,7 +16,7 @@ use micromint::wallet::{
 use micromint_console::ToolError;
 
 use crate::consent::ask_vendor;
-use crate::limits::threshold;
+use crate::limits::beyond;
 use crate::net::Client;
 
 /// The most coins of a payment in a header: 60 coins of 8 balls make 7 KB, and servers accept 8 KB.
@@ -80,7 +80,7 @@ fn coin_size(state: &WalletState, request: &RequestPayment) -> usize {
 }
 
 /// What the user is asked before the wallet pays more than the autopay threshold: the request, the
-/// chosen coins, what they are worth in words, and the threshold.
+/// chosen coins, what they are worth in words, and why they are not paid without asking.
 pub(crate) type AskUser<'a> =
     &'a dyn Fn(&RequestPayment, &Choice, &str, &str) -> Result<Reply<(), String>, ToolError>;
 
@@ -128,7 +128,8 @@ pub(crate) fn payment(
             PaymentDecision::NeedsConsent(needed) => ask_vendor(wallet, client, &needed)?,
             PaymentDecision::Ask(choice) => {
                 let price = price_of(wallet.state(), &choice, request);
-                let reply = ask_user(request, &choice, &price, &threshold(&policy))?;
+                let coin_value = wallet.state().holdings()[choice.holding].params.coin_value();
+                let reply = ask_user(request, &choice, &price, &beyond(&policy, coin_value))?;
                 policy = policy.with_autopay(choice.coins());
                 reply
             }

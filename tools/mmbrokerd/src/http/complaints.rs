@@ -43,6 +43,8 @@ pub(super) struct Complaint {
 pub(super) struct Recorded {
     /// Its name.
     id: String,
+    /// Its number on the broker's pages, where the answers are.
+    number: i64,
     /// The vendor that it is about.
     vendor: String,
 }
@@ -96,8 +98,8 @@ async fn record(app: &App, sender: &Sender, headers: &HeaderMap, body: Body) -> 
         payment: complaint.payment.as_bytes(),
     };
     let limit = (COMPLAINTS_PER_USER_MAX, app.service.now());
-    match store.add_complaint(&user, id.as_str(), &content, limit).await? {
-        ComplaintAnswer::Recorded => {}
+    let number = match store.add_complaint(&user, id.as_str(), &content, limit).await? {
+        ComplaintAnswer::Recorded(number) => number,
         ComplaintAnswer::Otherwise => {
             let why = format!("complaint {id} was made before, with other content");
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "other-content", why));
@@ -106,6 +108,6 @@ async fn record(app: &App, sender: &Sender, headers: &HeaderMap, body: Body) -> 
             let why = format!("you have made {COMPLAINTS_PER_USER_MAX} complaints already");
             return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", why));
         }
-    }
-    Ok(json(&Recorded { id: id.to_string(), vendor: payment.vendor.to_string() }))
+    };
+    Ok(json(&Recorded { id: id.to_string(), number, vendor: payment.vendor.to_string() }))
 }

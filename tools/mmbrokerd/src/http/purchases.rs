@@ -245,13 +245,22 @@ async fn buy_for(app: &App, sender: &Sender, headers: &HeaderMap, body: Body) ->
         let is_same = sale.user == user
             && asked.sets.is_none_or(|sets| sets == sale.sets)
             && asked.period.as_ref().is_none_or(|period| *period == sale.period);
-        return if is_same { deliver(app, &sale).await } else { Err(other_sale(&asked)) };
+        if is_same {
+            return deliver(app, &sale).await;
+        }
+        let problem = other_sale(&asked);
+        // The number is taken for ever. What this user bought under it is no refusal.
+        return Err(match &asked.period {
+            Some(period) if sale.user != user => not_sold(problem, period, asked.transaction),
+            _ => problem,
+        });
     }
     let Some(sets) = asked.sets else { return Err(no_such_sale(asked.transaction)) };
     let period = period_of(app, asked.period.as_ref())?;
     if !(1..=app.sets_max).contains(&sets) {
         let (max, found) = (app.sets_max, sets);
-        return Err(Problem::bad_request(SaleRefusal::Sets { max, found }));
+        let problem = Problem::bad_request(SaleRefusal::Sets { max, found });
+        return Err(not_sold(problem, period.name(), asked.transaction));
     }
     let transaction = asked.transaction;
     let order = SaleOrder { user, sets, transaction, now: app.service.now() };
@@ -272,13 +281,18 @@ async fn buy_for(app: &App, sender: &Sender, headers: &HeaderMap, body: Body) ->
                 }
                 RefusedFor::SoldOut | RefusedFor::TrialOver => (StatusCode::CONFLICT, "sold-out"),
             };
-            let not_sold = format!("{} {transaction}", refused.period);
             let problem = Problem::new(status, title, refused.why);
-            Err(problem.with_header(lower(NOT_SOLD_HEADER), not_sold))
+            Err(not_sold(problem, &refused.period, transaction))
         }
         SaleAnswer::Rejected(refusal) => Err(match refusal {
             SaleRefusal::OtherSale { .. } => other_sale(&asked),
-            SaleRefusal::NoUserVector(why) => Problem::forbidden("no-user-vector", why),
+            SaleRefusal::NoUserVector(why) => {
+                let problem = Problem::forbidden("no-user-vector", why);
+                not_sold(problem, period.name(), transaction)
+            }
+            SaleRefusal::Sets { .. } => {
+                not_sold(Problem::bad_request(refusal), period.name(), transaction)
+            }
             other => Problem::bad_request(other),
         }),
     }
@@ -289,6 +303,11 @@ fn lower(name: &'static str) -> HeaderName {
     // The constants are tokens; their requests in the tests show each of them.
     #[allow(clippy::expect_used)]
     HeaderName::try_from(name).expect("a constant of the protocol is a header name")
+}
+
+/// Says that nothing was sold under this order and nothing will be, which closes it in a wallet.
+fn not_sold(problem: Problem, period: &Period, transaction: u64) -> Problem {
+    problem.with_header(lower(NOT_SOLD_HEADER), format!("{period} {transaction}"))
 }
 
 fn other_sale(asked: &Asked) -> Problem {

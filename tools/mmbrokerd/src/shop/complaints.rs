@@ -363,7 +363,7 @@ pub(super) async fn complain(
     let content = NewComplaint { sha256, vendor: &payment.vendor, text, payment: &bytes };
     let limit = (COMPLAINTS_PER_USER_MAX, now);
     match store.add_complaint(&person.user, id, &content, limit).await? {
-        ComplaintAnswer::Recorded => Ok(to(&shop, "/complaints?note=done-complaint")),
+        ComplaintAnswer::Recorded(_) => Ok(to(&shop, "/complaints?note=done-complaint")),
         ComplaintAnswer::Otherwise => Err(refuse("error-complaint-other")),
         ComplaintAnswer::TooMany => Err(refuse("error-complaints")),
     }

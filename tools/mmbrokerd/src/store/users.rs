@@ -49,8 +49,8 @@ pub enum KeyMaker<'a> {
 /// What became of a complaint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ComplaintAnswer {
-    /// It is recorded: now, or by an earlier call.
-    Recorded,
+    /// It is recorded under this number: now, or by an earlier call.
+    Recorded(i64),
     /// The user made another one under this name.
     Otherwise,
     /// The user has made as many as a user may.
@@ -274,15 +274,17 @@ impl Store {
             .bind(most)
             .execute(tx.connection())
             .await?;
-            let made = sqlx::query("SELECT sha256 FROM complaint WHERE user_id = $1 AND name = $2")
+            let made = "SELECT sha256, id FROM complaint WHERE user_id = $1 AND name = $2";
+            let made = sqlx::query(made)
                 .bind(user.to_string())
                 .bind(name.to_string())
                 .fetch_optional(tx.connection())
                 .await?;
-            let made: Option<Vec<u8>> = made.map(|row| row.try_get(0)).transpose()?;
+            let made: Option<(Vec<u8>, i64)> =
+                made.map(|row| Ok::<_, sqlx::Error>((row.try_get(0)?, row.try_get(1)?))).transpose()?;
             tx.commit().await?;
             Ok::<ComplaintAnswer, StoreError>(match made {
-                Some(sha256) if sha256 == complaint.sha256 => ComplaintAnswer::Recorded,
+                Some((sha256, id)) if sha256 == complaint.sha256 => ComplaintAnswer::Recorded(id),
                 Some(_) => ComplaintAnswer::Otherwise,
                 None => ComplaintAnswer::TooMany,
             })

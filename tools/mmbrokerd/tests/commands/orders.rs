@@ -134,6 +134,24 @@ fn a_refusal_of_the_broker_ends_an_order() {
     assert_eq!((shop.sets(), shop.sold()), (1, (1, 1)));
 }
 
+/// An order for more sets than the broker sells is one of which it sells nothing, also if it was
+/// sent before and the answer was lost. The next purchase is a new order.
+#[test]
+fn an_order_for_too_many_sets_does_not_keep_the_wallet_from_buying() {
+    let shop = Shop::open();
+    let many = BuyOptions { sets: Some(500), ..shop.options() };
+    assert_eq!(buy(&shop.file, &client(), &many).unwrap(), exit::HTTP);
+    let closed = shop.wallet().state().orders()[0].closed.clone().unwrap();
+    assert!(closed.is_refused);
+    assert_eq!(closed.reason, "expected 1 to 100 sets, found 500");
+
+    shop.site.fail_next_post(Fault::Lost);
+    assert_eq!(buy(&shop.file, &client(), &many).unwrap(), exit::NO_ANSWER);
+    assert_eq!((shop.buy(), shop.open_orders()), (exit::HTTP, 0));
+    assert_eq!(shop.buy(), EXIT_OK);
+    assert_eq!((shop.sets(), shop.sold()), (1, (1, 1)));
+}
+
 /// Starts the test `buyer` below as a process.
 fn start_buyer(shop: &Shop) -> Child {
     Command::new(std::env::current_exe().unwrap())

@@ -66,6 +66,20 @@ fn orders_are_refused_in_words_that_programs_can_compare() {
         let (status, title) = running.order(key, order).problem();
         assert_eq!((status, title.as_str()), expected, "{order}");
     }
+    // Orders that nothing will ever be sold under, so that a wallet closes them; and those under
+    // which the same user may have bought.
+    for (key, order, not_sold) in [
+        (&other, r#"{"sets": 0, "transaction": "1"}"#, Some("2026-12 1")),
+        (&other, r#"{"sets": 101, "transaction": "7", "period": "2026-12"}"#, Some("2026-12 7")),
+        (&other, r#"{"sets": 1, "transaction": "2", "period": "2027-01"}"#, None),
+        (&poor, r#"{"sets": 1, "transaction": "60", "period": "2026-12"}"#, None),
+        (&other, r#"{"sets": 1, "transaction": "60", "period": "2026-12"}"#, Some("2026-12 60")),
+        (&other, r#"{"sets": 1, "transaction": "60"}"#, None),
+        (&poor, r#"{"sets": 2, "transaction": "60", "period": "2026-12"}"#, None),
+    ] {
+        let answer = running.order(key, order);
+        assert_eq!(answer.header("micromint-not-sold"), not_sold, "{order}: {}", answer.text());
+    }
     home.done(&["end-keys", "other"]);
     assert_eq!(running.order(&other, ORDER).status, 401);
     // A client that accepts no JSON gets one line of text.
@@ -138,6 +152,8 @@ fn a_client_complains_once() {
     };
     let recorded = send(&key, &complaint);
     assert_eq!((recorded.status, recorded.json()["vendor"].as_str()), (200, Some("news.example")));
+    // The number of the broker's pages.
+    assert_eq!(recorded.json()["number"], 1);
     assert_eq!(send(&key, &complaint).body, recorded.body);
     let mut changed = complaint.clone();
     changed["text"] = "other words".into();

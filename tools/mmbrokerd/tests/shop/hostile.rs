@@ -74,6 +74,10 @@ async fn complaints_need_a_signed_payment(database: Database) {
     assert_eq!(site.world.number("SELECT COUNT(*) FROM complaint").await, 1);
 }
 
+fn is_recorded(answer: &ComplaintAnswer) -> bool {
+    matches!(answer, ComplaintAnswer::Recorded(_))
+}
+
 async fn complaints_at_the_same_time_are_counted(database: Database) {
     let site = site(database).await;
     let store = site.world.service.store();
@@ -83,7 +87,7 @@ async fn complaints_at_the_same_time_are_counted(database: Database) {
     let add = |name| store.add_complaint(&alice, name, &content, (3, DURING));
     let made = futures_util::future::join_all(names.map(add)).await;
     let made: Vec<ComplaintAnswer> = made.into_iter().map(Result::unwrap).collect();
-    let recorded = made.iter().filter(|made| **made == ComplaintAnswer::Recorded).count();
+    let recorded = made.iter().filter(|made| is_recorded(made)).count();
     assert_eq!(recorded, 3, "{made:?}");
     assert_eq!(site.world.number("SELECT COUNT(*) FROM complaint").await, 3);
     // One that was made is there, whatever the number.
@@ -104,12 +108,12 @@ async fn of_complaints_with_one_id_one_counts(database: Database) {
         store.add_complaint(&alice, "one", &content, (3, DURING)).await.unwrap()
     };
     let made = futures_util::future::join_all(texts.map(add)).await;
-    let first: Vec<usize> = (0..8).filter(|at| made[*at] == ComplaintAnswer::Recorded).collect();
+    let first: Vec<usize> = (0..8).filter(|at| is_recorded(&made[*at])).collect();
     assert_eq!(first.len(), 1, "{made:?}");
     assert_eq!(made.iter().filter(|made| **made == ComplaintAnswer::Otherwise).count(), 7);
     let kept = "SELECT CAST(text AS BIGINT) FROM complaint";
     assert_eq!(site.world.number(kept).await, first[0] as i64 + 1);
-    assert_eq!(add(texts[first[0]]).await, ComplaintAnswer::Recorded);
+    assert!(is_recorded(&add(texts[first[0]]).await));
     // The form says so too.
     let (mut reader, name) = site.reader();
     let paid = payment(&name, "news.example", "a", &coins(&name, "news.example", 0)[..1]);

@@ -47,12 +47,12 @@ fn ask(
     request: &RequestPayment,
     choice: &Choice,
     price: &str,
-    autopay: &str,
+    why: &str,
 ) -> Result<Reply<(), String>, ToolError> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(Reply::Refused(format!(
-            "its price is {price}, above the autopay threshold of {autopay}, and there is no \
-            terminal to ask on; --autopay {} allows it",
+            "its price is {price}, {why}, and there is no terminal to ask on; --autopay {} allows \
+            it",
             choice.coins()
         )));
     }

@@ -169,6 +169,11 @@ fn answer_has_the_same_limits_as_get() {
     let coins = home.unspent();
     for (path, args, says) in [
         ("/page", &[][..], "above the autopay threshold of 0; --autopay 2 allows it"),
+        (
+            "/page",
+            &["--autopay", "0.02 EUR"],
+            "in another currency than the autopay threshold of 0.02 EUR; --autopay 2 allows it",
+        ),
         ("/page", &["--autopay", "9", "--daily-limit", "1"], "the daily limit is 1 coin"),
         ("/page", &["--autopay", "9", "-X", "HEAD"], "a HEAD request is never charged"),
         ("/other-page", &["--autopay", "9"], "but the site asks for payment for"),

@@ -92,6 +92,15 @@ fn a_price_above_the_threshold_is_refused_without_a_terminal() {
         assert_eq!((status(&output), stdout(&output).as_str()), (3, ""), "{output:?}");
         assert!(stderr(&output).contains("no terminal to ask on"), "{output:?}");
     }
+    // A threshold in another currency than that of the coins is not called too low.
+    for (autopay, says) in [
+        ("0.01 USD", "2 coins (0.02 USD), above the autopay threshold of 0.01 USD, and"),
+        ("5 EUR", "2 coins (0.02 USD), in another currency than the autopay threshold of 5 EUR, "),
+    ] {
+        let output = home.run(&["get", &vendor.url("/page"), "--autopay", autopay]);
+        assert_eq!(status(&output), 3, "{output:?}");
+        assert!(stderr(&output).contains(says), "{output:?}");
+    }
     std::fs::write(home.path("data/wallet.toml"), "autopay = 9").unwrap();
     assert_eq!(status(&home.run(&["get", &vendor.url("/expensive")])), 0);
     assert_eq!(vendor.spent(), 9);

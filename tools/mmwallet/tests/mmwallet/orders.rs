@@ -46,6 +46,11 @@ fn another_number_of_sets_waits_for_the_open_order() {
     let output = home.run(&["receive", "--from", &url, "--sets", "7"]);
     assert_eq!(status(&output), 0, "{output:?}");
     assert!(stdout(&output).contains("nothing else was bought: run the same command again"));
+    let order = home.history()[0]["transaction"].as_str().unwrap().to_string();
+    let told = stderr(&output);
+    assert!(told.contains(&format!("order {order} of 1 set, made at ")), "{told}");
+    assert!(told.contains(" is open: it is sent again, and nothing else is bought."), "{told}");
+    assert!(told.contains(&format!("`mmwallet receive --give-up {order}`")), "{told}");
     let forms: Vec<_> = broker.seen().into_iter().filter(|seen| seen.method == "POST").collect();
     assert_eq!(forms.len(), 2);
     assert_eq!(forms[0].body, forms[1].body);
@@ -60,13 +65,22 @@ fn only_the_brokers_own_refusal_closes_an_order() {
     assert!(stderr(&output).contains(": sold out; you have no new coins"), "{output:?}");
     assert_eq!(home.history()[0]["outcome"], "refused");
     assert_eq!(home.history()[0]["reason"], "sold out");
+    // A refusal of an order that was open says that another may be bought now.
+    let page = broker.url("/broker/sold-out-later");
+    assert_eq!(status(&home.run(&["receive", "--from", &page])), 5);
+    let output = home.run(&["receive", "--from", &page, "--sets", "3"]);
+    assert_eq!(status(&output), 6, "{output:?}");
+    let told = stderr(&output);
+    assert!(told.contains("it is closed: run the same command again to buy 3 sets"), "{told}");
+    assert_eq!(home.history()[1]["outcome"], "refused");
     // The same status from somewhere on the way.
     let output = home.run(&["receive", "--from", &broker.url("/broker/firewall")]);
     assert_eq!(status(&output), 5, "{output:?}");
-    let number = home.history()[1]["transaction"].as_str().unwrap().to_string();
+    let number = home.history()[2]["transaction"].as_str().unwrap().to_string();
+    assert!(stderr(&output).contains(&format!("`mmwallet receive --give-up {number}`")));
     let output = home.run(&["receive", "--give-up", &number]);
     assert!(stdout(&output).contains("ask the broker for the message of sale"), "{output:?}");
-    assert_eq!(home.history()[1]["outcome"], "given-up");
+    assert_eq!(home.history()[2]["outcome"], "given-up");
     assert_eq!(status(&home.run(&["receive", "--give-up", &number])), 1);
 }
 
@@ -102,13 +116,98 @@ fn a_failed_order_says_what_to_do() {
     }
 }
 
+/// A key of the form that a broker gives.
+fn api_key() -> String {
+    format!("mmk_{}\n", "0123456789abcdef".repeat(4))
+}
+
+/// A file with this text that only its owner can read.
+fn secret_file(home: &Home, content: &str) -> std::path::PathBuf {
+    let path = home.file("secret", content.as_bytes());
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+#[test]
+fn a_file_without_a_key_is_named_before_anything_is_sent() {
+    let (home, broker) = (Home::new(), Vendor::start(&MINT));
+    let url = broker.url("/broker");
+    let key = api_key();
+    for (content, found) in [
+        ("", "nothing"),
+        (" \n\n", "nothing"),
+        ("\nmmk_", "something else"),
+        ("open sesame\n", "something else"),
+        (&key[4..], "something else"),
+        (&key[..67], "something else"),
+        (&format!("{}0", key.trim()), "something else"),
+        (&key.replace('f', "g"), "something else"),
+    ] {
+        let secret = secret_file(&home, content);
+        let output = home.run(&["login", &url, "--user", "alice", "--key-file", text(&secret)]);
+        assert_eq!(status(&output), 1, "{content}: {output:?}");
+        let told = stderr(&output);
+        let says = format!(
+            "{}: expected a key of your account, mmk_ and 64 hexadecimal digits in the first \
+             line, found {found}; nothing was sent",
+            text(&secret)
+        );
+        assert!(told.contains(&says), "{content}: {told}");
+        assert!(content.len() < 9 || !told.contains(content.trim()), "{told}");
+    }
+    // So is a file without a password.
+    let secret = secret_file(&home, "\nsecond line\n");
+    let login = ["--user", "alice", "--password-file", text(&secret)];
+    let output = home.run(&[&["receive", "--from", &url], &login[..]].concat());
+    assert_eq!(status(&output), 1, "{output:?}");
+    let says = "expected a password in the first line, found none; nothing was sent";
+    assert!(stderr(&output).contains(says), "{output:?}");
+    assert!(broker.seen().is_empty());
+    // Blanks around the key do not matter.
+    let secret = secret_file(&home, &format!("  {key}"));
+    let output = home.run(&["login", &url, "--user", "alice", "--key-file", text(&secret)]);
+    assert_eq!(status(&output), 0, "{output:?}");
+    let bearer = format!("Bearer {}", key.trim());
+    assert_eq!(broker.seen().pop().unwrap().headers["authorization"], bearer);
+}
+
+#[test]
+fn a_complaint_says_where_the_answers_come_and_that_there_is_one() {
+    let (home, broker) = (Home::new(), Vendor::start(&MINT));
+    let url = broker.url("/broker");
+    let bought = home.run(&["receive", "--from", &url]);
+    assert_eq!(status(&bought), 0, "{bought:?}");
+    let paid = home.run(&["get", &broker.url("/own-coins"), "--autopay", "2"]);
+    assert_eq!(status(&paid), 0, "{paid:?}");
+    let history = home.history();
+    let reference = history.iter().find_map(|it| it["reference"].as_str()).unwrap();
+    let secret = secret_file(&home, &api_key());
+    let login = ["login", &url, "--user", "alice", "--key-file", text(&secret)];
+    assert_eq!(status(&home.run(&login)), 0);
+
+    let pages = format!("The answers come at {url}/complaints");
+    // The same words twice are one complaint.
+    for _ in 0..2 {
+        let output = home.run(&["complain", reference, "no page came"]);
+        assert_eq!(status(&output), 0, "{output:?}");
+        let says = format!("complaint 3 about 127.0.0.1 with payment {reference} is at the broker");
+        let told = stdout(&output);
+        assert!(told.contains(&says) && told.contains(&pages), "{told}");
+    }
+    let output = home.run(&["complain", reference, "no page came, again"]);
+    assert_eq!(status(&output), 1, "{output:?}");
+    let told = stderr(&output);
+    let says = format!("you have complained about payment {reference} before, in other words");
+    assert!(told.contains(&says) && told.contains(&pages), "{told}");
+    assert!(!told.contains("422"), "{told}");
+}
+
 #[test]
 fn a_broker_that_does_not_answer_is_named() {
     let home = Home::with_coins();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}");
-    let secret = home.file("key", b"mmk_0\n");
-    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let secret = secret_file(&home, &api_key());
     let output = home.run(&["login", &url, "--user", "alice", "--key-file", text(&secret)]);
     assert_eq!(status(&output), 7, "{output:?}");
     let told = stderr(&output);

@@ -243,19 +243,36 @@ impl Vendor {
     }
 
     /// Acts as the broker's web page: sells set 4 to everyone who sends the form, and credits every
-    /// ball. It names its period at `/broker` only. At `/broker/lost` the first answer to a return
-    /// is lost. `/broker/strange` sells coins of another broker. `/broker/no-shop` takes no orders,
-    /// and `/broker/v1/purchases` knows nobody.
+    /// ball. It names its period at `/broker` and at `/broker/sold-out-later`, whose first answer
+    /// is lost, as is the first answer to a return at `/broker/lost`. `/broker/strange` sells coins
+    /// of another broker. `/broker/no-shop` takes no orders, and `/broker/v1/purchases` knows
+    /// nobody. Alice has an account, and makes complaint 3.
     fn sell_or_credit(&self, seen: &Seen, tries: usize) -> Vec<u8> {
         if seen.path == "/broker/v1/purchases" {
             return http("401 Unauthorized", "", b"");
+        }
+        if seen.path == "/broker/v1/account" {
+            let account = br#"{"user":"alice","balances":["1 USD"],"purchases":[]}"#;
+            return http("200 OK", "Content-Type: application/json\r\n", account);
+        }
+        if seen.path == "/broker/v1/complaints" {
+            let is_this = |it: &&Seen| it.path == seen.path;
+            let first = self.seen().iter().find(is_this).map(|it| it.body.clone());
+            if first.as_ref() == Some(&seen.body) {
+                let recorded = br#"{"id":"1","number":3,"vendor":"127.0.0.1"}"#;
+                return http("200 OK", "Content-Type: application/json\r\n", recorded);
+            }
+            let problem = br#"{"title":"other-content","detail":"complaint 1 was made before"}"#;
+            let headers = "Content-Type: application/problem+json\r\n";
+            return http("422 Unprocessable Content", headers, problem);
         }
         if seen.path == "/broker/no-shop" && seen.method == "POST" {
             return http("405 Method Not Allowed", "", b"");
         }
         if seen.method == "HEAD" {
             let period = format!("MicroMint-Period: {}\r\n", self.mint.params().period());
-            return http("200 OK", if seen.path == "/broker" { &period } else { "" }, b"");
+            let names_it = matches!(seen.path.as_str(), "/broker" | "/broker/sold-out-later");
+            return http("200 OK", if names_it { &period } else { "" }, b"");
         }
         let Some(message) = seen.payment() else {
             let form = String::from_utf8(seen.body.clone()).unwrap();
@@ -264,8 +281,8 @@ impl Vendor {
             let sent =
                 self.seen().iter().filter(|it| it.path == seen.path && it.method == "POST").count();
             match seen.path.as_str() {
-                "/broker/silent" if sent == 1 => return Vec::new(),
-                "/broker/sold-out" => {
+                "/broker/silent" | "/broker/sold-out-later" if sent == 1 => return Vec::new(),
+                "/broker/sold-out" | "/broker/sold-out-later" => {
                     let period = self.mint.params().period();
                     let headers = format!(
                         "MicroMint-Not-Sold: {period} {number}\r\nContent-Type: text/plain\r\n"
@@ -345,6 +362,7 @@ impl Vendor {
         match path {
             "/other-vendor" => request.vendor = "shop.example".parse().unwrap(),
             "/other-page" => request.url = self.url("/elsewhere").parse().unwrap(),
+            "/own-coins" => request.broker = self.url("/broker"),
             "/other-broker" => request.broker = "https://thief.example/".into(),
             "/other-period" => request.prices[0].period = "1999-01".parse().unwrap(),
             // One coin of another period, which is worth less than the two or more.
