@@ -176,7 +176,7 @@ test-slow: ## the largest sizes, measurements, and a hundred purchases that are 
 
 test-broker: ## the broker's service, on SQLite and on a PostgreSQL of its own (builds sqlx: minutes)
 	@scripts/setup.sh broker
-	$(CARGO) build --quiet -p coinmint
+	$(CARGO) build --quiet -p coinmint -p mmvendor
 	$(CARGO) clippy --quiet -p mmbrokerd --all-targets -- -D warnings
 	$(CARGO) test -p mmbrokerd
 

@@ -14,6 +14,10 @@ use crate::toml_file;
 /// The largest number of parameter files in the folder.
 const PERIODS_MAX: usize = 64;
 
+/// The ending of a file with the broker's own parameters of a period, which a program writes beside
+/// other ones of that period. It is not read as parameters of an accepted period.
+pub const PARAMS_OF_BROKER_ENDING: &str = ".params-of-broker";
+
 /// Reads every `*.params` file in a folder. Hidden files are ignored.
 ///
 /// # Errors

@@ -48,6 +48,8 @@ pub enum PriceFact {
     Orphan {
         /// The price file.
         file: PathBuf,
+        /// Its price, which the servers ask for a page of this name although there is none.
+        coins: u32,
         /// The name that it should probably have.
         meant: Option<PathBuf>,
         /// Whether there is a folder of this name, which a price file does not cover.
@@ -374,7 +376,7 @@ impl<'a> Folder<'a> {
                     reason: reason.clone(),
                     pages: pages.iter().map(|page| at(self.path, page)).collect(),
                 }),
-                Ok(_) if pages.is_empty() => facts.push(self.orphan(named)),
+                Ok(coins) if pages.is_empty() => facts.push(self.orphan(named, *coins)),
                 Ok(_) => {}
             }
         }
@@ -430,7 +432,7 @@ impl<'a> Folder<'a> {
         at(self.path, &[named, PRICE_FILE_SUFFIX.as_bytes()].concat())
     }
 
-    fn orphan(&self, named: &[u8]) -> PriceFact {
+    fn orphan(&self, named: &[u8], coins: u32) -> PriceFact {
         // `long.mm` for `long.html`: the file that has this name and one ending more.
         let is_longer = |page: &&Vec<u8>| {
             page.strip_prefix(named).is_some_and(|rest| {
@@ -439,7 +441,7 @@ impl<'a> Folder<'a> {
         };
         let meant = self.names.pages.iter().find(is_longer).map(|page| self.price_file(page));
         let is_for_folder = self.names.folders.contains(named);
-        PriceFact::Orphan { file: self.price_file(named), meant, is_for_folder }
+        PriceFact::Orphan { file: self.price_file(named), coins, meant, is_for_folder }
     }
 
     /// The variants and copies that cost less than the dearest of their page.
@@ -673,9 +675,9 @@ mod tests {
                 wrong("big.html.MM", "big.html.mm"),
                 wrong("note.html.mm.txt", "note.html.mm"),
                 wrong("old.html.mm~", "old.html.mm"),
-                orphan("2026.mm", "meant: None, is_for_folder: true"),
-                orphan("gone.html.mm", "meant: None, is_for_folder: false"),
-                orphan("long.mm", "meant: Some(\"long.html.mm\"), is_for_folder: false"),
+                orphan("2026.mm", "coins: 1, meant: None, is_for_folder: true"),
+                orphan("gone.html.mm", "coins: 2, meant: None, is_for_folder: false"),
+                orphan("long.mm", "coins: 2, meant: Some(\"long.html.mm\"), is_for_folder: false"),
             ]
         );
     }

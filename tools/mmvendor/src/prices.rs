@@ -107,7 +107,7 @@ impl Prices {
         let fact = fact.transpose()?.flatten();
         let (priced, finding) = match fact {
             Some(PriceFact::Priced(page)) => (page.file, None),
-            Some(other) => (None, price_finding(&other)),
+            Some(other) => (None, price_finding(&other, config.coin_value())),
             None => (None, None),
         };
         let page = PricedPage { page: file.clone().unwrap_or_default(), file: priced, entry };
@@ -148,8 +148,8 @@ impl Prices {
         let (mut priced, mut findings) = (Vec::new(), Vec::new());
         let (mut count, is_json) = (0, self.format.is_json());
         let coin_value = configured.as_ref().and_then(|configured| configured.config.coin_value());
-        let pages =
-            survey(folder, listed, coin_value, |fact| match (price_finding(&fact), fact) {
+        let pages = survey(folder, listed, coin_value, |fact| {
+            match (price_finding(&fact, coin_value), fact) {
                 (Some(finding), _) => findings.push(finding),
                 (None, PriceFact::Priced(page)) if is_json => priced.push(page_json(&page)),
                 (None, PriceFact::Priced(page)) => {
@@ -157,7 +157,8 @@ impl Prices {
                     print_page(&page);
                 }
                 (None, _) => {}
-            })?;
+            }
+        })?;
         if is_json {
             say!("{}", json!({ "pages": pages, "priced": priced, "findings": findings }));
             return Ok(EXIT_OK);

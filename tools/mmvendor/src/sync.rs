@@ -145,11 +145,18 @@ impl Link<'_> {
         std::fs::read(self.till.join(SIGN_FILE)).ok()
     }
 
-    /// Fetches what is new: parameters, owners, lists of revoked users.
+    /// Fetches what is new: parameters, owners, lists of revoked users. Wrong parameters of one
+    /// period do not stop the others.
     fn lists(&self) -> Result<(), ToolError> {
-        self.params()?;
-        self.owners()?;
-        self.revoked()
+        let problems = self.params()?;
+        let lists = self.owners().and_then(|()| self.revoked());
+        match problems.is_empty() {
+            true => lists,
+            false => {
+                let lists = lists.err().map(|error| chain(error.as_ref()));
+                Err(problems.into_iter().chain(lists).collect::<Vec<_>>().join("; ").into())
+            }
+        }
     }
 
     /// The periods whose parameters are there, in order.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Finding, Findings, Inspection, Severity, shown, split_place};
 use crate::host::DiskDirectory;
-use crate::money::coins;
+use crate::money::{Money, coins};
 use crate::vendor::check::Checker;
 use crate::vendor::config::VendorConfig;
 use crate::vendor::periods::load_periods;
@@ -38,7 +38,7 @@ pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: 
                 price_files.insert(path.clone());
                 add_too_high(checker.as_ref(), path, String::new(), *price, inspection, findings);
             }
-            findings.0.extend(price_finding(&fact));
+            findings.0.extend(price_finding(&fact, config.coin_value()));
         });
         let means = "the page of this price file is answered with 500";
         for path in price_files {
@@ -91,8 +91,8 @@ fn read_list(
     }
 }
 
-/// The finding for a mistake; `None` for a price.
-pub fn price_finding(fact: &PriceFact) -> Option<Finding> {
+/// The finding for a mistake, where a base coin is worth `coin_value`; `None` for a price.
+pub fn price_finding(fact: &PriceFact, coin_value: Option<Money>) -> Option<Finding> {
     let (severity, kind, place, found, means, advice) = match fact {
         PriceFact::Priced(_) => return None,
         PriceFact::Broken { file, reason, .. } => (
@@ -101,9 +101,16 @@ pub fn price_finding(fact: &PriceFact) -> Option<Finding> {
             file,
             reason.clone(),
             "its page is answered with 500".to_string(),
-            "write one number of coins into it, such as 2, or an amount, such as 0.02 EUR".to_string(),
+            match coin_value.and_then(|value| value.checked_mul(2)) {
+                Some(two) => {
+                    format!("write one number of coins into it, such as 2, or an amount, such as {two}")
+                }
+                None => "write one number of coins into it, such as 2; for a price in money, first \
+                         set coin-value in the vendor's configuration"
+                    .to_string(),
+            },
         ),
-        PriceFact::Orphan { file, meant, is_for_folder } => {
+        PriceFact::Orphan { file, coins, meant, is_for_folder } => {
             let advice = match meant {
                 Some(meant) => format!("rename it to {}", shown(meant)),
                 None if *is_for_folder => {
@@ -112,7 +119,14 @@ pub fn price_finding(fact: &PriceFact) -> Option<Finding> {
                 None => "remove it, or rename it to the full name of its page with .mm".to_string(),
             };
             let found = "there is no page of this name".to_string();
-            let means = "it has no effect; a page that was meant is free".to_string();
+            let means = if *coins == 0 || *is_for_folder {
+                "it has no effect; a page that was meant is free"
+            } else {
+                "who asks for a page of this name is asked to pay, and then gets 404; the payment \
+                 is reversed, and its coins can be spent at this site only. Another page that was \
+                 meant is free"
+            };
+            let means = means.to_string();
             (Severity::Warning, "price-file-orphan", file, found, means, advice)
         }
         PriceFact::WrongName { file, meant } => (

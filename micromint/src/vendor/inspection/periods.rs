@@ -8,9 +8,10 @@ use crate::host::{Directory, DiskDirectory};
 use crate::params::Params;
 use crate::period::Period;
 use crate::time::{DAY_SECONDS, UnixTime};
+use crate::toml_file;
 use crate::vendor::config::VendorConfig;
 use crate::vendor::lists::{ListFolder, Lists, file_name};
-use crate::vendor::periods::load_periods;
+use crate::vendor::periods::{PARAMS_OF_BROKER_ENDING, load_periods};
 
 /// How long before the end of the last period that is a finding, in seconds: three days.
 const NOTICE_SECONDS: i64 = 3 * DAY_SECONDS;
@@ -19,6 +20,7 @@ const SYNC_SECONDS: i64 = DAY_SECONDS;
 
 pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: &mut Findings) {
     let folder = DiskDirectory::new(config.periods());
+    inspect_difference(&folder, findings);
     let periods = match load_periods(&folder, config.coin_value()) {
         Ok(periods) => periods,
         Err(error) => {
@@ -34,6 +36,33 @@ pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: 
     for params in &periods {
         inspect_lists(inspection.now, config, &folder, params, findings);
         inspect_strength(inspection.now, config, params, findings);
+    }
+}
+
+/// Whether the broker has other parameters of a period than those that are here, as
+/// `mmvendor sync` found.
+fn inspect_difference(folder: &DiskDirectory, findings: &mut Findings) {
+    // A folder that cannot be read is a finding of `load_periods`.
+    for name in folder.names().unwrap_or_default() {
+        let Some(period) = name.strip_suffix(PARAMS_OF_BROKER_ENDING) else { continue };
+        let own = format!("{period}.params");
+        let read = |name: &str| Params::from_toml(&toml_file::load(folder, name).ok()?).ok();
+        let held = read(&own);
+        if held.is_some() && held == read(&name) {
+            continue;
+        }
+        let place = folder.path().join(&own);
+        let (held, broker) = (place.display(), folder.path().join(&name));
+        let broker = broker.display();
+        let found = format!("the broker has other parameters of this period, in {broker}");
+        let means = "the server asks for coins that this broker did not sell, and its readers \
+                     cannot pay";
+        let advice = format!(
+            "if `mmvendor sync` names your broker, mv {broker} {held}; otherwise correct --broker, \
+             and remove {broker}"
+        );
+        let texts = [found, means.to_string(), advice];
+        findings.add(Severity::Error, "params-differ", place, texts);
     }
 }
 

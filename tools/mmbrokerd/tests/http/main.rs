@@ -7,4 +7,5 @@ mod forged;
 mod limits;
 mod program;
 mod storage;
+mod sync;
 mod vendors;

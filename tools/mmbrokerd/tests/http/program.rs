@@ -42,6 +42,13 @@ pub(crate) fn secret() -> Key {
     Key::from_bytes([42; 32])
 }
 
+/// Writes a file that only its owner can read.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 pub(crate) fn user(name: &str) -> UserId {
     name.parse().unwrap()
 }
@@ -52,21 +59,19 @@ pub(crate) fn vendor(name: &str) -> VendorId {
 
 impl Home {
     pub(crate) fn new() -> Home {
+        Home::with(&secret(), &COINS)
+    }
+
+    /// A broker with this secret and this coin file.
+    pub(crate) fn with(secret: &Key, coins: &[u8]) -> Home {
         let folder = tempfile::tempdir().unwrap();
         let home = Home { folder };
-        home.private("broker.secret", &format!("{}\n", secret().to_hex()));
-        std::fs::write(home.path("2026-12.coins"), &*COINS).unwrap();
+        write_private(&home.path("broker.secret"), &format!("{}\n", secret.to_hex()));
+        std::fs::write(home.path("2026-12.coins"), coins).unwrap();
         let made =
             home.run(&["init", "--url", "https://broker.example", "--listen", "127.0.0.1:0"]);
         assert!(made.status.success(), "{made:?}");
         home
-    }
-
-    fn private(&self, name: &str, text: &str) {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::write(self.path(name), text).unwrap();
-        let mode = std::fs::Permissions::from_mode(0o600);
-        std::fs::set_permissions(self.path(name), mode).unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

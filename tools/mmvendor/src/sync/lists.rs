@@ -1,7 +1,12 @@
 //! Parameters, owners, and lists of revoked users.
+//!
+//! The invariant about parameters, on which selling depends: they are written only after the broker
+//! has proved that it knows the key of this vendor, and never replaced. If the broker has others
+//! than those that are there, they are written beside them, and a person decides.
 
 use std::fs::File;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use micromint::error::FileError;
@@ -12,6 +17,7 @@ use micromint::params::Params;
 use micromint::period::Period;
 use micromint::protocol::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners, Unsigned};
 use micromint::time::UnixTime;
+use micromint::vendor::PARAMS_OF_BROKER_ENDING;
 use micromint::vendor::redemption::send_again;
 use micromint_console::{ToolError, say, tell};
 
@@ -19,30 +25,92 @@ use super::Link;
 use super::broker::KnownPeriod;
 
 impl Link<'_> {
-    /// Writes the parameters of periods that have begun and are not there yet.
-    pub(super) fn params(&self) -> Result<(), ToolError> {
+    /// Writes the parameters of periods that have begun and are not there yet, and compares those
+    /// that are there with the broker's. Returns what is wrong with single periods.
+    pub(super) fn params(&self) -> Result<Vec<String>, ToolError> {
         let now = self.place.now();
         let known = self.known_periods()?;
+        let mut problems = Vec::new();
         for KnownPeriod { period, start, redeem_until } in self.broker.well_known()?.periods {
             let name: Period = period.parse()?;
             let (start, end): (UnixTime, UnixTime) = (start.parse()?, redeem_until.parse()?);
-            if known.contains(&name) || now < start || now >= end {
+            if now < start || now >= end {
                 continue;
             }
-            let bytes = self.broker.document(&format!("/v1/periods/{name}/params"))?;
-            let text = String::from_utf8(bytes)?;
-            let params = Params::from_toml(&text)?;
-            if *params.period() != name {
-                let found = params.period();
-                return Err(format!("expected parameters of {name}, found those of {found}").into());
+            let (of_broker, text) = self.params_of_broker(&name)?;
+            if known.contains(&name) {
+                problems.extend(self.compare(&name, &of_broker, &text)?);
+                continue;
             }
-            let file = format!("{name}.params");
-            let path = self.periods.path().join(&file);
-            replace_public(&self.periods, &file, text.as_bytes())
-                .map_err(FileError::on("write", &path))?;
+            if let Err(error) = self.ask_owners(&name, None) {
+                // A vendor that came later is not registered for what is over.
+                if now < of_broker.raw().expiration {
+                    problems.push(format!("no parameters of {name} were written: {error}"));
+                }
+                continue;
+            }
+            let path = self.write_params(&format!("{name}.params"), &text)?;
             say!("period {name} has begun: wrote {}", path.display());
         }
-        Ok(())
+        Ok(problems)
+    }
+
+    /// Compares the parameters of a period that are there with the broker's. Says what to do if
+    /// they differ.
+    fn compare(
+        &self,
+        period: &Period,
+        of_broker: &Params,
+        text: &str,
+    ) -> Result<Option<String>, ToolError> {
+        let beside = format!("{period}{PARAMS_OF_BROKER_ENDING}");
+        let held = self.params_of(period)?;
+        if held == *of_broker {
+            match self.periods.remove(&beside) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    let path = self.periods.path().join(&beside);
+                    return Err(FileError::on("remove", &path)(error).into());
+                }
+                _ => return Ok(None),
+            }
+        }
+        let url = self.broker.url();
+        let differs = format!(
+            "{period}.params, with coins of {}, is not what the broker {url} has of this period, \
+             with coins of {}",
+            held.raw().broker,
+            of_broker.raw().broker
+        );
+        if let Err(error) = self.ask_owners(period, None) {
+            return Ok(Some(format!(
+                "{differs}, and this broker does not know the vendor: {error}"
+            )));
+        }
+        let path = self.write_params(&beside, text)?;
+        let (path, folder) = (path.display(), self.periods.path().display());
+        Ok(Some(format!(
+            "{differs}: readers with its coins cannot pay. If {url} is your broker, replace the \
+             file: mv {path} {folder}/{period}.params"
+        )))
+    }
+
+    /// The parameters of a period at the broker, and their text.
+    fn params_of_broker(&self, period: &Period) -> Result<(Params, String), ToolError> {
+        let text = self.broker.document(&format!("/v1/periods/{period}/params"))?;
+        let text = String::from_utf8(text)?;
+        let params = Params::from_toml(&text)?;
+        if params.period() != period {
+            let found = params.period();
+            return Err(format!("expected parameters of {period}, found those of {found}").into());
+        }
+        Ok((params, text))
+    }
+
+    fn write_params(&self, file: &str, text: &str) -> Result<PathBuf, ToolError> {
+        let path = self.periods.path().join(file);
+        replace_public(&self.periods, file, text.as_bytes())
+            .map_err(FileError::on("write", &path))?;
+        Ok(path)
     }
 
     /// Brings the owners files of all periods up to date.

@@ -306,6 +306,70 @@ fn price_files_that_are_no_files_are_found() {
     assert_eq!(findings(&site, 2, &["--root", &root]), expected);
 }
 
+/// What is said of a price file without a page, and of one with money.
+#[test]
+fn the_effect_of_a_wrong_price_file_is_told_as_it_is() {
+    let site = Site::new();
+    fs::create_dir_all(site.path().join("www/deep")).unwrap();
+    for (name, price) in [("gone.html.mm", "3"), ("free.html.mm", "0"), ("deep.mm", "2")] {
+        site.write(&format!("www/{name}"), price);
+    }
+    let said = |kind: &str, name: &str| {
+        let output = site.command(&["check", "--no-server", "--root", "www", "--json"]);
+        let output = { output }.output().unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let findings = value["findings"].as_array().unwrap();
+        let is_it = |it: &&serde_json::Value| {
+            it["kind"] == kind && it["place"].as_str().unwrap().ends_with(name)
+        };
+        let finding = findings.iter().find(is_it).unwrap();
+        ["found", "means", "advice"].map(|part| finding[part].as_str().unwrap().to_string())
+    };
+    let means = |name| said("price-file-orphan", name)[1].clone();
+    assert!(means("gone.html.mm").contains("is asked to pay, and then gets 404"));
+    for without in ["free.html.mm", "deep.mm"] {
+        assert!(means(without).starts_with("it has no effect"), "{}", means(without));
+    }
+
+    site.write("www/money.html", "");
+    site.write("www/money.html.mm", "2 XTS");
+    let [found, _, advice] = said("price-file", "money.html.mm");
+    assert!(found.contains("found 2 XTS: for prices in money"), "{found}");
+    let says =
+        "such as 2; for a price in money, first set coin-value in the vendor's configuration";
+    assert!(advice.ends_with(says), "{advice}");
+    // An amount that can be written there.
+    site.append("vendor.toml", "coin-value = \"0.01 USD\"\n");
+    let [found, _, advice] = said("price-file", "money.html.mm");
+    assert!(found.contains("expected a price in USD"), "{found}");
+    assert!(advice.ends_with("such as 2, or an amount, such as 0.02 USD"), "{advice}");
+    site.write("www/money.html.mm", "0.02 USD");
+    let output = site.command(&["check", "--no-server", "--root", "www"]).output().unwrap();
+    assert!(!String::from_utf8(output.stdout).unwrap().contains("[price-file]"));
+}
+
+/// The parameters of another broker, as `sync` found them.
+#[test]
+fn parameters_that_are_not_the_brokers_are_found() {
+    let site = Site::new();
+    let beside = site.path().join("periods/2026-12.params-of-broker");
+    let params = fs::read_to_string(site.path().join("periods/2026-12.params")).unwrap();
+    assert_eq!(findings(&site, 0, &[]), [""; 0]);
+    site.write("periods/2026-12.params-of-broker", &params.replace("broker.example", "b.example"));
+    assert_eq!(findings(&site, 2, &[]), ["error params-differ"]);
+    let output = site.command(&["check", "--no-server"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let advice = "mv periods/2026-12.params-of-broker periods/2026-12.params";
+    assert!(text.contains("the broker has other parameters") && text.contains(advice), "{text}");
+    // One that is the same says nothing; one that is no parameters is not the same.
+    site.write("periods/2026-12.params-of-broker", &params);
+    assert_eq!(findings(&site, 0, &[]), [""; 0]);
+    site.write("periods/2026-12.params-of-broker", "");
+    assert_eq!(findings(&site, 2, &[]), ["error params-differ"]);
+    fs::rename(beside, site.path().join("periods/2027-01.params-of-broker")).unwrap();
+    assert_eq!(findings(&site, 2, &[]), ["error params-differ"]);
+}
+
 #[test]
 fn prices_are_printed_with_their_reason() {
     let site = Site::new();
