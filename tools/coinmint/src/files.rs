@@ -6,7 +6,7 @@ use micromint::error::FileError;
 use micromint::host::{Directory, DiskDirectory};
 use micromint::minting::{MintConfig, MintJobBuilder};
 use micromint::toml_file::TOML_FILE_SIZE_MAX;
-use micromint_console::{ToolError, read_secret_input};
+use micromint_console::{ToolError, read_input, read_secret_input};
 
 /// A configuration, with the location of its coin file.
 pub(crate) struct Mint {
@@ -23,6 +23,14 @@ impl Mint {
     pub(crate) fn read(path: Option<&Path>) -> Result<Mint, ToolError> {
         let path = &path.map_or_else(only_configuration, |path| Ok(path.to_path_buf()))?;
         let text = read_secret_input(path, TOML_FILE_SIZE_MAX as usize)?;
+        if !is_of_mint(&text) {
+            return Err(format!(
+                "{}: expected the configuration of a mint, with {}, as `coinmint init` writes it",
+                path.display(),
+                OWN_KEYS.join(" and ")
+            )
+            .into());
+        }
         let config = MintConfig::from_toml(&text).map_err(|error| error.in_file(path))?;
         let coinfile = coin_file_path(path, &config.coinfile);
         let (directory, name) =
@@ -41,16 +49,34 @@ impl Mint {
     }
 }
 
-/// The file in the current folder whose name ends in `.toml`, if there is one only.
+/// The keys that only the configuration of a mint has.
+const OWN_KEYS: [&str; 2] = ["input-key", "coinfile"];
+
+/// Whether a text is meant as the configuration of a mint, right or not.
+fn is_of_mint(text: &str) -> bool {
+    let is_own = |line: &str, key: &str| {
+        let rest = line.trim_start().strip_prefix(key);
+        rest.is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    text.lines().any(|line| OWN_KEYS.iter().any(|key| is_own(line, key)))
+}
+
+/// The configuration of a mint in the current folder, if there is one only: of the files whose name
+/// ends in `.toml`, one that is meant as such. One that cannot be read may be.
 fn only_configuration() -> Result<PathBuf, ToolError> {
     let here = DiskDirectory::new(".");
     let names = here.names().map_err(FileError::on("list", here.path()))?;
-    let found: Vec<&String> = names.iter().filter(|name| name.ends_with(".toml")).collect();
+    let may_be = |name: &&String| {
+        let text = read_input(Path::new(name), TOML_FILE_SIZE_MAX as usize);
+        text.map_or(true, |text| is_of_mint(&String::from_utf8_lossy(&text)))
+    };
+    let found = names.iter().filter(|name| name.ends_with(".toml"));
+    let found: Vec<&String> = found.filter(may_be).collect();
     match found.as_slice() {
         [name] => Ok(name.into()),
-        [] => Err("there is no configuration here: `coinmint init` writes one".into()),
+        [] => Err("there is no configuration of a mint here: `coinmint init` writes one".into()),
         [first, ..] => Err(format!(
-            "there are {} configurations here: name one of them, such as {first}",
+            "there are {} configurations of mints here: name one of them, such as {first}",
             found.len()
         )
         .into()),

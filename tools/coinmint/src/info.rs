@@ -15,8 +15,8 @@ use crate::{EXIT_FAULTS, EXIT_STOPPED, stop_flag, threads, units};
 
 #[derive(Args)]
 pub(crate) struct InfoArgs {
-    /// The configuration, as `coinmint init` writes it [default: the file in this folder whose name
-    /// ends in .toml, if there is one only].
+    /// The configuration, as `coinmint init` writes it [default: that of a mint in this folder, if
+    /// there is one only].
     config: Option<PathBuf>,
     #[command(flatten)]
     format: FormatArgs,
@@ -24,8 +24,8 @@ pub(crate) struct InfoArgs {
 
 #[derive(Args)]
 pub(crate) struct VerifyArgs {
-    /// The configuration, as `coinmint init` writes it [default: the file in this folder whose name
-    /// ends in .toml, if there is one only].
+    /// The configuration, as `coinmint init` writes it [default: that of a mint in this folder, if
+    /// there is one only].
     config: Option<PathBuf>,
     /// How many threads hash [default: one for each core].
     #[arg(long)]
@@ -34,8 +34,8 @@ pub(crate) struct VerifyArgs {
 
 #[derive(Args)]
 pub(crate) struct ParamsArgs {
-    /// The configuration, as `coinmint init` writes it [default: the file in this folder whose name
-    /// ends in .toml, if there is one only].
+    /// The configuration, as `coinmint init` writes it [default: that of a mint in this folder, if
+    /// there is one only].
     config: Option<PathBuf>,
     /// The file to write; - is standard output [default: PERIOD.params in the folder of the
     /// configuration].

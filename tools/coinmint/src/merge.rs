@@ -15,8 +15,8 @@ use crate::{EXIT_STOPPED, explained, stop_flag, units};
 
 #[derive(Args)]
 pub(crate) struct MergeArgs {
-    /// The configuration, as `coinmint init` writes it [default: the file in this folder whose name
-    /// ends in .toml, if there is one only].
+    /// The configuration, as `coinmint init` writes it [default: that of a mint in this folder, if
+    /// there is one only].
     config: Option<PathBuf>,
     /// The run files of all shards, in any order [default: all COINFILE.run-*-of-* in the folder of
     /// the coin file].

@@ -17,8 +17,8 @@ use crate::{EXIT_STOPPED, explained, stop_flag, threads, units};
 
 #[derive(Args)]
 pub(crate) struct MintArgs {
-    /// The configuration, as `coinmint init` writes it [default: the file in this folder whose name
-    /// ends in .toml, if there is one only].
+    /// The configuration, as `coinmint init` writes it [default: that of a mint in this folder, if
+    /// there is one only].
     config: Option<PathBuf>,
     /// How many threads to use [default: one per core].
     #[arg(long)]

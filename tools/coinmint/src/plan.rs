@@ -17,8 +17,8 @@ const MEASURING_TIME: Duration = Duration::from_millis(500);
 
 #[derive(Args)]
 pub(crate) struct PlanArgs {
-    /// The configuration, as `coinmint init` writes it [default: the file in this folder whose name
-    /// ends in .toml, if there is one only].
+    /// The configuration, as `coinmint init` writes it [default: that of a mint in this folder, if
+    /// there is one only].
     config: Option<PathBuf>,
     /// How many threads will mint [default: one per core].
     #[arg(long)]

@@ -181,10 +181,35 @@ fn a_configuration_is_named_after_its_period() {
         &directory,
         "plan",
         1,
-        "there are 2 configurations here: name one of them, such as 2026-12",
+        "there are 2 configurations of mints here: name one of them, such as 2026-12",
     );
     run(&directory, "plan 2027-01.toml --rate 1e6").success();
     fails(&tempfile::tempdir().unwrap(), "plan", 1, "`coinmint init` writes one");
+}
+
+/// Other programs have files there that end in .toml.
+#[test]
+fn only_configurations_of_mints_are_looked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = "# input-key = none\nlisten = \"127.0.0.1:8402\"\ncoins = \".\"\n";
+    fs::write(directory.path().join("broker.toml"), broker).unwrap();
+    let none = "there is no configuration of a mint here: `coinmint init` writes one";
+    fails(&directory, "mint", 1, none);
+    let secret = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(directory.path().join("broker.toml"), secret).unwrap();
+    let says = "broker.toml: expected the configuration of a mint, with input-key and coinfile";
+    fails(&directory, "mint broker.toml", 1, says);
+    run(&directory, "init --profile test --period 2026-12 --weak").success();
+    run(&directory, "mint").success();
+    run(&directory, "info").success();
+    // One with a mistake is meant as one; so is one that cannot be read.
+    let path = directory.path().join("2026-12.toml");
+    let good = fs::read_to_string(&path).unwrap();
+    fs::write(&path, good.replace("output-size = ", "output-size = \"")).unwrap();
+    fails(&directory, "mint", 1, "2026-12.toml:");
+    fs::write(&path, &good).unwrap();
+    fs::create_dir(directory.path().join("a.toml")).unwrap();
+    fails(&directory, "mint", 1, "there are 2 configurations of mints here");
 }
 
 #[test]

@@ -165,6 +165,81 @@ fn a_demo_takes_its_address_before_it_changes_anything() {
     assert!(database() == before);
 }
 
+/// A demo whose mint was stopped goes on, at its address and with its coins.
+#[test]
+fn a_demo_that_was_interrupted_goes_on() {
+    let place = Place::new();
+    let prepare = ["--profile", "test", "--prepare", "--listen", "127.0.0.1:0"];
+    let made = demo(&place, &prepare);
+    assert!(made.status.success(), "{made:?}");
+    let mint = fs::read_to_string(place.path("demo/mint.toml")).unwrap();
+    let coins = fs::read_dir(place.path("demo")).unwrap().map(|it| it.unwrap().path());
+    let coins = coins.filter(|path| path.extension().is_some_and(|it| it == "coins"));
+    let coins = coins.collect::<Vec<_>>().pop().unwrap();
+    let minted = fs::read(&coins).unwrap();
+    let undo = || {
+        for entry in fs::read_dir(place.path("demo")).unwrap() {
+            let path = entry.unwrap().path();
+            if path != coins && !path.ends_with("mint.toml") && !path.ends_with("broker.secret") {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    };
+    // After the coin file, and after `coinmint init`.
+    for with_coins in [true, false] {
+        undo();
+        if !with_coins {
+            fs::remove_file(&coins).unwrap();
+        }
+        let output = demo(&place, &prepare);
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.starts_with("going on with the period "), "{said}");
+        assert_eq!(fs::read_to_string(place.path("demo/mint.toml")).unwrap(), mint);
+        assert!(fs::read(&coins).unwrap() == minted);
+        let config = fs::read_to_string(place.path("demo/broker.toml")).unwrap();
+        let url = config.split('"').nth(3).unwrap();
+        assert!(mint.contains(&format!("broker = \"{url}/\"")), "{config}");
+    }
+
+    // What cannot go on says why, and changes nothing.
+    undo();
+    let error = error_of(&demo(&place, &["--listen", "127.0.0.2:0", "--prepare"]));
+    assert!(error.contains("this demo listens on 127.0.0.1:"), "{error}");
+    let change = |from: &str, to: &str| {
+        let other = mint.lines().map(|line| if line.starts_with(from) { to } else { line });
+        fs::write(place.path("demo/mint.toml"), other.collect::<Vec<_>>().join("\n")).unwrap();
+        error_of(&demo(&place, &prepare))
+    };
+    let error = change("broker = ", "broker = \"https://broker.example/\"");
+    assert!(error.contains("a demo did not make this mint"), "{error}");
+    let error = change("expiration = ", "expiration = 2026-01-01T00:00:00Z");
+    assert!(error.contains("demo/mint.toml:"), "{error}");
+    let error = change("input-key = ", "input-key = \"00000000000000000000000000000000\"");
+    assert!(error.contains("another input-key"), "{error}");
+    assert!(error.contains("goes on with what is minted; to begin anew, remove demo"), "{error}");
+    assert!(!place.path("demo/broker.toml").exists());
+    fs::write(place.path("demo/mint.toml"), &mint).unwrap();
+    assert!(demo(&place, &prepare).status.success());
+}
+
+/// An address that a demo cannot have is refused before anything is made.
+#[test]
+fn a_demo_listens_on_this_machine_alone() {
+    let place = Place::new();
+    let error = error_of(&demo(&place, &["--profile", "test", "--listen", "0.0.0.0:0"]));
+    assert!(error.contains("a demo has no TLS"), "{error}");
+    assert!(error.contains("such as on 127.0.0.1:8402; found 0.0.0.0:0"), "{error}");
+    for address in ["23000", "localhost:23000", "127.0.0.1", "127.0.0.1:99999"] {
+        let output = demo(&place, &["--listen", address]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        let says = "expected an IP address and a port, such as 127.0.0.1:8402";
+        assert!(told.contains(says), "{told}");
+    }
+    assert!(!place.path("demo").exists());
+}
+
 /// What the service says on standard error while it gets these requests, one after the other.
 fn told_by_service(place: &Place, requests: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mmbrokerd"));
