@@ -56,21 +56,25 @@ mod tests {
         assert!(on_threads(0..0u64, 3, |job| job).is_empty());
     }
 
-    /// Takes at least this many bytes of the stack.
-    fn use_stack(bytes: usize) -> u8 {
-        let block = std::hint::black_box([1; 16 << 10]);
-        match bytes.checked_sub(block.len()) {
-            Some(left) => block[left % block.len()] + use_stack(left),
-            None => 0,
+    /// Takes `bytes` of the stack below the address `top`, and a little more.
+    fn use_stack(top: usize, bytes: usize) -> u8 {
+        let block = std::hint::black_box([1; 4096]);
+        match top.abs_diff(block.as_ptr() as usize) < bytes {
+            true => block[bytes % block.len()] & use_stack(top, bytes),
+            false => 1,
         }
     }
 
     #[test]
     fn a_job_has_room_on_the_stack_of_every_thread() {
+        let job = |_| {
+            let top = std::hint::black_box([0_u8; 1]);
+            use_stack(top.as_ptr() as usize, STACK_SIZE / 8 * 5)
+        };
         // The calling thread, which takes jobs too, has what its creator gave it.
-        let all = || on_threads(0..64, 4, |_| std::hint::black_box(use_stack(STACK_SIZE / 8 * 5)));
-        let caller = thread::Builder::new().stack_size(2 * STACK_SIZE).spawn(all).unwrap();
-        assert_eq!(caller.join().unwrap().len(), 64);
+        let caller = thread::Builder::new().stack_size(2 * STACK_SIZE);
+        let done = caller.spawn(move || on_threads(0..64, 4, job)).unwrap().join().unwrap();
+        assert_eq!(done, [1; 64]);
     }
 
     #[test]

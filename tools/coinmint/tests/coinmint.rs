@@ -208,7 +208,7 @@ fn only_configurations_of_mints_are_looked_for() {
     fs::write(&path, good.replace("output-size = ", "output-size = \"")).unwrap();
     fails(&directory, "mint", 1, "2026-12.toml:");
     fs::write(&path, &good).unwrap();
-    fs::create_dir(directory.path().join("a.toml")).unwrap();
+    std::os::unix::fs::symlink("absent", directory.path().join("a.toml")).unwrap();
     fails(&directory, "mint", 1, "there are 2 configurations of mints here");
 }
 

@@ -61,10 +61,11 @@ pub(crate) fn take_in(file: &WalletFile, page: Option<&Url>, text: &[u8]) -> Res
             Ok(EXIT_OK)
         }
         Received::Refused(why) => {
-            tell!(
-                "mmwallet: error: the wallet did not accept these coins: {why}; \
-                keep the message and ask the broker"
-            );
+            let ask = match page {
+                Some(_) => format!("ask the broker about sale {}", funds.transaction),
+                None => "keep the message and ask the broker".to_string(),
+            };
+            tell!("mmwallet: error: the wallet did not accept these coins: {why}; {ask}");
             Ok(EXIT_FAILURE)
         }
     }
@@ -288,6 +289,17 @@ fn take_answer(wallet: &mut Wallet, text: &[u8]) -> Result<Id, ToolError> {
         count(|verdict| *verdict == Verdict::Waiting),
         count(|verdict| verdict.is_rejection()),
     );
+    let waiting = count(|verdict| *verdict == Verdict::Waiting);
+    let mut holdings = wallet.state().holdings().iter().map(|held| &held.params);
+    if let Some(params) = holdings.find(|params| *params.period() == answer.period)
+        && waiting > 0
+    {
+        say!(
+            "  {waiting} waiting: the broker decides after {}, when vendors can redeem no more; send \
+             the return again then",
+            params.raw().redeem_until
+        );
+    }
     let disputed = count(|verdict| *verdict == Verdict::Disputed);
     if disputed > 0 {
         say!("  {disputed} disputed: a person at the broker decides; send the return again later");

@@ -92,7 +92,8 @@ impl<'de> Deserialize<'de> for Amount {
 /// # Errors
 /// The deserializer's, for any other value.
 pub(crate) fn money<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Money>, D::Error> {
-    let text = String::deserialize(deserializer)?;
+    let expected = |_| D::Error::custom("expected money such as \"0.05 USD\"");
+    let text = String::deserialize(deserializer).map_err(expected)?;
     text.parse().map(Some).map_err(D::Error::custom)
 }
 

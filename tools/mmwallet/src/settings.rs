@@ -92,6 +92,11 @@ mod tests {
             ("autopy = 5", "wallet.toml:1:1: unknown key `autopy`, expected one of `autopay`"),
             ("\nautopay = -1", "wallet.toml:2:11: autopay: expected a number from 0 to"),
             ("autopay = \"5\"", "wallet.toml:1:11: autopay: expected a number from 0 to"),
+            ("site-limit = 1", "wallet.toml:1:14: site-limit: expected money such as \"0.05 USD\""),
+            (
+                "task-limit = 0.5",
+                "wallet.toml:1:14: task-limit: expected money such as \"0.05 USD\"",
+            ),
             ("autopay = 5.5", "wallet.toml:1:11: autopay: invalid type: floating point"),
             ("site-limit = \"5\"", "wallet.toml:1:14: site-limit: expected an amount"),
             ("autopay", "wallet.toml:1:"),

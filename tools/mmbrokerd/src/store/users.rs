@@ -280,8 +280,9 @@ impl Store {
                 .bind(name.to_string())
                 .fetch_optional(tx.connection())
                 .await?;
-            let made: Option<(Vec<u8>, i64)> =
-                made.map(|row| Ok::<_, sqlx::Error>((row.try_get(0)?, row.try_get(1)?))).transpose()?;
+            let made: Option<(Vec<u8>, i64)> = made
+                .map(|row| Ok::<_, sqlx::Error>((row.try_get(0)?, row.try_get(1)?)))
+                .transpose()?;
             tx.commit().await?;
             Ok::<ComplaintAnswer, StoreError>(match made {
                 Some((sha256, id)) if sha256 == complaint.sha256 => ComplaintAnswer::Recorded(id),

@@ -12,12 +12,13 @@ pub(super) fn open(state: &WalletState) -> String {
     let line = |order: &Order| {
         format!(
             "order {} of {} from {}, made at {}: no answer came; `mmwallet receive --from {}` goes \
-            on with it and buys nothing twice\n",
+            on with it and buys nothing twice, and `mmwallet receive --give-up {}` gives it up\n",
             order.transaction,
             counted_sets(order.sets),
             order.page,
             order.at,
-            order.page
+            order.page,
+            order.transaction
         )
     };
     state.open_orders().map(line).collect()

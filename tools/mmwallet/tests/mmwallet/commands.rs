@@ -9,6 +9,7 @@ use micromint::protocol::{
     FundsCredited, FundsWithdrawn, Payment, RequestCredit, SendExpired, Verdict,
 };
 use micromint::testing::{ObviousMint, params_with};
+use micromint::time::UnixTime;
 
 use super::vendor::Vendor;
 use super::{Home, MINT, status, stderr, stdout, text};
@@ -462,6 +463,20 @@ fn a_broker_that_fails_does_not_keep_the_coins_of_another() {
     assert_eq!(status(&output), 1, "{output:?}");
     assert_eq!(stderr(&output).matches("your coins are not lost").count(), 3, "{output:?}");
     assert!(stdout(&output).contains(" credited, 0 waiting"), "{output:?}");
+}
+
+#[test]
+fn a_return_that_waits_says_until_when() {
+    let (home, broker) = (Home::new(), Vendor::start(&MINT));
+    receive_expired(&home, &broker.url("/broker/later"));
+    let output = home.run(&["return", "--send"]);
+    assert_eq!(status(&output), 0, "{output:?}");
+    let said = stdout(&output);
+    let (_, until) = said.split_once(" waiting: the broker decides after ").unwrap();
+    let (until, rest) = until.split_once(',').unwrap();
+    let left = until.parse::<UnixTime>().unwrap().0 - SystemClock.now().0;
+    assert!((6 * 86_400 - 60..=6 * 86_400).contains(&left), "{said}");
+    assert!(rest.contains("send the return again then"), "{said}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn balance_and_history_show_an_open_order_and_receive_goes_on_with_it() {
 
     let balance = stdout(&home.run(&["balance"]));
     assert!(balance.contains(&format!("order {number} of 2 sets from {url}")), "{balance}");
+    assert!(balance.contains(&format!("`mmwallet receive --give-up {number}`")), "{balance}");
     let history = stdout(&home.run(&["history"]));
     assert!(history.contains(&format!("(order {number}): no answer came")), "{history}");
     assert_eq!(stdout(&home.run(&["history", number])), history);

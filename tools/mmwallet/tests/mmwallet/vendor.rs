@@ -246,7 +246,7 @@ impl Vendor {
     /// ball. It names its period at `/broker` and at `/broker/sold-out-later`, whose first answer
     /// is lost, as is the first answer to a return at `/broker/lost`. `/broker/strange` sells coins
     /// of another broker. `/broker/no-shop` takes no orders, and `/broker/v1/purchases` knows
-    /// nobody. Alice has an account, and makes complaint 3.
+    /// nobody. `/broker/later/return` decides later. Alice has an account, and makes complaint 3.
     fn sell_or_credit(&self, seen: &Seen, tries: usize) -> Vec<u8> {
         if seen.path == "/broker/v1/purchases" {
             return http("401 Unauthorized", "", b"");
@@ -305,13 +305,15 @@ impl Vendor {
             return Vec::new();
         }
         let request = RequestCredit::parse(&message).unwrap();
+        let is_later = seen.path == "/broker/later/return";
+        let verdict = if is_later { Verdict::Waiting } else { Verdict::Accepted };
         let credited = FundsCredited {
             user: request.user.clone(),
             period: request.period.clone(),
             request: request.request.clone(),
             transaction: 1,
             authenticator: Unsigned,
-            verdicts: vec![Verdict::Accepted; request.x.len()],
+            verdicts: vec![verdict; request.x.len()],
         }
         .authenticated(&Key::from_bytes([5; 32]), &request);
         http("200 OK", "Content-Type: application/x-micromint\r\n", &credited.to_bytes())
