@@ -1,7 +1,7 @@
 //! The command `demo`: a whole broker in a folder, with a period, people, vouchers and a vendor.
 //!
-//! Input: a folder that is empty or that a demo made, in part or whole. Output: a service that runs, and the names
-//! and passwords to try it. The money is that of the test currency XTS.
+//! Input: a folder that is empty or that a demo made, in part or whole. Output: a service that
+//! runs, and the names and passwords to try it. The money is that of the test currency XTS.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};

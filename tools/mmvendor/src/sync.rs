@@ -41,8 +41,8 @@ const SIGN: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_secs(1);
 /// How often batches are sent.
 const BATCHES_SECONDS: i64 = 3600;
-/// How soon that which failed is tried again. The time doubles with each failure in a row, up to the
-/// usual one.
+/// How soon that which failed is tried again. The time doubles with each failure in a row, up to
+/// the usual one.
 const RETRY_SECONDS: i64 = 60;
 const DOUBLINGS_MAX: u32 = 10;
 /// The file in the till that the paywall writes when it meets an unknown set.
@@ -170,8 +170,8 @@ impl Link<'_> {
     }
 }
 
-/// Does something again and again, each time at least `seconds` after it began the last time; sooner
-/// if it failed.
+/// Does something again and again, each time at least `seconds` after it began the last time;
+/// sooner if it failed.
 fn each(seconds: i64, act: impl Fn() -> Result<(), ToolError>) {
     let mut due = Due::new(seconds);
     loop {

@@ -184,11 +184,13 @@ pub fn complain(
     let value: Value = serde_json::from_slice(&body).unwrap_or_default();
     let pages = format!("{}/complaints", kept.url);
     if answer.status == 200 {
-        let number = value["number"].as_u64().map(|number| format!(" {number}"));
+        let (number, page) = match value["number"].as_u64() {
+            Some(number) => (format!(" {number}"), format!("{pages}/{number}")),
+            None => (String::new(), pages),
+        };
         say!(
-            "complaint{} about {} with payment {} is at the broker; a person reads it. The answers \
-            come at {pages}",
-            number.unwrap_or_default(),
+            "complaint{number} about {} with payment {} is at the broker; a person reads it. The \
+            answers come at {page}",
             payment.vendor,
             payment.reference()
         );

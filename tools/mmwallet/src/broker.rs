@@ -295,8 +295,8 @@ fn take_answer(wallet: &mut Wallet, text: &[u8]) -> Result<Id, ToolError> {
         && waiting > 0
     {
         say!(
-            "  {waiting} waiting: the broker decides after {}, when vendors can redeem no more; send \
-             the return again then",
+            "  {waiting} waiting: the broker decides after {}, when vendors can redeem no more; \
+             send the return again then",
             params.raw().redeem_until
         );
     }

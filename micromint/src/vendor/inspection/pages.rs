@@ -103,7 +103,9 @@ pub fn price_finding(fact: &PriceFact, coin_value: Option<Money>) -> Option<Find
             "its page is answered with 500".to_string(),
             match coin_value.and_then(|value| value.checked_mul(2)) {
                 Some(two) => {
-                    format!("write one number of coins into it, such as 2, or an amount, such as {two}")
+                    format!(
+                        "write one number of coins into it, such as 2, or an amount, such as {two}"
+                    )
                 }
                 None => "write one number of coins into it, such as 2; for a price in money, first \
                          set coin-value in the vendor's configuration"

@@ -221,8 +221,8 @@ async fn check_login(
     begin(shop, (&person.user, Proof::Password(&hash)), headers).await
 }
 
-/// The person with this name and password, and the hash that it was compared with, within the limits
-/// of logins.
+/// The person with this name and password, and the hash that it was compared with, within the
+/// limits of logins.
 pub(super) async fn person_of(
     shop: &Shop,
     visitor: &Visitor,

@@ -224,8 +224,8 @@ async fn take_state(
 }
 
 impl Transaction {
-    /// Adds a passkey, unless the person has too many, or it is somebody's. The row of the person is
-    /// locked ([`Transaction::has_session`]). Returns whether it was added.
+    /// Adds a passkey, unless the person has too many, or it is somebody's. The row of the person
+    /// is locked ([`Transaction::has_session`]). Returns whether it was added.
     async fn add_passkey(
         &mut self,
         user: &UserId,

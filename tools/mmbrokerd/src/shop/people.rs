@@ -265,9 +265,9 @@ impl Transaction {
     }
 
     /// Why the account of a person cannot be closed: it has money that can be paid out, or will get
-    /// some, or has bought coins that no wallet has taken and that are worth something. Its balances
-    /// are locked first: a payout that takes from them is finished, or waits and finds the account
-    /// closed. A return locks the person when it becomes money.
+    /// some, or has bought coins that no wallet has taken and that are worth something. Its
+    /// balances are locked first: a payout that takes from them is finished, or waits and finds the
+    /// account closed. A return locks the person when it becomes money.
     async fn not_to_close(
         &mut self,
         user: &str,

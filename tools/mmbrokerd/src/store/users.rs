@@ -112,8 +112,8 @@ impl Store {
         Ok(row.try_get::<i64, _>(0)? > 0)
     }
 
-    /// Adds a key, unless the account of the user is closed or has [`KEYS_MAX`] keys, or the session
-    /// in which it is made has ended. The same key again changes nothing.
+    /// Adds a key, unless the account of the user is closed or has [`KEYS_MAX`] keys, or the
+    /// session in which it is made has ended. The same key again changes nothing.
     ///
     /// # Errors
     /// The database failed.

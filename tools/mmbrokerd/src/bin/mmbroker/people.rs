@@ -17,7 +17,8 @@ pub(crate) struct SetPerson {
     /// The User-ID, which is also the name for the login
     user: UserId,
     /// What the person may do: none, support (read), money (also vouchers, payouts and disputes),
-    /// admin (everything). Without it, an account that is open keeps its role, and another gets none
+    /// admin (everything). Without it, an account that is open keeps its role, and another gets
+    /// none
     #[arg(long, value_name = "ROLE")]
     role: Option<Role>,
 }
