@@ -16,7 +16,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use micromint::hash::HashName;
 use micromint::host::{Clock, SystemClock, SystemEntropy};
 use micromint::testing::{params_with, resize};
-use micromint::vendor::{BotKey, BotKeys, Request, Vendor};
+use micromint::vendor::{BotKey, BotKeys, Exemptions, Request, Vendor};
 
 const AGENT: &str = "https://bot.example";
 const CONFIG: &str = "vendor-id = \"news.example\"
@@ -63,7 +63,8 @@ fn main() {
             headers: &headers,
             ..Request::default()
         };
-        let price = || vendor.list_price(black_box(&request), true).map(|price| price.coins);
+        let price =
+            || vendor.list_price(black_box(&request), Exemptions::Apply).map(|price| price.coins);
         assert_eq!(price(), Some(coins), "{name}");
         print(name, price);
     }

@@ -9,7 +9,7 @@ mod timing;
 use std::fmt::Write;
 use std::hint::black_box;
 
-use micromint::vendor::{PriceList, PublicRoot, Request};
+use micromint::vendor::{Exemptions, PriceList, PublicRoot, Request};
 
 const ENTRIES: usize = 1000;
 const ROUNDS: usize = 21;
@@ -37,8 +37,12 @@ fn main() {
             is_https: true,
             ..Request::default()
         };
-        assert_eq!(list.find(&request, true).map(|found| found.coins), coins, "{target}");
-        let find = |_| list.find(black_box(&request), true);
+        assert_eq!(
+            list.find(&request, Exemptions::Apply).map(|found| found.coins),
+            coins,
+            "{target}"
+        );
+        let find = |_| list.find(black_box(&request), Exemptions::Apply);
         let mut rounds: Vec<f64> = (0..ROUNDS).map(|_| timing::each(REPETITIONS, find)).collect();
         timing::print_row(name, &mut rounds);
     }

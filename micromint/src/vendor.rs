@@ -129,6 +129,7 @@ pub use config_error::{ConfigError, SettingError};
 pub use cors::CorsPolicy;
 pub use decision::{About, Answer, Decision, Serve};
 pub use event::Event;
+pub use exempt::Exemptions;
 pub use head::HeadChanges;
 pub use look::{Look, Pending, PendingBuf};
 pub use merge::{Merge, MergeRule};

@@ -7,27 +7,21 @@
 //! of the response before it is sent, and settles the charge.
 
 mod head;
+mod place;
 mod question;
 mod reply;
 mod report;
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-
 use micromint::protocol::RequestOutcome;
-use micromint::vendor::gate::{Mode, Next, Passed, PriceValue, Value, is_exempt, is_priced};
-use micromint::vendor::{
-    PRICE_FILE_SUFFIX, Price, PriceError, Request as PaywallRequest, has_payment_or_receipt,
-    is_price_file, parse_price, price_unreadable, priced_names, read_price_file,
-};
+use micromint::vendor::gate::{self, Mode, Next, PriceFiles, is_priced_part};
+use micromint::vendor::{Request as PaywallRequest, has_payment_or_receipt, is_price_file};
 
 use crate::ap::{Code, DECLINED, Grant, Level, Login, Parent, Request};
 use crate::module::Variable;
 pub(crate) use head::{fields_of_switch, filter_head};
 use question::ask;
 pub(crate) use reply::insert_filters;
-use reply::{carry_out, fail, message, rule, served, status};
+use reply::{carry_out, message, served, status};
 pub(crate) use report::record;
 use report::tell;
 
@@ -132,7 +126,7 @@ pub(crate) fn fixups(request: Request<'_>) -> Code {
     if is_gated(request)
         && !request.is_subrequest()
         && !request.is_error_answer()
-        && let Err(code) = pass(request, false)
+        && let Err(code) = pass(request, PriceFiles::Skip)
     {
         return code;
     }
@@ -146,7 +140,7 @@ pub(crate) fn fixups(request: Request<'_>) -> Code {
 pub(crate) fn handler(request: Request<'_>) -> Code {
     let code = match is_gated(request) {
         true if request.is_subrequest() => subrequest(request),
-        true => match pass(request, true) {
+        true => match pass(request, PriceFiles::Count) {
             Ok(()) => arrive(request),
             Err(code) => code,
         },
@@ -170,14 +164,18 @@ fn is_gated(request: Request<'_>) -> bool {
 }
 
 /// Handles a subrequest. Whether it is paid for was decided for the main request.
-fn subrequest(request: Request<'_>) -> Code {
+fn subrequest(mut request: Request<'_>) -> Code {
     if !request.place().refuses_subrequests() {
         return DECLINED;
     }
-    match price_of(request, true) {
-        Ok(price) if is_priced(price, || question::list_price_of_part(request)) => FORBIDDEN,
-        Ok(_) => DECLINED,
-        Err(_) => SERVER_ERROR,
+    match is_priced_part(&mut request) {
+        Ok(true) => FORBIDDEN,
+        Ok(false) => DECLINED,
+        // The response is that of the main request, which goes on.
+        Err(fault) => {
+            fault.log().into_iter().for_each(|text| request.log().write(Level::Error, text));
+            SERVER_ERROR
+        }
     }
 }
 
@@ -215,105 +213,15 @@ fn free(request: Request<'_>) -> Code {
     DECLINED
 }
 
-/// Notes that the request passes this place at its price: the highest of its own and that of the
-/// price list, with `with_file` also that of the file beside the content. `Err` is what the hook
-/// returns.
-fn pass(request: Request<'_>, with_file: bool) -> Result<(), Code> {
-    let place = request.place();
-    let is_exempt = place.has_exemptions() && is_exempt(request.path());
-    let own = if is_exempt { 0 } else { price_of(request, with_file)? };
-    let listed = question::list_price(request);
-    // What is free for the one who asks, and not for others, must stay out of caches.
-    if own > 0 || listed.as_ref().is_some_and(|listed| listed.coins > 0 || listed.is_private) {
-        let passed = Passed {
-            price: own,
-            receipt_path: receipt_path(request),
-            free_views: place.free_views(),
-            is_dry_run: place.is_dry_run(),
-            charges_redirects: place.charges_redirects(),
-            preview: None,
-            is_private: false,
-        };
-        request.visit_or_new().gate.borrow_mut().pass(passed.with_list_price(listed));
-    }
-    Ok(())
-}
-
-/// What a receipt opens here. If it cannot be computed, the receipt opens the one page.
-fn receipt_path(request: Request<'_>) -> Option<Vec<u8>> {
-    match request.place().receipt_path()? {
-        Value::Fixed(text) => Some(text.bytes().to_vec()),
-        Value::Varying(expression) => match request.evaluate(*expression) {
-            Ok(path) => Some(path.to_vec()),
-            Err(reason) => {
-                request.log().write(Level::Error, &format!("MicroMintReceiptPath: {reason}"));
-                None
-            }
-        },
-    }
-}
-
-/// The price of this place: the highest of its directive and, with `with_file`, the price files
-/// that count for its file. `Err` is what the hook returns: if a price cannot be read, the page is
-/// not sent.
-fn price_of(request: Request<'_>, with_file: bool) -> Result<u32, Code> {
-    let mut price = price_of_directive(request)?;
-    if with_file
-        && request.place().has_price_files()
-        && let Some(file) = request.filename().filter(|file| !file.ends_with(b"/"))
-    {
-        for name in priced_names(file) {
-            price = price.max(price_beside(request, &name)?);
+/// Notes that the request passes this place at its price. `Err` is what the hook returns.
+fn pass(mut request: Request<'_>, files: PriceFiles) -> Result<(), Code> {
+    let owed = request.visit().and_then(|visit| visit.gate.borrow().owed_rank());
+    match gate::pass(&mut request, owed, files) {
+        Ok(None) => Ok(()),
+        Ok(Some(passed)) => {
+            request.visit_or_new().gate.borrow_mut().pass(passed);
+            Ok(())
         }
+        Err(fault) => Err(reply::end(request, fault)),
     }
-    Ok(price)
-}
-
-fn price_of_directive(request: Request<'_>) -> Result<u32, Code> {
-    match request.place().price {
-        None => Ok(0),
-        Some(PriceValue::Fixed(price)) => {
-            in_coins(request, Ok(price), || "MicroMintPrice".to_string())
-        }
-        Some(PriceValue::Varying(expression)) => match request.evaluate(expression) {
-            Ok(text) => read_price(request, text, || "MicroMintPrice".to_string()),
-            Err(reason) => {
-                request.log().write(Level::Error, &format!("MicroMintPrice: {reason}"));
-                Err(fail(request, SERVER_ERROR))
-            }
-        },
-    }
-}
-
-/// The price in the price file of the file `name`; 0 if there is none.
-fn price_beside(request: Request<'_>, name: &[u8]) -> Result<u32, Code> {
-    let price_file = [name, PRICE_FILE_SUFFIX.as_bytes()].concat();
-    let place = || String::from_utf8_lossy(&price_file).into_owned();
-    match read_price_file(Path::new(OsStr::from_bytes(&price_file))) {
-        Ok(None) => Ok(0),
-        Ok(Some(text)) => read_price(request, &text, place),
-        Err(error) => Err(rule(request, price_unreadable(&error, &place()))),
-    }
-}
-
-/// Reads a price; `place` says where it stands.
-fn read_price(
-    request: Request<'_>,
-    text: &[u8],
-    place: impl FnOnce() -> String,
-) -> Result<u32, Code> {
-    in_coins(request, parse_price(text), place)
-}
-
-/// A price in base coins; `place` says where it stands.
-fn in_coins(
-    request: Request<'_>,
-    price: Result<Price, PriceError>,
-    place: impl FnOnce() -> String,
-) -> Result<u32, Code> {
-    let coins = price.and_then(|price| match request.server().vendor() {
-        Some(vendor) => vendor.coins(price),
-        None => price.coins(None),
-    });
-    coins.map_err(|error| rule(request, price_unreadable(&error, &place())))
 }

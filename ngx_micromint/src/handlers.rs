@@ -9,15 +9,13 @@
 //! each wait.
 
 mod head;
+mod place;
 mod question;
 mod reply;
 mod report;
 
-use micromint::vendor::gate::{Next, PriceValue, is_exempt, is_priced};
-use micromint::vendor::{
-    ListPrice, PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, Price, PriceError, is_price_file,
-    parse_price, price_unreadable, priced_names,
-};
+use micromint::vendor::gate::{self, Next, PriceFiles, is_priced_part};
+use micromint::vendor::is_price_file;
 
 use crate::sys::{AGAIN, Code, DECLINED, DONE, Level, OK, Request, Worker};
 
@@ -25,7 +23,7 @@ pub(crate) use head::filter_header;
 use question::{ask, ask_with_body};
 pub(crate) use question::{decide_all, give_up};
 pub(crate) use reply::message;
-use reply::{carry_out, fail, rule};
+use reply::{carry_out, fail};
 pub(crate) use report::{record, status, variable};
 
 const NOT_FOUND: Code = 404;
@@ -75,7 +73,9 @@ pub(crate) fn access(request: &mut Request) -> Code {
     if is_one_of_several && has_failed_to_log_in(request) {
         return DECLINED;
     }
-    if let Err(code) = pass(request, is_one_of_several) {
+    // Under `satisfy any` the price is asked now, otherwise when the file is known.
+    let files = if is_one_of_several { PriceFiles::Count } else { PriceFiles::Skip };
+    if let Err(code) = pass(request, files) {
         return code;
     }
     if !is_one_of_several {
@@ -140,7 +140,10 @@ fn pass_file(request: &mut Request) -> Result<(), Code> {
             return Ok(());
         }
     }
-    if request.location().options.has_price_files() { pass(request, true) } else { Ok(()) }
+    match request.location().options.has_price_files() {
+        true => pass(request, PriceFiles::Count),
+        false => Ok(()),
+    }
 }
 
 /// The content phase, after the module that leads on to the index of a folder and before the one
@@ -171,10 +174,14 @@ fn subrequest(request: &mut Request) -> Code {
         Ok(false) => {}
         Err(_) => return SERVER_ERROR,
     }
-    match price_of(request, true) {
-        Ok(price) if is_priced(price, || question::list_price_of_part(request)) => FORBIDDEN,
-        Ok(_) => DECLINED,
-        Err(_) => SERVER_ERROR,
+    match is_priced_part(request) {
+        Ok(true) => FORBIDDEN,
+        Ok(false) => DECLINED,
+        // The response is that of the main request, which goes on.
+        Err(fault) => {
+            fault.log().into_iter().for_each(|text| request.log().write(Level::Error, text));
+            SERVER_ERROR
+        }
     }
 }
 
@@ -214,29 +221,21 @@ fn is_folder(request: &Request) -> bool {
     request.path().ends_with(b"/") && !request.has_content_handler()
 }
 
-/// Notes that the request passes this location at its price: the highest of its own and that of the
-/// price list, with `with_file` also that of the file beside the content. `Err` ends the request.
-fn pass(request: &mut Request, with_file: bool) -> Result<(), Code> {
+/// Notes that the request passes this location at its price. `Err` ends the request.
+fn pass(request: &mut Request, files: PriceFiles) -> Result<(), Code> {
     if is_spared(request)? {
         return Ok(());
     }
-    let is_exempt = request.location().options.has_exemptions() && is_exempt(request.path());
-    let own = if is_exempt { 0 } else { price_of(request, with_file)? };
-    let listed = question::list_price(request);
-    let price = own.max(listed.as_ref().map_or(0, |listed: &ListPrice| listed.coins));
-    let owed = request.visit().map_or(0, |visit| visit.gate.borrow().owed());
-    // What is free for the one who asks, and not for others, must stay out of caches.
-    let is_private = listed.as_ref().is_some_and(|listed| listed.is_private);
-    if price <= owed && !request.location().options.is_dry_run() && !is_private {
-        return Ok(());
+    let owed = request.visit().and_then(|visit| visit.gate.borrow().owed_rank());
+    match gate::pass(request, owed, files) {
+        Ok(None) => Ok(()),
+        Ok(Some(passed)) => {
+            let Some(visit) = request.visit_or_new() else { return Err(SERVER_ERROR) };
+            visit.gate.borrow_mut().pass(passed);
+            Ok(())
+        }
+        Err(fault) => Err(reply::end(request, fault)),
     }
-    if price == 0 && !is_private {
-        return Ok(());
-    }
-    let passed = question::passed(request, own).with_list_price(listed);
-    let Some(visit) = request.visit_or_new() else { return Err(SERVER_ERROR) };
-    visit.gate.borrow_mut().pass(passed);
-    Ok(())
 }
 
 /// Whether `micromint_free_if` spares this request the price of the location.
@@ -245,58 +244,4 @@ fn is_spared(request: &mut Request) -> Result<bool, Code> {
     // If there is no value, nginx has logged why.
     let text = request.evaluate(&value).map(|text| !matches!(text, b"" | b"0"));
     text.ok_or_else(|| fail(request, SERVER_ERROR))
-}
-
-/// The price of this location: the highest of its directive and, with `with_file`, its price file.
-/// `Err` ends the request: if the price cannot be read, the page is not sent.
-fn price_of(request: &mut Request, with_file: bool) -> Result<u32, Code> {
-    let directive = match request.location().options.price {
-        None => 0,
-        Some(PriceValue::Fixed(price)) => in_coins(request, Ok(price), "micromint_price")?,
-        Some(PriceValue::Varying(value)) => {
-            // If there is no value, nginx has logged why.
-            let text = request.evaluate(&value).map(<[u8]>::to_vec);
-            let text = text.ok_or_else(|| fail(request, SERVER_ERROR))?;
-            read_price(request, &text, "micromint_price")?
-        }
-    };
-    if !with_file || !request.location().options.has_price_files() || is_folder(request) {
-        return Ok(directive);
-    }
-    let path = request.path().to_vec();
-    let mut price = directive;
-    for (at, named) in priced_names(&path).iter().enumerate() {
-        let name = named.rsplit(|byte| *byte == b'/').next().filter(|_| at > 0);
-        match request.read_beside(name, PRICE_FILE_SUFFIX, PRICE_FILE_SIZE_MAX) {
-            Ok(None) => {}
-            Ok(Some(text)) => {
-                price = price.max(read_price(request, &text, &price_file(named))?);
-            }
-            Err(reason) => {
-                return Err(rule(request, price_unreadable(&reason, &price_file(named))));
-            }
-        }
-    }
-    Ok(price)
-}
-
-fn read_price(request: &mut Request, text: &[u8], place: &str) -> Result<u32, Code> {
-    in_coins(request, parse_price(text), place)
-}
-
-/// A price in base coins; `place` says where it stands.
-fn in_coins(
-    request: &mut Request,
-    price: Result<Price, PriceError>,
-    place: &str,
-) -> Result<u32, Code> {
-    let coins = price.and_then(|price| match request.server().vendor() {
-        Some(vendor) => vendor.coins(price),
-        None => price.coins(None),
-    });
-    coins.map_err(|error| rule(request, price_unreadable(&error, place)))
-}
-
-fn price_file(path: &[u8]) -> String {
-    format!("the price file of {}", String::from_utf8_lossy(path))
 }

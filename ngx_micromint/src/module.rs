@@ -166,7 +166,7 @@ pub(crate) fn set_exemptions(
     location: &mut LocationConfig,
 ) -> Result<(), String> {
     const NAME: &str = "micromint_exemptions";
-    once(NAME, &location.options.has_exemptions)?;
+    once(NAME, &location.options.exemptions)?;
     named(NAME, location.options.set_exemptions(word(place)))
 }
 

@@ -14,6 +14,15 @@ const EXEMPT: [&str; 6] = [
 /// The paths that begin so are the paywall's own.
 const OWN: &str = "/.well-known/micromint";
 
+/// Whether the paths of [`is_exempt`] are free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exemptions {
+    /// They are free whatever price stands above them.
+    Apply,
+    /// They cost what other paths cost.
+    Ignore,
+}
+
 /// Whether a path is free whatever price stands above it. `path` is decoded, as the server maps it
 /// to content; all spellings of it have the same answer. A path that contents read differently
 /// (with `;`, `\` or an escape that was left) is exempt only if all its readings are.

@@ -11,6 +11,7 @@
 
 mod options;
 mod passed;
+mod place_price;
 mod vendors;
 mod visit;
 
@@ -19,7 +20,10 @@ mod tests;
 
 pub use super::exempt::is_exempt;
 pub use options::{EventFormat, Mode, OptionError, Options, PriceValue, Syntax, Value};
-pub use passed::{Passed, is_priced};
+pub use passed::{Passed, Rank};
+pub use place_price::{
+    FileName, HeaderFields, PagePrice, PriceFault, PriceFiles, ServerRequest, is_priced_part, pass,
+};
 pub use vendors::Vendors;
 pub use visit::{
     Action, Asked, Asking, CONDITION_FIELDS, CONTENT_FIELDS, Closing, Deferred, DeferredDecision,

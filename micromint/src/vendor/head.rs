@@ -37,6 +37,10 @@ pub struct HeadChanges<'a> {
     pub add: Vec<(&'static str, Cow<'a, str>)>,
 }
 
+fn is_content_type(name: &str) -> bool {
+    name.eq_ignore_ascii_case("Content-Type")
+}
+
 impl Serve {
     /// The changes to the head of the content's answer with this `status`. `became` is the result
     /// of `Paywall::finish`, or `outcome` if there was no charge. `values` returns the values of
@@ -99,6 +103,12 @@ impl Answer {
         changes
     }
 
+    /// The content type of its body; empty if there is none.
+    pub fn content_type(&self) -> &str {
+        let field = self.headers.iter().find(|(name, _)| is_content_type(name));
+        field.map_or("", |(_, value)| value)
+    }
+
     /// The part of [`Answer::head`] that depends on existing fields, for a server that sent the
     /// rest before.
     pub fn merged(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges<'_> {
@@ -112,6 +122,12 @@ impl<'a> HeadChanges<'a> {
     /// Capacity for `count` fields to add, and Cache-Control.
     fn with_room(count: usize) -> HeadChanges<'a> {
         HeadChanges { remove: Vec::new(), add: Vec::with_capacity(count + 1) }
+    }
+
+    /// The fields to add but for the content type, for a server that stores that separately.
+    pub fn add_without_type(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let fields = self.add.iter().filter(|(name, _)| !is_content_type(name));
+        fields.map(|(name, value)| (*name, &**value))
     }
 
     /// The same changes, independent of the decision's lifetime.
@@ -259,6 +275,11 @@ mod tests {
         let head = changed(&[], |values| answer.head_of_error_page(values));
         assert_eq!(head, ["MicroMint-Request: a", "Vary: Accept"]);
         assert_eq!(changed(&[], |values| answer.head(values)).len(), 6);
+        let changes = answer.head(|_| Vec::new());
+        let added: Vec<&str> = changes.add_without_type().map(|(name, _)| name).collect();
+        assert_eq!(added.len(), 5);
+        assert!(!added.contains(&"Content-Type"));
+        assert_eq!((answer.content_type(), Answer::default().content_type()), ("text/html", ""));
     }
 
     #[test]

@@ -39,6 +39,7 @@ use super::config::VendorConfig;
 use super::config_error::ConfigError;
 use super::cors::CorsPolicy;
 use super::decision::{Answer, Decision, Serve};
+use super::exempt::Exemptions;
 use super::manifest::{OwnDocument, manifest};
 use super::prices::{ListPrice, PriceList, Prices, Publication, Seller};
 use super::request::{Place, Request};
@@ -303,11 +304,11 @@ impl Paywall {
     }
 
     /// What the price list says about the page that a request is for; `None` if there is no list,
-    /// if no entry matches, or, with `has_exemptions`, if the path is exempt. Only target and host
+    /// if no entry matches, or if the path is exempt and exemptions apply. Only target and host
     /// of the request count, as the client sent them, and where an entry has prices for bots, the
     /// method and the header fields. Does not access the disk.
-    pub fn list_price(&self, request: &Request<'_>, has_exemptions: bool) -> Option<ListPrice> {
-        self.prices.as_ref()?.find(request, has_exemptions, self.clock.as_ref())
+    pub fn list_price(&self, request: &Request<'_>, exemptions: Exemptions) -> Option<ListPrice> {
+        self.prices.as_ref()?.find(request, exemptions, self.clock.as_ref())
     }
 
     /// Calls `with` with the request at the price that it owes: the higher of its own and that of
@@ -327,7 +328,7 @@ impl Paywall {
         request: &Request<'_>,
         with: impl FnOnce(&Request<'_>) -> R,
     ) -> R {
-        at_list_price(self.list_price(request, true), request, with)
+        at_list_price(self.list_price(request, Exemptions::Apply), request, with)
     }
 
     /// The accepted periods and the broker's lists.

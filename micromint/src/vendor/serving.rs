@@ -16,6 +16,7 @@ use super::answer::unavailable;
 use super::config::VendorConfig;
 use super::config_error::ConfigError;
 use super::decision::Decision;
+use super::exempt::Exemptions;
 use super::manifest::OwnDocument;
 use super::metrics::Gauges;
 use super::paywall::{Paywall, PaywallError, Prepared, at_list_price, open_prices};
@@ -193,8 +194,8 @@ impl Vendor {
     }
 
     /// What the price list says about the page that a request is for; see [`Paywall::list_price`].
-    pub fn list_price(&self, request: &Request<'_>, has_exemptions: bool) -> Option<ListPrice> {
-        self.prices.as_ref()?.find(request, has_exemptions, self.clock.as_ref())
+    pub fn list_price(&self, request: &Request<'_>, exemptions: Exemptions) -> Option<ListPrice> {
+        self.prices.as_ref()?.find(request, exemptions, self.clock.as_ref())
     }
 
     /// Whether there is a price list.
@@ -214,7 +215,7 @@ impl Vendor {
         request: &Request<'_>,
         with: impl FnOnce(&Request<'_>) -> R,
     ) -> R {
-        at_list_price(self.list_price(request, true), request, with)
+        at_list_price(self.list_price(request, Exemptions::Apply), request, with)
     }
 
     /// What the price list says about a part of another page's response, by the path that the
@@ -541,7 +542,7 @@ mod tests {
         let vendor = Vendor::read(path, "here".to_string(), clock, entropy).unwrap();
         vendor.open().unwrap();
         let request = Request { method: b"GET", target: b"/x", ..Request::default() };
-        let coins = || vendor.list_price(&request, true).unwrap().coins;
+        let coins = || vendor.list_price(&request, Exemptions::Apply).unwrap().coins;
         let is_told = |request: &Request<'_>| match vendor.look(request) {
             Look::Decided((decision, _)) => decision.about().alert.clone(),
             Look::NeedsBody { .. } => None,
@@ -609,7 +610,7 @@ mod tests {
         let parent = std::mem::replace(&mut site.vendor, child);
         assert!(site.vendor.to_ask().is_none());
         let listed = Request { target: b"/listed", ..Request::default() };
-        assert_eq!(site.vendor.list_price(&listed, true).map(|it| it.coins), Some(3));
+        assert_eq!(site.vendor.list_price(&listed, Exemptions::Apply).map(|it| it.coins), Some(3));
         assert_eq!(site.pay("1"), RequestOutcome::Retry);
         assert_eq!(site.pay("2"), RequestOutcome::Paid);
         site.vendor = parent;

@@ -5,7 +5,6 @@ use micromint::protocol::RequestOutcome;
 use micromint::vendor::HeadChanges;
 use micromint::vendor::gate::Thread;
 
-use super::reply::is_content_type;
 use super::report::tell;
 use crate::ap::{Code, Request};
 use crate::module::Variable;
@@ -45,7 +44,7 @@ pub(crate) fn fields_of_switch(request: Request<'_>) -> Vec<u8> {
     let mut gate = visit.gate.borrow_mut();
     let closing = gate.close(101, Thread::Blocking, |_| Vec::new());
     let Some(closing) = closing else { return Vec::new() };
-    let fields = closing.changes.add.iter().filter(|(name, _)| !is_content_type(name));
+    let fields = closing.changes.add_without_type();
     fields.flat_map(|(name, value)| format!("{name}: {value}\r\n").into_bytes()).collect()
 }
 
@@ -55,7 +54,7 @@ fn change_head(request: Request<'_>, changes: &HeadChanges<'_>) {
     for name in &changes.remove {
         request.remove_answer_header(name);
     }
-    for (name, value) in changes.add.iter().filter(|(name, _)| !is_content_type(name)) {
+    for (name, value) in changes.add_without_type() {
         request.add_answer_header(name, value);
     }
 }

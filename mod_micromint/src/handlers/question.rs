@@ -1,7 +1,7 @@
 //! Asks the paywall: how a request is presented. The thread belongs to the request and may wait.
 
 use micromint::vendor::gate::{Asked, Thread, Visit as Gate};
-use micromint::vendor::{Content, ListPrice, Request as PaywallRequest, Vendor};
+use micromint::vendor::{Content, Request as PaywallRequest, Vendor};
 
 use super::reply::{carry_out, fail};
 use super::{SERVER_ERROR, free};
@@ -83,38 +83,6 @@ pub(super) fn give_body_back(request: Request<'_>, visit: &Visit) {
     if !visit.gate.borrow().replaces_body() {
         request.give_body_back(visit);
     }
-}
-
-/// What the price list says about the page that the client asked for.
-pub(super) fn list_price(request: Request<'_>) -> Option<ListPrice> {
-    let has_exemptions = request.place().has_exemptions();
-    let vendor = request.server().vendor().filter(|vendor| vendor.has_list())?;
-    with_asked(request, vendor, |asked| vendor.list_price(asked, has_exemptions))
-}
-
-/// What the price list says about the path of a subrequest.
-pub(super) fn list_price_of_part(request: Request<'_>) -> Option<ListPrice> {
-    let vendor = request.server().vendor()?;
-    with_asked(request, vendor, |asked| vendor.list_price_of_part(request.path(), asked))
-}
-
-/// Calls `with` with what the client asked for. The header fields are in it only if the price list
-/// reads them.
-fn with_asked<R>(
-    request: Request<'_>,
-    vendor: &Vendor,
-    with: impl FnOnce(&PaywallRequest<'_>) -> R,
-) -> R {
-    let headers = if vendor.list_reads_headers() { request.headers() } else { Default::default() };
-    with(&PaywallRequest {
-        method: request.method(),
-        headers: &headers,
-        target: request.target(),
-        is_https: request.is_https(),
-        host: request.host(),
-        port: request.port(),
-        ..PaywallRequest::default()
-    })
 }
 
 /// Passes the request to the paywall. The gate adds price and place.

@@ -1,17 +1,17 @@
 //! Acts on the paywall's decision: the content is served, or another answer is sent.
 
-use micromint::vendor::gate::{Action, Mode, Severity, Stage, is_priced};
-use micromint::vendor::{Answer, METRICS_MEDIA_TYPE, Request as PaywallRequest, unavailable};
+use micromint::vendor::gate::{Action, Mode, PagePrice, PriceFault, PriceFiles, Severity, Stage};
+use micromint::vendor::{Answer, METRICS_MEDIA_TYPE, unavailable};
 
-use super::question::{give_body_back, list_price};
+use super::question::give_body_back;
 use super::report::tell;
-use super::{FORBIDDEN, NOT_FOUND, pass, price_of};
+use super::{FORBIDDEN, NOT_FOUND, SERVER_ERROR, pass};
 use crate::ap::{Code, DECLINED, Level, OK, Request, counters};
 use crate::visit::Visit;
 
 /// Answers the request with `answer`.
-pub(super) fn rule(request: Request<'_>, answer: Answer) -> Code {
-    request.visit_or_new().gate.borrow_mut().rule(answer);
+fn answer_with(request: Request<'_>, answer: Answer) -> Code {
+    request.visit_or_new().gate.borrow_mut().answer_with(answer);
     carry_out(request)
 }
 
@@ -19,6 +19,14 @@ pub(super) fn rule(request: Request<'_>, answer: Answer) -> Code {
 pub(super) fn fail(request: Request<'_>, code: Code) -> Code {
     request.visit_or_new().gate.borrow_mut().fail(u16::try_from(code).unwrap_or(500));
     carry_out(request)
+}
+
+/// Ends a request whose price cannot be read.
+pub(super) fn end(request: Request<'_>, fault: PriceFault) -> Code {
+    match fault {
+        PriceFault::NoValue => fail(request, SERVER_ERROR),
+        PriceFault::Unreadable(answer) => answer_with(request, *answer),
+    }
 }
 
 /// Carries out the decision.
@@ -96,7 +104,7 @@ fn watch_head(request: Request<'_>) {
 fn refuse(request: Request<'_>, answer: &Answer) -> Code {
     if request.has_error_document(answer.status) {
         if let Some(visit) = request.visit() {
-            visit.gate.borrow_mut().set_error_page(true);
+            visit.gate.borrow_mut().set_error_page();
         }
         return Code::from(answer.status);
     }
@@ -105,59 +113,37 @@ fn refuse(request: Request<'_>, answer: &Answer) -> Code {
 
 fn send(request: Request<'_>, answer: &Answer) -> Code {
     match request.discard_body() {
-        OK => request.send(answer.status, content_type(answer), &answer.body),
+        OK => request.send(answer.status, answer.content_type(), &answer.body),
         code => code,
     }
 }
 
-fn content_type(answer: &Answer) -> &str {
-    answer.headers.iter().find(|(name, _)| is_content_type(name)).map_or("", |(_, value)| value)
-}
-
-pub(super) fn is_content_type(name: &str) -> bool {
-    name.eq_ignore_ascii_case("Content-Type")
-}
-
 /// `SetHandler micromint-message`: the content of a place for `ErrorDocument 402`. This is the
 /// paywall's answer, or, if the 402 has another origin, the paywall's answer for this place.
-pub(super) fn message(request: Request<'_>) -> Code {
-    let visit = request.visit_or_new();
-    visit.gate.borrow_mut().set_error_page(false);
-    let sent = visit.gate.borrow().answer().cloned();
+pub(super) fn message(mut request: Request<'_>) -> Code {
+    let sent = request.visit_or_new().gate.borrow_mut().answer_as_page();
     if let Some(answer) = sent {
         return send(request, &answer);
     }
     let Some(vendor) = request.server().vendor() else { return NOT_FOUND };
-    let price = match price_of(request, true) {
-        Ok(price) => price,
-        Err(code) => return code,
+    let price = match PagePrice::of(&mut request) {
+        Ok(Some(price)) => price,
+        Ok(None) => return NOT_FOUND,
+        Err(fault) => return end(request, fault),
     };
-    if !is_priced(price, || list_price(request)) {
-        return NOT_FOUND;
-    }
-    if let Err(code) = pass(request, true) {
+    if let Err(code) = pass(request, PriceFiles::Count) {
         return code;
     }
     let paywall = match vendor.open() {
         Ok(paywall) => paywall.or_else(|| vendor.to_ask()),
-        Err(error) => return rule(request, unavailable(error.to_string())),
+        Err(error) => return answer_with(request, unavailable(error.to_string())),
     };
     let Some(paywall) = paywall else {
-        return rule(request, unavailable("the till could not be opened a moment ago".to_string()));
+        let reason = "the till could not be opened a moment ago".to_string();
+        return answer_with(request, unavailable(reason));
     };
-    let headers = request.headers();
-    let asked = PaywallRequest {
-        method: b"GET",
-        target: request.target(),
-        is_https: request.is_https(),
-        host: request.host(),
-        port: request.port(),
-        headers: &headers,
-        price,
-        ..PaywallRequest::default()
-    };
-    let answer = paywall.with_list_price(&asked, |asked| paywall.price_tag(asked));
-    rule(request, answer)
+    let answer = price.tag(&request, &paywall);
+    answer_with(request, answer)
 }
 
 /// `SetHandler micromint-status`: the counters of all children since Apache was started, for

@@ -1,8 +1,8 @@
 //! The head of a response: what the paywall adds to it, and the reversal of a payment whose
 //! response is not one that is charged.
 
+use micromint::vendor::HeadChanges;
 use micromint::vendor::gate::{Closing, DueReversal, Thread};
-use micromint::vendor::{Answer, HeadChanges};
 
 use crate::sys::{Code, ERROR, Level, OK, Request, detach};
 
@@ -44,15 +44,5 @@ pub(super) fn change_head(request: &mut Request, changes: &HeadChanges<'_>) -> O
     for name in &changes.remove {
         request.remove_answer_header(name);
     }
-    let mut fields = changes.add.iter().filter(|(name, _)| !is_content_type(name));
-    fields.try_for_each(|(name, value)| request.push_header(name, value))
-}
-
-/// The content type of an answer.
-pub(super) fn content_type(answer: &Answer) -> &str {
-    answer.headers.iter().find(|(name, _)| is_content_type(name)).map_or("", |(_, value)| value)
-}
-
-fn is_content_type(name: &str) -> bool {
-    name.eq_ignore_ascii_case("Content-Type")
+    changes.add_without_type().try_for_each(|(name, value)| request.push_header(name, value))
 }

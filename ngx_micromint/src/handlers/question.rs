@@ -4,12 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use micromint::protocol::PAYMENT_SIZE_MAX;
-use micromint::vendor::gate::{
-    Asked, Asking, DeferredDecision, Passed, Stage, Thread, Value, ask_all,
-};
+use micromint::vendor::gate::{Asked, Asking, DeferredDecision, Stage, Thread, ask_all};
 use micromint::vendor::{
-    Content, ListPrice, Request as PaywallRequest, Vendor, has_login as has_login_of,
-    has_payment_or_receipt, unavailable,
+    Content, Request as PaywallRequest, Vendor, has_login as has_login_of, has_payment_or_receipt,
+    unavailable,
 };
 
 use super::SERVER_ERROR;
@@ -135,7 +133,7 @@ fn start(
     });
     if started.is_err() {
         // Nothing was recorded, and the same payment may be sent again.
-        visit.gate.borrow_mut().rule(unavailable(QUEUE_IS_FULL.to_string()));
+        visit.gate.borrow_mut().answer_with(unavailable(QUEUE_IS_FULL.to_string()));
     }
     started
 }
@@ -208,65 +206,6 @@ pub(crate) fn give_up(members: &[Member]) {
 pub(super) fn has_login(request: &Request) -> bool {
     let headers = request.headers();
     has_login_of(&PaywallRequest { headers: &headers, ..PaywallRequest::default() })
-}
-
-/// What the price list says about the page that the client asked for.
-pub(super) fn list_price(request: &Request) -> Option<ListPrice> {
-    let vendor = request.server().vendor().filter(|vendor| vendor.has_list())?;
-    let has_exemptions = request.location().options.has_exemptions();
-    with_asked(request, vendor, |asked| vendor.list_price(asked, has_exemptions))
-}
-
-/// What the price list says about the path of a subrequest.
-pub(super) fn list_price_of_part(request: &Request) -> Option<ListPrice> {
-    let vendor = request.server().vendor()?;
-    with_asked(request, vendor, |asked| vendor.list_price_of_part(request.path(), asked))
-}
-
-/// Calls `with` with what the client asked for. The header fields are in it only if the price list
-/// reads them.
-fn with_asked<R>(
-    request: &Request,
-    vendor: &Vendor,
-    with: impl FnOnce(&PaywallRequest<'_>) -> R,
-) -> R {
-    let headers = if vendor.list_reads_headers() { request.headers() } else { Default::default() };
-    with(&PaywallRequest {
-        method: request.method(),
-        headers: &headers,
-        target: request.target(),
-        is_https: request.is_https(),
-        host: request.host(),
-        port: request.port(),
-        ..PaywallRequest::default()
-    })
-}
-
-/// This location as the gate sees it, at its own price for this request.
-pub(super) fn passed(request: &mut Request, price: u32) -> Passed {
-    let varying = match request.location().options.receipt_path() {
-        Some(Value::Varying(value)) => {
-            let value = *value;
-            // An empty value means no receipt path.
-            request.evaluate(&value).map(<[u8]>::to_vec).filter(|path| !path.is_empty())
-        }
-        _ => None,
-    };
-    let options = &request.location().options;
-    let receipt_path = match options.receipt_path() {
-        Some(Value::Fixed(path)) => Some(path.clone()),
-        Some(Value::Varying(_)) => varying,
-        None => None,
-    };
-    Passed {
-        price,
-        receipt_path,
-        free_views: options.free_views(),
-        is_dry_run: options.is_dry_run(),
-        charges_redirects: options.charges_redirects(),
-        preview: None,
-        is_private: false,
-    }
 }
 
 /// Passes the request to the paywall. The gate adds price and place.

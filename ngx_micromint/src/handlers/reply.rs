@@ -1,18 +1,17 @@
 //! Acts on the paywall's decision: the request continues to its content, or another answer is sent.
 
 use micromint::protocol::RequestOutcome;
-use micromint::vendor::gate::{Action, Severity, is_priced};
-use micromint::vendor::{Answer, Request as PaywallRequest, is_redirect_to_folder};
+use micromint::vendor::gate::{Action, PagePrice, PriceFault, Severity};
+use micromint::vendor::{Answer, is_redirect_to_folder};
 
-use super::head::{change_head, content_type};
-use super::question::list_price;
-use super::{NOT_FOUND, SERVER_ERROR, UNAVAILABLE, is_folder, price_of};
+use super::head::change_head;
+use super::{NOT_FOUND, SERVER_ERROR, UNAVAILABLE, is_folder};
 use crate::sys::{Code, DECLINED, DONE, Level, OK, Request};
 
 /// Answers the request with `answer`.
-pub(super) fn rule(request: &mut Request, answer: Answer) -> Code {
+fn answer_with(request: &mut Request, answer: Answer) -> Code {
     let Some(visit) = request.visit_or_new() else { return SERVER_ERROR };
-    visit.gate.borrow_mut().rule(answer);
+    visit.gate.borrow_mut().answer_with(answer);
     carry_out(request)
 }
 
@@ -21,6 +20,14 @@ pub(super) fn fail(request: &mut Request, code: Code) -> Code {
     let Some(visit) = request.visit_or_new() else { return SERVER_ERROR };
     visit.gate.borrow_mut().fail(u16::try_from(code).unwrap_or(500));
     carry_out(request)
+}
+
+/// Ends a request whose price cannot be read.
+pub(super) fn end(request: &mut Request, fault: PriceFault) -> Code {
+    match fault {
+        PriceFault::NoValue => fail(request, SERVER_ERROR),
+        PriceFault::Unreadable(answer) => answer_with(request, *answer),
+    }
 }
 
 /// Carries out the decision.
@@ -63,7 +70,7 @@ pub(super) fn carry_out(request: &mut Request) -> Code {
 fn refuse(request: &mut Request, answer: &Answer) -> Code {
     if request.has_error_page(answer.status) {
         if let Some(visit) = request.visit() {
-            visit.gate.borrow_mut().set_error_page(true);
+            visit.gate.borrow_mut().set_error_page();
         }
         return answer.status as Code;
     }
@@ -71,7 +78,7 @@ fn refuse(request: &mut Request, answer: &Answer) -> Code {
     if code != OK {
         return code;
     }
-    let code = request.send(answer.status, content_type(answer), &answer.body);
+    let code = request.send(answer.status, answer.content_type(), &answer.body);
     request.finish(code);
     DONE
 }
@@ -83,41 +90,22 @@ pub(crate) fn message(request: &mut Request) -> Code {
     if code != OK {
         return code;
     }
-    let sent = request.visit().and_then(|visit| {
-        let mut gate = visit.gate.borrow_mut();
-        gate.set_error_page(false);
-        gate.answer().cloned()
-    });
+    let sent = request.visit().and_then(|visit| visit.gate.borrow_mut().answer_as_page());
     if let Some(answer) = sent {
-        return request.send(answer.status, content_type(&answer), &answer.body);
+        return request.send(answer.status, answer.content_type(), &answer.body);
     }
     let Some(paywall) = request.server().vendor().and_then(|vendor| vendor.to_ask()) else {
         return UNAVAILABLE;
     };
-    let price = match price_of(request, true) {
-        Ok(price) => price,
-        Err(code) => return code,
+    let price = match PagePrice::of(request) {
+        Ok(Some(price)) => price,
+        Ok(None) => return NOT_FOUND,
+        Err(fault) => return end(request, fault),
     };
-    if !is_priced(price, || list_price(request)) {
-        return NOT_FOUND;
-    }
-    let answer = {
-        let headers = request.headers();
-        let asked = PaywallRequest {
-            method: b"GET",
-            target: request.target(),
-            is_https: request.is_https(),
-            host: request.host(),
-            port: request.port(),
-            headers: &headers,
-            price,
-            ..PaywallRequest::default()
-        };
-        paywall.with_list_price(&asked, |asked| paywall.price_tag(asked))
-    };
+    let answer = price.tag(request, &paywall);
     let changes = answer.head(|name| request.answer_values(name));
     if change_head(request, &changes).is_none() {
         return SERVER_ERROR;
     }
-    request.send(answer.status, content_type(&answer), &answer.body)
+    request.send(answer.status, answer.content_type(), &answer.body)
 }

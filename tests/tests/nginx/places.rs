@@ -516,6 +516,15 @@ fn parts_of_a_page_are_paid_with_the_page() {
     assert_ne!(nginx.get("/price.shtml").body, "[1\n]");
     let strict = nginx.get("/strict/whole.shtml");
     assert!(strict.status == 200 && !strict.body.contains("content for one"), "{}", strict.body);
+    // A part whose price cannot be read fails alone: the page around it is paid and sent.
+    nginx.site().write("www/strict/one.html.mm", "many");
+    nginx.site().write("www/strict/whole.shtml.mm", "1");
+    let paid = nginx.pay("/strict/whole.shtml", 1);
+    assert_eq!((paid.status, paid.word()), (200, "paid".to_string()), "{}", paid.body);
+    assert!(!paid.body.contains("content for one"), "{}", paid.body);
+    wait_until("the reason in the log", || {
+        nginx.log().contains("the price file of /strict/one.html: expected")
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@ use micromint_servers::nginx::Nginx;
 use micromint_servers::payer;
 use micromint_servers::server::Server;
 use micromint_servers::site::Site;
+use micromint_servers::twins::price_of;
 use micromint_servers::wait_until;
 use rustix::process::Signal;
 
@@ -136,6 +137,17 @@ fn a_dry_run_charges_nothing_and_is_counted_apart() {
     assert_eq!(nginx.get("/two.html").status, 402);
     assert_eq!(nginx.ask(&post).seen(), (200, "paid".to_string(), "content for two"));
     wait_until("the count", || counter(&nginx, "micromint_coins_total") == 2);
+}
+
+#[test]
+fn a_dry_run_does_not_hide_the_lower_price_of_what_is_found() {
+    let tried = "location /tried/ { micromint_price 5; micromint_dry_run on; \
+                 try_files /none /two.html; }";
+    let nginx = Nginx::with_server(Site::new(), tried);
+    let unpaid = nginx.get("/tried/x");
+    assert_eq!((unpaid.status, unpaid.word()), (402, "unpaid".to_string()), "{unpaid:?}");
+    assert_eq!(price_of(&unpaid), Some(2));
+    assert_eq!(nginx.pay("/tried/x", 2).seen(), (200, "paid".to_string(), "content for two"));
 }
 
 #[test]

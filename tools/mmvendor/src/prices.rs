@@ -11,7 +11,7 @@ use micromint::vendor::inspection::{price_finding, shown};
 use micromint::vendor::price_files::{
     ListedFolder, PriceFact, PricedPage, file_of, price_of, survey,
 };
-use micromint::vendor::{ListEntry, PriceList, PublicRoot, Request, VendorConfig};
+use micromint::vendor::{Exemptions, ListEntry, PriceList, PublicRoot, Request, VendorConfig};
 use micromint_console::{EXIT_OK, FormatArgs, ToolError, say, tell};
 use serde_json::{Value, json};
 
@@ -101,7 +101,7 @@ impl Prices {
             host: Some(root.origin().authority().as_bytes()),
             ..Request::default()
         };
-        let entry = list.as_ref().and_then(|list| list.deciding(&request, true));
+        let entry = list.as_ref().and_then(|list| list.deciding(&request, Exemptions::Apply));
         let file = self.root.as_deref().and_then(|folder| file_of(folder, &target));
         let fact = file.as_deref().map(|file| price_of(file, config.coin_value()));
         let fact = fact.transpose()?.flatten();

@@ -5,6 +5,7 @@
 //! alone switches the paywall on.
 
 use crate::vendor::event::Event;
+use crate::vendor::exempt::Exemptions;
 use crate::vendor::price::{Price, parse_price};
 use crate::vendor::receipt::parse_receipt_path;
 use crate::vendor::views::FREE_VIEWS_MAX;
@@ -88,7 +89,7 @@ pub struct Options<S: Syntax> {
     /// Whether the price of a file is looked up beside it.
     pub has_price_files: Option<bool>,
     /// Whether the paths of [`is_exempt`](super::is_exempt) are free.
-    pub has_exemptions: Option<bool>,
+    pub exemptions: Option<Exemptions>,
     /// Whether a redirect by the content is what is sold.
     pub charges_redirects: Option<bool>,
     /// Whether a priced page must not be part of another page's response.
@@ -122,7 +123,7 @@ impl<S: Syntax> Options<S> {
         price: None,
         receipt_path: None,
         has_price_files: None,
-        has_exemptions: None,
+        exemptions: None,
         charges_redirects: None,
         refuses_subrequests: None,
         free_views: None,
@@ -140,7 +141,7 @@ impl<S: Syntax> Options<S> {
             price: self.price.or(outer.price),
             receipt_path: self.receipt_path.clone().or_else(|| outer.receipt_path.clone()),
             has_price_files: self.has_price_files.or(outer.has_price_files),
-            has_exemptions: self.has_exemptions.or(outer.has_exemptions),
+            exemptions: self.exemptions.or(outer.exemptions),
             charges_redirects: self.charges_redirects.or(outer.charges_redirects),
             refuses_subrequests: self.refuses_subrequests.or(outer.refuses_subrequests),
             free_views: self.free_views.or(outer.free_views),
@@ -167,8 +168,8 @@ impl<S: Syntax> Options<S> {
     }
 
     /// Whether the exempt paths are free; by default they are.
-    pub fn has_exemptions(&self) -> bool {
-        self.has_exemptions.unwrap_or(true)
+    pub fn exemptions(&self) -> Exemptions {
+        self.exemptions.unwrap_or(Exemptions::Apply)
     }
 
     /// Whether a redirect by the content is what is sold.
@@ -281,7 +282,8 @@ impl<S: Syntax> Options<S> {
     /// # Errors
     /// Another word.
     pub fn set_exemptions(&mut self, word: &[u8]) -> Result<(), OptionError> {
-        self.has_exemptions = Some(on_or_off(word)?);
+        let (on, off) = (Exemptions::Apply, Exemptions::Ignore);
+        self.exemptions = Some(one_of(word, &[("on", on), ("off", off)])?);
         Ok(())
     }
 
@@ -313,7 +315,6 @@ impl<S: Syntax> Options<S> {
     }
 }
 
-/// One of two words that switch something.
 impl EventFormat {
     /// Reads `plain` or `json`, or `off` for none.
     ///
@@ -333,6 +334,7 @@ impl EventFormat {
     }
 }
 
+/// One of two words that switch something.
 fn on_or_off(word: &[u8]) -> Result<bool, OptionError> {
     one_of(word, &[("on", true), ("off", false)])
 }

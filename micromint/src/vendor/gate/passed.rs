@@ -25,15 +25,9 @@ pub struct Passed {
     pub is_private: bool,
 }
 
-/// Whether content costs something: by the price of its place, or by the price list, which is asked
-/// only if the place is free.
-pub fn is_priced(price: u32, listed: impl FnOnce() -> Option<ListPrice>) -> bool {
-    price > 0 || listed().is_some_and(|listed| listed.coins > 0)
-}
-
 /// How much a place asks. A price that is only rehearsed is less than any real one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Rank {
+pub struct Rank {
     is_real: bool,
     price: u32,
 }
@@ -43,6 +37,13 @@ impl Rank {
     pub(super) fn new(price: u32, is_dry_run: bool) -> Rank {
         Rank { is_real: price > 0 && !is_dry_run, price }
     }
+}
+
+/// Whether a place of this rank is remembered beside those passed before, which ask `owed`. Of
+/// equal ones the first counts: it is the one whose address the reader sees. A place that is free
+/// for the one who asks, and not for others (`is_private`), counts too.
+pub(super) fn counts(rank: Rank, is_private: bool, owed: Option<Rank>) -> bool {
+    (rank.price > 0 || is_private) && owed.is_none_or(|owed| rank > owed)
 }
 
 impl Passed {

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use self::group::{Asking, ask_all};
-use super::passed::{Passed, Rank};
+use super::passed::{Passed, Rank, counts};
 use crate::protocol::RequestOutcome;
 use crate::vendor::answer::unavailable;
 use crate::vendor::charge::Charge;
@@ -45,7 +45,7 @@ pub enum Stage {
 
 /// A decision, or its absence.
 #[derive(Debug, Default)]
-enum Ruling {
+enum MaybeDecision {
     /// None yet.
     #[default]
     None,
@@ -182,11 +182,11 @@ pub struct Visit {
     began_in: u32,
     /// The place with the highest price that was passed.
     owed: Option<Passed>,
-    /// The price that the ruling is about.
+    /// The price that the decision is about.
     price: u32,
-    /// What the ruling covers.
+    /// What the decision covers.
     covered: Rank,
-    ruling: Ruling,
+    decided: MaybeDecision,
     /// The paywall that settles the charge.
     paywall: Option<Arc<Paywall>>,
     /// The request as the client sent it, if the decision changed it.
@@ -201,13 +201,16 @@ pub struct Visit {
 
 impl Visit {
     /// The request passed a place. Of several places the one with the highest price counts, of
-    /// equal ones the first: that is the one whose address the reader sees. A place that is free
-    /// for the one who asks, and not for others, counts too.
+    /// equal ones the first.
     pub fn pass(&mut self, passed: Passed) {
-        let counts = passed.price > 0 || passed.is_private;
-        if counts && self.owed.as_ref().is_none_or(|owed| passed.rank() > owed.rank()) {
+        if counts(passed.rank(), passed.is_private, self.owed_rank()) {
             self.owed = Some(passed);
         }
+    }
+
+    /// How much the places ask that it passed; `None` if none counts.
+    pub fn owed_rank(&self) -> Option<Rank> {
+        self.owed.as_ref().map(Passed::rank)
     }
 
     /// What is owed so far.
@@ -227,7 +230,7 @@ impl Visit {
     /// Whether content would cost more than is covered. What is sent instead of content, such as an
     /// error page, is not asked for its price.
     pub fn owes_more(&self) -> bool {
-        self.stage != Stage::Answered && self.owed_rank() > self.covered
+        self.stage != Stage::Answered && self.owes_more_than(self.covered)
     }
 
     /// How far it has got.
@@ -240,8 +243,8 @@ impl Visit {
         self.price
     }
 
-    fn owed_rank(&self) -> Rank {
-        self.owed.as_ref().map(Passed::rank).unwrap_or_default()
+    fn owes_more_than(&self, covered: Rank) -> bool {
+        self.owed_rank().unwrap_or_default() > covered
     }
 
     /// What happens to the request now that it arrives at content. `pass` is the server's number of
@@ -259,7 +262,7 @@ impl Visit {
             // Whatever is made now is the page of that answer.
             Stage::Answered => Next::Continue,
             Stage::Fresh | Stage::Served if is_error_page => Next::Continue,
-            Stage::Served if self.owed_rank() <= self.covered => Next::Continue,
+            Stage::Served if !self.owes_more_than(self.covered) => Next::Continue,
             Stage::Fresh | Stage::Served => Next::Ask,
         }
     }
@@ -390,7 +393,7 @@ impl Visit {
     }
 
     /// The request is answered with `answer`.
-    pub fn rule(&mut self, answer: Answer) {
+    pub fn answer_with(&mut self, answer: Answer) {
         self.price = self.owed();
         self.keep((answer.into(), None), RequestBuf::default);
     }
@@ -398,7 +401,7 @@ impl Visit {
     /// The request fails with the server's own answer of this status.
     pub fn fail(&mut self, status: u16) {
         self.price = self.owed();
-        self.ruling = Ruling::Failed(status);
+        self.decided = MaybeDecision::Failed(status);
         self.stage = Stage::Decided;
     }
 
@@ -413,15 +416,15 @@ impl Visit {
                 self.original = Some(original());
             }
         }
-        self.ruling = Ruling::Decided(Box::new(decision));
+        self.decided = MaybeDecision::Decided(Box::new(decision));
         self.paywall = paywall;
         self.stage = Stage::Decided;
     }
 
     /// What the server does now that it is decided.
     pub fn carry_out(&mut self) -> Action {
-        let (stage, action) = match &self.ruling {
-            Ruling::Decided(decision) => match &**decision {
+        let (stage, action) = match &self.decided {
+            MaybeDecision::Decided(decision) => match &**decision {
                 Decision::Serve(Serve {
                     as_get, ignore_conditions, strip_request_headers, ..
                 }) => {
@@ -431,17 +434,17 @@ impl Visit {
                 }
                 Decision::Answer(answer) => (Stage::Answered, Action::Answer(Arc::clone(answer))),
             },
-            Ruling::Failed(status) => (Stage::Answered, Action::Fail(*status)),
-            Ruling::None => (Stage::Answered, Action::Fail(500)),
+            MaybeDecision::Failed(status) => (Stage::Answered, Action::Fail(*status)),
+            MaybeDecision::None => (Stage::Answered, Action::Fail(500)),
         };
         self.stage = stage;
         action
     }
 
-    /// Whether the site sends an error page of its own in place of the answer's body. Its head then
-    /// lacks the fields that describe the body.
-    pub fn set_error_page(&mut self, has_error_page: bool) {
-        self.has_error_page = has_error_page;
+    /// The site sends an error page of its own in place of the answer's body. Its head then lacks
+    /// the fields that describe the body.
+    pub fn set_error_page(&mut self) {
+        self.has_error_page = true;
     }
 
     /// Lines for the server's log about the decision.
@@ -461,7 +464,7 @@ impl Visit {
 
     /// Forgets an answer that is not to be sent after all: what is asked for costs nothing here.
     pub fn withdraw(&mut self) {
-        (self.ruling, self.stage) = (Ruling::None, Stage::Fresh);
+        (self.decided, self.stage) = (MaybeDecision::None, Stage::Fresh);
     }
 
     /// Whether the content is served to a request that was not asked to pay.
@@ -472,7 +475,7 @@ impl Visit {
 
     /// Whether anything was decided about it.
     pub fn is_decided(&self) -> bool {
-        !matches!(self.ruling, Ruling::None)
+        !matches!(self.decided, MaybeDecision::None)
     }
 
     /// Whether the body was the payment, so that the content does not get it.
@@ -497,9 +500,9 @@ impl Visit {
     }
 
     fn decision(&self) -> Option<&Decision> {
-        match &self.ruling {
-            Ruling::Decided(decision) => Some(decision),
-            Ruling::None | Ruling::Failed(_) => None,
+        match &self.decided {
+            MaybeDecision::Decided(decision) => Some(decision),
+            MaybeDecision::None | MaybeDecision::Failed(_) => None,
         }
     }
 
@@ -508,6 +511,13 @@ impl Visit {
             Decision::Serve(serve) => Some(serve),
             Decision::Answer(_) => None,
         }
+    }
+
+    /// The answer whose own body is sent as the error page for it, if there is one: its head then
+    /// has all fields.
+    pub fn answer_as_page(&mut self) -> Option<Arc<Answer>> {
+        self.has_error_page = false;
+        self.answer().map(Arc::clone)
     }
 
     /// The answer that is sent instead of the content, if there is one.
@@ -625,15 +635,17 @@ impl DueReversal {
 impl Visit {
     /// The value of a variable; `None` where it has none.
     pub fn variable(&self, variable: Variable) -> Option<Cow<'_, str>> {
-        let (outcome, coins, user) = match &self.ruling {
-            Ruling::Decided(_) if self.became == Some(RequestOutcome::Reversed) => {
+        let (outcome, coins, user) = match &self.decided {
+            MaybeDecision::Decided(_) if self.became == Some(RequestOutcome::Reversed) => {
                 (RequestOutcome::Reversed, 0, None)
             }
-            Ruling::Decided(decision) => (decision.outcome(), decision.coins(), decision.user()),
-            Ruling::Failed(_) => (RequestOutcome::Unavailable, 0, None),
+            MaybeDecision::Decided(decision) => {
+                (decision.outcome(), decision.coins(), decision.user())
+            }
+            MaybeDecision::Failed(_) => (RequestOutcome::Unavailable, 0, None),
             // Something else answered a request that owed a price.
-            Ruling::None if self.owed.is_some() => return None,
-            Ruling::None => (RequestOutcome::Free, 0, None),
+            MaybeDecision::None if self.owed.is_some() => return None,
+            MaybeDecision::None => (RequestOutcome::Free, 0, None),
         };
         match variable {
             Variable::Status => Some(outcome.word().into()),
@@ -646,12 +658,12 @@ impl Visit {
     /// Calls `with` with the event of the request, if anything was decided about it. `status` is
     /// the one that was sent.
     pub fn with_event(&self, status: u16, with: impl FnOnce(&Event<'_>)) {
-        match &self.ruling {
-            Ruling::None => {}
-            Ruling::Decided(decision) => {
+        match &self.decided {
+            MaybeDecision::None => {}
+            MaybeDecision::Decided(decision) => {
                 with(&decision.event(status, self.became.unwrap_or(decision.outcome())));
             }
-            Ruling::Failed(_) => {
+            MaybeDecision::Failed(_) => {
                 let about = About { price: self.price, ..About::default() };
                 let outcome = RequestOutcome::Unavailable;
                 let failed = Answer { outcome, status, about, ..Answer::default() };

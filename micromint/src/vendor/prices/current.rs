@@ -17,6 +17,7 @@ use crate::time::UnixTime;
 use crate::toml_file::TomlError;
 use crate::vendor::bots::Bots;
 use crate::vendor::config::VendorConfig;
+use crate::vendor::exempt::Exemptions;
 use crate::vendor::origin::PublicRoot;
 use crate::vendor::reloaded::{Reloaded, Source, is_past};
 use crate::vendor::request::Request;
@@ -131,12 +132,12 @@ impl Prices {
     pub(in crate::vendor) fn find(
         &self,
         request: &Request<'_>,
-        has_exemptions: bool,
+        exemptions: Exemptions,
         clock: &dyn Clock,
     ) -> Option<ListPrice> {
         let list = self.current();
         let asker = || self.bots.asker(request, list.root(request), clock);
-        list.find_for(request, has_exemptions, asker)
+        list.find_for(request, exemptions, asker)
     }
 
     /// The same about a path that a server decoded, without a query.
@@ -211,7 +212,7 @@ mod tests {
 
     fn coins(prices: &Prices) -> u32 {
         let request = Request { target: b"/x", ..Request::default() };
-        prices.current().find(&request, true).unwrap().coins
+        prices.current().find(&request, Exemptions::Apply).unwrap().coins
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::conditions::{Conditions, Holds, Query};
 use super::pattern::{Kind, Part, Pattern, SplitPath};
 use super::published::{Published, Seller};
 use crate::vendor::bots::Asker;
-use crate::vendor::exempt::is_exempt_path;
+use crate::vendor::exempt::{Exemptions, is_exempt_path};
 use crate::vendor::normal_path::{NormalPath, Readings, path_and_query};
 use crate::vendor::origin::{AskedHost, PublicRoot};
 use crate::vendor::preview::Preview;
@@ -158,18 +158,18 @@ impl PriceList {
     }
 
     /// What the list says to a reader about the page that a request is for, by the path that the
-    /// client sent. `None` if no entry matches, or, with `has_exemptions`, if the path is exempt.
+    /// client sent. `None` if no entry matches, or if the path is exempt and exemptions apply.
     /// A target that names no page (see [`page_target`](crate::vendor::page_target)) is never free:
     /// it has a price, so that the paywall refuses it.
-    pub fn find(&self, request: &Request<'_>, has_exemptions: bool) -> Option<ListPrice> {
-        self.find_for(request, has_exemptions, || Asker::Reader)
+    pub fn find(&self, request: &Request<'_>, exemptions: Exemptions) -> Option<ListPrice> {
+        self.find_for(request, exemptions, || Asker::Reader)
     }
 
     /// What the list says to `asker`, who is asked for only if an entry has prices for bots.
     pub(in crate::vendor) fn find_for(
         &self,
         request: &Request<'_>,
-        has_exemptions: bool,
+        exemptions: Exemptions,
         asker: impl Fn() -> Asker,
     ) -> Option<ListPrice> {
         let Some(page) = path_and_query(request.target) else {
@@ -177,7 +177,7 @@ impl PriceList {
         };
         let asker = LazyAsker::new(&asker);
         let make = |entry: &Entry, path: &SplitPath<'_>| entry.price(path, &asker);
-        self.find_sent(page, request, has_exemptions, &asker, make)
+        self.find_sent(page, request, exemptions, &asker, make)
     }
 
     /// Whether an entry has prices for bots.
@@ -187,10 +187,10 @@ impl PriceList {
 
     /// The entry that decides about the page that a request is for, as [`PriceList::find`] finds
     /// it.
-    pub fn deciding(&self, request: &Request<'_>, has_exemptions: bool) -> Option<ListEntry> {
+    pub fn deciding(&self, request: &Request<'_>, exemptions: Exemptions) -> Option<ListEntry> {
         let page = path_and_query(request.target)?;
         let asker = LazyAsker::new(&|| Asker::Reader);
-        self.find_sent(page, request, has_exemptions, &asker, |entry, _| entry.shown())
+        self.find_sent(page, request, exemptions, &asker, |entry, _| entry.shown())
     }
 
     /// The entry that decides about a path that a server decoded, at the host of a request and
@@ -214,12 +214,12 @@ impl PriceList {
         &self,
         (path, query): (&[u8], &[u8]),
         request: &Request<'_>,
-        has_exemptions: bool,
+        exemptions: Exemptions,
         asker: &LazyAsker<'_>,
         make: impl Fn(&Entry, &SplitPath<'_>) -> T,
     ) -> Option<T> {
         let readings = NormalPath::readings(path);
-        if has_exemptions && readings.iter().all(is_exempt_path) {
+        if exemptions == Exemptions::Apply && readings.iter().all(is_exempt_path) {
             return None;
         }
         let host = if self.has_hosts { self.host_of(request) } else { "" };

@@ -27,7 +27,7 @@ fn numbered(entries: &[(&str, &str)]) -> PriceList {
 
 fn at(host: &'static str, target: &str, list: &PriceList) -> Option<ListPrice> {
     let host = Some(host.as_bytes());
-    list.find(&Request { target: target.as_bytes(), host, ..Request::default() }, true)
+    list.find(&Request { target: target.as_bytes(), host, ..Request::default() }, Exemptions::Apply)
 }
 
 fn coins(list: &PriceList, target: &str) -> Option<u32> {
@@ -193,9 +193,13 @@ fn a_host_that_is_no_origins_host_is_that_of_the_first_origin() {
     let list = numbered(&[("/a", "hosts = 'news.example'"), ("/b", "hosts = 'www.news.example'")]);
     for host in ["news.example", "other.example", "", "NEWS.example.", "news.example:99"] {
         let request = Request { target: b"/a", host: Some(host.as_bytes()), ..Request::default() };
-        assert_eq!(list.find(&request, true).map(|found| found.coins), Some(1), "{host}");
+        assert_eq!(
+            list.find(&request, Exemptions::Apply).map(|found| found.coins),
+            Some(1),
+            "{host}"
+        );
         let request = Request { target: b"/b", ..request };
-        assert_eq!(list.find(&request, true), None, "{host}");
+        assert_eq!(list.find(&request, Exemptions::Apply), None, "{host}");
     }
 }
 
@@ -242,7 +246,11 @@ fn exempt_paths_are_free_unless_that_is_off() {
     {
         assert_eq!(coins(&list, target), None, "{target}");
         let request = Request { target: target.as_bytes(), ..Request::default() };
-        assert_eq!(list.find(&request, false).map(|found| found.coins), Some(1), "{target}");
+        assert_eq!(
+            list.find(&request, Exemptions::Ignore).map(|found| found.coins),
+            Some(1),
+            "{target}"
+        );
     }
     assert_eq!(coins(&list, "/robots.txt/x"), Some(1));
     assert_eq!(coins(&list, "/.well-known/acme-challenge/../../x"), Some(1));
@@ -276,7 +284,7 @@ fn a_target_that_names_no_page_is_never_free() {
         let found = at("news.example", target, &free).map(|found| found.coins);
         assert_eq!(found, Some(COINS_WITHOUT_PAGE), "{target}");
         let request = Request { target: target.as_bytes(), ..Request::default() };
-        assert_eq!(free.deciding(&request, true), None, "{target}");
+        assert_eq!(free.deciding(&request, Exemptions::Apply), None, "{target}");
     }
     for target in ["/", "http://news.example", "http://news.example?a", "http://"] {
         assert_eq!(at("news.example", target, &free).map(|found| found.coins), Some(0), "{target}");
@@ -491,7 +499,7 @@ fn a_bot_pays_its_price_and_is_looked_for_only_where_there_is_one() {
             asked.set(asked.get() + 1);
             asker
         };
-        let price = list.find_for(&request, true, who).unwrap();
+        let price = list.find_for(&request, Exemptions::Apply, who).unwrap();
         (price.coins, price.is_private, asked.get())
     };
     for (target, asker, expected) in [
