@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use micromint_core::error::FileError;
+use micromint_core::error::{FileError, panic_text};
 use micromint_core::host::DiskDirectory;
 
 use crate::error::{FfiResult, failed, micromint_error, micromint_status};
@@ -44,11 +44,7 @@ pub(crate) fn caught<T>(body: impl FnOnce() -> FfiResult<T>) -> FfiResult<T> {
     // A panic may leave an object half changed. The conventions say that it must then only be
     // freed, so no later call uses it. AssertUnwindSafe asserts this.
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-        let words = panic
-            .downcast_ref::<&str>()
-            .map(|words| words.to_string())
-            .or_else(|| panic.downcast_ref::<String>().cloned());
-        let words = words.unwrap_or_else(|| "unknown".to_string());
+        let words = panic_text(&*panic);
         Err(micromint_error::new(
             micromint_status::MICROMINT_ERROR_PANIC,
             format!("internal error (panic) in the library: {words}{}", crate::panics::place()),

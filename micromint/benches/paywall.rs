@@ -29,7 +29,7 @@ use micromint::period::Period;
 use micromint::protocol::{MEDIA_TYPE, PAYMENT_HEADER, Payment, Refusal, RequestOutcome};
 use micromint::testing::{ObviousMint, params_with, resize};
 use micromint::till::{Spend, Spent, SyncMode, Till};
-use micromint::vendor::{Decision, Look, Paywall, Request, Serve, VendorConfig};
+use micromint::vendor::{Decision, Look, Paywall, PaywallParts, Request, Serve, VendorConfig};
 
 const URL: &str = "https://news.example/story.html";
 /// Payments in a round, and repetitions of steps that cost no coin.
@@ -313,8 +313,9 @@ fn paywall(directory: &tempfile::TempDir, params: Params) -> Arc<Paywall> {
     let config = VendorConfig::parse(text, directory.path()).unwrap();
     let till = Box::new(DiskDirectory::new(directory.path()));
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-    let key = Key::from_bytes([1; 32]);
-    Arc::new(Paywall::with(config, &[params], key, till, clock, entropy).unwrap())
+    let receipt_key = Key::from_bytes([1; 32]);
+    let parts = PaywallParts { config, receipt_key, till, clock, entropy };
+    Arc::new(Paywall::with_periods(parts, &[params]).unwrap())
 }
 
 /// The header fields of a browser with a payment.

@@ -11,7 +11,7 @@ use micromint::host::{Clock, SimulatedDirectory, SystemEntropy};
 use micromint::params::Params;
 use micromint::testing::params_with;
 use micromint::time::UnixTime;
-use micromint::vendor::{Decision, Paywall, Place, Preview, Request, VendorConfig};
+use micromint::vendor::{Decision, Paywall, PaywallParts, Place, Preview, Request, VendorConfig};
 
 struct FixedClock(UnixTime);
 
@@ -74,14 +74,14 @@ fn page(
     let config = if preview.is_some() { config.with_login("/login") } else { config };
     let coin_value = "0.01 EUR".parse()?;
     let params: Params = params_with(|raw| raw.coin_value = coin_value);
-    let paywall = Paywall::with(
+    let parts = PaywallParts {
         config,
-        &[params],
-        Key::from_bytes([1; 32]),
-        Box::new(SimulatedDirectory::new()),
-        Arc::new(FixedClock("2026-12-10T12:00:00Z".parse()?)),
-        Arc::new(SystemEntropy),
-    )?;
+        receipt_key: Key::from_bytes([1; 32]),
+        till: Box::new(SimulatedDirectory::new()),
+        clock: Arc::new(FixedClock("2026-12-10T12:00:00Z".parse()?)),
+        entropy: Arc::new(SystemEntropy),
+    };
+    let paywall = Paywall::with_periods(parts, &[params])?;
     let mut headers: Vec<(&[u8], &[u8])> =
         vec![(b"Accept", b"text/html"), (b"Accept-Language", language.as_bytes())];
     if is_refused {

@@ -4,6 +4,7 @@
 //! Each module has its own error type beside its code. A refusal ("this coin is spent") is never an
 //! error; it is an answer.
 
+use std::any::Any;
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,20 @@ impl FileError {
 /// The beginning of a text that may be long, for an error message.
 pub(crate) fn clip(text: &str) -> String {
     text.chars().take(80).collect()
+}
+
+/// The words of a panic that was caught; `unknown` if it has none.
+///
+/// ```
+/// use micromint::error::panic_text;
+///
+/// let caught = std::panic::catch_unwind(|| panic!("page {}", 7)).unwrap_err();
+/// assert_eq!(panic_text(&*caught), "page 7");
+/// assert_eq!(panic_text(&7), "unknown");
+/// ```
+pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")
 }
 
 /// The text of an error and of its causes in one line, such as `cannot sell: cannot read a.coins:

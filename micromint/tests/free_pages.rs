@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use micromint::authenticator::Key;
 use micromint::host::{SimulatedDirectory, SystemClock, SystemEntropy};
-use micromint::vendor::{Decision, Paywall, Request, Serve, VendorConfig};
+use micromint::vendor::{Decision, Paywall, PaywallParts, Request, Serve, VendorConfig};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -38,16 +38,15 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn a_free_page_takes_no_memory() {
     let text = "vendor-id = \"news.example\"\norigins = \"https://news.example\"\nperiods = \"p\"\ntill = \"t\"\n";
-    let paywall = Paywall::with(
-        VendorConfig::parse(text, Path::new("vendor.toml")).unwrap(),
-        &[common::params("2026-12", "2026-12-01", "2027-01-01")],
-        Key::from_bytes([9; 32]),
-        Box::new(SimulatedDirectory::new()),
-        Arc::new(SystemClock),
-        Arc::new(SystemEntropy),
-    )
-    .unwrap();
-    let paywall = Arc::new(paywall);
+    let parts = PaywallParts {
+        config: VendorConfig::parse(text, Path::new("vendor.toml")).unwrap(),
+        receipt_key: Key::from_bytes([9; 32]),
+        till: Box::new(SimulatedDirectory::new()),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+    };
+    let periods = [common::params("2026-12", "2026-12-01", "2027-01-01")];
+    let paywall = Arc::new(Paywall::with_periods(parts, &periods).unwrap());
     let headers: [(&[u8], &[u8]); 3] =
         [(b"Host", b"news.example"), (b"Cookie", b"a=b"), (b"Content-Type", b"text/plain")];
     let request =

@@ -15,8 +15,8 @@ use micromint::testing::cases::{
 };
 use micromint::time::UnixTime;
 use micromint::vendor::{
-    BotKeys, Content, Decision, Look, Paywall, Place, PriceList, Request, RequestBuf, Serve,
-    VendorConfig,
+    BotKeys, Content, Decision, Look, Paywall, PaywallParts, Place, PriceList, Request, RequestBuf,
+    Serve, VendorConfig,
 };
 
 /// The entity tag of the file that is the content.
@@ -60,15 +60,14 @@ impl Stage {
             let params = mint.params();
             periods.put(&format!("{}.params", params.period()), params.to_toml().as_bytes());
         }
-        let paywall = Paywall::with_folder(
+        let parts = PaywallParts {
             config,
-            Box::new(periods.clone()),
-            Key::from_bytes([9; 32]),
-            Box::new(till.clone()),
-            clock.clone(),
-            Arc::new(SystemEntropy),
-        )
-        .unwrap();
+            receipt_key: Key::from_bytes([9; 32]),
+            till: Box::new(till.clone()),
+            clock: clock.clone(),
+            entropy: Arc::new(SystemEntropy),
+        };
+        let paywall = Paywall::with_folder(parts, Box::new(periods.clone())).unwrap();
         let paywall = match &case.prices {
             Some(text) => {
                 let list = PriceList::parse(text, &origins, coin_value).unwrap();

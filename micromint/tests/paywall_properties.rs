@@ -14,7 +14,7 @@ use micromint::authenticator::Key;
 use micromint::host::{Clock, FixedClock, SimulatedDirectory, SystemClock, SystemEntropy};
 use micromint::protocol::{Payment, Refusal, RequestOutcome};
 use micromint::time::UnixTime;
-use micromint::vendor::{Decision, Paywall, Request, VendorConfig};
+use micromint::vendor::{Decision, Paywall, PaywallParts, Request, VendorConfig};
 use proptest::prelude::*;
 
 use common::{Mint, params};
@@ -37,15 +37,24 @@ fn noon() -> UnixTime {
 }
 
 fn paywall(mint: &Mint, clock: Arc<dyn Clock>) -> Arc<Paywall> {
-    let paywall = Paywall::with(
-        VendorConfig::parse(CONFIG, Path::new("vendor.toml")).unwrap(),
-        &[mint.rules.params().clone()],
-        Key::from_bytes([9; 32]),
-        Box::new(SimulatedDirectory::new()),
+    paywall_on(mint, CONFIG, SimulatedDirectory::new(), clock)
+}
+
+/// A paywall with this configuration, and its till in this directory.
+fn paywall_on(
+    mint: &Mint,
+    config: &str,
+    till: SimulatedDirectory,
+    clock: Arc<dyn Clock>,
+) -> Arc<Paywall> {
+    let parts = PaywallParts {
+        config: VendorConfig::parse(config, Path::new("vendor.toml")).unwrap(),
+        receipt_key: Key::from_bytes([9; 32]),
+        till: Box::new(till),
         clock,
-        Arc::new(SystemEntropy),
-    );
-    Arc::new(paywall.unwrap())
+        entropy: Arc::new(SystemEntropy),
+    };
+    Arc::new(Paywall::with_periods(parts, &[mint.rules.params().clone()]).unwrap())
 }
 
 /// A payment by alice for a page, with these of her coins.
@@ -428,17 +437,8 @@ fn a_cap_holds_across_paywalls_on_one_till() {
     let mint = mint();
     let till = SimulatedDirectory::new();
     let config = format!("{CONFIG}cap = 3\n");
-    let paywalls = [(); 2].map(|()| {
-        let paywall = Paywall::with(
-            VendorConfig::parse(&config, Path::new("vendor.toml")).unwrap(),
-            &[mint.rules.params().clone()],
-            Key::from_bytes([9; 32]),
-            Box::new(till.clone()),
-            Arc::new(FixedClock(noon())),
-            Arc::new(SystemEntropy),
-        );
-        Arc::new(paywall.unwrap())
-    });
+    let paywalls =
+        [(); 2].map(|()| paywall_on(&mint, &config, till.clone(), Arc::new(FixedClock(noon()))));
     let outcomes: Vec<RequestOutcome> = (0..5)
         .map(|number| {
             let page = format!("/{number}");

@@ -24,6 +24,8 @@ mod tables;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use micromint::error::panic_text;
+
 use bindings::{
     APLOG_ALERT, APLOG_CRIT, APLOG_EMERG, APLOG_ERR, APLOG_INFO, APLOG_NOTICE, APLOG_WARNING,
     ap_log_error_, ap_log_rerror_, apr_palloc, apr_pool_cleanup_null, apr_pool_cleanup_register,
@@ -102,9 +104,7 @@ fn guard<T>(log: Log, on_panic: T, callback: impl FnOnce() -> T) -> T {
     match catch_unwind(AssertUnwindSafe(callback)) {
         Ok(value) => value,
         Err(panic) => {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            log.write(Level::Critical, &format!("panic: {text}"));
+            log.write(Level::Critical, &format!("panic: {}", panic_text(&*panic)));
             on_panic
         }
     }

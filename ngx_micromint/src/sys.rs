@@ -18,6 +18,7 @@ pub(crate) mod wakeup;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use micromint::error::panic_text;
 use nginx_sys::{
     NGX_LOG_ALERT, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_log_error_core,
     ngx_log_t, ngx_palloc, ngx_pool_cleanup_add, ngx_pool_t, ngx_str_t, ngx_uint_t,
@@ -95,9 +96,7 @@ fn guard<T>(log: *mut ngx_log_t, on_panic: T, callback: impl FnOnce() -> T) -> T
     match catch_unwind(AssertUnwindSafe(callback)) {
         Ok(value) => value,
         Err(panic) => {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            Log(log).write(Level::Alert, &format!("panic: {text}"));
+            Log(log).write(Level::Alert, &format!("panic: {}", panic_text(&*panic)));
             on_panic
         }
     }

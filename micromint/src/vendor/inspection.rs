@@ -59,14 +59,17 @@ pub struct Finding {
     pub advice: String,
 }
 
+/// The texts of a [`Finding`].
+struct Texts {
+    found: String,
+    means: String,
+    advice: String,
+}
+
 impl Finding {
     /// A finding with what was found, what it means and what to do.
-    fn new(
-        severity: Severity,
-        kind: &'static str,
-        place: &Path,
-        [found, means, advice]: [String; 3],
-    ) -> Finding {
+    fn new(severity: Severity, kind: &'static str, place: &Path, texts: Texts) -> Finding {
+        let Texts { found, means, advice } = texts;
         Finding { severity, kind, place: shown(place), found, means, advice }
     }
 }
@@ -154,9 +157,9 @@ impl Findings {
         severity: Severity,
         kind: &'static str,
         place: impl AsRef<Path>,
-        [found, means, advice]: [String; 3],
+        texts: Texts,
     ) {
-        self.0.push(Finding::new(severity, kind, place.as_ref(), [found, means, advice]));
+        self.0.push(Finding::new(severity, kind, place.as_ref(), texts));
     }
 
     fn configuration(&mut self, path: &Path, error: &ConfigError) {
@@ -164,7 +167,8 @@ impl Findings {
         let means = "nginx -t, apachectl configtest and the next start or reload of the server \
                      fail; a running server keeps the configuration that it has";
         let advice = "correct it; docs/reference/vendor.md lists the keys and their values";
-        self.add(Severity::Error, "configuration", place, [found, means.into(), advice.into()]);
+        let texts = Texts { found, means: means.into(), advice: advice.into() };
+        self.add(Severity::Error, "configuration", place, texts);
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::carrier::Carrier;
 use super::decision::{Decision, Serve};
-use super::paywall::{Ask, Checked, Examined, May, Paywall, Route, WouldBlock, free};
+use super::paywall::{Ask, Checked, Examined, May, Paywall, Quoted, Route, WouldBlock, free};
 use super::request::{Request, RequestBuf};
 use super::serving::{Vendor, VendorDecision};
 use crate::protocol::PAYMENT_SIZE_MAX;
@@ -106,13 +106,28 @@ impl Paywall {
             // Nearly all requests end here. A decision is large, so it is built in place.
             return Look::Decided((Decision::Serve(Serve::default()), None));
         }
-        self.begin(
-            request,
-            carrier,
-            |decision| Look::Decided((decision, None)),
-            || Look::NeedsBody { size_max: PAYMENT_SIZE_MAX },
-            |route| Look::Pending(self.pending(vendor, request, Work::Route(route))),
-        )
+        let question = match self.quoted(request, carrier) {
+            Quoted::Known(answer) => return Look::Decided((Decision::Answer(answer), None)),
+            Quoted::Unknown(question) => Some(question),
+            Quoted::Never => None,
+        };
+        match self.route(request, carrier) {
+            Route::Decided(decision) => {
+                if let Some(question) = question {
+                    self.keep(question, &decision);
+                }
+                Look::Decided((self.as_placed(request, decision), None))
+            }
+            route if route.needs_body() && request.body.is_none() => {
+                Look::NeedsBody { size_max: PAYMENT_SIZE_MAX }
+            }
+            route => {
+                if matches!(route, Route::Free | Route::Unpaid(_) | Route::Own(_)) {
+                    self.delay_prices();
+                }
+                Look::Pending(self.pending(vendor, request, Work::Route(route)))
+            }
+        }
     }
 
     fn look_with_body_for<'a>(

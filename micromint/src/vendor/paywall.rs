@@ -12,46 +12,46 @@ mod ask;
 mod credential;
 mod dry_run;
 mod files;
+mod free;
 mod free_view;
 mod judge;
+mod opening;
 mod quotes;
+mod route;
 mod sync_wanted;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) use self::ask::Ask;
-use self::credential::is_of_others;
 use self::dry_run::rehearsed;
 pub(super) use self::files::open_prices;
-use self::files::{make_till_folder, secret_place, warnings};
-use self::judge::served;
-use self::quotes::{Quoted, Quotes};
+pub(super) use self::free::free;
+use self::free::free_post;
+pub(super) use self::judge::{Checked, May, WouldBlock};
+pub use self::opening::{PaywallError, PaywallParts, Prepared};
+pub(super) use self::quotes::Quoted;
+use self::quotes::Quotes;
+pub(super) use self::route::Route;
+pub use self::sync_wanted::SYNC_WANTED_FILE;
 use self::sync_wanted::SyncWanted;
-use super::accepted::{Accepted, KnownLists};
+use super::accepted::Accepted;
 use super::answer;
-use super::blocked::{BLOCKED_FILE, BlockedUsers};
-use super::bots::{BotKeys, Bots};
+use super::blocked::BlockedUsers;
 use super::carrier::{self, Carrier, InHeader};
 use super::challenger::Challenger;
 use super::charge::{Charge, Taken};
 use super::config::VendorConfig;
-use super::config_error::ConfigError;
-use super::cors::CorsPolicy;
-use super::decision::{Answer, Decision, Serve};
+use super::decision::{Answer, Decision};
 use super::exempt::Exemptions;
-use super::manifest::{OwnDocument, manifest};
-use super::prices::{ListPrice, PriceList, Prices, Publication, Seller};
+use super::manifest::manifest;
+use super::prices::{ListPrice, Prices};
 use super::request::{Place, Request};
 use super::views::FreeViews;
 use crate::authenticator::Key;
-use crate::error::FileError;
-use crate::host::{Clock, Directory, DiskDirectory, Entropy};
-use crate::key_file::{KeyFileError, read_or_create_key};
-use crate::params::Params;
+use crate::host::{Clock, Entropy};
 use crate::period::Period;
-use crate::protocol::{Frame, PAYMENT_SIZE_MAX, RequestOutcome};
-use crate::till::{REVERSAL_SECONDS, Reversal, Till, TillError, TillTotals};
+use crate::protocol::RequestOutcome;
+use crate::till::{REVERSAL_SECONDS, Reversal, Till, TillTotals};
 use crate::time::UnixTime;
 
 /// The paywall in front of a vendor's pages. One serves all threads of a process; open it after the
@@ -88,62 +88,9 @@ pub struct Paywall {
     entropy: Arc<dyn Entropy>,
 }
 
-pub(super) use self::judge::{Checked, May, WouldBlock};
-pub use self::sync_wanted::SYNC_WANTED_FILE;
-
-/// The paywall cannot be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PaywallError {
-    /// The configuration, or a period's parameters.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The directory of the till.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The till.
-    #[error(transparent)]
-    Till(#[from] TillError),
-    /// The file of the secret of receipts.
-    #[error(transparent)]
-    KeyFile(#[from] KeyFileError),
-}
-
-/// The result of [`Paywall::prepare`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Prepared {
-    /// Every path that the serving processes must be able to read and write, so that the caller
-    /// can change its owner.
-    pub paths: Vec<PathBuf>,
-    /// What the webmaster should know, one line each, for the server's error log: that no period is
-    /// valid, or will be in two days, and the periods without an owners file.
-    pub warnings: Vec<String>,
-}
-
 /// No reversal is promised in this many last seconds of its time limit, because it may have to wait
 /// for a thread.
 const PROMISE_MARGIN_SECONDS: i64 = 30;
-
-/// How a request is decided.
-pub(super) enum Route<'a> {
-    /// Already decided.
-    Decided(Decision),
-    /// By the payment in a header.
-    Header(Ask<'a>, InHeader<'a>),
-    /// By the payment in the body.
-    Body(Ask<'a>),
-    /// Without a payment, but with access to the disk: the visitor may have free views, or files
-    /// may have changed.
-    Unpaid(Ask<'a>),
-    /// By the body: a request for free content may carry a payment too.
-    FreeBody,
-    /// Free content, after the price list was examined for later requests.
-    Free,
-    /// One of the paywall's own documents, after periods and prices were examined. Holds what it
-    /// said before.
-    Own(Box<Answer>),
-}
 
 /// What a route leads to before the till is asked.
 pub(super) enum Examined<'a> {
@@ -155,154 +102,7 @@ pub(super) enum Examined<'a> {
     Payment(Ask<'a>, Box<Checked>),
 }
 
-impl Route<'_> {
-    /// Whether the decision needs the body.
-    fn needs_body(&self) -> bool {
-        match self {
-            Route::Header(ask, _) => !ask.is_view() && ask.idempotency_key().is_some(),
-            Route::Body(_) | Route::FreeBody => true,
-            Route::Decided(_) | Route::Unpaid(_) | Route::Free | Route::Own(_) => false,
-        }
-    }
-}
-
 impl Paywall {
-    /// Creates what a first start needs: the directory of the till and the secret of receipts. Call
-    /// it in the process with the rights to do so.
-    ///
-    /// # Errors
-    /// Periods or lists cannot be read, a required owners file does not exist, or files cannot be
-    /// created.
-    pub fn prepare(
-        config: &VendorConfig,
-        clock: &dyn Clock,
-        entropy: &dyn Entropy,
-    ) -> Result<Prepared, PaywallError> {
-        config.check().map_err(ConfigError::from)?;
-        let prices = open_prices(config, clock.now())?;
-        let list = prices.map(|prices| prices.current());
-        let warnings = warnings(config, list.as_deref(), clock.now())?;
-        make_till_folder(config.till()).map_err(FileError::on("make", config.till()))?;
-        let (directory, name) = secret_place(config)?;
-        read_or_create_key(&directory, &name, entropy)?;
-        let till = DiskDirectory::new(config.till());
-        Till::prepare(&till)?;
-        let names = till.names().map_err(FileError::on("list", config.till()))?;
-        let mut paths = vec![config.till().to_path_buf(), config.receipt_secret().to_path_buf()];
-        paths.extend(names.iter().map(|name| config.till().join(name)));
-        Ok(Prepared { paths, warnings })
-    }
-
-    /// Opens the paywall on disk: once in every serving process, after the fork.
-    ///
-    /// # Errors
-    /// Periods, lists, till or secret cannot be read.
-    pub fn open(
-        config: VendorConfig,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Result<Paywall, PaywallError> {
-        let accepted = Accepted::open_on_disk(&config, KnownLists::new(), clock.now())?;
-        let prices = open_prices(&config, clock.now())?;
-        Paywall::open_with(config, Arc::new(accepted), prices, clock, entropy)
-    }
-
-    /// [`Paywall::open`] with periods, lists and prices that were already read.
-    pub(super) fn open_with(
-        config: VendorConfig,
-        accepted: Arc<Accepted>,
-        prices: Option<Arc<Prices>>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Result<Paywall, PaywallError> {
-        config.check().map_err(ConfigError::from)?;
-        let (directory, name) = secret_place(&config)?;
-        let receipt_key = read_or_create_key(&directory, &name, entropy.as_ref())?;
-        let till = Box::new(DiskDirectory::new(config.till()));
-        let paywall = Paywall::with_accepted(config, accepted, receipt_key, till, clock, entropy)?;
-        Ok(Paywall { prices, ..paywall })
-    }
-
-    /// A paywall from the caller's parts. It reads the periods and lists in a directory and notices
-    /// changes there; it does not use the paths in `config`.
-    ///
-    /// # Errors
-    /// Periods, lists or till cannot be read.
-    pub fn with_folder(
-        config: VendorConfig,
-        periods: Box<dyn Directory>,
-        receipt_key: Key,
-        till: Box<dyn Directory>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Result<Paywall, PaywallError> {
-        let accepted = Arc::new(Accepted::open(&config, periods, KnownLists::new(), clock.now())?);
-        Paywall::with_accepted(config, accepted, receipt_key, till, clock, entropy)
-    }
-
-    /// A paywall from the caller's parts, with these periods and no lists; it does not use the
-    /// paths in `config`.
-    ///
-    /// # Errors
-    /// The till cannot be opened, the periods cannot be accepted together, or `config` requires
-    /// owners files.
-    pub fn with(
-        config: VendorConfig,
-        periods: &[Params],
-        receipt_key: Key,
-        till: Box<dyn Directory>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Result<Paywall, PaywallError> {
-        if config.requires_owners() {
-            let reason = "owners = \"required\" needs a folder of periods";
-            return Err(ConfigError::file(config.periods(), reason).into());
-        }
-        let accepted = Accepted::fixed(&config, periods);
-        let accepted = accepted.map_err(|reason| ConfigError::file(config.periods(), reason))?;
-        let accepted = Arc::new(accepted);
-        Paywall::with_accepted(config, accepted, receipt_key, till, clock, entropy)
-    }
-
-    fn with_accepted(
-        config: VendorConfig,
-        accepted: Arc<Accepted>,
-        receipt_key: Key,
-        till: Box<dyn Directory>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Result<Paywall, PaywallError> {
-        config.check().map_err(ConfigError::from)?;
-        let till = Till::open(till, config.sync(), clock.clone(), entropy.clone())?;
-        let views = FreeViews::new(till.shared_directory(), &receipt_key);
-        let challenger = Challenger::new(&receipt_key, config.vendor().as_str());
-        let quotes = Quotes::new();
-        let blocked = BlockedUsers::open(till.shared_directory(), clock.now());
-        let blocked = blocked.map_err(FileError::on("read", &config.till().join(BLOCKED_FILE)))?;
-        Ok(Paywall {
-            config,
-            accepted,
-            receipt_key,
-            challenger,
-            quotes,
-            till,
-            blocked,
-            sync_wanted: SyncWanted::default(),
-            prices: None,
-            views,
-            clock,
-            entropy,
-        })
-    }
-
-    /// The same paywall with this price list and these keys of the bots in the configuration.
-    /// Neither ever changes.
-    #[must_use]
-    pub fn with_price_list_and_bots(self, list: PriceList, keys: BotKeys) -> Paywall {
-        let bots = Bots::fixed(self.config.bot_settings().clone(), keys);
-        Paywall { prices: Some(Arc::new(Prices::fixed(list, bots))), ..self }
-    }
-
     /// What the price list says about the page that a request is for; `None` if there is no list,
     /// if no entry matches, or if the path is exempt and exemptions apply. Only target and host
     /// of the request count, as the client sent them, and where an entry has prices for bots, the
@@ -347,40 +147,6 @@ impl Paywall {
         !self.accepted.current().has_valid(self.clock.now())
     }
 
-    /// Examines a request whose head was read, and calls one of the three: `decided` with a
-    /// decision, `read_body`, or `work` with the route to the decision.
-    pub(super) fn begin<'a, T>(
-        &self,
-        request: &'a Request<'a>,
-        carrier: Carrier<'a>,
-        decided: impl FnOnce(Decision) -> T,
-        read_body: impl FnOnce() -> T,
-        work: impl FnOnce(Route<'a>) -> T,
-    ) -> T {
-        let question = match self.quoted(request, carrier) {
-            Quoted::Known(answer) => return decided(Decision::Answer(answer)),
-            Quoted::Unknown(question) => Some(question),
-            Quoted::Never => None,
-        };
-        match self.route(request, carrier) {
-            Route::Decided(decision) => {
-                if let Some(question) = question {
-                    self.keep(question, &decision);
-                }
-                decided(self.as_placed(request, decision))
-            }
-            route if route.needs_body() && request.body.is_none() => read_body(),
-            route => {
-                if let (Route::Free | Route::Unpaid(_) | Route::Own(_), Some(prices)) =
-                    (&route, &self.prices)
-                {
-                    prices.delay(self.clock.now());
-                }
-                work(route)
-            }
-        }
-    }
-
     /// Decides about a request whose body was read, if it may carry a payment. May wait for the
     /// disk.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
@@ -402,6 +168,14 @@ impl Paywall {
         self.accepted.is_due(now)
             || self.blocked.is_due(now)
             || self.prices.as_ref().is_some_and(|prices| prices.is_due(now))
+    }
+
+    /// The request waits for the disk, and with it an examination of the prices that is due: other
+    /// requests need not.
+    pub(super) fn delay_prices(&self) {
+        if let Some(prices) = &self.prices {
+            prices.delay(self.clock.now());
+        }
     }
 
     /// Whether a request that needs no disk waits until the price list was examined.
@@ -584,109 +358,12 @@ impl Paywall {
         self.till.totals()
     }
 
-    pub(super) fn route<'a>(&self, request: &'a Request<'a>, carrier: Carrier<'a>) -> Route<'a> {
-        if carrier == Carrier::Several {
-            return decided(answer::bad_request(400, "A request carries at most one payment."));
-        }
-        if let Some(answer) = self.own_answer(request, carrier) {
-            let is_due = self.accepted.is_due(self.clock.now()) || self.waits_for_prices();
-            return if is_due { Route::Own(Box::new(answer)) } else { decided(answer) };
-        }
-        if request.price == 0 {
-            return match carrier {
-                Carrier::None if self.waits_for_prices() => Route::Free,
-                Carrier::None | Carrier::Several => Route::Decided(Decision::Serve(free(request))),
-                Carrier::Header(header) => {
-                    Route::Decided(Decision::Serve(free_with(request, header)))
-                }
-                Carrier::Body => Route::FreeBody,
-            };
-        }
-        match self.ask(request, carrier == Carrier::Body) {
-            Ok(ask) => self.route_to_page(ask, carrier),
-            Err(answer) => decided(*answer),
-        }
-    }
-
-    /// Whether a request without a payment is for free content, and nothing needs the disk.
-    pub(super) fn is_free(&self, request: &Request<'_>, carrier: Carrier<'_>) -> bool {
-        request.price == 0
-            && carrier == Carrier::None
-            && !request.place.is_private
-            && !self.is_own(request.target)
-            && !self.waits_for_prices()
-    }
-
-    /// Whether the paywall itself answers requests for this target, whatever price it has.
-    pub(super) fn is_own(&self, target: &[u8]) -> bool {
-        OwnDocument::of(target, &self.config, self.prices.is_some()).is_some()
-    }
-
-    /// The answer to a request for one of the paywall's own documents.
-    fn own_answer(&self, request: &Request<'_>, carrier: Carrier<'_>) -> Option<Answer> {
-        let own = OwnDocument::of(request.target, &self.config, self.prices.is_some())?;
-        let OwnDocument::Published(which) = own else {
-            let text = || self.manifest();
-            return Some(answer::document(request, carrier, "application/json", text, None));
-        };
-        let prices = self.prices.as_ref()?.current();
-        let published = prices.published(&self.seller(), request)?;
-        let media_type = match which {
-            Publication::Prices | Publication::OpenApi => "application/json",
-            Publication::Llms => "text/plain; charset=utf-8",
-        };
-        let document = published.document(which);
-        let text = || document.text.clone();
-        Some(answer::document(request, carrier, media_type, text, Some(&document.etag)))
-    }
-
-    /// What the documents about the price list say about the vendor.
-    fn seller(&self) -> Seller<'_> {
-        Seller {
-            vendor: self.config.vendor().as_str(),
-            description: self.config.description(),
-            coinage: self.accepted.current().coinage(self.clock.now()),
-            has_openapi: self.config.has_openapi(),
-            has_llms: self.config.has_llms(),
-        }
-    }
-
     /// The decision as it applies at the place of the request: in a dry run the content is served.
     /// The paywall's own documents are exempt.
     pub(super) fn as_placed(&self, request: &Request<'_>, decision: Decision) -> Decision {
         let is_tried_out =
             request.place.is_dry_run && request.price > 0 && !self.is_own(request.target);
         if is_tried_out { rehearsed(request, decision) } else { decision }
-    }
-
-    fn route_to_page<'a>(&self, ask: Ask<'a>, carrier: Carrier<'a>) -> Route<'a> {
-        if ask.request.method == b"OPTIONS" {
-            let options = |ask: &Ask<'_>| answer::options(self.config.cors(), ask.request).into();
-            return Route::Decided(self.tell(ask, options));
-        }
-        if let Err(error) = ask.limit {
-            return Route::Decided(self.tell(ask, |_| answer::crawler_error(error).into()));
-        }
-        if ask.is_view() && self.has_receipt(&ask) {
-            let serve = |ask: &Ask<'_>| {
-                Decision::Serve(served(RequestOutcome::Receipt, ask.request, ask.is_body))
-            };
-            return Route::Decided(self.tell(ask, serve));
-        }
-        match carrier {
-            Carrier::Header(value) => Route::Header(ask, value),
-            Carrier::Body => Route::Body(ask),
-            Carrier::None | Carrier::Several
-                if self.has_free_views(&ask)
-                    || self.accepted.is_due(ask.now)
-                    || self.waits_for_prices() =>
-            {
-                Route::Unpaid(ask)
-            }
-            Carrier::None | Carrier::Several => {
-                Route::Decided(self.tell(ask, |ask| self.unpaid(ask)))
-            }
-        }
     }
 }
 
@@ -706,46 +383,4 @@ pub(super) fn at_list_price<R>(
         ..request.place
     };
     with(&Request { price: request.price.max(listed.coins), place, ..*request })
-}
-
-fn decided(answer: Answer) -> Route<'static> {
-    Route::Decided(answer.into())
-}
-
-/// How free content is served. It stays out of caches if others pay for it.
-pub(super) fn free(request: &Request<'_>) -> Serve {
-    Serve { is_private: request.place.is_private, ..Serve::default() }
-}
-
-/// How free content is served to a client that sent a payment with it: the coins were not recorded.
-fn returned(request: &Request<'_>, is_body: bool) -> Serve {
-    Serve {
-        ignore_conditions: is_body,
-        is_private: request.place.is_private,
-        // Which scripts may see free content is for the site to decide; the paywall exposes only
-        // its own fields.
-        merge: CorsPolicy::Site.of_answer(request),
-        ..served(RequestOutcome::Returned, request, is_body)
-    }
-}
-
-/// How free content is served to a client that sent a header with a payment. A credential of
-/// another method is meant for the content. One that cannot be parsed is removed: it may contain
-/// coins, which nothing behind the paywall may see.
-fn free_with(request: &Request<'_>, header: InHeader<'_>) -> Serve {
-    match header {
-        InHeader::Credential(token, _) if is_of_others(token) => Serve::default(),
-        // Like every answer to a credential, this one is private to the client that sent it.
-        InHeader::Credential(..) => Serve { is_private: true, ..returned(request, false) },
-        InHeader::Message(_) => returned(request, false),
-    }
-}
-
-/// How free content is served to a POST whose body may be a payment. Another message is meant for
-/// the content.
-fn free_post(request: &Request<'_>) -> Serve {
-    let is_payment = |body: &[u8]| {
-        Frame::parse(body, PAYMENT_SIZE_MAX).is_ok_and(|frame| frame.message_type() == "Payment")
-    };
-    if request.body.is_some_and(is_payment) { returned(request, true) } else { Serve::default() }
 }

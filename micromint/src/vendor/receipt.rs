@@ -176,44 +176,51 @@ fn can_be_cookie_path(path: &str) -> bool {
     path.len() <= RECEIPT_PATH_LEN_MAX && !path.contains(';')
 }
 
-/// The values of Set-Cookie for a receipt that is valid until just before `now + seconds`, and for
-/// the deletion of the oldest receipts in `request` if it has too many. `price` is what was paid,
-/// in base coins; a cookie says at most 65535, so a receipt opens no page of a path that costs more
-/// but the one that was paid for.
-pub(super) fn set_cookies(
-    key: &Key,
-    scope: Scope<'_>,
-    price: u32,
-    now: UnixTime,
-    seconds: u32,
-    request: &Request<'_>,
-) -> SmallVec<[String; 2]> {
-    let path = scope.cookie_path();
-    let mut bytes = [0; value::SIZE];
-    let expiry = now.plus_seconds(seconds.into()).0.clamp(0, u32::MAX.into()) as u32;
-    value::EXPIRY.set(&mut bytes, expiry);
-    value::PRICE.set(&mut bytes, u16::try_from(price).unwrap_or(u16::MAX));
-    value::PATH_LEN.set(&mut bytes, path.len() as u16);
-    let mac = scope.mac(key, &bytes[..value::PATH_LEN.end()]);
-    value::MAC.set(&mut bytes, mac);
-    let mut pair = String::with_capacity(COOKIE_SIZE + path.len());
-    scope.push_name(&mut pair);
-    let name_len = pair.len();
-    pair.push('=');
-    BASE64URL.encode_string(bytes, &mut pair);
-    let is_other = |other: &Receipt<'_>| {
-        other.name != &pair.as_bytes()[..name_len] && other.path(scope.url).is_some()
-    };
-    let mut others: SmallVec<[Receipt<'_>; RECEIPTS_MAX]> =
-        receipts_in(request).filter(is_other).collect();
-    let surplus = (others.len() + 1).saturating_sub(RECEIPTS_MAX).min(DELETED_MAX);
-    if surplus > 0 {
-        others.sort_unstable_by_key(|other| other.expiry);
+/// A receipt to be issued.
+pub(super) struct NewReceipt<'a> {
+    /// What it opens.
+    pub(super) scope: Scope<'a>,
+    /// What was paid, in base coins; a cookie says at most 65535, so a receipt opens no page of a
+    /// path that costs more but the one that was paid for.
+    pub(super) price: u32,
+    /// The time.
+    pub(super) now: UnixTime,
+    /// How long it is valid: until just before `now + seconds`.
+    pub(super) seconds: u32,
+}
+
+impl NewReceipt<'_> {
+    /// The values of Set-Cookie for the receipt, and for the deletion of the oldest receipts in
+    /// `request` if it has too many.
+    pub(super) fn set_cookies(&self, key: &Key, request: &Request<'_>) -> SmallVec<[String; 2]> {
+        let NewReceipt { scope, price, now, seconds } = *self;
+        let path = scope.cookie_path();
+        let mut bytes = [0; value::SIZE];
+        let expiry = now.plus_seconds(seconds.into()).0.clamp(0, u32::MAX.into()) as u32;
+        value::EXPIRY.set(&mut bytes, expiry);
+        value::PRICE.set(&mut bytes, u16::try_from(price).unwrap_or(u16::MAX));
+        value::PATH_LEN.set(&mut bytes, path.len() as u16);
+        let mac = scope.mac(key, &bytes[..value::PATH_LEN.end()]);
+        value::MAC.set(&mut bytes, mac);
+        let mut pair = String::with_capacity(COOKIE_SIZE + path.len());
+        scope.push_name(&mut pair);
+        let name_len = pair.len();
+        pair.push('=');
+        BASE64URL.encode_string(bytes, &mut pair);
+        let is_other = |other: &Receipt<'_>| {
+            other.name != &pair.as_bytes()[..name_len] && other.path(scope.url).is_some()
+        };
+        let mut others: SmallVec<[Receipt<'_>; RECEIPTS_MAX]> =
+            receipts_in(request).filter(is_other).collect();
+        let surplus = (others.len() + 1).saturating_sub(RECEIPTS_MAX).min(DELETED_MAX);
+        if surplus > 0 {
+            others.sort_unstable_by_key(|other| other.expiry);
+        }
+        let mut cookies = SmallVec::new();
+        cookies.push(with_attributes(pair, seconds, path, scope.url.is_https()));
+        cookies.extend(others[..surplus].iter().filter_map(|other| other.deletion(scope.url)));
+        cookies
     }
-    let mut cookies = SmallVec::new();
-    cookies.push(with_attributes(pair, seconds, path, scope.url.is_https()));
-    cookies.extend(others[..surplus].iter().filter_map(|other| other.deletion(scope.url)));
-    cookies
 }
 
 fn with_attributes(mut cookie: String, seconds: u32, path: &str, is_https: bool) -> String {
@@ -277,29 +284,35 @@ fn cookies_in<'a>(request: &Request<'a>) -> impl Iterator<Item = &'a [u8]> {
     values.flat_map(|value| value.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii)
 }
 
-/// Whether the request holds a receipt that is valid at `now` and opens the page at `url` of this
-/// host, which costs `price` base coins at a place with this receipt path.
-pub(super) fn covers(
-    key: &Key,
-    url: &Url,
-    host: &AskedHost<'_>,
-    receipt_path: Option<&str>,
-    price: u32,
-    now: UnixTime,
-    request: &Request<'_>,
-) -> bool {
-    if !brings_receipt(request) {
-        return false;
+/// A page that a client asks for, which receipts may open.
+pub(super) struct AskedPage<'a> {
+    /// Its URL.
+    pub(super) url: &'a Url,
+    /// The host that is asked.
+    pub(super) host: &'a AskedHost<'a>,
+    /// The receipt path of its place.
+    pub(super) receipt_path: Option<&'a str>,
+    /// What it costs, in base coins.
+    pub(super) price: u32,
+}
+
+impl AskedPage<'_> {
+    /// Whether the request holds a receipt that is valid at `now` and opens the page.
+    pub(super) fn is_covered(&self, key: &Key, now: UnixTime, request: &Request<'_>) -> bool {
+        let AskedPage { url, host, receipt_path, price } = *self;
+        if !brings_receipt(request) {
+            return false;
+        }
+        let host = &host.to_bytes();
+        let has_good = |path: Option<&str>| {
+            let scope = Scope { url, host, path };
+            let name = scope.name();
+            let texts = cookies_in(request)
+                .filter_map(|cookie| cookie.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+            texts.take(TRIES_MAX).any(|text| is_good(key, scope, price, now, text))
+        };
+        has_good(None) || receipt_path.is_some_and(|path| has_good(Some(path)))
     }
-    let host = &host.to_bytes();
-    let has_good = |path: Option<&str>| {
-        let scope = Scope { url, host, path };
-        let name = scope.name();
-        let texts = cookies_in(request)
-            .filter_map(|cookie| cookie.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
-        texts.take(TRIES_MAX).any(|text| is_good(key, scope, price, now, text))
-    };
-    has_good(None) || receipt_path.is_some_and(|path| has_good(Some(path)))
 }
 
 fn is_good(key: &Key, scope: Scope<'_>, price: u32, now: UnixTime, text: &[u8]) -> bool {
@@ -350,7 +363,8 @@ mod tests {
 
     /// The receipt for a client that has none.
     fn cookie(scope: Scope<'_>, price: u32) -> String {
-        set_cookies(&key(1), scope, price, NOW, 60, &Request::default()).remove(0)
+        let receipt = NewReceipt { scope, price, now: NOW, seconds: 60 };
+        receipt.set_cookies(&key(1), &Request::default()).remove(0)
     }
 
     fn page_cookie(text: &str) -> String {
@@ -372,7 +386,8 @@ mod tests {
         let headers: Vec<(&[u8], &[u8])> =
             cookies.iter().map(|value| (b"cookie".as_slice(), value.as_bytes())).collect();
         let request = Request { headers: &headers, ..at_host("news.example") };
-        covers(key, &url(page), &AskedHost::of(&request, &[]), receipt_path, price, now, &request)
+        let (url, host) = (&url(page), &AskedHost::of(&request, &[]));
+        AskedPage { url, host, receipt_path, price }.is_covered(key, now, &request)
     }
 
     /// The cookie with other bytes from `at` on in its value.
@@ -419,8 +434,8 @@ mod tests {
             let headers: [(&[u8], &[u8]); 1] = [(b"Cookie", pair.as_bytes())];
             let is_covered = |is_https: bool, host: &str| {
                 let request = Request { is_https, headers: &headers, ..at_host(host) };
-                let host = AskedHost::of(&request, &[]);
-                covers(&key(1), &page_url, &host, receipt_path, 1, NOW, &request)
+                let (url, host) = (&page_url, &AskedHost::of(&request, &[]));
+                AskedPage { url, host, receipt_path, price: 1 }.is_covered(&key(1), NOW, &request)
             };
             for host in ["news.example", "news.example:443", "NEWS.example."] {
                 assert!(is_covered(true, host), "{receipt_path:?} {host}");
@@ -606,7 +621,8 @@ mod tests {
             let request = Request { headers: &headers, ..Request::default() };
             let scope = Scope::at(&page_url, HOST, receipt_path);
             let now = NOW.plus_seconds(second);
-            for cookie in set_cookies(&key(1), scope, 1, now, 86_400, &request) {
+            let receipt = NewReceipt { scope, price: 1, now, seconds: 86_400 };
+            for cookie in receipt.set_cookies(&key(1), &request) {
                 self.keep(&cookie);
             }
             cookies.len()
@@ -663,7 +679,9 @@ mod tests {
             let page_url = url(&format!("https://news.example/?{number}"));
             let scope = page(&page_url);
             let now = NOW.plus_seconds(number as i64);
-            set_cookies(&key(1), scope, 1, now, 60, &Request::default())
+            let receipt = NewReceipt { scope, price: 1, now, seconds: 60 };
+            receipt
+                .set_cookies(&key(1), &Request::default())
                 .iter()
                 .for_each(|cookie| browser.keep(cookie));
         }
@@ -687,7 +705,9 @@ mod tests {
             let cookies = rest.chain([one]).collect::<Vec<_>>().join("; ");
             let headers: [(&[u8], &[u8]); 1] = [(b"Cookie", cookies.as_bytes())];
             let request = Request { headers: &headers, ..Request::default() };
-            set_cookies(&key(1), page(&page_url), 1, NOW, 60, &request)[1..].to_vec()
+            let scope = page(&page_url);
+            let receipt = NewReceipt { scope, price: 1, now: NOW, seconds: 60 };
+            receipt.set_cookies(&key(1), &request)[1..].to_vec()
         };
         let attributes = "Max-Age=0; HttpOnly; SameSite=Lax; Path=/a; Secure";
         assert_eq!(

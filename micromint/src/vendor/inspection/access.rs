@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Findings, Inspection, Severity, shown};
+use super::{Findings, Inspection, Severity, Texts, shown};
 use crate::vendor::config::VendorConfig;
 use crate::vendor::lists::LIST_ENDINGS;
 
@@ -119,7 +119,7 @@ impl Workers {
             Severity::Error,
             "closed-to-workers",
             path,
-            [found, means.to_string(), advice],
+            Texts { found, means: means.to_string(), advice },
         );
     }
 }
@@ -129,7 +129,7 @@ pub(super) fn not_examined(path: &Path, error: &io::Error, findings: &mut Findin
     let found = format!("cannot be examined: {error}");
     let means = "mistakes in it are not found".to_string();
     let advice = "run this as root, or as the user of the server".to_string();
-    findings.add(Severity::Note, "not-examined", path, [found, means, advice]);
+    findings.add(Severity::Note, "not-examined", path, Texts { found, means, advice });
 }
 
 pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: &mut Findings) {
@@ -139,7 +139,12 @@ pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: 
         let found = "the user of the server's workers is not known".to_string();
         let means = "permissions were not examined".to_string();
         let advice = "name the user with --user".to_string();
-        findings.add(Severity::Note, "not-examined", &inspection.config, [found, means, advice]);
+        findings.add(
+            Severity::Note,
+            "not-examined",
+            &inspection.config,
+            Texts { found, means, advice },
+        );
     }
     inspect_secret(config.receipt_secret(), "receipt-secret", findings);
     if let Some(key_file) = &inspection.key_file {
@@ -195,7 +200,7 @@ fn inspect_secret(path: &Path, kind: &'static str, findings: &mut Findings) {
             let found = format!("others can read it; it has mode {:04o}", metadata.mode() & 0o7777);
             let means = "it is a secret, and refused while others can read it".to_string();
             let advice = format!("chmod 600 {}", shown(path));
-            findings.add(Severity::Error, kind, path, [found, means, advice]);
+            findings.add(Severity::Error, kind, path, Texts { found, means, advice });
         }
         Ok(_) => {}
     }
@@ -211,7 +216,7 @@ fn inspect_writers(inspection: &Inspection, config: &VendorConfig, findings: &mu
                          accepted"
                 .to_string();
             let advice = format!("chmod o-w {}", shown(path));
-            findings.add(Severity::Warning, "writable", path, [found, means, advice]);
+            findings.add(Severity::Warning, "writable", path, Texts { found, means, advice });
         }
     }
     let Ok(till) = fs::metadata(config.till()) else { return };
@@ -221,7 +226,7 @@ fn inspect_writers(inspection: &Inspection, config: &VendorConfig, findings: &mu
                      read what"
             .to_string();
         let advice = format!("chmod 700 {}", shown(config.till()));
-        findings.add(Severity::Warning, "till-open", config.till(), [found, means, advice]);
+        findings.add(Severity::Warning, "till-open", config.till(), Texts { found, means, advice });
     }
 }
 

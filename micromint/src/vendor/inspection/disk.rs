@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::StatVfsMountFlags;
 
-use super::{Findings, Severity};
+use super::{Findings, Severity, Texts};
 use crate::host::{Directory, DiskDirectory};
 use crate::vendor::config::VendorConfig;
 
@@ -41,7 +41,12 @@ impl Disk {
     fn findings(&self, place: &Path, findings: &mut Findings) {
         let mut add = |severity, kind, found: String, advice: &str| {
             let means = "payments cannot be recorded, and are answered with 503";
-            findings.add(severity, kind, place, [found, means.to_string(), advice.to_string()]);
+            findings.add(
+                severity,
+                kind,
+                place,
+                Texts { found, means: means.to_string(), advice: advice.to_string() },
+            );
         };
         if self.is_on_network {
             let found = "is on a network file system, where locks are not reliable".to_string();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Finding, Findings, Inspection, Severity, shown, split_place};
+use super::{Finding, Findings, Inspection, Severity, Texts, shown, split_place};
 use crate::host::DiskDirectory;
 use crate::money::{Money, coins};
 use crate::vendor::check::Checker;
@@ -62,7 +62,7 @@ fn add_too_high(
     let Some(note) = note else { return };
     let means = "those who have no other coins cannot buy the page";
     let advice = "ask for less, or accept coins of a higher value";
-    let texts = [what + &note, means.to_string(), advice.to_string()];
+    let texts = Texts { found: what + &note, means: means.to_string(), advice: advice.to_string() };
     findings.add(Severity::Warning, "price-too-high", path, texts);
 }
 
@@ -84,7 +84,7 @@ fn read_list(
         Err(error) => {
             let (place, found) = split_place(path, &error.to_string());
             let advice = "correct it; docs/reference/vendor.md, \"The price list\", has the keys";
-            let texts = [found, means.to_string(), advice.to_string()];
+            let texts = Texts { found, means: means.to_string(), advice: advice.to_string() };
             findings.add(Severity::Error, "price-list", place, texts);
             None
         }
@@ -93,90 +93,95 @@ fn read_list(
 
 /// The finding for a mistake, where a base coin is worth `coin_value`; `None` for a price.
 pub fn price_finding(fact: &PriceFact, coin_value: Option<Money>) -> Option<Finding> {
-    let (severity, kind, place, found, means, advice) = match fact {
+    let (severity, kind, path, texts) = match fact {
         PriceFact::Priced(_) => return None,
-        PriceFact::Broken { file, reason, .. } => (
-            Severity::Error,
-            "price-file",
-            file,
-            reason.clone(),
-            "its page is answered with 500".to_string(),
-            match coin_value.and_then(|value| value.checked_mul(2)) {
-                Some(two) => {
-                    format!(
-                        "write one number of coins into it, such as 2, or an amount, such as {two}"
-                    )
-                }
-                None => "write one number of coins into it, such as 2; for a price in money, first \
-                         set coin-value in the vendor's configuration"
-                    .to_string(),
-            },
-        ),
-        PriceFact::Orphan { file, coins, meant, is_for_folder } => {
-            let advice = match meant {
-                Some(meant) => format!("rename it to {}", shown(meant)),
-                None if *is_for_folder => {
-                    "price a folder by a directive of the server instead".to_string()
-                }
-                None => "remove it, or rename it to the full name of its page with .mm".to_string(),
-            };
-            let found = "there is no page of this name".to_string();
-            let means = if *coins == 0 || *is_for_folder {
-                "it has no effect; a page that was meant is free"
-            } else {
-                "who asks for a page of this name is asked to pay, and then gets 404; the payment \
-                 is reversed, and its coins can be spent at this site only. Another page that was \
-                 meant is free"
-            };
-            let means = means.to_string();
-            (Severity::Warning, "price-file-orphan", file, found, means, advice)
+        PriceFact::Broken { file, reason, .. } => {
+            (Severity::Error, "price-file", file, broken(reason, coin_value))
         }
-        PriceFact::WrongName { file, meant } => (
-            Severity::Warning,
-            "price-file-name",
-            file,
-            "looks like a price file, but its name does not end in .mm".to_string(),
-            "it has no effect, and visitors can read it; a page that was meant is free".to_string(),
-            format!("rename it to {}", shown(meant)),
-        ),
-        PriceFact::Cheaper { page, coins: price, than, than_coins } => (
-            if *price == 0 { Severity::Warning } else { Severity::Note },
-            "variant-price",
-            page,
-            format!(
-                "costs {}, and {} costs {}",
-                coins((*price).into()),
-                shown(than),
-                coins((*than_coins).into())
-            ),
-            "visitors who ask for this name pay less for what is probably the same text"
-                .to_string(),
-            "remove a copy; price a variant or a link like its page, by a price file for the plain \
-             name or by an entry of the list"
-                .to_string(),
-        ),
-        PriceFact::IndexDiffers { page, coins: price, folder_coins } => (
-            Severity::Warning,
-            "index-price",
-            page,
-            format!(
-                "costs {} under this name, and {} as the page of its folder",
-                coins((*price).into()),
-                coins((*folder_coins).into())
-            ),
-            "visitors choose the address that costs less".to_string(),
-            "price both by one entry of the list, such as /folder/{*rest}, or by the price file of \
-             the index"
-                .to_string(),
-        ),
-        PriceFact::NotExamined { folder, reason } => (
-            Severity::Note,
-            "not-examined",
-            folder,
-            reason.clone(),
-            "the price files in it were not examined".to_string(),
-            "examine it by its own name".to_string(),
-        ),
+        PriceFact::Orphan { file, coins, meant, is_for_folder } => {
+            let texts = orphan(*coins, meant.as_deref(), *is_for_folder);
+            (Severity::Warning, "price-file-orphan", file, texts)
+        }
+        PriceFact::WrongName { file, meant } => {
+            (Severity::Warning, "price-file-name", file, wrong_name(meant))
+        }
+        PriceFact::Cheaper { page, coins, than, than_coins } => {
+            let severity = if *coins == 0 { Severity::Warning } else { Severity::Note };
+            (severity, "variant-price", page, cheaper(*coins, than, *than_coins))
+        }
+        PriceFact::IndexDiffers { page, coins, folder_coins } => {
+            (Severity::Warning, "index-price", page, index_differs(*coins, *folder_coins))
+        }
+        PriceFact::NotExamined { folder, reason } => {
+            (Severity::Note, "not-examined", folder, not_examined(reason))
+        }
     };
-    Some(Finding::new(severity, kind, place, [found, means, advice]))
+    Some(Finding::new(severity, kind, path, texts))
+}
+
+fn broken(reason: &str, coin_value: Option<Money>) -> Texts {
+    let advice = match coin_value.and_then(|value| value.checked_mul(2)) {
+        Some(two) => {
+            format!("write one number of coins into it, such as 2, or an amount, such as {two}")
+        }
+        None => "write one number of coins into it, such as 2; for a price in money, first set \
+                 coin-value in the vendor's configuration"
+            .to_string(),
+    };
+    Texts { found: reason.to_string(), means: "its page is answered with 500".to_string(), advice }
+}
+
+fn orphan(coins: u32, meant: Option<&Path>, is_for_folder: bool) -> Texts {
+    let advice = match meant {
+        Some(meant) => format!("rename it to {}", shown(meant)),
+        None if is_for_folder => "price a folder by a directive of the server instead".to_string(),
+        None => "remove it, or rename it to the full name of its page with .mm".to_string(),
+    };
+    let means = if coins == 0 || is_for_folder {
+        "it has no effect; a page that was meant is free"
+    } else {
+        "who asks for a page of this name is asked to pay, and then gets 404; the payment is \
+         reversed, and its coins can be spent at this site only. Another page that was meant is free"
+    };
+    Texts { found: "there is no page of this name".to_string(), means: means.to_string(), advice }
+}
+
+fn wrong_name(meant: &Path) -> Texts {
+    let means = "it has no effect, and visitors can read it; a page that was meant is free";
+    Texts {
+        found: "looks like a price file, but its name does not end in .mm".to_string(),
+        means: means.to_string(),
+        advice: format!("rename it to {}", shown(meant)),
+    }
+}
+
+fn cheaper(price: u32, than: &Path, than_price: u32) -> Texts {
+    let (price, than_price) = (coins(price.into()), coins(than_price.into()));
+    let means = "visitors who ask for this name pay less for what is probably the same text";
+    let advice = "remove a copy; price a variant or a link like its page, by a price file for the \
+                  plain name or by an entry of the list";
+    Texts {
+        found: format!("costs {price}, and {} costs {than_price}", shown(than)),
+        means: means.to_string(),
+        advice: advice.to_string(),
+    }
+}
+
+fn index_differs(price: u32, folder_price: u32) -> Texts {
+    let (price, folder) = (coins(price.into()), coins(folder_price.into()));
+    let advice = "price both by one entry of the list, such as /folder/{*rest}, or by the price \
+                  file of the index";
+    Texts {
+        found: format!("costs {price} under this name, and {folder} as the page of its folder"),
+        means: "visitors choose the address that costs less".to_string(),
+        advice: advice.to_string(),
+    }
+}
+
+fn not_examined(reason: &str) -> Texts {
+    Texts {
+        found: reason.to_string(),
+        means: "the price files in it were not examined".to_string(),
+        advice: "examine it by its own name".to_string(),
+    }
 }

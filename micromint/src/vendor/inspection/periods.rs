@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::{Findings, Inspection, Severity, duration, split_place};
+use super::{Findings, Inspection, Severity, Texts, duration, split_place};
 use crate::host::{Directory, DiskDirectory};
 use crate::params::Params;
 use crate::period::Period;
@@ -28,7 +28,7 @@ pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: 
             let means = "the server does not start; a running one keeps the periods that it has";
             let advice = "put the PERIOD.params files there that your broker gave you, and nothing \
                           else that ends in .params";
-            let texts = [found, means.to_string(), advice.to_string()];
+            let texts = Texts { found, means: means.to_string(), advice: advice.to_string() };
             return findings.add(Severity::Error, "periods", place, texts);
         }
     };
@@ -61,7 +61,7 @@ fn inspect_difference(folder: &DiskDirectory, findings: &mut Findings) {
             "if `mmvendor sync` names your broker, mv {broker} {held}; otherwise correct --broker, \
              and remove {broker}"
         );
-        let texts = [found, means.to_string(), advice];
+        let texts = Texts { found, means: means.to_string(), advice };
         findings.add(Severity::Error, "params-differ", place, texts);
     }
 }
@@ -88,7 +88,12 @@ fn inspect_validity(
     let advice = "ask your broker for the parameters of the next period, and rename the file into \
                   this folder; no reload is needed";
     let mut add = |severity, kind, found: String, means: &str| {
-        findings.add(severity, kind, place, [found, means.to_string(), advice.to_string()]);
+        findings.add(
+            severity,
+            kind,
+            place,
+            Texts { found, means: means.to_string(), advice: advice.to_string() },
+        );
     };
     let stops = "from then on nobody can pay, and priced pages open only with receipts";
     if valid.clone().next().is_none() {
@@ -113,7 +118,7 @@ fn inspect_validity(
             // The broker hands out parameters when their period begins, not before.
             let means = "`mmvendor sync` fetches the next one when it begins";
             let advice = "nothing, as long as `mmvendor sync` runs";
-            let texts = [found, means.to_string(), advice.to_string()];
+            let texts = Texts { found, means: means.to_string(), advice: advice.to_string() };
             return findings.add(Severity::Note, "period-ends", place, texts);
         }
         add(Severity::Warning, "period-ends", found, stops);
@@ -149,7 +154,12 @@ fn inspect_lists(
                  payments of {period} with 503 if it has none"
             );
             let advice = "get the list from your broker again, and rename it into this folder";
-            findings.add(Severity::Error, "list-unreadable", place, [found, means, advice.into()]);
+            findings.add(
+                Severity::Error,
+                "list-unreadable",
+                place,
+                Texts { found, means, advice: advice.into() },
+            );
         }
         Ok(lists) if lists.lacks_owners() => {
             let place = folder.path().join(file_name(period, "owners"));
@@ -161,7 +171,7 @@ fn inspect_lists(
                     format!("ask your broker for the owners file of {period} for your Vendor-ID")
                 };
                 let found = "does not exist".to_string();
-                let texts = [found, means.to_string(), advice];
+                let texts = Texts { found, means: means.to_string(), advice };
                 findings.add(Severity::Error, "no-owners-file", place, texts);
             } else if !has_ended {
                 let found = "does not exist".to_string();
@@ -169,7 +179,7 @@ fn inspect_lists(
                     "whoever finds coins of {period} by search can spend them here, at your risk"
                 );
                 let advice = "ask your broker for it, and set owners = \"required\"".to_string();
-                let texts = [found, means, advice];
+                let texts = Texts { found, means, advice };
                 findings.add(Severity::Warning, "no-owners-file", place, texts);
             }
         }
@@ -193,7 +203,7 @@ fn inspect_size(
     let found = "has no owner of any coin".to_string();
     let means = format!("every payment with coins of {period} is refused as not-yet-known");
     let advice = "get a new one from your broker as soon as coins were sold".to_string();
-    findings.add(Severity::Warning, "owners-file-empty", place, [found, means, advice]);
+    findings.add(Severity::Warning, "owners-file-empty", place, Texts { found, means, advice });
 }
 
 /// Parameters that are for trials only.
@@ -210,6 +220,11 @@ fn inspect_strength(
         let found = format!("period {}: {weakness}", params.period());
         let means = "such a period is for trials, and not for real money".to_string();
         let advice = "nothing for a trial; otherwise ask your broker".to_string();
-        findings.add(Severity::Note, "weak-period", config.periods(), [found, means, advice]);
+        findings.add(
+            Severity::Note,
+            "weak-period",
+            config.periods(),
+            Texts { found, means, advice },
+        );
     }
 }

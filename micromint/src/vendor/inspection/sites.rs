@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Findings, Inspection, Listen, Severity, Site, is_same, shown};
+use super::{Findings, Inspection, Listen, Severity, Site, Texts, is_same, shown};
 use crate::vendor::config::VendorConfig;
 use crate::vendor::price_files::{PriceFact, survey};
 
@@ -60,7 +60,8 @@ fn inspect_site_without(
     let means = "all its pages are free, and visitors can read the price files";
     let advice = "write `micromint on;` (nginx) or `MicroMint On` (Apache) into the site, and see to \
                   it that the module is loaded";
-    let texts = [found, means, advice].map(str::to_string);
+    let texts =
+        Texts { found: found.to_string(), means: means.to_string(), advice: advice.to_string() };
     findings.add(Severity::Warning, "paywall-off", &site.place, texts);
 }
 
@@ -95,7 +96,7 @@ fn inspect_use(inspection: &Inspection, findings: &mut Findings) {
     let means = "changes of it have no effect on the server".to_string();
     let advice =
         format!("run this with --config {}, or name this file in the server", shown(other));
-    let texts = [found, means, advice];
+    let texts = Texts { found, means, advice };
     findings.add(Severity::Warning, "configuration-not-used", &inspection.config, texts);
 }
 
@@ -134,7 +135,8 @@ fn inspect_override(file: &Path, overrides: &[(PathBuf, String)], findings: &mut
     let found = "it has directives of MicroMint, which AllowOverride does not allow here";
     let advice = "write AllowOverride AuthConfig into the <Directory> of the site, or move the \
                   directives there";
-    let texts = [found, means, advice].map(str::to_string);
+    let texts =
+        Texts { found: found.to_string(), means: means.to_string(), advice: advice.to_string() };
     findings.add(severity, "htaccess", file, texts);
 }
 
@@ -185,7 +187,7 @@ fn inspect_name(place: &str, name: &str, config: &VendorConfig, findings: &mut F
     let means =
         "wallets refuse to pay there: the 402 of a page names the first origin instead".to_string();
     let advice = format!("add an origin with the host {name}, or redirect this name to an origin");
-    findings.add(Severity::Warning, "unknown-server-name", place, [found, means, advice]);
+    findings.add(Severity::Warning, "unknown-server-name", place, Texts { found, means, advice });
 }
 
 /// Whether a site accepts connections where an origin says that it does.
@@ -209,7 +211,7 @@ fn inspect_listens(site: &Site, config: &VendorConfig, findings: &mut Findings) 
     let advice = "add TLS or the port to the site, or write the origin that visitors see into \
                   `origins`"
         .to_string();
-    findings.add(Severity::Note, "origin-port", &site.place, [found, means, advice]);
+    findings.add(Severity::Note, "origin-port", &site.place, Texts { found, means, advice });
 }
 
 /// Origins without TLS.
@@ -226,7 +228,7 @@ fn inspect_origins(inspection: &Inspection, config: &VendorConfig, findings: &mu
             .to_string();
         let advice =
             "list the https origin alone, also where a proxy in front ends TLS".to_string();
-        let texts = [found, means, advice];
+        let texts = Texts { found, means, advice };
         findings.add(Severity::Warning, "http-origin", &inspection.config, texts);
     }
 }
@@ -242,7 +244,7 @@ fn inspect_root(
         let found = "does not exist, or cannot be examined".to_string();
         let means = "the price files in it were not examined".to_string();
         let advice = "correct the name of the folder, or run this as root".to_string();
-        return findings.add(Severity::Note, "not-examined", root, [found, means, advice]);
+        return findings.add(Severity::Note, "not-examined", root, Texts { found, means, advice });
     };
     let key_file = inspection.key_file.as_deref().filter(|path| path.exists());
     let private = [&*inspection.config, config.till(), config.receipt_secret()];
@@ -252,7 +254,7 @@ fn inspect_root(
             let found = format!("is inside of {}, which the server publishes", shown(&root));
             let means = "visitors can download what must stay secret".to_string();
             let advice = "move it out of the folder".to_string();
-            findings.add(Severity::Error, "published", path, [found, means, advice]);
+            findings.add(Severity::Error, "published", path, Texts { found, means, advice });
         }
     }
 }

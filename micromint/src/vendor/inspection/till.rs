@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::access::not_examined;
-use super::{Findings, Inspection, Severity, duration, is_same, shown};
+use super::{Findings, Inspection, Severity, Texts, duration, is_same, shown};
 use crate::error::FileError;
 use crate::host::{Directory, DiskDirectory, Open};
 use crate::identity::VendorId;
@@ -51,7 +51,7 @@ pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: 
             let found = "does not exist".to_string();
             let means = "no server that sells with this configuration was started".to_string();
             let advice = "nothing: the server creates it when it starts".to_string();
-            let texts = [found, means, advice];
+            let texts = Texts { found, means, advice };
             return findings.add(Severity::Note, "no-till", config.till(), texts);
         }
         Err(error) => return not_examined(config.till(), &error, findings),
@@ -59,7 +59,7 @@ pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: 
             let found = "is not a folder".to_string();
             let means = "the server does not start".to_string();
             let advice = "name another folder as `till`, or move this file away".to_string();
-            let texts = [found, means, advice];
+            let texts = Texts { found, means, advice };
             return findings.add(Severity::Error, "till-damaged", config.till(), texts);
         }
         Ok(_) => {}
@@ -74,7 +74,12 @@ pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: 
             let means = "no server that sells with this configuration was started, or somebody \
                          deleted the file while servers run: they then refuse payments";
             let advice = "restart all servers that use this till".to_string();
-            findings.add(Severity::Note, "no-till", config.till(), [found, means.into(), advice]);
+            findings.add(
+                Severity::Note,
+                "no-till",
+                config.till(),
+                Texts { found, means: means.into(), advice },
+            );
         }
         Ok(Some(view)) => {
             if let Err(error) = inspect_payments(inspection.now, config, &view, findings) {
@@ -99,7 +104,12 @@ fn is_denied(error: &TillError) -> bool {
 fn damaged(path: &Path, error: &TillError, findings: &mut Findings) {
     let means = "the till refuses payments, or did so when this was found".to_string();
     let advice = "docs/reference/till.md, \"When something is wrong\", says what to do".to_string();
-    findings.add(Severity::Error, "till-damaged", path, [error.to_string(), means, advice]);
+    findings.add(
+        Severity::Error,
+        "till-damaged",
+        path,
+        Texts { found: error.to_string(), means, advice },
+    );
 }
 
 /// What is in no batch, and whether all of it was paid to this vendor.
@@ -152,7 +162,12 @@ fn unredeemed(
     let run = "run `mmvendor redeem`, send the batch to your broker, and read the answer with \
                `mmvendor result`; see whether micromint-vendor.service is active";
     let mut add = |severity, kind, found: String, means: &str| {
-        findings.add(severity, kind, config.till(), [found, means.to_string(), run.to_string()]);
+        findings.add(
+            severity,
+            kind,
+            config.till(),
+            Texts { found, means: means.to_string(), advice: run.to_string() },
+        );
     };
     if left <= 0 {
         let found =
@@ -200,7 +215,7 @@ fn inspect_batches(now: UnixTime, config: &VendorConfig, view: &TillView, findin
         let advice = "`mmvendor redeem` writes the same batch again; send it, and read the answer \
                       with `mmvendor result`"
             .to_string();
-        findings.add(severity, "batch-unanswered", config.till(), [found, means, advice]);
+        findings.add(severity, "batch-unanswered", config.till(), Texts { found, means, advice });
     }
 }
 
@@ -219,7 +234,7 @@ fn inspect_wanted(now: UnixTime, config: &VendorConfig, findings: &mut Findings)
     let means = "readers who bought coins lately cannot pay; they are refused as not-yet-known, as \
                  are coins that were found by search";
     let advice = "get a new owners file from your broker after each sale, or every minute";
-    let texts = [found, means.to_string(), advice.to_string()];
+    let texts = Texts { found, means: means.to_string(), advice: advice.to_string() };
     findings.add(Severity::Warning, "owners-file-old", config.periods(), texts);
 }
 
@@ -244,7 +259,7 @@ fn inspect_blocked(till: &DiskDirectory, findings: &mut Findings) {
                          blocked before"
                 .to_string();
             let advice = "correct the file: one User-ID on each line".to_string();
-            let texts = [error.to_string(), means, advice];
+            let texts = Texts { found: error.to_string(), means, advice };
             findings.add(Severity::Error, "blocked-list", path, texts);
         }
     }
@@ -279,7 +294,7 @@ fn inspect_clock(inspection: &Inspection, config: &VendorConfig, findings: &mut 
     let advice = "compare `date -u` with another machine, and see whether the clock is \
                   synchronized (timedatectl)"
         .to_string();
-    findings.add(Severity::Error, "clock", place, [found, means, advice]);
+    findings.add(Severity::Error, "clock", place, Texts { found, means, advice });
 }
 
 /// Whether another vendor's configuration names this till: one of those that the server names, or
@@ -310,7 +325,7 @@ fn inspect_sharing(inspection: &Inspection, config: &VendorConfig, findings: &mu
                          and the server does not start"
                     .to_string();
             let advice = "give each Vendor-ID a folder of its own".to_string();
-            let texts = [found, means, advice];
+            let texts = Texts { found, means, advice };
             findings.add(Severity::Error, "shared-periods", config.periods(), texts);
         }
     }
@@ -322,7 +337,7 @@ fn shared(config: &VendorConfig, found: String, findings: &mut Findings) {
                  of another"
             .to_string();
     let advice = "give each Vendor-ID a till of its own".to_string();
-    findings.add(Severity::Error, "shared-till", config.till(), [found, means, advice]);
+    findings.add(Severity::Error, "shared-till", config.till(), Texts { found, means, advice });
 }
 
 /// The files in a folder; none if it cannot be read.

@@ -16,7 +16,7 @@ use crate::vendor::decision::{Answer, Decision};
 use crate::vendor::offer::Offer;
 use crate::vendor::origin::{AskedHost, TargetFault};
 use crate::vendor::price::PriceError;
-use crate::vendor::receipt::{self, Scope, parse_receipt_path};
+use crate::vendor::receipt::{AskedPage, NewReceipt, Scope, parse_receipt_path};
 use crate::vendor::request::Request;
 
 /// A request for a payable page, as messages name it.
@@ -135,15 +135,9 @@ impl Paywall {
 
     /// Whether the request holds a receipt for what it asks for.
     pub(super) fn has_receipt(&self, ask: &Ask<'_>) -> bool {
-        receipt::covers(
-            &self.receipt_key,
-            &ask.url,
-            &ask.host,
-            ask.receipt_path.as_deref(),
-            ask.price,
-            ask.now,
-            ask.request,
-        )
+        let (url, host, price) = (&ask.url, &ask.host, ask.price);
+        let page = AskedPage { url, host, receipt_path: ask.receipt_path.as_deref(), price };
+        page.is_covered(&self.receipt_key, ask.now, ask.request)
     }
 
     /// The receipt for `paid` base coins, valid for this many seconds, and what deletes old
@@ -158,8 +152,8 @@ impl Paywall {
         // A retry may have been paid before the price rose: it opens the page only, not the path.
         let receipt_path = ask.receipt_path.as_deref().filter(|_| paid >= ask.price);
         let scope = Scope::at(&ask.url, &host, receipt_path);
-        let (key, request) = (&self.receipt_key, ask.request);
-        let cookies = receipt::set_cookies(key, scope, paid, ask.now, seconds, request);
+        let receipt = NewReceipt { scope, price: paid, now: ask.now, seconds };
+        let cookies = receipt.set_cookies(&self.receipt_key, ask.request);
         cookies.into_iter().map(|cookie| ("Set-Cookie", cookie.into()))
     }
 

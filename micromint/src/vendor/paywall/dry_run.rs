@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{free_post, free_with, returned};
+use super::free::{free_post, free_with, returned};
 use crate::protocol::RequestOutcome;
 use crate::vendor::carrier::Carrier;
 use crate::vendor::decision::{About, Decision, Serve};

@@ -72,7 +72,7 @@ impl Quotes {
 
 impl Paywall {
     /// The answer to a request without a payment, if it is cached.
-    pub(super) fn quoted(&self, request: &Request<'_>, carrier: Carrier<'_>) -> Quoted {
+    pub(in crate::vendor) fn quoted(&self, request: &Request<'_>, carrier: Carrier<'_>) -> Quoted {
         let Some(asked) = plain_question(request, carrier) else { return Quoted::Never };
         let now = self.clock.now();
         if self.accepted.is_due(now) || self.waits_for_prices() {
@@ -86,7 +86,7 @@ impl Paywall {
     }
 
     /// Caches an answer for equal requests.
-    pub(super) fn keep(&self, question: QuoteKey, decision: &Decision) {
+    pub(in crate::vendor) fn keep(&self, question: QuoteKey, decision: &Decision) {
         let QuoteKey { asked, checker, now } = question;
         if let Decision::Answer(answer) = decision
             && answer.outcome == RequestOutcome::Unpaid
@@ -99,7 +99,7 @@ impl Paywall {
 }
 
 /// What the cache knows about a request.
-pub(super) enum Quoted {
+pub(in crate::vendor) enum Quoted {
     /// Its answer.
     Known(Arc<Answer>),
     /// Equal requests get the same answer, which can be cached.
@@ -109,7 +109,7 @@ pub(super) enum Quoted {
 }
 
 /// A question that other requests may share.
-pub(super) struct QuoteKey {
+pub(in crate::vendor) struct QuoteKey {
     asked: Vec<u8>,
     checker: Arc<Checker>,
     now: UnixTime,
@@ -172,6 +172,7 @@ mod tests {
     use crate::protocol::URL_LEN_MAX;
     use crate::testing::params_with;
     use crate::till::tests::HandClock;
+    use crate::vendor::PaywallParts;
     use crate::vendor::config::VendorConfig;
     use crate::vendor::preview::Preview;
     use crate::vendor::request::Place;
@@ -206,7 +207,8 @@ mod tests {
         let till = Box::new(SimulatedDirectory::new());
         let (clock, entropy) = (Arc::new(clock.clone()), Arc::new(SystemEntropy));
         let key = Key::from_bytes([7; 32]);
-        Arc::new(Paywall::with(config, &periods(), key, till, clock, entropy).unwrap())
+        let parts = PaywallParts { config, receipt_key: key, till, clock, entropy };
+        Arc::new(Paywall::with_periods(parts, &periods()).unwrap())
     }
 
     fn page<'a>(target: &'a str, headers: &'a [(&'a [u8], &'a [u8])]) -> Request<'a> {
