@@ -55,7 +55,7 @@ mod toss;
 mod verify;
 
 pub use self::config::{MintConfig, WeakError};
-pub use self::error::{MintError, OtherFile, RunPlace, ShardTosses};
+pub use self::error::{MintError, OtherFile, RunPosition, ShardTosses};
 pub use self::forging::BuyerAttack;
 pub use self::job::{MintJob, MintJobBuilder, MintStage, Progress, THREADS_MAX};
 pub use self::new_period::{NewPeriod, NewPeriodError};

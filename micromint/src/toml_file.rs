@@ -1,9 +1,9 @@
 //! TOML files: parameter files, the mint's and the vendor's configuration, the wallet's settings.
 //!
-//! Input: the text of a file. Output: the struct that names its keys, or an error with the place of
-//! the fault (file, line, column, key), what was expected and what was found. The invariant: a key
-//! that the struct does not name is a fault, and no text is parsed that is larger than its kind of
-//! file may be, which is [`TOML_FILE_SIZE_MAX`] for nearly all. The struct derives `Deserialize`
+//! Input: the text of a file. Output: the struct that names its keys, or an error with the position
+//! of the fault (file, line, column, key), what was expected and what was found. The invariant: a
+//! key that the struct does not name is a fault, and no text is parsed that is larger than its kind
+//! of file may be, which is [`TOML_FILE_SIZE_MAX`] for nearly all. The struct derives `Deserialize`
 //! with `deny_unknown_fields`.
 
 #[cfg(any(feature = "vendor", test))]
@@ -36,14 +36,14 @@ pub const TOML_FILE_SIZE_MAX: u64 = 64 * 1024;
 pub struct TomlError {
     path: Option<PathBuf>,
     /// Line and column, both counted from 1.
-    place: Option<(usize, usize)>,
+    position: Option<(usize, usize)>,
     key: Option<String>,
     reason: String,
 }
 
 impl TomlError {
     fn whole(reason: String) -> TomlError {
-        TomlError { path: None, place: None, key: None, reason }
+        TomlError { path: None, position: None, key: None, reason }
     }
 
     /// The error for a file that cannot be read.
@@ -64,7 +64,7 @@ impl TomlError {
 
     /// The line of the fault, counted from 1; `None` if the file as a whole is at fault.
     pub fn line(&self) -> Option<usize> {
-        self.place.map(|(line, _)| line)
+        self.position.map(|(line, _)| line)
     }
 }
 
@@ -72,7 +72,7 @@ impl fmt::Display for TomlError {
     /// `vendor.toml:5:7: cap: expected a number from 0 to 4294967295, found -1`, without the parts
     /// that are unknown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.path, self.place) {
+        match (&self.path, self.position) {
             (Some(path), Some((line, column))) => {
                 write!(f, "{}:{line}:{column}: ", path.display())?;
             }
@@ -126,7 +126,7 @@ pub fn load_path(path: &Path) -> Result<String, TomlError> {
     load(&directory, &name).map_err(|error| error.in_file(path))
 }
 
-/// The keys and values of a TOML text, with their places.
+/// The keys and values of a TOML text, with their positions.
 ///
 /// ```
 /// use micromint::toml_file::TomlText;
@@ -166,7 +166,7 @@ impl<'a> TomlText<'a> {
             return Err(TomlError::whole(reason));
         }
         let table = DeTable::parse(text).map_err(|error| TomlError {
-            place: error.span().map(|span| place_of(text, &span)),
+            position: error.span().map(|span| position_of(text, &span)),
             // Only the message: the full text of the error repeats the line, which may contain a
             // secret.
             ..TomlError::whole(error.message().to_string())
@@ -194,10 +194,10 @@ impl<'a> TomlText<'a> {
             let is_unknown = key.is_some_and(|(_, is_key)| is_key);
             let is_missing = error.message().starts_with("missing field");
             TomlError {
-                place: error
+                position: error
                     .span()
                     .filter(|span| *span != (0..self.text.len()))
-                    .map(|span| place_of(self.text, &span)),
+                    .map(|span| position_of(self.text, &span)),
                 key: key.filter(|_| !is_unknown && !is_missing).map(|(key, _)| key.to_string()),
                 ..TomlError::whole(in_our_words(error.message()))
             }
@@ -233,7 +233,7 @@ impl<'a> TomlText<'a> {
                 }
             });
         TomlError {
-            place: span.map(|span| place_of(self.text, &span)),
+            position: span.map(|span| position_of(self.text, &span)),
             key: Some(key.to_string()),
             ..TomlError::whole(reason.into())
         }
@@ -263,7 +263,7 @@ impl<'a> TomlText<'a> {
             _ => element.span(),
         });
         TomlError {
-            place: span.map(|span| place_of(self.text, &span)),
+            position: span.map(|span| position_of(self.text, &span)),
             key: Some(inner.to_string()),
             ..TomlError::whole(reason.into())
         }
@@ -273,7 +273,7 @@ impl<'a> TomlText<'a> {
     #[cfg(feature = "vendor")]
     pub(crate) fn fault_at(&self, span: Range<usize>, reason: impl Into<String>) -> TomlError {
         TomlError {
-            place: Some(place_of(self.text, &span)),
+            position: Some(position_of(self.text, &span)),
             key: key_at(&self.table, &span).map(|(key, _)| key.to_string()),
             ..TomlError::whole(reason.into())
         }
@@ -313,7 +313,7 @@ fn in_our_words(message: &str) -> String {
     message.to_string()
 }
 
-fn place_of(text: &str, span: &Range<usize>) -> (usize, usize) {
+fn position_of(text: &str, span: &Range<usize>) -> (usize, usize) {
     let before = text.get(..span.start).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
@@ -500,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_taken_out_keep_their_places() {
+    fn keys_that_are_taken_out_keep_their_positions() {
         let mut text = TomlText::parse("name = 'a'\nother = 1").unwrap();
         let other = text.take(&["other", "absent"]);
         text.read::<Keys>().unwrap();

@@ -82,7 +82,7 @@ pub enum MintError {
         /// The file.
         path: PathBuf,
         /// Where in it.
-        at: RunPlace,
+        at: RunPosition,
         /// What is wrong there.
         found: String,
     },
@@ -146,10 +146,10 @@ pub enum OtherFile {
     Version(u32),
 }
 
-/// A place in a run file.
+/// A position in a run file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum RunPlace {
+pub enum RunPosition {
     /// The header.
     Header,
     /// The block of this number, from 0.
@@ -179,12 +179,12 @@ fn listed(missing: &[u32]) -> String {
     listed.join(", ")
 }
 
-impl fmt::Display for RunPlace {
+impl fmt::Display for RunPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RunPlace::Header => f.write_str("its header"),
-            RunPlace::Block(number) => write!(f, "block {number}"),
-            RunPlace::End => f.write_str("its end"),
+            RunPosition::Header => f.write_str("its header"),
+            RunPosition::Block(number) => write!(f, "block {number}"),
+            RunPosition::End => f.write_str("its end"),
         }
     }
 }

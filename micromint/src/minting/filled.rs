@@ -36,13 +36,13 @@ impl Filled {
     }
 
     fn holds(&self, hit: &Hit) -> bool {
-        self.0[(hit.place / 64) as usize] & 1 << (hit.place % 64) != 0
+        self.0[(hit.bin_number / 64) as usize] & 1 << (hit.bin_number % 64) != 0
     }
 
     /// Fills the bins of these hits.
     pub(super) fn fill(&mut self, hits: &[Hit]) {
         for hit in hits {
-            self.0[(hit.place / 64) as usize] |= 1 << (hit.place % 64);
+            self.0[(hit.bin_number / 64) as usize] |= 1 << (hit.bin_number % 64);
         }
     }
 }

@@ -1,17 +1,17 @@
-//! A hit: a ball with the right fixed bits, and its place in the coin file.
+//! A hit: a ball with the right fixed bits, and its bin in the coin file.
 
-/// A ball and its place.
+/// A ball and its bin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hit {
     /// The number of its bin in the file: superbin * 2^v + sub-bin.
-    pub(super) place: u64,
+    pub(super) bin_number: u64,
     /// The input.
     pub(super) x: u64,
 }
 
 impl Hit {
     /// A value for memory that contains no hit yet.
-    pub(super) const NONE: Hit = Hit { place: 0, x: 0 };
+    pub(super) const NONE: Hit = Hit { bin_number: 0, x: 0 };
 }
 
 /// The memory that sorting takes for each hit besides the hit itself, in bytes: the copy that it

@@ -206,10 +206,10 @@ impl Merge<'_> {
         let params = self.job.params;
         let superbins = params.superbin_count();
         let memory = (self.job.memory - 2 * PIECE_SIZE) / runs.len() as u64;
-        let place = todo[0].part(superbins).start << params.subbin_bits();
+        let bin_number = todo[0].part(superbins).start << params.subbin_bits();
         let mut readers = Vec::new();
         for run in runs {
-            readers.push(RunReader::from(run, place, memory.min(READING_SIZE_MAX))?);
+            readers.push(RunReader::from(run, bin_number, memory.min(READING_SIZE_MAX))?);
         }
         let length = |part: &Shard| part.part(superbins).end - part.part(superbins).start;
         let total = self.part.as_ref().map_or(superbins, length);

@@ -18,25 +18,25 @@ const GAP_MAX: u64 = 16 * 1024;
 /// The most that is read and written at once, in bytes, unless one superbin is larger.
 const RUN_SIZE_MAX: u64 = 1024 * 1024;
 
-/// Places a stretch: all of `parts`, each in order of place, in parallel. Not durable before
+/// Places a stretch: all of `parts`, each in order of bin number, in parallel. Not durable before
 /// `coin_file.sync()`.
 pub(super) fn place(coin_file: &CoinFile, parts: &[Vec<Hit>]) -> Result<(), CoinFileError> {
     let placed = on_threads(parts.iter(), parts.len(), |hits| place_sorted(coin_file, hits));
     placed.into_iter().collect()
 }
 
-/// Places hits that are in order of place, in runs of neighbouring superbins.
+/// Places hits that are in order of bin number, in runs of neighbouring superbins.
 fn place_sorted(coin_file: &CoinFile, mut hits: &[Hit]) -> Result<(), CoinFileError> {
     let v = coin_file.params().subbin_bits();
     let size = superbin_size(coin_file.params());
     let mut bytes = Vec::new();
     while let Some(hit) = hits.first() {
-        let first = hit.place >> v;
+        let first = hit.bin_number >> v;
         let mut last = first;
         let length = hits
             .iter()
             .position(|hit| {
-                let superbin = hit.place >> v;
+                let superbin = hit.bin_number >> v;
                 let is_far = (superbin - last).saturating_sub(1) * size > GAP_MAX
                     || superbin > first && (superbin - first + 1) * size > RUN_SIZE_MAX;
                 if !is_far {
@@ -61,7 +61,7 @@ fn place_sorted(coin_file: &CoinFile, mut hits: &[Hit]) -> Result<(), CoinFileEr
 /// bin stays. `v` is the number of sub-bin bits.
 pub(super) fn put_hits(bytes: &mut [u8], hits: &[Hit], first: u64, v: u32, size: u64) {
     for hit in hits {
-        let (superbin, subbin) = (hit.place >> v, hit.place & ((1 << v) - 1));
+        let (superbin, subbin) = (hit.bin_number >> v, hit.bin_number & ((1 << v) - 1));
         let at = ((superbin - first) * size + SUPERBIN_HEADER_SIZE + subbin * BIN_SIZE) as usize;
         if !Stored::read(bytes, at).exists() {
             Stored { x: hit.x, status: Status::EXISTS }.write(bytes, at);

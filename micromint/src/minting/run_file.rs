@@ -1,13 +1,13 @@
 //! Run files: the hits of a part of a period's tosses, in the order of their bins.
 //!
-//! Input: hits in ascending order of place, at most one per place. Output: a file that names its
+//! Input: hits in ascending order of bin number, at most one per bin. Output: a file that names its
 //! period, key and tosses, and that reveals any damage. The invariant: a file with a valid header
 //! was written completely. `docs/reference/minting.md` describes the bytes.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::error::{MintError, OtherFile, RunPlace, ShardTosses};
+use super::error::{MintError, OtherFile, RunPosition, ShardTosses};
 use super::files::path_of;
 use super::hit::Hit;
 use super::job::MintJob;
@@ -23,7 +23,7 @@ const RUN_MAGIC: [u8; 8] = *b"\x89MMR\r\n\x1a\n";
 /// The size of a block, in bytes.
 pub(super) const BLOCK_SIZE: u64 = 65_536;
 /// The size of a block's header.
-const BLOCK_HEADER_SIZE: usize = block::FIRST_PLACE.end();
+const BLOCK_HEADER_SIZE: usize = block::FIRST_BIN_NUMBER.end();
 /// The size of a hit.
 const HIT_SIZE: usize = hit::X.end();
 /// The most hits in a block.
@@ -51,19 +51,19 @@ mod block {
 
     pub(super) const HIT_COUNT: Field<u32> = Field::at(0);
     pub(super) const CHECKSUM: Field<u32> = HIT_COUNT.then();
-    pub(super) const FIRST_PLACE: Field<u64> = CHECKSUM.then();
+    pub(super) const FIRST_BIN_NUMBER: Field<u64> = CHECKSUM.then();
 }
 
 /// A hit in a block.
 mod hit {
     use super::*;
 
-    /// Its place minus the first place of its block.
-    pub(super) const PLACE: Field<u32> = Field::at(0);
-    pub(super) const X: Field<u64> = PLACE.then();
+    /// Its bin number minus the first one of its block.
+    pub(super) const BIN_NUMBER: Field<u32> = Field::at(0);
+    pub(super) const X: Field<u64> = BIN_NUMBER.then();
 }
 
-/// The place of a run file.
+/// Where a run file is.
 #[derive(Clone, Copy)]
 pub struct RunFile<'a> {
     /// Its directory.
@@ -175,11 +175,11 @@ impl RunWriter {
         Ok(RunWriter { file, path, header, seed, hits: Vec::new(), bytes: Vec::new() })
     }
 
-    /// Appends a hit, of a higher place than the one before.
+    /// Appends a hit, of a higher bin number than the one before.
     pub(super) fn push(&mut self, hit: Hit) -> Result<(), MintError> {
         if let (Some(first), Some(last)) = (self.hits.first(), self.hits.last()) {
-            debug_assert!(last.place < hit.place, "hits out of order");
-            let is_far = hit.place - first.place > u64::from(u32::MAX);
+            debug_assert!(last.bin_number < hit.bin_number, "hits out of order");
+            let is_far = hit.bin_number - first.bin_number > u64::from(u32::MAX);
             if self.hits.len() == BLOCK_HITS_MAX || is_far {
                 self.end_block()?;
             }
@@ -189,15 +189,15 @@ impl RunWriter {
     }
 
     fn end_block(&mut self) -> Result<(), MintError> {
-        let Some(first) = self.hits.first().map(|hit| hit.place) else { return Ok(()) };
+        let Some(first) = self.hits.first().map(|hit| hit.bin_number) else { return Ok(()) };
         let at = self.bytes.len();
         self.bytes.resize(at + BLOCK_SIZE as usize, 0);
         let block = &mut self.bytes[at..];
         block::HIT_COUNT.set(block, self.hits.len() as u32);
-        block::FIRST_PLACE.set(block, first);
+        block::FIRST_BIN_NUMBER.set(block, first);
         let entries = block[BLOCK_HEADER_SIZE..].chunks_exact_mut(HIT_SIZE);
         for (entry, hit) in entries.zip(&self.hits) {
-            hit::PLACE.set(entry, (hit.place - first) as u32);
+            hit::BIN_NUMBER.set(entry, (hit.bin_number - first) as u32);
             hit::X.set(entry, hit.x);
         }
         let checksum = block_checksum(self.seed, self.header.block_count, block);
@@ -254,14 +254,14 @@ impl<'a> Run<'a> {
             BadHeader::Version(found) => {
                 MintError::NotARunFile { path: path.clone(), found: OtherFile::Version(found) }
             }
-            BadHeader::Damaged(found) => damaged(&path, RunPlace::Header, found),
+            BadHeader::Damaged(found) => damaged(&path, RunPosition::Header, found),
         })?;
         if size != header.file_size() {
             let found = format!(
                 "{size} bytes, not the {} of the file that was written",
                 header.file_size()
             );
-            return Err(damaged(&path, RunPlace::End, found));
+            return Err(damaged(&path, RunPosition::End, found));
         }
         let seed = header.seed();
         Ok(Run { directory, name, header, seed })
@@ -317,7 +317,8 @@ impl<'a> Run<'a> {
         block: &[u8],
         hits: &mut Vec<Hit>,
     ) -> Result<(), MintError> {
-        let bad = |found: &str| damaged(&self.path(), RunPlace::Block(number), found.to_string());
+        let bad =
+            |found: &str| damaged(&self.path(), RunPosition::Block(number), found.to_string());
         if block::CHECKSUM.get(block) != block_checksum(self.seed, number, block) {
             return Err(bad("its checksum does not match"));
         }
@@ -325,23 +326,23 @@ impl<'a> Run<'a> {
         if !(1..=BLOCK_HITS_MAX).contains(&count) {
             return Err(bad(&format!("{count} hits in it")));
         }
-        let places = self.header.params.superbin_count() << self.header.params.subbin_bits();
-        let (first, mut least) = (block::FIRST_PLACE.get(block), 0);
+        let bins = self.header.params.superbin_count() << self.header.params.subbin_bits();
+        let (first, mut least) = (block::FIRST_BIN_NUMBER.get(block), 0);
         hits.clear();
         for entry in block[BLOCK_HEADER_SIZE..].chunks_exact(HIT_SIZE).take(count) {
-            let place = first.saturating_add(hit::PLACE.get(entry).into());
+            let bin_number = first.saturating_add(hit::BIN_NUMBER.get(entry).into());
             let x = hit::X.get(entry);
-            if place < least || place >= places || x > X_MASK {
+            if bin_number < least || bin_number >= bins || x > X_MASK {
                 return Err(bad("impossible hits"));
             }
-            least = place + 1;
-            hits.push(Hit { place, x });
+            least = bin_number + 1;
+            hits.push(Hit { bin_number, x });
         }
         Ok(())
     }
 }
 
-fn damaged(path: &Path, at: RunPlace, found: String) -> MintError {
+fn damaged(path: &Path, at: RunPosition, found: String) -> MintError {
     MintError::DamagedRun { path: path.to_path_buf(), at, found }
 }
 
@@ -357,7 +358,7 @@ pub(super) struct RunReader<'a> {
     hits: Vec<Hit>,
     /// The current one of `hits`.
     index: usize,
-    /// The least place that the next block may begin with.
+    /// The least bin number that the next block may begin with.
     least: u64,
 }
 
@@ -367,9 +368,13 @@ impl<'a> RunReader<'a> {
         RunReader::from(run, 0, memory)
     }
 
-    /// A reader at the first hit of place `place` or higher.
-    pub(super) fn from(run: Run<'a>, place: u64, memory: u64) -> Result<RunReader<'a>, MintError> {
-        let next_block = first_block(&run, place)?;
+    /// A reader at the first hit of `bin_number` or higher.
+    pub(super) fn from(
+        run: Run<'a>,
+        bin_number: u64,
+        memory: u64,
+    ) -> Result<RunReader<'a>, MintError> {
+        let next_block = first_block(&run, bin_number)?;
         let blocks_per_read = (memory / BLOCK_SIZE).clamp(1, run.header.block_count.max(1));
         let mut reader = RunReader {
             run,
@@ -381,14 +386,14 @@ impl<'a> RunReader<'a> {
             index: 0,
             least: 0,
         };
-        reader.take_below(place, |_| ())?;
+        reader.take_below(bin_number, |_| ())?;
         // The search for the block read bytes without checking them: if the block begins after
-        // `place`, hits before it may be missing.
-        let begins_late = reader.hits.first().is_some_and(|hit| hit.place > place);
+        // `bin_number`, hits before it may be missing.
+        let begins_late = reader.hits.first().is_some_and(|hit| hit.bin_number > bin_number);
         if next_block > 0 && reader.next_block == next_block + 1 && begins_late {
             return Err(damaged(
                 &reader.run.path(),
-                RunPlace::Block(next_block),
+                RunPosition::Block(next_block),
                 "blocks out of order".into(),
             ));
         }
@@ -415,15 +420,15 @@ impl<'a> RunReader<'a> {
         self.index = (self.index + 1).min(self.hits.len());
     }
 
-    /// Skips all hits of places below `end` and passes them to `take`.
+    /// Skips all hits of bins below `end` and passes them to `take`.
     pub(super) fn take_below(
         &mut self,
         end: u64,
         mut take: impl FnMut(&[Hit]),
     ) -> Result<(), MintError> {
-        while self.current()?.is_some_and(|hit| hit.place < end) {
+        while self.current()?.is_some_and(|hit| hit.bin_number < end) {
             let rest = &self.hits[self.index..];
-            let length = rest.partition_point(|hit| hit.place < end);
+            let length = rest.partition_point(|hit| hit.bin_number < end);
             take(&rest[..length]);
             self.index += length;
         }
@@ -439,32 +444,32 @@ impl<'a> RunReader<'a> {
         }
         let block = &self.bytes[self.at..self.at + BLOCK_SIZE as usize];
         self.run.decode_block(self.next_block, block, &mut self.hits)?;
-        if self.hits[0].place < self.least {
+        if self.hits[0].bin_number < self.least {
             return Err(damaged(
                 &self.run.path(),
-                RunPlace::Block(self.next_block),
-                "places lower than in the block before".into(),
+                RunPosition::Block(self.next_block),
+                "bins lower than in the block before".into(),
             ));
         }
-        self.least = self.hits[self.hits.len() - 1].place + 1;
+        self.least = self.hits[self.hits.len() - 1].bin_number + 1;
         self.at += BLOCK_SIZE as usize;
         (self.next_block, self.index) = (self.next_block + 1, 0);
         Ok(())
     }
 }
 
-/// The last block that begins at or before `place`, or the first one: no hit of `place` or higher
-/// comes before it.
-fn first_block(run: &Run<'_>, place: u64) -> Result<u64, MintError> {
+/// The last block that begins at or before `bin_number`, or the first one: no hit of this number or
+/// of a higher one comes before it.
+fn first_block(run: &Run<'_>, bin_number: u64) -> Result<u64, MintError> {
     let file = run.file()?;
     let (mut low, mut high) = (0, run.header.block_count);
-    // All blocks before `low` begin at or before `place`, all from `high` on after it.
+    // All blocks before `low` begin at or before `bin_number`, all from `high` on after it.
     while low < high {
         let middle = low + (high - low) / 2;
         let mut first = [0; u64::SIZE];
-        let offset = HEADER_SIZE + BLOCK_SIZE * middle + block::FIRST_PLACE.start() as u64;
+        let offset = HEADER_SIZE + BLOCK_SIZE * middle + block::FIRST_BIN_NUMBER.start() as u64;
         file.read_at(&mut first, offset).map_err(FileError::on("read", run.path()))?;
-        if u64::from_bytes(&first) <= place {
+        if u64::from_bytes(&first) <= bin_number {
             low = middle + 1;
         } else {
             high = middle;

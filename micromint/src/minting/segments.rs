@@ -93,7 +93,7 @@ impl Segments<'_> {
             .collect())
     }
 
-    /// Writes the hits of a stretch, which are in order of place, as the segment of `tosses`.
+    /// Writes the hits of a stretch, which are in order of bin number, as the segment of `tosses`.
     pub(super) fn write(&self, parts: &[Vec<Hit>], tosses: Range<u64>) -> Result<(), MintError> {
         self.make(tosses, |writer| {
             for hit in parts.iter().flatten() {
@@ -203,7 +203,7 @@ impl Segments<'_> {
     }
 }
 
-/// Merges runs in the order of their tosses: of several hits for one place it keeps the one tossed
+/// Merges runs in the order of their tosses: of several hits for one bin it keeps the one tossed
 /// first. Returns whether it reached the end before the job was stopped.
 fn merge_runs(
     mut runs: Vec<RunReader<'_>>,
@@ -211,20 +211,20 @@ fn merge_runs(
     job: &MintJob<'_>,
 ) -> Result<bool, MintError> {
     let total = runs.iter().map(|run| run.run().header().hit_count).sum();
-    // The lowest place first, and among equal ones the earliest run.
+    // The lowest bin first, and among equal ones the earliest run.
     let mut heads = BinaryHeap::new();
     for (i, run) in runs.iter_mut().enumerate() {
-        heads.extend(run.current()?.map(|hit| Reverse((hit.place, i))));
+        heads.extend(run.current()?.map(|hit| Reverse((hit.bin_number, i))));
     }
-    let (mut done, mut last_place) = (0, None);
-    while let Some(Reverse((place, i))) = heads.pop() {
+    let (mut done, mut last_bin) = (0, None);
+    while let Some(Reverse((bin_number, i))) = heads.pop() {
         if let Some(hit) = runs[i].current()?
-            && last_place.replace(place) != Some(place)
+            && last_bin.replace(bin_number) != Some(bin_number)
         {
             writer.push(hit)?;
         }
         runs[i].advance();
-        heads.extend(runs[i].current()?.map(|hit| Reverse((hit.place, i))));
+        heads.extend(runs[i].current()?.map(|hit| Reverse((hit.bin_number, i))));
         done += 1;
         if done % HITS_BETWEEN_LOOKS == 0 {
             job.report(MintStage::Sorting, done, total);

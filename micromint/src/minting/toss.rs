@@ -1,6 +1,6 @@
 //! Tossing: which balls of a range of tosses go into which bins.
 //!
-//! Input: a range of toss numbers. Output: its hits in order of toss, each with its place. A hit is
+//! Input: a range of toss numbers. Output: its hits in order of toss, each with its bin. A hit is
 //! the first good ball of its group, that is, the first whose fixed bits are right: a ball that was
 //! sold then shows which of its siblings are not stored, and nothing else. The invariant: the hits
 //! depend on the range alone, not on how it is divided into units or which thread takes which unit,
@@ -162,8 +162,8 @@ impl Tosser {
 
     fn hit(&self, found: Found) -> Option<Hit> {
         let bin = self.params.bin_of(found.output)?;
-        let place = u64::from(bin.superbin) << self.params.subbin_bits() | u64::from(bin.subbin);
-        Some(Hit { place, x: found.x })
+        let first = u64::from(bin.superbin) << self.params.subbin_bits();
+        Some(Hit { bin_number: first | u64::from(bin.subbin), x: found.x })
     }
 
     /// A chunk with room for this many hits.

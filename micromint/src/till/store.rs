@@ -421,11 +421,7 @@ impl Store {
 
     /// The days that have a journal, in order, without those that are being removed.
     pub(crate) fn days(&self) -> Result<Vec<u32>, TillError> {
-        let mut days: Vec<u32> =
-            self.names()?.iter().filter_map(|name| day_of_journal(name)).collect();
-        days.retain(|day| *day >= self.mark.first_day);
-        days.sort_unstable();
-        Ok(days)
+        Ok(days_of(&self.names()?, &self.mark))
     }
 
     pub(crate) fn names(&self) -> Result<Vec<String>, TillError> {
@@ -510,10 +506,15 @@ pub(crate) fn days_on_disk(
     let mark = Mark::read(lock.as_ref(), &status).map_err(FileError::on("read", &path))?;
     let mark = mark.ok_or_else(damaged)?;
     let names = directory.names().map_err(FileError::on("read", directory.path()))?;
-    let mut days: Vec<u32> = names.iter().filter_map(|name| day_of_journal(name)).collect();
-    days.retain(|day| *day >= mark.first_day);
+    Ok(Some((days_of(&names, &mark), mark.end)))
+}
+
+/// The days whose journals have these names, in order, without those that are being removed.
+fn days_of(names: &[String], mark: &Mark) -> Vec<u32> {
+    let days = names.iter().filter_map(|name| day_of_journal(name));
+    let mut days: Vec<u32> = days.filter(|day| *day >= mark.first_day).collect();
     days.sort_unstable();
-    Ok(Some((days, mark.end)))
+    days
 }
 
 /// Calls `visit` for the records at positions from `from` to before `to` in the journals of `days`,

@@ -36,7 +36,7 @@ impl<'a> NormalPath<'a> {
         if is_normal(path) {
             return NormalPath(path.into());
         }
-        NormalPath(without_dots(&escaped_percent(path)).into())
+        NormalPath(without_dots(&percent_escaped(path)).into())
     }
 
     /// The normal forms of everything that a path may mean, as a client sent it. Contents differ in
@@ -58,7 +58,7 @@ impl<'a> NormalPath<'a> {
 
     /// The same for a path that a server decoded.
     pub(super) fn readings_of_decoded(path: &[u8]) -> Readings<'static> {
-        readings(&escaped_percent(path))
+        readings(&percent_escaped(path))
     }
 
     /// Its bytes.
@@ -130,13 +130,13 @@ fn decoded(path: &[u8]) -> Vec<u8> {
     let mut rest = path;
     while let Some((byte, after)) = rest.split_first() {
         rest = after;
-        match (byte, escaped(after)) {
+        match (byte, escape_at(after)) {
             (b'%', Some(b'/')) => bytes.extend_from_slice(b"%2F"),
             (b'%', None | Some(b'%')) => bytes.extend_from_slice(b"%25"),
             (b'%', Some(decoded)) => bytes.push(decoded),
             (byte, _) => bytes.push(*byte),
         }
-        if *byte == b'%' && escaped(after).is_some() {
+        if *byte == b'%' && escape_at(after).is_some() {
             rest = &after[2..];
         }
     }
@@ -144,13 +144,13 @@ fn decoded(path: &[u8]) -> Vec<u8> {
 }
 
 /// The byte that two hexadecimal digits at the start of `text` stand for.
-pub(super) fn escaped(text: &[u8]) -> Option<u8> {
+pub(super) fn escape_at(text: &[u8]) -> Option<u8> {
     let digit = |at: usize| char::from(*text.get(at)?).to_digit(16);
     u8::try_from(digit(0)? * 16 + digit(1)?).ok()
 }
 
 /// A path with each `%` written as `%25`.
-fn escaped_percent(path: &[u8]) -> Vec<u8> {
+fn percent_escaped(path: &[u8]) -> Vec<u8> {
     let mut encoded = Vec::with_capacity(path.len() + 8);
     for byte in path {
         match byte {

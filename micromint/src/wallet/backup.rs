@@ -35,8 +35,8 @@ impl Wallet {
 
     /// Restores the backup `backup_name` of `backup_directory` as the new wallet file `name` of
     /// `directory`. A file out of which the wallet was moved serves as a backup too, if the file
-    /// that it was moved to is lost. Set `spendable` only if no coin was spent after the backup was
-    /// made: such a coin would be sent twice. Otherwise the coins can only be returned.
+    /// that it was moved to is lost. Set `is_spendable` only if no coin was spent after the backup
+    /// was made: such a coin would be sent twice. Otherwise the coins can only be returned.
     ///
     /// # Errors
     /// The file is not a backup, the new file exists, or one of them cannot be read or written.
@@ -45,7 +45,7 @@ impl Wallet {
         backup_name: &str,
         directory: &dyn Directory,
         name: &str,
-        spendable: bool,
+        is_spendable: bool,
         now: UnixTime,
     ) -> Result<Wallet, WalletError> {
         let backup = Wallet::open_to_read(backup_directory, backup_name)?;
@@ -55,7 +55,7 @@ impl Wallet {
         // Made under another name first, so that a crash never leaves a partial wallet.
         must_be_free(directory, name)?;
         let temporary = format!(".{name}.restored");
-        let restored = WalletRecord::Restored { at: now, spendable };
+        let restored = WalletRecord::Restored { at: now, is_spendable };
         copy_to(backup.file.journal(), directory, [&temporary, name], &restored)?;
         let file = Replayed::open_to_append(directory, name, KIND, WalletState::default())?;
         Ok(Wallet { file })

@@ -39,7 +39,7 @@ pub struct Policy {
     pub daily_limit: Option<u32>,
     /// Whether to pay over http, where others can read the coins. Loopback hosts are always
     /// allowed.
-    pub allow_http: bool,
+    pub allows_http: bool,
     /// What payments may cost in money.
     pub limits: Limits,
 }
@@ -48,7 +48,7 @@ impl Policy {
     /// A policy that pays up to `autopay` coins for a page without asking; 0 means to always ask.
     pub const fn new(autopay: u32) -> Policy {
         let limits = Limits { day: None, site: None, task: None };
-        Policy { autopay, autopay_money: None, daily_limit: None, allow_http: false, limits }
+        Policy { autopay, autopay_money: None, daily_limit: None, allows_http: false, limits }
     }
 
     /// Sets the highest price that is paid without asking.
@@ -91,8 +91,8 @@ impl Policy {
     /// Sets whether to pay over http, where others can read the coins. The default is `false`: over
     /// http only loopback hosts are paid.
     #[must_use]
-    pub const fn with_http(self, allow_http: bool) -> Policy {
-        Policy { allow_http, ..self }
+    pub const fn with_http(self, allows_http: bool) -> Policy {
+        Policy { allows_http, ..self }
     }
 }
 
@@ -358,7 +358,7 @@ impl WalletState {
                 host: host.clone(),
             });
         }
-        if !fetch.url.is_https() && !policy.allow_http && !host.is_loopback() {
+        if !fetch.url.is_https() && !policy.allows_http && !host.is_loopback() {
             return Err(Unpayable::NotSecure(fetched));
         }
         if fetch.method.len() > METHOD_LEN_MAX {

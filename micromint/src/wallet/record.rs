@@ -54,9 +54,9 @@ pub(super) enum WalletRecord {
     Backup { at: UnixTime },
     /// A cookie that shows the page of this payment again, and perhaps others.
     Receipt { payment: u32, receipt: Receipt },
-    /// The backup was restored. `spendable`: its owner says that no coin was spent after it was
+    /// The backup was restored. `is_spendable`: its owner says that no coin was spent after it was
     /// made.
-    Restored { at: UnixTime, spendable: bool },
+    Restored { at: UnixTime, is_spendable: bool },
     /// The wallet fetched coins of this holding from the broker's own web page.
     Confirmed { at: UnixTime, holding: u32 },
     /// A vendor lets the pages of an origin collect coins in its name.
@@ -157,8 +157,8 @@ impl WalletRecord {
                 verdicts.iter().fold(out.u32(*first), |out, verdict| out.u8(verdict.code()))
             }
             WalletRecord::Backup { at } => out.u8(BACKUP).time(*at),
-            WalletRecord::Restored { at, spendable } => {
-                out.u8(RESTORED).time(*at).u8(u8::from(*spendable))
+            WalletRecord::Restored { at, is_spendable } => {
+                out.u8(RESTORED).time(*at).u8(u8::from(*is_spendable))
             }
             WalletRecord::Confirmed { at, holding } => out.u8(CONFIRMED).time(*at).u32(*holding),
             WalletRecord::Receipt { payment, receipt } => {
@@ -188,79 +188,82 @@ impl WalletRecord {
     /// Reads a payload; `None` if it is not a record of a wallet.
     pub(super) fn parse(payload: &[u8]) -> Option<WalletRecord> {
         let mut input = Reader::new(payload);
-        Some(match input.u8()? {
-            RECEIVE => WalletRecord::Receive { at: input.time()?, head: input.rest().to_vec() },
-            BINS => WalletRecord::Bins(SuperbinPiece::read(input)?),
-            RECEIVED => {
-                let (sets, digest) = (input.u32()?, input.array()?);
-                input.finish().map(|()| WalletRecord::Received { sets, digest })?
+        match input.u8()? {
+            RECEIVE => {
+                Some(WalletRecord::Receive { at: input.time()?, head: input.rest().to_vec() })
             }
-            PURPOSE => {
-                let task = input.text_u16()?.to_string();
-                WalletRecord::Purpose(Purpose::new(&task, &rest_as_text(input)?).ok()?)
-            }
-            SPEND => WalletRecord::Spend(SpendRecord::read(input)?),
-            OUTCOME => {
-                let (at, payment, code) = (input.time()?, input.u32()?, input.u8()?);
-                let outcome = PaymentOutcome::from_code(code, rest_as_text(input)?)?;
-                WalletRecord::Outcome { at, payment, outcome }
-            }
-            RETURN => {
-                let (at, holding) = (input.time()?, input.u32()?);
-                let request = input.text_u16()?.parse().ok()?;
-                let (coins, digest) = (input.u32()?, input.array()?);
-                input.finish()?;
-                WalletRecord::Return { at, holding, request, coins, digest }
-            }
-            CREDITED => WalletRecord::Credited {
-                at: input.time()?,
-                request: input.text_u16()?.parse().ok()?,
-                transaction: input.u64()?,
-                first: input.u32()?,
-                verdicts: input
-                    .rest()
-                    .iter()
-                    .map(|code| Verdict::from_code(*code))
-                    .collect::<Option<_>>()?,
-            },
+            BINS => SuperbinPiece::read(input).map(WalletRecord::Bins),
+            RECEIVED => read_received(input),
+            PURPOSE => read_purpose(input).map(WalletRecord::Purpose),
+            SPEND => SpendRecord::read(input).map(WalletRecord::Spend),
+            OUTCOME => read_outcome(input),
+            RETURN => read_return(input),
+            CREDITED => read_credited(input),
             BACKUP => {
                 let at = input.time()?;
-                input.finish().map(|()| WalletRecord::Backup { at })?
+                input.finish().map(|()| WalletRecord::Backup { at })
             }
             RESTORED => {
-                let (at, spendable) = (input.time()?, input.flag()?);
-                input.finish().map(|()| WalletRecord::Restored { at, spendable })?
+                let (at, is_spendable) = (input.time()?, input.flag()?);
+                input.finish().map(|()| WalletRecord::Restored { at, is_spendable })
             }
             CONFIRMED => {
                 let (at, holding) = (input.time()?, input.u32()?);
-                input.finish().map(|()| WalletRecord::Confirmed { at, holding })?
+                input.finish().map(|()| WalletRecord::Confirmed { at, holding })
             }
-            RECEIPT => {
-                let (payment, expires) = (input.u32()?, input.time()?);
-                let path = input.text_u16()?.to_string();
-                let receipt = Receipt { cookie: rest_as_text(input)?, expires, path };
-                WalletRecord::Receipt { payment, receipt }
-            }
-            CONSENT => {
-                let (at, period) = (input.time()?, input.text_u16()?.parse().ok()?);
-                let vendor = input.text_u16()?.parse().ok()?;
-                let consent = Consent { period, vendor, origin: rest_as_text(input)? };
-                WalletRecord::Consent { at, consent }
-            }
-            ORDER => WalletRecord::Order(read_order(input)?),
-            ORDER_CLOSED => {
-                let (at, transaction, is_refused) = (input.time()?, input.u64()?, input.flag()?);
-                let closed = OrderClosed { at, is_refused, reason: rest_as_text(input)? };
-                WalletRecord::OrderClosed { transaction, closed }
-            }
-            MOVED => {
-                let (at, step) = (input.time()?, MoveStep::from_code(input.u8()?)?);
-                let token = input.array::<TOKEN_SIZE>()?;
-                input.finish().map(|()| WalletRecord::Moved(Move { at, step, token }))?
-            }
-            _ => return None,
-        })
+            RECEIPT => read_receipt(input),
+            CONSENT => read_consent(input),
+            ORDER => read_order(input).map(WalletRecord::Order),
+            ORDER_CLOSED => read_order_closed(input),
+            MOVED => read_move(input).map(WalletRecord::Moved),
+            _ => None,
+        }
     }
+}
+
+fn read_received(mut input: Reader<'_>) -> Option<WalletRecord> {
+    let (sets, digest) = (input.u32()?, input.array()?);
+    input.finish().map(|()| WalletRecord::Received { sets, digest })
+}
+
+fn read_purpose(mut input: Reader<'_>) -> Option<Purpose> {
+    let task = input.text_u16()?.to_string();
+    Purpose::new(&task, &rest_as_text(input)?).ok()
+}
+
+fn read_outcome(mut input: Reader<'_>) -> Option<WalletRecord> {
+    let (at, payment, code) = (input.time()?, input.u32()?, input.u8()?);
+    let outcome = PaymentOutcome::from_code(code, rest_as_text(input)?)?;
+    Some(WalletRecord::Outcome { at, payment, outcome })
+}
+
+fn read_return(mut input: Reader<'_>) -> Option<WalletRecord> {
+    let (at, holding) = (input.time()?, input.u32()?);
+    let request = input.text_u16()?.parse().ok()?;
+    let (coins, digest) = (input.u32()?, input.array()?);
+    input.finish().map(|()| WalletRecord::Return { at, holding, request, coins, digest })
+}
+
+fn read_credited(mut input: Reader<'_>) -> Option<WalletRecord> {
+    let (at, request) = (input.time()?, input.text_u16()?.parse().ok()?);
+    let (transaction, first) = (input.u64()?, input.u32()?);
+    let verdicts = input.rest().iter().map(|code| Verdict::from_code(*code));
+    let verdicts = verdicts.collect::<Option<_>>()?;
+    Some(WalletRecord::Credited { at, request, transaction, first, verdicts })
+}
+
+fn read_receipt(mut input: Reader<'_>) -> Option<WalletRecord> {
+    let (payment, expires) = (input.u32()?, input.time()?);
+    let path = input.text_u16()?.to_string();
+    let receipt = Receipt { cookie: rest_as_text(input)?, expires, path };
+    Some(WalletRecord::Receipt { payment, receipt })
+}
+
+fn read_consent(mut input: Reader<'_>) -> Option<WalletRecord> {
+    let (at, period) = (input.time()?, input.text_u16()?.parse().ok()?);
+    let vendor = input.text_u16()?.parse().ok()?;
+    let consent = Consent { period, vendor, origin: rest_as_text(input)? };
+    Some(WalletRecord::Consent { at, consent })
 }
 
 fn read_order(mut input: Reader<'_>) -> Option<Order> {
@@ -272,6 +275,18 @@ fn read_order(mut input: Reader<'_>) -> Option<Order> {
     let login = input.text_u16()?.to_string();
     let page = rest_as_text(input)?.parse().ok()?;
     Some(Order::new(at, transaction, sets, period, login, page))
+}
+
+fn read_order_closed(mut input: Reader<'_>) -> Option<WalletRecord> {
+    let (at, transaction, is_refused) = (input.time()?, input.u64()?, input.flag()?);
+    let closed = OrderClosed { at, is_refused, reason: rest_as_text(input)? };
+    Some(WalletRecord::OrderClosed { transaction, closed })
+}
+
+fn read_move(mut input: Reader<'_>) -> Option<Move> {
+    let (at, step) = (input.time()?, MoveStep::from_code(input.u8()?)?);
+    let token = input.array::<TOKEN_SIZE>()?;
+    input.finish().map(|()| Move { at, step, token })
 }
 
 fn rest_as_text(input: Reader<'_>) -> Option<String> {
@@ -379,7 +394,7 @@ mod tests {
                 verdicts: vec![Verdict::Accepted],
             },
             WalletRecord::Backup { at },
-            WalletRecord::Restored { at, spendable: true },
+            WalletRecord::Restored { at, is_spendable: true },
             WalletRecord::Receipt { payment: 3, receipt: receipt() },
             WalletRecord::Consent { at, consent: consent() },
             WalletRecord::Order(order()),

@@ -231,7 +231,7 @@ impl WalletState {
                 Ok(())
             }
             WalletRecord::Receipt { payment, receipt } => self.take_receipt(payment, receipt),
-            WalletRecord::Restored { spendable, .. } => self.take_restored(spendable),
+            WalletRecord::Restored { is_spendable, .. } => self.take_restored(is_spendable),
             WalletRecord::Confirmed { holding, .. } => self.take_confirmed(holding),
             WalletRecord::Consent { consent, .. } => {
                 self.consents.push(consent);
@@ -475,11 +475,11 @@ impl WalletState {
         Ok(())
     }
 
-    fn take_restored(&mut self, spendable: bool) -> Result<(), String> {
+    fn take_restored(&mut self, is_spendable: bool) -> Result<(), String> {
         if self.frozen.take().is_none() {
             return Err("expected a backup to restore, found a wallet".to_string());
         }
-        if !spendable {
+        if !is_spendable {
             self.sets.iter_mut().for_each(|set| set.in_doubt = true);
             self.orders.iter_mut().for_each(|order| order.in_doubt = true);
         }

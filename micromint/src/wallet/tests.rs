@@ -396,14 +396,14 @@ fn the_checks_before_paying_are_made_in_order() {
 
 #[test]
 fn http_is_allowed_on_this_machine_and_on_request() {
-    for (page, allow_http, pays) in [
+    for (page, allows_http, pays) in [
         ("http://127.0.0.1:8080/a", false, true),
         ("http://localhost/a", false, true),
         ("http://news.example/a", false, false),
         ("http://news.example/a", true, true),
     ] {
         let mut wallet = filled(&SimulatedDirectory::new(), &[4]);
-        let policy = FREELY.with_http(allow_http);
+        let policy = FREELY.with_http(allows_http);
         let asked = request(page, 1);
         let decision = wallet.pay(&asked, &get(&asked.url), &policy, NOW).unwrap();
         assert_eq!(matches!(decision, PaymentDecision::Send(_)), pays, "{page}");

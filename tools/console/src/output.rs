@@ -84,7 +84,7 @@ impl<'a> Rules<'a> {
     }
 
     /// Where `path` leads, if it may be written.
-    fn place(&self, path: Option<&Path>) -> Result<Place, ToolError> {
+    fn destination(&self, path: Option<&Path>) -> Result<Destination, ToolError> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
             return self.stdout();
         };
@@ -122,15 +122,15 @@ impl<'a> Rules<'a> {
             Some(found) => check_replaceable(&self.existing, path, found)?,
             None => {}
         }
-        Ok(Place::File(target))
+        Ok(Destination::File(target))
     }
 
     /// Standard output, unless it is a file that the command reads or keeps.
-    fn stdout(&self) -> Result<Place, ToolError> {
+    fn stdout(&self) -> Result<Destination, ToolError> {
         if let Some(found) = stdout_metadata().filter(Metadata::is_file) {
             self.check_unused(&"standard output", Path::new("-"), Some(&found))?;
         }
-        Ok(Place::Stdout)
+        Ok(Destination::Stdout)
     }
 
     /// Refuses `path` if it is a file that the command reads or keeps. For an output that the
@@ -143,21 +143,21 @@ impl<'a> Rules<'a> {
         self.check_unused(&path.display(), &target, fs::metadata(path).ok().as_ref())
     }
 
-    /// Finds out where `path` leads, refuses what may not be written, and makes the place ready: a
-    /// file that cannot be written is an error now.
+    /// Finds out where `path` leads, refuses what may not be written, and makes the destination
+    /// ready: a file that cannot be written is an error now.
     ///
     /// # Errors
     /// It is a folder, a file in use, or a file that may not be replaced; or it cannot be opened,
     /// or its folder cannot be written.
     pub fn open(&self, path: Option<&Path>) -> Result<Output, ToolError> {
-        let place = self.place(path)?;
-        let temporary = match &place {
-            Place::File(target) => {
+        let destination = self.destination(path)?;
+        let temporary = match &destination {
+            Destination::File(target) => {
                 Some(temporary(target, self.mode).map_err(FileError::on("write", target))?)
             }
-            Place::Stdout | Place::Device(..) => None,
+            Destination::Stdout | Destination::Device(..) => None,
         };
-        Ok(Output { place, temporary, is_new: matches!(self.existing, Existing::Kept) })
+        Ok(Output { destination, temporary, is_new: matches!(self.existing, Existing::Kept) })
     }
 
     fn check_unused(
@@ -217,14 +217,14 @@ fn check_replaceable(
 }
 
 /// Opens what is written where it is, such as a device.
-fn in_place(path: &Path) -> Result<Place, ToolError> {
+fn in_place(path: &Path) -> Result<Destination, ToolError> {
     let opened = OpenOptions::new().append(true).open(path);
-    Ok(Place::Device(opened.map_err(FileError::on("write", path))?, path.to_path_buf()))
+    Ok(Destination::Device(opened.map_err(FileError::on("write", path))?, path.to_path_buf()))
 }
 
 /// Where a name leads.
 #[derive(Debug)]
-enum Place {
+enum Destination {
     /// Standard output.
     Stdout,
     /// A device, a FIFO or the like, opened.
@@ -236,7 +236,7 @@ enum Place {
 /// An output that is ready to be written. If it is dropped, nothing changed.
 #[derive(Debug)]
 pub struct Output {
-    place: Place,
+    destination: Destination,
     temporary: Option<NamedTempFile>,
     is_new: bool,
 }
@@ -247,8 +247,8 @@ impl Output {
     /// # Errors
     /// It cannot be written. A file did not change then, and no part of the output stays.
     pub fn write(self, bytes: &[u8]) -> Result<(), ToolError> {
-        match (self.place, self.temporary) {
-            (Place::File(target), Some(mut temporary)) => {
+        match (self.destination, self.temporary) {
+            (Destination::File(target), Some(mut temporary)) => {
                 let mut write = || {
                     temporary.as_file_mut().write_all(bytes)?;
                     temporary.as_file().sync_all()
@@ -256,11 +256,11 @@ impl Output {
                 write().map_err(FileError::on("write", &target))?;
                 keep(temporary, &target, self.is_new)?;
             }
-            (Place::Device(mut file, path), _) => {
+            (Destination::Device(mut file, path), _) => {
                 file.write_all(bytes).map_err(FileError::on("write", path))?;
             }
             // Here a reader that is gone is an error: nobody has the message.
-            (Place::Stdout | Place::File(_), _) => {
+            (Destination::Stdout | Destination::File(_), _) => {
                 let mut output = io::stdout().lock();
                 output
                     .write_all(bytes)
@@ -273,14 +273,14 @@ impl Output {
 
     /// Whether messages for people would mix with the output.
     pub fn is_stdout(&self) -> bool {
-        matches!(self.place, Place::Stdout)
+        matches!(self.destination, Destination::Stdout)
     }
 
     /// The path of a plain file, which may not exist yet; it has no link at its end.
     pub fn file(&self) -> Option<&Path> {
-        match &self.place {
-            Place::File(target) => Some(target),
-            Place::Stdout | Place::Device(..) => None,
+        match &self.destination {
+            Destination::File(target) => Some(target),
+            Destination::Stdout | Destination::Device(..) => None,
         }
     }
 
@@ -295,9 +295,9 @@ impl Output {
         make: impl FnOnce(&Path, &str) -> Result<(), ToolError>,
     ) -> Result<(), ToolError> {
         const NAME: &str = "made";
-        let beside = match &self.place {
-            Place::File(target) => folder_of(target).to_path_buf(),
-            Place::Stdout | Place::Device(..) => std::env::temp_dir(),
+        let beside = match &self.destination {
+            Destination::File(target) => folder_of(target).to_path_buf(),
+            Destination::Stdout | Destination::Device(..) => std::env::temp_dir(),
         };
         let folder = tempfile::Builder::new()
             .prefix(".micromint-")
@@ -305,7 +305,7 @@ impl Output {
             .map_err(FileError::on("write", &beside))?;
         make(folder.path(), NAME)?;
         let made = folder.path().join(NAME);
-        let Place::File(target) = &self.place else {
+        let Destination::File(target) = &self.destination else {
             let bytes = fs::read(&made).map_err(FileError::on("read", &made))?;
             return self.write(&bytes);
         };

@@ -17,8 +17,8 @@ use micromint::vendor::{
 use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, say, tell};
 use ureq::Agent;
 
-use crate::place::CONFIG_DEFAULT;
 use crate::sync::web_agent;
+use crate::vendor_files::CONFIG_DEFAULT;
 
 /// How long a directory may take.
 const TIMEOUT: Duration = Duration::from_secs(30);

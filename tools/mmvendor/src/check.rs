@@ -10,7 +10,7 @@ use micromint::vendor::inspection::{Finding, Inspection, ServerConfig, Severity,
 use micromint_console::{EXIT_OK, FormatArgs, ToolError, say, tell};
 use serde_json::json;
 
-use crate::place::CONFIG_DEFAULT;
+use crate::vendor_files::CONFIG_DEFAULT;
 
 /// The worst finding is a warning.
 const EXIT_WARNING: u8 = 1;

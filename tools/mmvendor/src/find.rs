@@ -7,14 +7,14 @@ use micromint::vendor::redemption::summary;
 use micromint_console::{EXIT_OK, FormatArgs, ToolError, say, tell};
 use serde_json::{Value, json};
 
-use crate::place::Place;
 use crate::redeem::EXIT_NOTHING;
 use crate::status::batch_json;
+use crate::vendor_files::VendorFiles;
 
 #[derive(Args)]
 pub(crate) struct Find {
     #[command(flatten)]
-    place: Place,
+    files: VendorFiles,
     #[command(flatten)]
     format: FormatArgs,
     /// The reference of the payment, 32 hexadecimal digits, or the first 8 or more of them
@@ -23,8 +23,8 @@ pub(crate) struct Find {
 
 impl Find {
     pub(crate) fn run(&self) -> Result<u8, ToolError> {
-        let place = self.place.open()?;
-        let (found, first_day) = find(&place.till, &self.reference)?;
+        let vendor = self.files.open()?;
+        let (found, first_day) = find(&vendor.till, &self.reference)?;
         if self.format.is_json() {
             say!("{}", Value::Array(found.iter().map(payment_json).collect()));
         } else {

@@ -7,11 +7,11 @@
 mod bots;
 mod check;
 mod find;
-mod place;
 mod prices;
 mod redeem;
 mod status;
 mod sync;
+mod vendor_files;
 
 use std::process::ExitCode;
 

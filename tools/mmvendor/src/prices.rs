@@ -16,7 +16,7 @@ use micromint_console::{EXIT_OK, FormatArgs, ToolError, say, tell};
 use serde_json::{Value, json};
 
 use crate::check::print_finding;
-use crate::place::CONFIG_DEFAULT;
+use crate::vendor_files::CONFIG_DEFAULT;
 
 /// What this program does not know.
 const UNSEEN: &str =

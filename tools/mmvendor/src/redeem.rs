@@ -17,8 +17,8 @@ use micromint::vendor::redemption::{
 use micromint_console::output::{Existing, Rules};
 use micromint_console::{EXIT_OK, ToolError, read_input, say, tell};
 
-use crate::place::Place;
 use crate::status::payments;
+use crate::vendor_files::VendorFiles;
 
 /// There is nothing to redeem, or nothing was found.
 pub(crate) const EXIT_NOTHING: u8 = 3;
@@ -28,7 +28,7 @@ const RESULT_SIZE_MAX: usize = 64 * 1024 * 1024;
 #[derive(Args)]
 pub(crate) struct Redeem {
     #[command(flatten)]
-    place: Place,
+    files: VendorFiles,
     #[command(flatten)]
     key: KeyFile,
     /// The file for the batch, which must not exist; - writes standard output
@@ -46,7 +46,7 @@ pub(crate) struct Redeem {
 #[derive(Args)]
 pub(crate) struct ReadResult {
     #[command(flatten)]
-    place: Place,
+    files: VendorFiles,
     #[command(flatten)]
     key: KeyFile,
     /// The file with the broker's answer; - reads standard input
@@ -56,7 +56,7 @@ pub(crate) struct ReadResult {
 #[derive(Args)]
 pub(crate) struct Prune {
     #[command(flatten)]
-    place: Place,
+    files: VendorFiles,
 }
 
 #[derive(Args)]
@@ -69,8 +69,8 @@ struct KeyFile {
 }
 
 impl KeyFile {
-    fn read(&self, place: &Place) -> Result<Key, ToolError> {
-        let path: &Path = &place.key_file(self.key_file.as_deref());
+    fn read(&self, files: &VendorFiles) -> Result<Key, ToolError> {
+        let path: &Path = &files.key_file(self.key_file.as_deref());
         let (directory, name) =
             DiskDirectory::of_file(path).map_err(FileError::on("read", path))?;
         Ok(read_key(&directory, &name)?)
@@ -79,13 +79,13 @@ impl KeyFile {
 
 impl Redeem {
     pub(crate) fn run(&self) -> Result<u8, ToolError> {
-        let place = self.place.open()?;
-        let key = self.key.read(&self.place)?;
-        let key_file = self.place.key_file(self.key.key_file.as_deref());
+        let vendor = self.files.open()?;
+        let key = self.key.read(&self.files)?;
+        let key_file = self.files.key_file(self.key.key_file.as_deref());
         let rules = Rules::new(Existing::Kept).uses(&key_file, "the vendor key");
         let output = rules.open(Some(&self.out))?;
         let limits = BatchLimits { payments: self.payments, ..BatchLimits::default() };
-        let made = make_batch(&place.till, &place.vendor, &key, self.period.as_ref(), limits)?;
+        let made = make_batch(&vendor.till, &vendor.vendor, &key, self.period.as_ref(), limits)?;
         let Some(made) = made else {
             tell!(
                 "mmvendor: nothing to redeem; payments of the last ten minutes go into a later \
@@ -105,21 +105,21 @@ impl Redeem {
 
 impl ReadResult {
     pub(crate) fn run(&self) -> Result<u8, ToolError> {
-        let place = self.place.open()?;
+        let vendor = self.files.open()?;
         let message = RedemptionResult::parse(&read_input(&self.result, RESULT_SIZE_MAX)?)
             .map_err(|error| format!("{}: {error}", self.result.display()))?;
-        let key = self.key.read(&self.place)?;
-        print_batch(&read_result(&place.till, &place.vendor, &key, &message)?);
+        let key = self.key.read(&self.files)?;
+        print_batch(&read_result(&vendor.till, &vendor.vendor, &key, &message)?);
         for user in message.blocked.users() {
             say!("blocked: {user}; the servers of this till refuse payments of this user");
         }
-        print_pruned(&place.till)
+        print_pruned(&vendor.till)
     }
 }
 
 impl Prune {
     pub(crate) fn run(&self) -> Result<u8, ToolError> {
-        print_pruned(&self.place.open()?.till)
+        print_pruned(&self.files.open()?.till)
     }
 }
 

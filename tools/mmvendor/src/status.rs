@@ -12,8 +12,8 @@ use micromint::vendor::redemption::{batches, blocked_users, unbatched};
 use micromint_console::{EXIT_OK, FormatArgs, ToolError, say, tell};
 use serde_json::{Value, json};
 
-use crate::place::{OpenPlace, Place};
 use crate::redeem::print_batch;
+use crate::vendor_files::{OpenVendor, VendorFiles};
 
 /// How many pages are printed for people.
 const PAGES_SHOWN: usize = 20;
@@ -23,7 +23,7 @@ const DAY_SECONDS: i64 = 86_400;
 #[derive(Args)]
 pub(crate) struct Status {
     #[command(flatten)]
-    place: Place,
+    files: VendorFiles,
     #[command(flatten)]
     format: FormatArgs,
     /// Print the income as CSV: a line for each day, page and period
@@ -45,26 +45,26 @@ fn day(text: &str) -> Result<UnixTime, String> {
 
 impl Status {
     pub(crate) fn run(&self) -> Result<u8, ToolError> {
-        let place = self.place.open()?;
+        let vendor = self.files.open()?;
         let from = self.from.unwrap_or(Days::ALL.from);
         let until = self.to.map_or(Days::ALL.until, |day| day.plus_seconds(DAY_SECONDS));
-        let income = income(&place.till, &values(&place), Days { from, until })?;
+        let income = income(&vendor.till, &values(&vendor), Days { from, until })?;
         if self.csv {
             print_csv(&income);
         } else if self.format.is_json() {
-            say!("{}", status_json(&place, &income)?);
+            say!("{}", status_json(&vendor, &income)?);
         } else {
             print_income(&income);
             print_periods(&income);
-            print_redemption(&place)?;
+            print_redemption(&vendor)?;
         }
         Ok(EXIT_OK)
     }
 }
 
 /// What coins are worth; nothing is known if the periods cannot be read.
-fn values(place: &OpenPlace) -> CoinValues {
-    let values = place.config.as_ref().map(coin_values).transpose();
+fn values(vendor: &OpenVendor) -> CoinValues {
+    let values = vendor.config.as_ref().map(coin_values).transpose();
     values.map(Option::unwrap_or_default).unwrap_or_else(|error| {
         tell!("mmvendor: warning: the value of coins is not known: {}", chain(&error));
         CoinValues::new()
@@ -115,11 +115,11 @@ fn print_periods(income: &Income) {
     }
 }
 
-fn print_redemption(place: &OpenPlace) -> Result<(), ToolError> {
-    for batch in batches(&place.till)? {
+fn print_redemption(vendor: &OpenVendor) -> Result<(), ToolError> {
+    for batch in batches(&vendor.till)? {
         print_batch(&batch);
     }
-    for (period, left) in unbatched(&place.till)? {
+    for (period, left) in unbatched(&vendor.till)? {
         say!(
             "not in a batch: {} with {} of {period}, and {} younger than ten minutes, to be redeemed \
              by {}",
@@ -129,7 +129,7 @@ fn print_redemption(place: &OpenPlace) -> Result<(), ToolError> {
             left.redeem_until
         );
     }
-    for user in blocked_users(&place.till)? {
+    for user in blocked_users(&vendor.till)? {
         say!("blocked: {user}");
     }
     Ok(())
@@ -166,25 +166,25 @@ fn with_sum(mut value: Value, sum: Sum) -> Value {
     value
 }
 
-fn status_json(place: &OpenPlace, income: &Income) -> Result<Value, ToolError> {
+fn status_json(vendor: &OpenVendor, income: &Income) -> Result<Value, ToolError> {
     let days = income.by_day().into_iter().map(|(day, sum)| with_sum(json!({ "day": day }), sum));
     let pages =
         income.by_page().into_iter().map(|(page, sum)| with_sum(json!({ "page": page }), sum));
-    let unbatched = unbatched(&place.till)?.into_iter().map(|(period, left)| {
+    let unbatched = unbatched(&vendor.till)?.into_iter().map(|(period, left)| {
         json!({
             "period": period.as_str(), "payments": left.payments, "coins": left.coins,
             "young-payments": left.young, "redeem-until": left.redeem_until.to_string(),
         })
     });
     Ok(json!({
-        "vendor-id": place.vendor.as_str(),
+        "vendor-id": vendor.vendor.as_str(),
         "total": sum_json(income.total()),
         "days": days.collect::<Vec<_>>(),
         "pages": pages.collect::<Vec<_>>(),
         "periods": income.periods.iter().map(period_json).collect::<Vec<_>>(),
-        "batches": batches(&place.till)?.iter().map(batch_json).collect::<Vec<_>>(),
+        "batches": batches(&vendor.till)?.iter().map(batch_json).collect::<Vec<_>>(),
         "unbatched": unbatched.collect::<Vec<_>>(),
-        "blocked": blocked_users(&place.till)?.iter().map(|it| it.as_str()).collect::<Vec<_>>(),
+        "blocked": blocked_users(&vendor.till)?.iter().map(|it| it.as_str()).collect::<Vec<_>>(),
     }))
 }
 

@@ -27,7 +27,7 @@ use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, say, tell};
 
 use self::broker::Broker;
 pub(crate) use self::broker::web_agent;
-use crate::place::Place;
+use crate::vendor_files::VendorFiles;
 
 /// How often parameters, owners and lists are fetched.
 const LISTS_SECONDS: i64 = 60;
@@ -51,7 +51,7 @@ const SIGN_FILE: &str = "sync-wanted";
 #[derive(Args)]
 pub(crate) struct Sync {
     #[command(flatten)]
-    place: Place,
+    files: VendorFiles,
     /// The URL of the broker's service, such as `https://broker.example`
     #[arg(long, value_name = "URL")]
     broker: String,
@@ -68,7 +68,7 @@ pub(crate) struct Sync {
 
 /// What all parts of the link need.
 struct Link<'a> {
-    place: &'a Place,
+    files: &'a VendorFiles,
     broker: Broker,
     vendor: VendorId,
     key: Key,
@@ -95,16 +95,16 @@ impl Sync {
     }
 
     fn open(&self) -> Result<Link<'_>, ToolError> {
-        let config = self.place.config()?;
-        let path = self.place.key_file(self.key_file.as_deref());
+        let config = self.files.config()?;
+        let path = self.files.key_file(self.key_file.as_deref());
         let (directory, name) =
             DiskDirectory::of_file(&path).map_err(FileError::on("read", &path))?;
         let key = read_key(&directory, &name)?;
         let broker = Broker::new(&self.broker, self.cacert.as_deref())?;
         let periods = DiskDirectory::new(config.periods());
-        let (place, vendor) = (&self.place, config.vendor().clone());
+        let (files, vendor) = (&self.files, config.vendor().clone());
         let till = config.till().to_path_buf();
-        Ok(Link { place, broker, vendor, key, till, periods })
+        Ok(Link { files, broker, vendor, key, till, periods })
     }
 }
 

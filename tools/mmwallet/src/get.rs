@@ -30,8 +30,9 @@ use std::time::{Duration, Instant};
 use url::Url as AnyUrl;
 
 use micromint::error::chain;
+use micromint::protocol::RequestPayment;
 use micromint::reply::Reply;
-use micromint::wallet::{Policy, Purpose};
+use micromint::wallet::{Policy, Purpose, Wallet};
 use micromint_console::{EXIT_OK, ToolError, print_text, tell};
 
 use crate::exit;
@@ -165,12 +166,7 @@ fn get_once(
     output: &mut Output<'_>,
 ) -> Result<u8, ToolError> {
     let unwritable = wallet_file.unwritable();
-    let mut wallet = match (wallet_file.exists(), &unwritable) {
-        (false, _) => None,
-        (true, None) => Some(wallet_file.open()?),
-        // A page that costs nothing, or that a receipt opens, needs no more.
-        (true, Some(_)) => Some(wallet_file.look()?),
-    };
+    let mut wallet = wallet_to_use(wallet_file, unwritable.is_none())?;
     let since = wallet.as_ref().map(|wallet| wallet.state().moment());
     let page = match fetch(options, client, wallet.as_ref(), url) {
         Ok(page) => page,
@@ -198,12 +194,7 @@ fn get_once(
             report(exit::NOT_PAID, &format!("{url}: not paid: {why}; {what} were sent"))
         };
         let (Some(wallet), Some(since)) = (wallet.as_mut(), since) else {
-            return Ok(not_paid(&format!(
-                "its price is {}, and there is no wallet at {}; \
-                `mmwallet receive` creates one and adds the coins that you bought",
-                request.in_words(),
-                wallet_file.path().display()
-            )));
+            return Ok(not_paid(&no_wallet(&request, wallet_file)));
         };
         if let Some(error) = &unwritable {
             return Ok(not_paid(&format!(
@@ -228,6 +219,25 @@ fn get_once(
             Next::Done(status) => return Ok(status),
         }
     }
+}
+
+/// The wallet, if there is one.
+fn wallet_to_use(file: &WalletFile, is_writable: bool) -> Result<Option<Wallet>, ToolError> {
+    match (file.exists(), is_writable) {
+        (false, _) => Ok(None),
+        (true, true) => file.open().map(Some),
+        // A page that costs nothing, or that a receipt opens, needs no more.
+        (true, false) => file.look().map(Some),
+    }
+}
+
+fn no_wallet(request: &RequestPayment, file: &WalletFile) -> String {
+    format!(
+        "its price is {}, and there is no wallet at {}; `mmwallet receive` creates one and adds \
+         the coins that you bought",
+        request.in_words(),
+        file.path().display()
+    )
 }
 
 /// Shows the head of a page that must be paid for.

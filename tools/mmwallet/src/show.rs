@@ -12,7 +12,7 @@ use micromint::identity::VendorId;
 use micromint::money::{coins, coins_worth};
 use micromint::protocol::{PeriodPrice, RequestPayment, Verdict};
 use micromint::time::UnixTime;
-use micromint::wallet::{Holding, PastPayment, WalletState};
+use micromint::wallet::{CoinReturn, Holding, PastPayment, WalletState, Withdrawal};
 use micromint_console::{ToolError, print_text, tell};
 
 use crate::buy::counted_sets;
@@ -202,75 +202,60 @@ impl Event<'_> {
 
 /// All orders, sales, payments and returns, oldest first.
 pub(crate) fn events(state: &WalletState) -> Vec<Event<'_>> {
-    let other = |(at, text, value)| Event { at, text, value, payment: None };
-    let mut events: Vec<Event<'_>> = orders::events(state).map(other).collect();
-    events.extend(
-        state
-            .withdrawals()
-            .iter()
-            .map(|sale| {
-                let held = &state.holdings()[sale.holding];
-                let period = held.params.period();
-                (
-                    sale.at,
-                    format!(
-                        "received {} of period {period} (sale {})",
-                        counted_sets(sale.sets),
-                        sale.transaction
-                    ),
-                    json!({
-                        "at": sale.at.to_string(), "event": "received", "period": period.as_str(),
-                        "user": held.user.as_str(), "sets": sale.sets,
-                        "transaction": sale.transaction.to_string(),
-                    }),
-                )
-            })
-            .map(other),
-    );
-    events.extend(state.payments().iter().map(|payment| {
-        let held = &state.holdings()[payment.holding];
-        let of = coins_worth(payment.coins.into(), held.params.coin_value());
-        let task = payment.purpose.as_ref().map(|it| format!(", task {}", it.task()));
-        let text = format!(
-            "{} {of} to {} for {} (reference {}{})",
-            payment.outcome,
-            payment.vendor,
-            payment.url,
-            payment.reference(),
-            task.unwrap_or_default()
-        );
-        let value = details::payment_json(state, payment);
-        Event { at: payment.at, text, value, payment: Some(payment) }
-    }));
-    events.extend(
-        state
-            .returns()
-            .iter()
-            .map(|back| {
-                let held = &state.holdings()[back.holding];
-                let (total, period) = (back.verdicts.len(), held.params.period());
-                let credited = back.count(Some(Verdict::Accepted));
-                let waiting = back.count(None) + back.count(Some(Verdict::Waiting));
-                (
-                    back.at,
-                    format!(
-                        "returned {} of period {period}: {credited} credited, {waiting} waiting \
-                (return {})",
-                        coins(total as u64),
-                        back.request
-                    ),
-                    json!({
-                        "at": back.at.to_string(), "event": "return", "period": period.as_str(),
-                        "request": back.request.as_str(), "coins": total,
-                        "credited": credited, "waiting": waiting,
-                        "transaction": back.transaction.map(|number| number.to_string()),
-                    }),
-                )
-            })
-            .map(other),
-    );
+    let sales = state.withdrawals().iter().map(|sale| sale_event(state, sale));
+    let payments = state.payments().iter().map(|payment| payment_event(state, payment));
+    let returns = state.returns().iter().map(|back| return_event(state, back));
+    let mut events: Vec<Event<'_>> =
+        orders::events(state).chain(sales).chain(payments).chain(returns).collect();
     events.sort_by_key(|event| event.at);
     events
+}
+
+fn sale_event<'a>(state: &WalletState, sale: &Withdrawal) -> Event<'a> {
+    let held = &state.holdings()[sale.holding];
+    let (sets, period) = (counted_sets(sale.sets), held.params.period());
+    let value = json!({
+        "at": sale.at.to_string(), "event": "received", "period": period.as_str(),
+        "user": held.user.as_str(), "sets": sale.sets,
+        "transaction": sale.transaction.to_string(),
+    });
+    let text = format!("received {sets} of period {period} (sale {})", sale.transaction);
+    Event { at: sale.at, text, value, payment: None }
+}
+
+fn payment_event<'a>(state: &WalletState, payment: &'a PastPayment) -> Event<'a> {
+    let held = &state.holdings()[payment.holding];
+    let of = coins_worth(payment.coins.into(), held.params.coin_value());
+    let task = payment.purpose.as_ref().map(|it| format!(", task {}", it.task()));
+    let text = format!(
+        "{} {of} to {} for {} (reference {}{})",
+        payment.outcome,
+        payment.vendor,
+        payment.url,
+        payment.reference(),
+        task.unwrap_or_default()
+    );
+    let value = details::payment_json(state, payment);
+    Event { at: payment.at, text, value, payment: Some(payment) }
+}
+
+fn return_event<'a>(state: &WalletState, back: &CoinReturn) -> Event<'a> {
+    let held = &state.holdings()[back.holding];
+    let (total, period) = (back.verdicts.len(), held.params.period());
+    let credited = back.count(Some(Verdict::Accepted));
+    let waiting = back.count(None) + back.count(Some(Verdict::Waiting));
+    let value = json!({
+        "at": back.at.to_string(), "event": "return", "period": period.as_str(),
+        "request": back.request.as_str(), "coins": total,
+        "credited": credited, "waiting": waiting,
+        "transaction": back.transaction.map(|number| number.to_string()),
+    });
+    let text = format!(
+        "returned {} of period {period}: {credited} credited, {waiting} waiting (return {})",
+        coins(total as u64),
+        back.request
+    );
+    Event { at: back.at, text, value, payment: None }
 }
 
 /// Prints the wallet as `printwallet` of the thesis does: the balance, the parameters, the

@@ -1,7 +1,8 @@
 //! How a paywall is opened: on disk, or from a program's own parts.
 //!
 //! Input: a configuration, and the files that it names or what a program passes instead. Output: a
-//! [`Paywall`]. The invariant: whatever opens one, periods, lists, blocked users and till were read.
+//! [`Paywall`]. The invariant: whatever opens one, periods, lists, blocked users and till were
+//! read.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::vendor::normal_path::escaped;
+use crate::vendor::normal_path::escape_at;
 
 /// The largest number of parameters of a query that are compared. With more of them, every
 /// condition on the query may hold.
@@ -132,7 +132,7 @@ fn form_decoded(text: &[u8]) -> Cow<'_, [u8]> {
     let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text);
     while let Some((byte, after)) = rest.split_first() {
         rest = after;
-        match (byte, escaped(after)) {
+        match (byte, escape_at(after)) {
             (b'%', Some(decoded)) => {
                 bytes.push(decoded);
                 rest = &after[2..];

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use micromint::error::FileError;
 use tempfile::NamedTempFile;
 
-use super::{Place, Rules, followed, is_same};
+use super::{Destination, Rules, followed, is_same};
 use crate::ToolError;
 
 /// How many names are tried for a file whose name is taken.
@@ -42,10 +42,10 @@ impl Rules<'_> {
     /// # Errors
     /// As for [`Rules::open`].
     pub fn stream(&self, path: Option<&Path>) -> Result<Stream, ToolError> {
-        Ok(Stream(match self.place(path)? {
-            Place::Stdout => Sink::Stdout,
-            Place::Device(file, _) => Sink::Device(file),
-            Place::File(path) => {
+        Ok(Stream(match self.destination(path)? {
+            Destination::Stdout => Sink::Stdout,
+            Destination::Device(file, _) => Sink::Device(file),
+            Destination::File(path) => {
                 let is_new = !path.exists();
                 let file = open(&path).map_err(FileError::on("write", &path))?;
                 if is_new {

@@ -28,7 +28,7 @@ impl Link<'_> {
     /// Writes the parameters of periods that have begun and are not there yet, and compares those
     /// that are there with the broker's. Returns what is wrong with single periods.
     pub(super) fn params(&self) -> Result<Vec<String>, ToolError> {
-        let now = self.place.now();
+        let now = self.files.now();
         let known = self.known_periods()?;
         let mut problems = Vec::new();
         for KnownPeriod { period, start, redeem_until } in self.broker.well_known()?.periods {
@@ -117,7 +117,7 @@ impl Link<'_> {
     pub(super) fn owners(&self) -> Result<(), ToolError> {
         for period in self.known_periods()? {
             let params = self.params_of(&period)?;
-            if self.place.now() < params.raw().expiration {
+            if self.files.now() < params.raw().expiration {
                 self.owners_of(&period, &params)?;
             }
         }
@@ -172,7 +172,7 @@ impl Link<'_> {
             "mmvendor: the broker was restored from a backup: all batches of {period} are sent again"
         );
         if self.has_till() {
-            send_again(&self.place.open()?.till, period)?;
+            send_again(&self.files.open()?.till, period)?;
         }
         Ok(())
     }
@@ -217,7 +217,7 @@ impl Link<'_> {
     /// Writes the lists of revoked users that changed.
     pub(super) fn revoked(&self) -> Result<(), ToolError> {
         for period in self.known_periods()? {
-            if self.place.now() >= self.params_of(&period)?.raw().expiration {
+            if self.files.now() >= self.params_of(&period)?.raw().expiration {
                 continue;
             }
             let list = self.broker.document(&format!("/v1/periods/{period}/revoked"))?;

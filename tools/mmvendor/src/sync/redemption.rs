@@ -19,7 +19,7 @@ impl Link<'_> {
             tell!("mmvendor: there is no till {path} yet: the server makes it when it starts");
             return Ok(());
         }
-        let till = &self.place.open()?.till;
+        let till = &self.files.open()?.till;
         let mut before = None;
         for _ in 0..BATCHES_AT_A_TIME {
             let limits = BatchLimits::default();

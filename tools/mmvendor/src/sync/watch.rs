@@ -17,7 +17,7 @@ impl Link<'_> {
         if !self.has_till() {
             return Ok(());
         }
-        let till = &self.place.open()?.till;
+        let till = &self.files.open()?.till;
         let key = self.key.sync_key();
         for _ in 0..GROUPS_AT_A_TIME {
             let made = make_watch(till, &self.vendor, &key, WatchLimits::default())?;

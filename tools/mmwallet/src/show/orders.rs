@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use micromint::time::UnixTime;
 use micromint::wallet::{Order, WalletState};
 
+use super::Event;
 use crate::buy::counted_sets;
 
 /// The open orders, a line each.
@@ -30,7 +30,7 @@ pub(super) fn open_json(state: &WalletState) -> Value {
 }
 
 /// All orders, as events of the history.
-pub(super) fn events(state: &WalletState) -> impl Iterator<Item = (UnixTime, String, Value)> {
+pub(super) fn events<'a>(state: &WalletState) -> impl Iterator<Item = Event<'a>> {
     state.orders().iter().map(|order| {
         let text = format!(
             "ordered {} from {} (order {}): {}",
@@ -39,7 +39,7 @@ pub(super) fn events(state: &WalletState) -> impl Iterator<Item = (UnixTime, Str
             order.transaction,
             outcome(order)
         );
-        (order.at, text, json_of(order))
+        Event { at: order.at, text, value: json_of(order), payment: None }
     })
 }
 

@@ -106,7 +106,7 @@ fn half_open_port() -> Option<(TcpListener, OwnedFd)> {
     }
 }
 
-/// `localhost` has two addresses. One that refuses, or is dead, costs no time limit.
+/// `localhost` has two addresses. One that refuses costs none of the 30 seconds for a connection.
 #[test]
 fn every_address_of_a_host_is_tried() {
     let home = Home::new();
@@ -124,7 +124,7 @@ fn every_address_of_a_host_is_tried() {
     let began = std::time::Instant::now();
     let output = get(&home, &[], &[&format!("http://shop.localhost:{port}/")]);
     assert_eq!((status(&output), stdout(&output).as_str()), (0, "ok"), "{output:?}");
-    assert!(began.elapsed() < std::time::Duration::from_secs(5));
+    assert!(began.elapsed() < std::time::Duration::from_secs(30));
     server.join().unwrap();
 }
 

@@ -17,7 +17,7 @@ pub(crate) const CONFIG_DEFAULT: &str = "/etc/micromint/vendor.toml";
 
 /// The till, and whose it is.
 #[derive(Args)]
-pub(crate) struct Place {
+pub(crate) struct VendorFiles {
     /// The vendor's configuration file, which the web server uses too
     #[arg(long, value_name = "FILE", default_value = CONFIG_DEFAULT)]
     config: PathBuf,
@@ -34,22 +34,22 @@ pub(crate) struct Place {
 }
 
 /// An open till.
-pub(crate) struct OpenPlace {
+pub(crate) struct OpenVendor {
     pub(crate) vendor: VendorId,
     pub(crate) till: Till,
     /// `None` if the till was named on the command line.
     pub(crate) config: Option<VendorConfig>,
 }
 
-impl Place {
-    pub(crate) fn open(&self) -> Result<OpenPlace, ToolError> {
+impl VendorFiles {
+    pub(crate) fn open(&self) -> Result<OpenVendor, ToolError> {
         if let (Some(till), Some(vendor)) = (&self.till, &self.vendor) {
             let (vendor, till) = (vendor.clone(), self.open_till(till)?);
-            return Ok(OpenPlace { vendor, till, config: None });
+            return Ok(OpenVendor { vendor, till, config: None });
         }
         let config = VendorConfig::load(&self.config)?;
         let (vendor, till) = (config.vendor().clone(), self.open_till(config.till())?);
-        Ok(OpenPlace { vendor, till, config: Some(config) })
+        Ok(OpenVendor { vendor, till, config: Some(config) })
     }
 
     /// The file of the vendor key: as named, or `vendor.key` next to the configuration.
