@@ -163,7 +163,7 @@ impl Findings {
     }
 
     fn configuration(&mut self, path: &Path, error: &ConfigError) {
-        let (place, found) = split_place(path, &error.to_string());
+        let (place, found) = split_position(path, &error.to_string());
         let means = "nginx -t, apachectl configtest and the next start or reload of the server \
                      fail; a running server keeps the configuration that it has";
         let advice = "correct it; docs/reference/vendor.md lists the keys and their values";
@@ -172,8 +172,8 @@ impl Findings {
     }
 }
 
-/// Splits `vendor.toml:5:7: cap: …` into the place and the rest.
-fn split_place(path: &Path, text: &str) -> (PathBuf, String) {
+/// Splits `vendor.toml:5:7: cap: …` into the position and the rest.
+fn split_position(path: &Path, text: &str) -> (PathBuf, String) {
     let split = text.split_once(": ").filter(|(place, _)| place.contains(['.', '/']));
     split.map_or_else(
         || (path.to_path_buf(), text.to_string()),

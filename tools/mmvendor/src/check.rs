@@ -114,8 +114,8 @@ impl Check {
             inspection.sites_without.extend(config.sites_without);
         }
         if !self.server_name.is_empty() {
-            let (place, names) = ("--server-name".to_string(), self.server_name.clone());
-            inspection.sites.push(Site { place, names, ..Site::default() });
+            let (position, names) = ("--server-name".to_string(), self.server_name.clone());
+            inspection.sites.push(Site { position, names, ..Site::default() });
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Finding, Findings, Inspection, Severity, Texts, shown, split_place};
+use super::{Finding, Findings, Inspection, Severity, Texts, shown, split_position};
 use crate::host::DiskDirectory;
 use crate::money::{Money, coins};
 use crate::vendor::check::Checker;
@@ -82,7 +82,7 @@ fn read_list(
             Some(list)
         }
         Err(error) => {
-            let (place, found) = split_place(path, &error.to_string());
+            let (place, found) = split_position(path, &error.to_string());
             let advice = "correct it; docs/reference/vendor.md, \"The price list\", has the keys";
             let texts = Texts { found, means: means.to_string(), advice: advice.to_string() };
             findings.add(Severity::Error, "price-list", place, texts);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::{Findings, Inspection, Severity, Texts, duration, split_place};
+use super::{Findings, Inspection, Severity, Texts, duration, split_position};
 use crate::host::{Directory, DiskDirectory};
 use crate::params::Params;
 use crate::period::Period;
@@ -24,7 +24,7 @@ pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: 
     let periods = match load_periods(&folder, config.coin_value()) {
         Ok(periods) => periods,
         Err(error) => {
-            let (place, found) = split_place(config.periods(), &error.to_string());
+            let (place, found) = split_position(config.periods(), &error.to_string());
             let means = "the server does not start; a running one keeps the periods that it has";
             let advice = "put the PERIOD.params files there that your broker gave you, and nothing \
                           else that ends in .params";
@@ -148,7 +148,7 @@ fn inspect_lists(
     let has_ended = now >= params.raw().expiration;
     match lists.load(params, None) {
         Err(error) => {
-            let (place, found) = split_place(folder.path(), &error.to_string());
+            let (place, found) = split_position(folder.path(), &error.to_string());
             let means = format!(
                 "the server does not start; a running one keeps the list that it has, and answers \
                  payments of {period} with 503 if it has none"

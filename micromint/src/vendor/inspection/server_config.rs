@@ -14,7 +14,7 @@ use crate::error::FileError;
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Site {
     /// The file and line of the block.
-    pub place: String,
+    pub position: String,
     /// Its names, such as `news.example` or `*.news.example`. Names by patterns are left out.
     pub names: Vec<String>,
     /// Where it accepts connections; nothing is known if this is empty.
@@ -157,7 +157,7 @@ fn nginx_site(server: &Directive, inherited: &Settings, folder: &Path) -> Option
     if server.block.iter().any(|directive| directive.name == "return") {
         return None;
     }
-    let mut site = Site { place: server.place.clone(), ..Site::default() };
+    let mut site = Site { position: server.position.clone(), ..Site::default() };
     for name in server.block.iter().filter(|directive| directive.name == "server_name") {
         site.names.extend(name.args.iter().filter(|name| is_name(name)).cloned());
     }
@@ -247,7 +247,7 @@ fn apache_site(
     overrides: &[(PathBuf, String)],
 ) -> Option<(Site, bool)> {
     let overrides = Some(overrides.to_vec());
-    let mut site = Site { place: host.place.clone(), overrides, ..Site::default() };
+    let mut site = Site { position: host.position.clone(), overrides, ..Site::default() };
     let mut own = Vec::new();
     flatten(&host.block, &mut own);
     // A host that redirects everything has no pages.
@@ -326,7 +326,7 @@ mod tests {
             (&["free.example".to_string()][..], &[PathBuf::from("/x")][..])
         );
         assert_eq!(c.configs, [at("other.toml")]);
-        assert_eq!(c.place, format!("{}:1", at("sites/c.conf").display()));
+        assert_eq!(c.position, format!("{}:1", at("sites/c.conf").display()));
         assert!(found.unread.is_empty(), "{found:?}");
         assert!(ServerConfig::nginx(&at("absent")).is_err());
     }

@@ -21,7 +21,7 @@ pub(super) struct Directive {
     pub(super) name: String,
     pub(super) args: Vec<String>,
     /// The file and line.
-    pub(super) place: String,
+    pub(super) position: String,
     pub(super) block: Vec<Directive>,
 }
 
@@ -270,7 +270,7 @@ impl<'a> Nginx<'a> {
                     directives.push(Directive {
                         name: name.to_ascii_lowercase(),
                         args: words.collect(),
-                        place: format!("{}:{line}", self.path.display()),
+                        position: format!("{}:{line}", self.path.display()),
                         block: inner,
                     });
                 }
@@ -291,7 +291,7 @@ fn apache_tree(text: &str, path: &Path) -> Vec<Directive> {
             line.pop();
             line.push_str(lines.next().map_or("", |(_, next)| next.trim()));
         }
-        let place = format!("{}:{}", path.display(), number + 1);
+        let position = format!("{}:{}", path.display(), number + 1);
         if line.starts_with('#') || line.is_empty() {
             continue;
         }
@@ -308,7 +308,7 @@ fn apache_tree(text: &str, path: &Path) -> Vec<Directive> {
         let mut words = apache_words(words).into_iter();
         let Some(name) = words.next() else { continue };
         let name = name.to_ascii_lowercase();
-        let directive = Directive { name, args: words.collect(), place, block: Vec::new() };
+        let directive = Directive { name, args: words.collect(), position, block: Vec::new() };
         if is_block && stack.len() < DEPTH_MAX {
             stack.push(directive);
         } else {

@@ -15,7 +15,7 @@ const ORIGINS_SHOWN_MAX: usize = 8;
 pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: &mut Findings) {
     for site in &inspection.sites {
         for name in &site.names {
-            inspect_name(&site.place, name, config, findings);
+            inspect_name(&site.position, name, config, findings);
         }
         inspect_listens(site, config, findings);
     }
@@ -62,7 +62,7 @@ fn inspect_site_without(
                   it that the module is loaded";
     let texts =
         Texts { found: found.to_string(), means: means.to_string(), advice: advice.to_string() };
-    findings.add(Severity::Warning, "paywall-off", &site.place, texts);
+    findings.add(Severity::Warning, "paywall-off", &site.position, texts);
 }
 
 fn shares_a_name(one: &Site, other: &Site) -> bool {
@@ -163,7 +163,7 @@ fn override_files(root: &Path) -> Vec<PathBuf> {
 }
 
 /// Whether a name is the host of an origin.
-fn inspect_name(place: &str, name: &str, config: &VendorConfig, findings: &mut Findings) {
+fn inspect_name(position: &str, name: &str, config: &VendorConfig, findings: &mut Findings) {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let hosts = || config.origins().iter().map(|root| root.origin().host().as_str());
     let is_covered = match name.strip_prefix("*.") {
@@ -187,7 +187,12 @@ fn inspect_name(place: &str, name: &str, config: &VendorConfig, findings: &mut F
     let means =
         "wallets refuse to pay there: the 402 of a page names the first origin instead".to_string();
     let advice = format!("add an origin with the host {name}, or redirect this name to an origin");
-    findings.add(Severity::Warning, "unknown-server-name", place, Texts { found, means, advice });
+    findings.add(
+        Severity::Warning,
+        "unknown-server-name",
+        position,
+        Texts { found, means, advice },
+    );
 }
 
 /// Whether a site accepts connections where an origin says that it does.
@@ -211,7 +216,7 @@ fn inspect_listens(site: &Site, config: &VendorConfig, findings: &mut Findings) 
     let advice = "add TLS or the port to the site, or write the origin that visitors see into \
                   `origins`"
         .to_string();
-    findings.add(Severity::Note, "origin-port", &site.place, Texts { found, means, advice });
+    findings.add(Severity::Note, "origin-port", &site.position, Texts { found, means, advice });
 }
 
 /// Origins without TLS.
