@@ -59,17 +59,16 @@ pub(crate) fn vendor(name: &str) -> VendorId {
 
 impl Home {
     pub(crate) fn new() -> Home {
-        Home::with(&secret(), &COINS)
+        Home::with("https://broker.example", &secret(), &COINS)
     }
 
-    /// A broker with this secret and this coin file.
-    pub(crate) fn with(secret: &Key, coins: &[u8]) -> Home {
+    /// A broker with this URL, this secret and this coin file.
+    pub(crate) fn with(url: &str, secret: &Key, coins: &[u8]) -> Home {
         let folder = tempfile::tempdir().unwrap();
         let home = Home { folder };
         write_private(&home.path("broker.secret"), &format!("{}\n", secret.to_hex()));
         std::fs::write(home.path("2026-12.coins"), coins).unwrap();
-        let made =
-            home.run(&["init", "--url", "https://broker.example", "--listen", "127.0.0.1:0"]);
+        let made = home.run(&["init", "--url", url, "--listen", "127.0.0.1:0"]);
         assert!(made.status.success(), "{made:?}");
         home
     }

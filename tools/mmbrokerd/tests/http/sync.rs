@@ -59,7 +59,7 @@ impl Site {
 /// A broker with other keys, and other parameters of the same period.
 fn wrong_broker() -> (Home, Running) {
     let mint = ObviousMint::new(params_with(|raw| raw.broker = "https://wrong.example/".into()));
-    let home = Home::with(&Key::from_bytes([43; 32]), &mint.coin_file());
+    let home = Home::with("https://wrong.example", &Key::from_bytes([43; 32]), &mint.coin_file());
     home.done(&["vendor-key", "--period", "2026-12", "news.example"]);
     let running = home.serve();
     (home, running)
