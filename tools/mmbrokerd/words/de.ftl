@@ -356,6 +356,7 @@ payouts-small = { $count ->
 }
 payouts-held = Nicht ausgezahlt
 payouts-held-disabled = Der Anbieter ist gesperrt.
+payouts-blocked = Auszahlungen sind gesperrt, seit der Broker aus einer Sicherung wiederhergestellt wurde. Vergleichen Sie den letzten Lauf mit der Bank, und geben Sie sie mit mmbroker release-payouts frei.
 payouts-held-short = Die Bank hat dies mit Lauf { $run } bezahlt, und das Guthaben reicht nicht, um es zu buchen. Bis dahin wird nichts anderes ausgezahlt.
 payouts-button = Lauf anlegen
 payouts-runs = Läufe

@@ -356,6 +356,7 @@ payouts-small = { $count ->
 }
 payouts-held = Not paid
 payouts-held-disabled = the vendor is disabled
+payouts-blocked = Payouts are blocked since the broker was restored from a backup. Compare the last run with the bank, and release them with mmbroker release-payouts.
 payouts-held-short = the bank paid this with run { $run }, and the balance is too small to book it; nothing else is paid until then
 payouts-button = Make a run
 payouts-runs = Runs

@@ -193,6 +193,11 @@ pub(super) async fn runs(
     if let Some(why) = &halted {
         page = page.with(Part::Bad(words.with("operator-halted", &[("why", why)])));
     }
+    let is_blocked = store.payouts_blocked().await?;
+    if is_blocked {
+        page = page.with(Part::Bad(words.get("payouts-blocked")));
+    }
+    let may_pay = halted.is_none() && !is_blocked && person.role >= Role::Money;
     for currency in currencies(store).await? {
         let terms = Terms::of(&shop, currency);
         let mut connection = store.pool().acquire().await?;
@@ -222,7 +227,7 @@ pub(super) async fn runs(
             let arguments = [("count", &count[..]), ("fee", &fee), ("least", &least)];
             page = page.text(words.with("payouts-small", &arguments));
         }
-        if halted.is_none() && !due.is_empty() && person.role >= Role::Money {
+        if may_pay && !due.is_empty() {
             let form = Form::new("/operator/payouts", words.get("payouts-button"))
                 .hidden("currency", currency.to_string())
                 .hidden("run", random::token()?);

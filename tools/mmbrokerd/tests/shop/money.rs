@@ -845,8 +845,11 @@ async fn nothing_changes_while_the_broker_is_restored(database: Database) {
         tx.commit().await.unwrap();
     };
     // After a restore nothing is paid out before the operator compared the last run with the bank.
-    change("UPDATE broker SET payouts_blocked = 1").await;
     let payouts = operator.get("/operator/payouts");
+    change("UPDATE broker SET payouts_blocked = 1").await;
+    let shown = operator.get("/operator/payouts");
+    shown.says(200, "Payouts are blocked");
+    assert!(!shown.text.contains("Make a run"), "{}", shown.text);
     operator.send(&payouts, "/operator/payouts", &[]).says(422, "Payouts are blocked");
     assert_eq!(site.world.number("SELECT COUNT(*) FROM payout_run").await, 0);
     change("UPDATE broker SET payouts_blocked = 0").await;
@@ -889,6 +892,7 @@ async fn after_a_restore_no_run_comes_twice_and_codes_are_held(database: Databas
         let page = operator.get("/operator/payouts");
         operator.send(&page, "/operator/payouts", &[])
     };
+    let form = operator.get("/operator/payouts");
     assert_eq!(pay(&mut operator).header("location"), Some("/operator/payouts/1"));
     // A backup from before the run is restored: its money is on the balance.
     let run = operator.get("/operator/payouts/1");
@@ -910,12 +914,19 @@ async fn after_a_restore_no_run_comes_twice_and_codes_are_held(database: Databas
     release(&mut operator, &printed[1]).says(503, "run mmbroker restored");
     site.world.service.restored(&Restore::default()).await.unwrap().granted().unwrap();
     earn(&site, "news.example", 700_000_000, "USD").await;
-    pay(&mut operator).says(422, "Payouts are blocked");
+    // The form of another tab, for another run.
+    let run = "f".repeat(64);
+    let blocked = |operator: &mut Browser| {
+        let sent = operator.send(&form, "/operator/payouts", &[("run", run.as_str())]);
+        sent.says(422, "Payouts are blocked");
+        operator.get("/operator/payouts").says(200, "Payouts are blocked");
+    };
+    blocked(&mut operator);
     // The bank knows of no run, but the witness does.
     let nothing = "0 USD".parse().unwrap();
     let released = site.world.service.release_payouts(0, nothing, false).await.unwrap();
     assert_eq!(released.refused(), Some(ReleaseRefusal::ForgottenLater { run: 0, later: 1 }));
-    pay(&mut operator).says(422, "Payouts are blocked");
+    blocked(&mut operator);
     let released = site.world.service.release_payouts(0, nothing, true).await.unwrap();
     assert_eq!(released.granted(), Some(true));
     assert_eq!(pay(&mut operator).header("location"), Some("/operator/payouts/2"));
