@@ -23,7 +23,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use micromint::authenticator::Key;
 use micromint::coin_file::{CoinFile, CoinFileError};
@@ -77,6 +77,8 @@ pub struct Service {
     by: Option<&'static str>,
     /// The public URL, if it is known.
     url: Option<String>,
+    /// The coin files that name another broker, and what is wrong with them.
+    other_files: Mutex<BTreeMap<String, String>>,
 }
 
 /// The broker cannot work, or could not answer.
@@ -180,6 +182,7 @@ impl Service {
             in_work: Mutex::default(),
             by: None,
             url: None,
+            other_files: Mutex::default(),
         })
     }
 
@@ -207,7 +210,7 @@ impl Service {
     /// # Errors
     /// The database failed.
     pub async fn coin_file_faults(&self) -> Result<Vec<String>, ServiceError> {
-        let mut faults = Vec::new();
+        let mut faults: Vec<String> = self.other_files().values().cloned().collect();
         for row in self.store.periods().await? {
             let (period, path) = (row.params.period(), &row.coin_file);
             if row.settled_at.is_some() {
@@ -252,8 +255,21 @@ impl Service {
         payment.record().is_authentic(&key, &payment.vendor)
     }
 
-    /// Registers and opens the complete coin files of a folder that are not open yet. Returns the
-    /// names of those that are open now.
+    fn other_files(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.other_files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells once of a coin file of another broker.
+    fn note_other(&self, name: &str, error: &ServiceError) {
+        let why = error.to_string();
+        let before = self.other_files().insert(name.to_string(), why.clone());
+        if before.as_ref() != Some(&why) {
+            micromint_console::tell!("warning: {why}");
+        }
+    }
+
+    /// Registers and opens the complete coin files of a folder that are not open yet; one that
+    /// names another broker is told of, and left. Returns the names of those that are open now.
     ///
     /// # Errors
     /// The folder cannot be read, a coin file is damaged, or its parameters are not those in the
@@ -271,8 +287,12 @@ impl Service {
             };
             let period = coin_file.params().period().clone();
             if self.period(&period).is_none() {
-                self.add_period(coin_file, &folder.join(name)).await?;
-                opened.push(period);
+                match self.add_period(coin_file, &folder.join(name)).await {
+                    Ok(()) => opened.push(period),
+                    // The other periods go on.
+                    Err(error @ ServiceError::OtherBroker { .. }) => self.note_other(name, &error),
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(opened)

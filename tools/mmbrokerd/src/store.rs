@@ -155,6 +155,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/sqlite/111_carried.sql"),
         include_str!("../migrations/postgres/111_carried.sql"),
     ),
+    (
+        112,
+        "released",
+        include_str!("../migrations/sqlite/112_released.sql"),
+        include_str!("../migrations/postgres/112_released.sql"),
+    ),
 ];
 
 /// Which database it is.

@@ -132,20 +132,15 @@ pub enum ReleaseRefusal {
          payout book FILE`. Nothing was changed; --force releases payouts nevertheless"
     )]
     NotBooked(u64),
-    /// The broker made a later run, which the books do not have.
+    /// The broker made another run, which the books do not have.
     #[error(
-        "the witness knows payout run {later}, and the books do not have it: if the bank paid it, \
-         what it paid is on the balances, and the next run would pay it a second time. Book it \
-         first, with the CSV file of that run: `mmbroker payout book FILE`. Nothing was changed; \
-         --force releases payouts after run {run}, which is right if the bank did not pay run \
-         {later}"
+        "payout run {0} was made too, and the books do not have it: if the bank paid it, what it \
+         paid is on the balances, and the next run would pay it a second time. Book it first, with \
+         the CSV file of that run: `mmbroker payout book FILE`. Nothing was changed; --force \
+         releases payouts nevertheless, which is right if the bank paid no run that the books do \
+         not have"
     )]
-    ForgottenLater {
-        /// The run that was given.
-        run: u64,
-        /// The later one.
-        later: u64,
-    },
+    Forgotten(u64),
     /// A later run was paid.
     #[error("the bank has paid run {0}, as the broker recorded: it is a later one")]
     PaidLater(u64),
@@ -410,17 +405,17 @@ impl Service {
         };
         let is_known = run == 0 || runs.iter().any(|known| known.run == run);
         let unbooked = (!is_known).then_some(ReleaseRefusal::NotBooked(run));
-        let unbooked = unbooked.or_else(|| {
-            let later = (run.saturating_add(1)..=counter)
-                .find(|later| runs.iter().all(|it| it.run != *later))?;
-            Some(ReleaseRefusal::ForgottenLater { run, later })
-        });
+        // Their numbers are consecutive, so each up to the last one was made.
+        let last = run.max(counter);
+        let mut made = tx.payouts_compared().await?.saturating_add(1)..=last;
+        let forgotten = made.find(|made| runs.iter().all(|known| known.run != *made));
+        let unbooked = unbooked.or(forgotten.map(ReleaseRefusal::Forgotten));
         let refusal = refusal.or(unbooked.filter(|_| !is_forced));
         if let Some(refusal) = refusal {
             return Ok(Reply::Refused(refusal));
         }
         tx.set_counter(PAYOUTS, run).await?;
-        tx.release_payouts().await?;
+        tx.release_payouts(last).await?;
         let detail = format!("{run}: {total}");
         tx.audit(CONSOLE, Act::PayoutsReleased, &detail, self.now()).await?;
         tx.commit().await?;

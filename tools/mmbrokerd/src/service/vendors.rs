@@ -94,11 +94,17 @@ impl Service {
             if tx.lock_period(to.name()).await?.has_carried {
                 return Ok(Vec::new());
             }
+            let before = tx.vendors(from.name()).await?;
+            // A period that has no vendors yet may get them later: from its operator, or from the
+            // period before it when its coin file is there.
+            if before.is_empty() {
+                return Ok(Vec::new());
+            }
             let known = tx.vendors(to.name()).await?.into_iter();
             let mut known: HashMap<VendorVector, VendorId> =
                 known.map(|vendor| (vector(&vendor), vendor)).collect();
             let mut refused = Vec::new();
-            for vendor in tx.vendors(from.name()).await? {
+            for vendor in before {
                 match known.entry(vector(&vendor)) {
                     Entry::Occupied(other) if *other.get() == vendor => {}
                     Entry::Occupied(other) => {

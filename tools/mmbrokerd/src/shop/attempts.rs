@@ -31,8 +31,10 @@ pub(super) const LOGIN_ALL: Limit = Limit { what: "login all", most: 160, second
 pub(super) const SESSION: Limit = Limit { what: "session", most: 10, seconds: 3600 };
 /// Keys for wallets that one account makes.
 pub(super) const KEY: Limit = Limit { what: "key", most: 30, seconds: 3600 };
-/// Changes of the password or of bank accounts, and views of a vendor's key, of one account: each
-/// is in the audit log for good.
+/// Changes of the password of one account.
+pub(super) const PASSWORD: Limit = Limit { what: "password", most: 20, seconds: 3600 };
+/// Changes of bank accounts, and views of a vendor's key, of one account: each is in the audit log
+/// for good.
 pub(super) const CHANGE: Limit = Limit { what: "change", most: 60, seconds: 3600 };
 /// Challenges for a login with a passkey, from one network.
 pub(super) const CHALLENGE_NET: Limit = Limit { what: "challenge net", most: 120, seconds: 900 };

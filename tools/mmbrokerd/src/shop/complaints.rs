@@ -56,6 +56,7 @@ pub(super) struct Complaint {
 pub(super) struct GivenAnswer {
     /// In whose name it is: the vendor's, or the broker's.
     by: String,
+    at: UnixTime,
     text: String,
 }
 
@@ -125,7 +126,8 @@ async fn read(
          FROM complaint WHERE {condition} ORDER BY id DESC LIMIT $1"
     );
     let answers = format!(
-        "SELECT complaint, by_whom, SUBSTR(text, 1, CAST($3 AS INTEGER)) FROM complaint_answer \
+        "SELECT complaint, by_whom, SUBSTR(text, 1, CAST($3 AS INTEGER)), at \
+         FROM complaint_answer \
          WHERE complaint IN (SELECT id FROM complaint WHERE {condition} ORDER BY id DESC LIMIT $1) \
          ORDER BY complaint, at, by_whom"
     );
@@ -161,7 +163,8 @@ async fn read(
 fn by_complaint(rows: &[AnyRow]) -> Result<BTreeMap<i64, Vec<GivenAnswer>>, StoreError> {
     let mut all: BTreeMap<i64, Vec<GivenAnswer>> = BTreeMap::new();
     for row in rows {
-        let answer = GivenAnswer { by: row.try_get(1)?, text: row.try_get(2)? };
+        let at = UnixTime(row.try_get(3)?);
+        let answer = GivenAnswer { by: row.try_get(1)?, at, text: row.try_get(2)? };
         all.entry(row.try_get(0)?).or_default().push(answer);
     }
     Ok(all)
@@ -191,7 +194,8 @@ impl Complaint {
     fn said(&self, visitor: &Visitor, shown: impl Fn(&str) -> String) -> Vec<Said> {
         let said = |answer: &GivenAnswer| {
             let who = if answer.by == self.vendor { "said-by-vendor" } else { "said-by-operator" };
-            let who = visitor.words.with(who, &[("name", &answer.by)]);
+            let time = visitor.time(answer.at);
+            let who = visitor.words.with(who, &[("name", &answer.by), ("time", &time)]);
             Said { who, text: shown(&answer.text) }
         };
         self.answers.iter().map(said).collect()

@@ -9,11 +9,14 @@ use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::http::header::{SET_COOKIE, USER_AGENT};
 use axum::response::Response;
+use micromint::broker::Dispute;
 use micromint::identity::UserId;
 use serde::Deserialize;
 
 use super::answer::{Answer, Refused, refuse, show, to};
-use super::attempts::{CHANGE, KEY, LOGIN, LOGIN_ACCOUNT, LOGIN_ALL, LOGIN_NET, REGISTER, SESSION};
+use super::attempts::{
+    KEY, LOGIN, LOGIN_ACCOUNT, LOGIN_ALL, LOGIN_NET, PASSWORD, REGISTER, SESSION,
+};
 use super::form::{Open, Posted};
 use super::links;
 use super::mail::{ADDRESS_LEN_MAX, address};
@@ -416,7 +419,7 @@ pub(super) async fn check_password(
     // Comparing takes a while, in which the session may have ended.
     match people::session(store, &posted.token, now).await? {
         Some(_) => Ok(()),
-        None => Err(refuse("error-session-over")),
+        None => Err(refuse("error-session-ended")),
     }
 }
 
@@ -468,11 +471,11 @@ pub(super) async fn change_password(State(shop): State<Arc<Shop>>, posted: Poste
         done => done?,
     }
     check_new(password, user.as_str())?;
-    shop.attempt(CHANGE, user.as_str()).await?;
+    shop.attempt(PASSWORD, user.as_str()).await?;
     let hash = shop.passwords.hash(password).await?;
     let (store, now) = (shop.service.store(), shop.service.now());
     if !people::set_password(store, user, &hash, &posted.token, now).await? {
-        return Err(refuse("error-session-over"));
+        return Err(refuse("error-session-ended"));
     }
     Ok(to(&shop, "/account?note=done-password"))
 }
@@ -503,7 +506,7 @@ pub(super) async fn make_key(State(shop): State<Arc<Shop>>, posted: Posted) -> A
         KeyAnswer::Added => {}
         // It was closed in another tab.
         KeyAnswer::Closed => return Err(refuse("error-no-person")),
-        KeyAnswer::SessionOver => return Err(refuse("error-session-over")),
+        KeyAnswer::SessionOver => return Err(refuse("error-session-ended")),
         KeyAnswer::TooMany => return Err(refuse("error-keys").with("most", KEYS_MAX)),
         KeyAnswer::Ended => return Err(refuse("error-key-ended")),
     }
@@ -538,6 +541,12 @@ pub(super) async fn close(State(shop): State<Arc<Shop>>, posted: Posted) -> Answ
     let small = small_balances(&shop, &posted.visitor, user.as_str()).await?;
     if !small.is_empty() && posted.fields.text("small") != small {
         return Err(refuse("error-close-small").with("amount", small));
+    }
+    for period in shop.service.periods() {
+        let is_own = |it: &Dispute| it.user == *user && it.returned > 0;
+        if shop.service.disputes(&period).await?.iter().any(is_own) {
+            return Err(refuse("error-close-dispute"));
+        }
     }
     let live = super::reader::live_periods(&shop);
     let least = |currency| fee_and_least(&shop, currency).1.units();

@@ -275,7 +275,9 @@ impl Transaction {
     ) -> Result<Option<Kept>, StoreError> {
         let lock = self.locking(
             "SELECT amount FROM balance WHERE account IN \
-             (SELECT id FROM account WHERE kind = 'client' AND owner = $1)",
+             (SELECT id FROM account WHERE kind = 'client' AND owner = $1 UNION ALL \
+             SELECT id FROM vendor_owner JOIN account ON account.kind = 'vendor' \
+             AND account.owner = vendor_owner.vendor WHERE user_id = $1) ORDER BY account",
         );
         sqlx::query(lock).bind(user.to_string()).fetch_all(self.connection()).await?;
         for (select, kept) in [

@@ -399,7 +399,17 @@ pub(super) async fn vendor(
     let periods = redeemed(store, &vendor).await?;
     let row = |it: &Redeemed| {
         let mut cells = vec![Cell::text(&it.period)];
-        let numbers = [it.batches, it.coins, it.accepted, it.waiting, it.forged, it.not_from_owner];
+        // The rest was paid or credited before, or came too late.
+        let named = it.accepted + it.waiting + it.forged + it.not_from_owner;
+        let numbers = [
+            it.batches,
+            it.coins,
+            it.accepted,
+            it.waiting,
+            it.coins - named,
+            it.forged,
+            it.not_from_owner,
+        ];
         cells.extend(numbers.map(Cell::number));
         cells
     };
@@ -411,6 +421,7 @@ pub(super) async fn vendor(
             "column-coins",
             "verdict-accepted",
             "verdict-waiting",
+            "verdict-before",
             "verdict-forged",
             "verdict-not-owner",
         ]),
@@ -447,6 +458,7 @@ pub(super) async fn vendor(
         .with(Part::Facts(vec![
             (words.get("verdict-accepted"), words.get("verdict-accepted-text")),
             (words.get("verdict-waiting"), words.get("verdict-waiting-text")),
+            (words.get("verdict-before"), words.get("verdict-before-text")),
             (words.get("verdict-forged"), words.get("verdict-forged-text")),
             (words.get("verdict-not-owner"), words.get("verdict-not-owner-text")),
         ]))

@@ -291,13 +291,29 @@ impl Transaction {
         Ok(row.try_get(0)?)
     }
 
-    /// Allows payouts again.
+    /// Allows payouts again, after the books were compared with the bank up to this run.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn release_payouts(&mut self) -> Result<(), StoreError> {
-        sqlx::query("UPDATE broker SET payouts_blocked = 0").execute(self.connection()).await?;
+    pub async fn release_payouts(&mut self, run: u64) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE broker SET payouts_blocked = 0, payouts_compared = \
+             CASE WHEN payouts_compared < $1 THEN $1 ELSE payouts_compared END",
+        )
+        .bind(run as i64)
+        .execute(self.connection())
+        .await?;
         Ok(())
+    }
+
+    /// The last payout run up to which the books were compared with the bank; 0 if they were not.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn payouts_compared(&mut self) -> Result<u64, StoreError> {
+        let row =
+            sqlx::query("SELECT payouts_compared FROM broker").fetch_one(self.connection()).await?;
+        fitting("broker.payouts_compared", row.try_get(0)?)
     }
 
     /// Counts that a skipped set of a period got its owner.

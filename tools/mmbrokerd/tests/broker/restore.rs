@@ -336,6 +336,9 @@ async fn payouts_are_released_by_what_was_paid(database: Database) {
     }
     assert_eq!(release(4, "0 USD").await, Err(ReleaseRefusal::NothingPaid(4)));
     assert_eq!(world.number("SELECT payouts_blocked FROM broker").await, 1);
+    // Run 2 is not in the books, though run 3 is: it may have been paid.
+    assert_eq!(release(3, "1 USD").await, Err(ReleaseRefusal::Forgotten(2)));
+    change("UPDATE broker SET payouts_compared = 2").await;
     for (run, total, is_known) in
         [(1, "7 USD", true), (1, "5 USD", true), (3, "1 USD", true), (most, "1 USD", false)]
     {
@@ -349,13 +352,22 @@ async fn payouts_are_released_by_what_was_paid(database: Database) {
     }
     let audit = "SELECT COUNT(*) FROM audit WHERE what = 'payouts released'";
     assert_eq!(world.number(audit).await, 4);
-    // The witness knows runs after the last one that the books have.
-    let later = Err(ReleaseRefusal::ForgottenLater { run: 3, later: 4 });
-    assert_eq!(release(3, "1 USD").await, later);
-    let nothing = Err(ReleaseRefusal::PaidLater(1));
-    assert_eq!(release(0, "0 USD").await, nothing);
-    let forced = world.service.release_payouts(3, money("1 USD"), true).await.unwrap();
+    // Runs up to the last one were compared: only later ones are looked for.
+    change("UPDATE counter SET number = 10006 WHERE name = 'payouts'").await;
+    change(
+        "INSERT INTO payout_run (id, at, by_whom, currency, token, paid_at) VALUES \
+         (10004, 8, 'boss', 'USD', 'c', 9), (10006, 8, 'boss', 'USD', 'd', 9)",
+    )
+    .await;
+    assert_eq!(release(10_006, "0 USD").await, Err(ReleaseRefusal::Forgotten(10_005)));
+    let forced = world.service.release_payouts(10_006, money("0 USD"), true).await.unwrap();
     assert_eq!(forced.into_result(), Ok(true));
+    change("UPDATE broker SET payouts_blocked = 1").await;
+    assert_eq!(release(10_006, "0 USD").await, Ok(true));
+    change("UPDATE broker SET payouts_blocked = 1").await;
+    // The witness knows a run after the last one that the books have.
+    change("UPDATE counter SET number = 10007 WHERE name = 'payouts'").await;
+    assert_eq!(release(10_006, "0 USD").await, Err(ReleaseRefusal::Forgotten(10_007)));
 }
 
 on_both_databases!(

@@ -18,6 +18,7 @@ on_both_databases!(
     whoever_registers_early_keeps_nobody_out,
     a_transfer_that_is_cut_off_leaves_nobody_out,
     vendors_with_equal_vectors_are_named,
+    a_period_without_vendors_passes_nothing_on_for_good,
 );
 
 const NEXT: &str = "2027-01";
@@ -29,16 +30,22 @@ fn next() -> Period {
 
 /// Opens the period after that of the world.
 async fn open_next(world: &World) {
+    open_later(world, NEXT, 1).await;
+}
+
+/// Opens a period so many months after that of the world.
+async fn open_later(world: &World, name: &str, months: i64) {
     let params = params_with(|raw| {
-        raw.period = next();
+        raw.period = name.parse().unwrap();
         for time in [&mut raw.start, &mut raw.expiration, &mut raw.redeem_until] {
-            time.0 += MONTH_SECONDS;
+            time.0 += months * MONTH_SECONDS;
         }
     });
-    let path = world.folder.path().join("2027-01.coins");
+    let file = format!("{name}.coins");
+    let path = world.folder.path().join(&file);
     std::fs::write(&path, ObviousMint::new(params).coin_file()).unwrap();
     let directory = DiskDirectory::new(world.folder.path());
-    let coin_file = CoinFile::open_read(&directory, "2027-01.coins").unwrap();
+    let coin_file = CoinFile::open_read(&directory, &file).unwrap();
     world.service.add_period(coin_file, &path).await.unwrap();
 }
 
@@ -116,4 +123,19 @@ async fn vendors_with_equal_vectors_are_named(database: Database) {
     };
     assert_eq!((refused.as_str(), other), ("news.example", &equal));
     assert!(carried(&world).await.contains(&"shop.example".to_string()));
+}
+
+async fn a_period_without_vendors_passes_nothing_on_for_good(database: Database) {
+    let world = world(database).await;
+    sqlx::query("DELETE FROM vendor").execute(world.service.store().pool()).await.unwrap();
+    open_next(&world).await;
+    open_later(&world, "2027-02", 2).await;
+    assert!(world.service.carry_all_vendors().await.unwrap().is_empty());
+    assert_eq!(carried(&world).await, [""; 0]);
+    // The operator registers the first vendors afterwards.
+    register(&world, MINT.params().period(), &vendor("news.example")).await;
+    assert!(world.service.carry_all_vendors().await.unwrap().is_empty());
+    assert_eq!(carried(&world).await, ["news.example"]);
+    let last = world.service.store().vendors(&"2027-02".parse().unwrap()).await.unwrap();
+    assert_eq!(last, [vendor("news.example")]);
 }

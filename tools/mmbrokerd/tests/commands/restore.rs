@@ -1,5 +1,8 @@
 //! What the console refuses before it changes anything, and what of it is in the audit log.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use crate::Place;
 
 /// Standard error of a command that must fail.
@@ -129,9 +132,17 @@ fn coins_of_another_broker_are_not_sold() {
     std::fs::remove_file(place.path("broker.witness")).unwrap();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mmbrokerd"));
     command.current_dir(place.path("")).args(["--config", "broker.toml"]);
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let told = String::from_utf8(output.stderr).unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("listening"), "{line}");
+    child.kill().unwrap();
+    let told = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
     assert!(told.contains("its coins name the broker https://broker.example/"), "{told}");
     assert!(told.contains("this broker is https://brokre.example"), "{told}");
+    // Nothing of it is sold; all else works, and `check` tells of it.
+    assert!(refused(&place, &["check"]).contains("its coins name the broker"));
+    let line = ["withdraw", "--user", "alice", "--sets", "1", "--period", "2026-12"];
+    assert!(refused(&place, &line).contains("2026-12"));
+    place.run("mmbroker payout list", 0);
 }

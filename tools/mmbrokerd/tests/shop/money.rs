@@ -73,7 +73,7 @@ async fn a_voucher_is_used_once(database: Database) {
     let (mut alice, name) = site.reader();
     let (mut bob, _) = site.reader();
     let used = redeem(&mut alice, &printed[0].to_lowercase().replace('-', " "));
-    alice.follow(&used).says(200, "The money was added to your balance");
+    alice.follow(&used).says(200, "The money of this code is on your balance");
     assert_eq!(site.world.balance(AccountKind::Client, &name).await, 500 * COIN);
     // A double click changes nothing; others get nothing.
     assert_eq!(redeem(&mut alice, &printed[0]).status, 303);
@@ -925,7 +925,7 @@ async fn after_a_restore_no_run_comes_twice_and_codes_are_held(database: Databas
     // The bank knows of no run, but the witness does.
     let nothing = "0 USD".parse().unwrap();
     let released = site.world.service.release_payouts(0, nothing, false).await.unwrap();
-    assert_eq!(released.refused(), Some(ReleaseRefusal::ForgottenLater { run: 0, later: 1 }));
+    assert_eq!(released.refused(), Some(ReleaseRefusal::Forgotten(1)));
     blocked(&mut operator);
     let released = site.world.service.release_payouts(0, nothing, true).await.unwrap();
     assert_eq!(released.granted(), Some(true));

@@ -3,7 +3,7 @@
 use micromint::broker::{Ruling, RulingOutcome};
 use micromint::protocol::Verdict::*;
 use mmbrokerd::service::{Progress, Restore};
-use mmbrokerd::shop::{Role, ShopSettings};
+use mmbrokerd::shop::{Role, ShopSettings, set_person};
 use mmbrokerd::store::AccountKind;
 
 use crate::browser::*;
@@ -13,6 +13,7 @@ use crate::world::*;
 crate::on_both_databases!(
     a_dispute_is_decided_for_the_vendor,
     a_dispute_is_decided_for_the_reader,
+    an_account_with_disputed_coins_is_not_closed,
     of_two_decisions_one_counts,
     numbers_are_for_those_with_the_secret,
     the_picture_shows_where_the_money_went,
@@ -101,6 +102,22 @@ async fn of_two_decisions_one_counts(database: Database) {
     assert_eq!(site.world.number(noted).await, 1);
     assert_eq!(site.world.balance(AccountKind::Disputed, "2026-12").await, 0);
     site.world.check_ledger().await;
+}
+
+async fn an_account_with_disputed_coins_is_not_closed(database: Database) {
+    let (site, mut operator, ..) = with_dispute(database).await;
+    let alice = user("alice");
+    let password = set_person(&site.world.service, &alice, Role::None).await.unwrap();
+    let mut browser = site.browser();
+    assert_eq!(browser.login("alice", &password).status, 303);
+    let mut close = || {
+        let page = browser.get("/account");
+        browser.send(&page, "/account/close", &[("password", &password)])
+    };
+    close().says(422, "Coins that you returned are disputed");
+    rule(&site, &mut operator, "refuse").await;
+    // What was credited is on the balance now.
+    assert!(!close().text.contains("disputed"));
 }
 
 async fn numbers_are_for_those_with_the_secret(database: Database) {

@@ -252,14 +252,19 @@ async fn no_answer_looks_like_that_of_another(database: Database) {
     let id = site.world.number("SELECT id FROM complaint").await;
     let page = format!("/complaints/{id}");
     let form = owner.get(&page);
-    let text = "We look at it.; MicroMint: </bdi></li><li><b>The operator, MicroMint</b> go away";
+    let text = "We look at it.; MicroMint: </bdi></li><li><b>The operator, MicroMint, \
+                2026-12-11 14:40 UTC</b> go away";
     let sent = owner.send(&form, "/complaints/answer", &[("text", text)]);
     assert_eq!(sent.status, 303);
-    let of_operator = "<b>The operator, MicroMint</b>";
+    let of_operator = "<b>The operator, MicroMint, 2026-12-11 14:40 UTC</b>";
     for (browser, list) in [(&mut reader, "/complaints"), (&mut operator, "/operator/complaints")] {
         for path in [list, page.as_str()] {
             let seen = browser.get(path);
-            seen.says(200, "<b>The vendor news.example</b><bdi>We look at it.; MicroMint: &#60;");
+            seen.says(
+                200,
+                "<b>The vendor news.example, 2026-12-11 14:40 UTC</b><bdi>We look at it.; \
+                 MicroMint: &#60;",
+            );
             assert!(!seen.text.contains(of_operator), "{}", seen.text);
         }
     }
@@ -438,7 +443,7 @@ async fn readers_complain_and_vendors_answer(database: Database) {
     assert!(!form.text.contains(&name), "{}", form.text);
     let done = owner.send(&form, "/complaints/answer", &[("text", "We are sorry.")]);
     owner.follow(&done).says(200, "We are sorry.");
-    let answered = "<b>The vendor news.example</b><bdi>We are sorry.</bdi>";
+    let answered = "<b>The vendor news.example, 2026-12-11 14:40 UTC</b><bdi>We are sorry.</bdi>";
     reader.get("/complaints").says(200, answered);
     // Everyone who sees it sees of which payment it is, and the reader reads only.
     let (url, reference) = (paid.url.to_string(), reference(&paid));
@@ -459,7 +464,7 @@ async fn readers_complain_and_vendors_answer(database: Database) {
     }
     reader.language = "de";
     let page = reader.get(&format!("/complaints/{id}"));
-    page.says(200, "<b>Der Anbieter news.example</b>");
+    page.says(200, "<b>Der Anbieter news.example, 2026-12-11 14:40 UTC</b>");
     page.says(200, "Wert");
     let token = page.value("/logout", "token");
     let fields = [("token", token.as_str()), ("complaint", id.as_str()), ("text", "x")];

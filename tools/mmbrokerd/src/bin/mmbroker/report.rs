@@ -128,13 +128,15 @@ fn print_vendor(name: &str, report: &VendorReport, value: Money) {
     say!("vendor {name}, registered {}", report.registered);
     for batch in &report.batches {
         say!(
-            "  {}  batch {}: {}, {} paid immediately, {} waiting, {} forged",
+            "  {}  batch {}: {}, {} paid immediately, {} waiting, {} forged, {} refused for other \
+             reasons",
             batch.at,
             batch.name,
             coins(batch.coins),
             batch.accepted,
             batch.waiting,
-            batch.forged
+            batch.forged,
+            batch.coins.saturating_sub(batch.accepted + batch.waiting + batch.forged)
         );
     }
     say!("  redeemed: {}", coins_worth(report.redeemed, value));

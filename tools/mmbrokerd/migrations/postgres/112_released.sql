@@ -1,0 +1,2 @@
+-- The last payout run up to which a person has compared the books with the bank.
+ALTER TABLE broker ADD COLUMN payouts_compared BIGINT NOT NULL DEFAULT 0;
