@@ -84,10 +84,17 @@ fn a_cache_behind_the_paywall_serves_who_has_paid() {
         ),
     );
     assert_eq!(nginx.get("/page").word(), "unpaid");
-    for cache in ["MISS", "HIT", "HIT"] {
+    let pay = |expected: &[&str]| {
         let paid = nginx.pay("/page", 1);
-        assert_eq!(seen(&paid), row(200, "paid", cache));
+        let is_expected = |cache: &&&str| seen(&paid) == row(200, "paid", **cache);
+        let cache = expected.iter().find(is_expected);
+        assert!(cache.is_some(), "{paid:?}, expected one of {expected:?}");
         assert_eq!(paid.header("cache-control").unwrap(), "private, max-age=600");
-        assert_eq!(nginx.get("/page").status, 402, "though it is in the cache");
-    }
+        assert_eq!(nginx.get("/page").status, 402, "though it may be in the cache");
+        cache == Some(&"HIT")
+    };
+    assert!(!pay(&["MISS"]));
+    // nginx may finish the file of the cache after the response.
+    assert!((0..20).any(|_| pay(&["MISS", "HIT"])), "the page is not cached");
+    assert!(pay(&["HIT"]));
 }

@@ -314,7 +314,7 @@ impl Seller<'_> {
         let facts = SaleFacts {
             next_superbin: self.next,
             is_settled: self.row.is_settled(),
-            revoked: self.tx.revoked_at(&order.user).await?,
+            revoked: self.tx.refused_since(self.period.name(), &order.user).await?,
         };
         let refusal = sale_refusal(self.period.params(), &order.user, order.sets, facts, order.now);
         if let Some(refusal) = refusal {

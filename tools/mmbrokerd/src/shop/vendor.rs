@@ -12,6 +12,7 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use micromint::identity::{UserId, VendorId};
 use micromint::money::Currency;
+use micromint::protocol::Verdict;
 use micromint::reply::Reply;
 use micromint::time::UnixTime;
 use sqlx::Row;
@@ -60,6 +61,7 @@ struct Redeemed {
     coins: i64,
     accepted: i64,
     waiting: i64,
+    disputed: i64,
     forged: i64,
     not_from_owner: i64,
 }
@@ -344,29 +346,35 @@ async fn fees_by_day(
     rows.iter().map(read).collect()
 }
 
+/// What became of the coins that a vendor redeemed, by period, as it is decided now.
 async fn redeemed(store: &Store, vendor: &VendorId) -> Result<Vec<Redeemed>, StoreError> {
     let rows = sqlx::query(
         "SELECT period, COUNT(*), CAST(SUM(coins) AS BIGINT), CAST(SUM(accepted) AS BIGINT), \
-         CAST(SUM(waiting) AS BIGINT), CAST(SUM(forged) AS BIGINT), \
-         CAST(SUM(not_from_owner) AS BIGINT) FROM batch \
+         CAST(SUM(forged) AS BIGINT), CAST(SUM(not_from_owner) AS BIGINT) FROM batch \
          WHERE vendor = $1 AND kind = 'redemption' GROUP BY period ORDER BY period DESC",
     )
     .bind(vendor.to_string())
     .fetch_all(store.pool())
     .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Redeemed {
-                period: row.try_get(0)?,
-                batches: row.try_get(1)?,
-                coins: row.try_get(2)?,
-                accepted: row.try_get(3)?,
-                waiting: row.try_get(4)?,
-                forged: row.try_get(5)?,
-                not_from_owner: row.try_get(6)?,
-            })
-        })
-        .collect()
+    let verdicts = [Verdict::Accepted, Verdict::Waiting, Verdict::Disputed];
+    let mut all = Vec::new();
+    for row in &rows {
+        let name: String = row.try_get(0)?;
+        let period = parsed("batch.period", "a period", &name)?;
+        let [won, waiting, disputed] = store.doubtful_counts(&period, vendor, verdicts).await?;
+        let at_once: i64 = row.try_get(3)?;
+        all.push(Redeemed {
+            period: name,
+            batches: row.try_get(1)?,
+            coins: row.try_get(2)?,
+            accepted: at_once + won as i64,
+            waiting: waiting as i64,
+            disputed: disputed as i64,
+            forged: row.try_get(4)?,
+            not_from_owner: row.try_get(5)?,
+        });
+    }
+    Ok(all)
 }
 
 /// An amount that may be negative.
@@ -399,14 +407,15 @@ pub(super) async fn vendor(
     let periods = redeemed(store, &vendor).await?;
     let row = |it: &Redeemed| {
         let mut cells = vec![Cell::text(&it.period)];
-        // The rest was paid or credited before, or came too late.
-        let named = it.accepted + it.waiting + it.forged + it.not_from_owner;
+        // The rest was paid or credited before, lost against another claim, or came too late.
+        let named = it.accepted + it.waiting + it.disputed + it.forged + it.not_from_owner;
         let numbers = [
             it.batches,
             it.coins,
             it.accepted,
             it.waiting,
-            it.coins - named,
+            it.disputed,
+            it.coins.saturating_sub(named),
             it.forged,
             it.not_from_owner,
         ];
@@ -421,6 +430,7 @@ pub(super) async fn vendor(
             "column-coins",
             "verdict-accepted",
             "verdict-waiting",
+            "verdict-disputed",
             "verdict-before",
             "verdict-forged",
             "verdict-not-owner",
@@ -458,6 +468,7 @@ pub(super) async fn vendor(
         .with(Part::Facts(vec![
             (words.get("verdict-accepted"), words.get("verdict-accepted-text")),
             (words.get("verdict-waiting"), words.get("verdict-waiting-text")),
+            (words.get("verdict-disputed"), words.get("verdict-disputed-text")),
             (words.get("verdict-before"), words.get("verdict-before-text")),
             (words.get("verdict-forged"), words.get("verdict-forged-text")),
             (words.get("verdict-not-owner"), words.get("verdict-not-owner-text")),

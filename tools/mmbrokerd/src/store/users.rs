@@ -3,6 +3,7 @@
 //! Input: names and digests. Output: rows. The invariant: a key itself is never stored.
 
 use micromint::identity::{UserId, VendorId};
+use micromint::period::Period;
 use micromint::time::UnixTime;
 use sqlx::Row;
 
@@ -338,16 +339,24 @@ impl Transaction {
         Ok(())
     }
 
-    /// The revoked users among these, and when they were revoked. Proved offenders of the period
-    /// are among them.
+    /// When a user was revoked, or proved to be an offender in a period: vendors refuse the user's
+    /// coins.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn revoked_at(&mut self, user: &UserId) -> Result<Option<UnixTime>, StoreError> {
-        let row = sqlx::query("SELECT at FROM revoked WHERE user_id = $1")
-            .bind(user.to_string())
-            .fetch_optional(self.connection())
-            .await?;
+    pub async fn refused_since(
+        &mut self,
+        period: &Period,
+        user: &UserId,
+    ) -> Result<Option<UnixTime>, StoreError> {
+        let row = sqlx::query(
+            "SELECT at FROM revoked WHERE user_id = $1 \
+             UNION ALL SELECT at FROM offender WHERE period = $2 AND user_id = $1 LIMIT 1",
+        )
+        .bind(user.to_string())
+        .bind(period.to_string())
+        .fetch_optional(self.connection())
+        .await?;
         Ok(row.map(|row| row.try_get(0).map(UnixTime)).transpose()?)
     }
 }

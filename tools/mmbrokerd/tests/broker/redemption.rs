@@ -6,8 +6,8 @@ use micromint::broker::{
 };
 use micromint::protocol::{ReadRedemption, RedemptionReader, RequestRedemption, Verdict};
 use micromint::reply::Reply;
-use mmbrokerd::service::Upload;
-use mmbrokerd::store::AccountKind;
+use mmbrokerd::service::{SaleAnswer, Upload};
+use mmbrokerd::store::{AccountKind, RefusedFor};
 
 use crate::databases::Database;
 use crate::world::*;
@@ -296,6 +296,11 @@ async fn a_double_spender_is_found_with_the_second_payment(database: Database) {
     let result = world.service.watch(two, DURING).await.unwrap().granted().unwrap();
     assert_eq!(result.result.verdicts, [AlreadyPaid]);
     assert_eq!(refused().await.unwrap(), [user("alice")]);
+    // Vendors refuse the coins of this user, so none are sold.
+    match world.order("alice", 1, 99).await {
+        SaleAnswer::Refused(refused) => assert_eq!(refused.reason, RefusedFor::Revoked),
+        other => panic!("{other:?}"),
+    }
 }
 
 async fn watches_at_the_same_time_are_counted(database: Database) {

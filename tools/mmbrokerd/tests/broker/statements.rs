@@ -55,7 +55,7 @@ const KEPT: &str = "kept for a minute";
 const CHECK: &str = "a check in the background, or a command";
 
 /// Statements that go through all rows of a period, by a part of each, and why they may.
-const WHOLE_PERIOD: [(&str, &str); 10] = [
+const WHOLE_PERIOD: [(&str, &str); 9] = [
     ("SUM(waiting) AS BIGINT) FROM batch WHERE period = $1 AND kind = 'redemption'", DISPUTES),
     ("FROM doubtful WHERE period = $1 AND verdict = 31", DISPUTES),
     ("FROM sale WHERE sale.period = period.name", CHECK),
@@ -64,7 +64,6 @@ const WHOLE_PERIOD: [(&str, &str); 10] = [
     ("SELECT (SELECT COUNT(*) FROM sale WHERE period = $1)", REPORT),
     ("FROM batch WHERE period = $1 GROUP BY kind", REPORT),
     ("FROM give_back WHERE period = $1", REPORT),
-    ("FROM doubtful WHERE period = $1 AND vendor = $2 GROUP BY verdict", REPORT),
     ("FROM batch WHERE period = $1 AND id > $2 ORDER BY id LIMIT $3", REPORT),
 ];
 const DISPUTES: &str = "an index of what is disputed; all batches if anything is";

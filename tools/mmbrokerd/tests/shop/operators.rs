@@ -115,7 +115,22 @@ async fn an_account_with_disputed_coins_is_not_closed(database: Database) {
         browser.send(&page, "/account/close", &[("password", &password)])
     };
     close().says(422, "Coins that you returned are disputed");
+    // The page of the vendor says what is decided now.
+    let (mut vendor, name) = site.reader();
+    let mut admin = site.operator("admin", Role::Admin).await;
+    let form = admin.get("/operator/vendors");
+    let fields = [("host", "news.example"), ("user", name.as_str())];
+    assert_eq!(admin.send(&form, "/operator/vendors", &fields).status, 303);
+    let mut numbers = || crate::vendors::numbers(&vendor.get("/vendor/news.example"), "2026-12");
+    let before = numbers();
+    assert_eq!(before[3..5], [0, 1], "{before:?}");
     rule(&site, &mut operator, "refuse").await;
+    let after = numbers();
+    assert_eq!(
+        (after[..3].to_vec(), &after[3..5]),
+        (before[..3].to_vec(), &[0, 0][..]),
+        "{after:?}"
+    );
     // What was credited is on the balance now.
     assert!(!close().text.contains("disputed"));
 }

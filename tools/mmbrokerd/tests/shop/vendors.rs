@@ -372,13 +372,20 @@ async fn a_statement_shows_what_was_redeemed(database: Database) {
     let paid = payment("alice", "news.example", "b", &[forged]);
     let verdicts = site.world.redeem(&batch("news.example", "b2", &[paid])).await;
     assert_ne!(verdicts, [Verdict::Accepted]);
+    // All coins of a period are in a column: batches, coins, accepted, waiting, disputed, paid
+    // before, forged, not from the owner.
+    let again = payment("alice", "news.example", "c", &coins("alice", "news.example", 0)[..3]);
+    let verdicts = site.world.redeem(&batch("news.example", "b3", &[again])).await;
+    assert_eq!(verdicts, [Verdict::AlreadyPaid; 3]);
+    let page = browser.get("/vendor/news.example");
+    assert_eq!(numbers(&page, "2026-12"), [3, 7, 3, 0, 0, 3, 0, 1]);
     let list = operator.get("/operator/vendors");
-    assert_eq!(numbers(&list, "news.example"), [4, 1, 0]);
+    assert_eq!(numbers(&list, "news.example"), [7, 1, 0]);
     assert_eq!(numbers(&list, "shop.example"), [0, 0, 0]);
 }
 
 /// The numbers in the row of a table that begins with these words.
-fn numbers(page: &Seen, words: &str) -> Vec<u64> {
+pub(crate) fn numbers(page: &Seen, words: &str) -> Vec<u64> {
     let row = page.text.split("<tr").find(|row| row.contains(&format!(">{words}<"))).unwrap();
     row.split(['<', '>']).filter_map(|text| text.trim().parse().ok()).collect()
 }
