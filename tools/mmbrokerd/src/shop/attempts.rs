@@ -21,7 +21,9 @@ pub(super) struct Limit {
 
 /// Logins that fail, for one account from one network.
 pub(super) const LOGIN: Limit = Limit { what: "login", most: 10, seconds: 900 };
-/// Logins that fail, for one account from everywhere.
+/// Logins with passkeys that fail, for one account from everywhere.
+pub(super) const PASSKEY: Limit = Limit { what: "passkey", most: 100, seconds: 3600 };
+/// Logins with passwords that fail, for one account from everywhere.
 pub(super) const LOGIN_ACCOUNT: Limit = Limit { what: "login account", most: 100, seconds: 3600 };
 /// Logins that fail, from one network.
 pub(super) const LOGIN_NET: Limit = Limit { what: "login net", most: 60, seconds: 900 };

@@ -20,7 +20,7 @@ use serde_json::json;
 use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
-use super::attempts::{CHALLENGE, CHALLENGE_NET, LOGIN, LOGIN_ACCOUNT, LOGIN_ALL, LOGIN_NET};
+use super::attempts::{CHALLENGE, CHALLENGE_NET, LOGIN, LOGIN_ALL, LOGIN_NET, PASSKEY};
 use super::audit::Act;
 use super::form::{Open, Posted};
 use super::login::{Note, begin, check_password};
@@ -353,7 +353,8 @@ pub(super) async fn login(
     let who = owner.as_ref().map_or_else(unknown, |(person, ..)| person.user.to_string());
     let pair = format!("{who} {}", visitor.net);
     shop.attempt(LOGIN, &pair).await?;
-    shop.attempt(LOGIN_ACCOUNT, &who).await?;
+    // Wrong passwords of others keep nobody with a passkey out.
+    shop.attempt(PASSKEY, &who).await?;
     shop.attempt(LOGIN_ALL, &who).await?;
     let (person, name, data) = owner.ok_or_else(|| refuse("error-passkey"))?;
     let of = (&shop.key, &person.user);
@@ -371,7 +372,7 @@ pub(super) async fn login(
     }
     shop.forgive(LOGIN_NET, &visitor.net).await?;
     shop.forgive(LOGIN, &pair).await?;
-    shop.forgive(LOGIN_ACCOUNT, &who).await?;
+    shop.forgive(PASSKEY, &who).await?;
     begin(&shop, (&person.user, Proof::Passkey(&sha256)), &headers).await
 }
 

@@ -23,6 +23,7 @@ crate::on_both_databases!(
     logins_with_passkeys_are_limited,
     removing_asks_for_the_password,
     a_new_password_keeps_the_passkeys,
+    wrong_passwords_keep_no_passkey_out,
     a_broker_without_a_domain_says_why,
     pages_with_passkeys_have_one_script,
 );
@@ -130,6 +131,33 @@ async fn an_answer_counts_once(database: Database) {
     browser.answer_login(&late.token, &answer).says(422, "did not log in");
     let user = name.parse().unwrap();
     assert_eq!(count_passkeys(site.world.service.store(), &user).await.unwrap(), 1);
+}
+
+async fn wrong_passwords_keep_no_passkey_out(database: Database) {
+    let (site, _, name, device) = with_passkey(database, 1).await;
+    let mut thief = site.browser();
+    let networks = [
+        "192.0.2.1",
+        "198.18.0.1",
+        "198.18.1.1",
+        "198.18.2.1",
+        "198.18.3.1",
+        "198.18.4.1",
+        "198.18.5.1",
+        "198.18.6.1",
+        "198.18.7.1",
+        "198.18.8.1",
+    ];
+    for network in networks {
+        thief.from = network;
+        for _ in 0..10 {
+            assert_eq!(thief.login(&name, "wrong password").status, 422, "{network}");
+        }
+    }
+    let mut owner = site.browser();
+    owner.from = "203.0.113.1";
+    owner.login(&name, PASSWORD).says(429, "wait 60 minutes");
+    assert_eq!(owner.login_with(&device).status, 303);
 }
 
 async fn wrong_answers_log_nobody_in(database: Database) {
