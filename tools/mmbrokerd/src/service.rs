@@ -204,6 +204,11 @@ impl Service {
         self.url = Some(url.to_string());
     }
 
+    /// The broker's public URL, if it is known.
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
     /// What is wrong with the coin files of the periods that are not settled: one is missing, or
     /// names another broker.
     ///

@@ -5,18 +5,20 @@ use std::process::Command;
 use std::sync::Arc;
 
 use micromint::coin_file::CoinFile;
-use micromint::host::DiskDirectory;
+use micromint::host::{Clock, DiskDirectory};
 use micromint::time::UnixTime;
 use mmbrokerd::minting::{Minter, MintingSettings};
+use mmbrokerd::service::Service;
 use mmbrokerd::shop::{Role, ShopSettings};
-use mmbrokerd::store::MintState;
+use mmbrokerd::store::{MintState, Store};
 
 use crate::browser::*;
 use crate::databases::Database;
-use crate::world::{DURING, EXPIRED};
+use crate::world::{DURING, EXPIRED, secret, world};
 
 crate::on_both_databases!(
     the_next_period_is_minted_in_time,
+    a_broker_that_moved_mints_for_its_new_url,
     a_mint_is_stopped_and_goes_on,
     a_mint_that_fails_is_tried_again,
     a_cluster_mints_by_job_files,
@@ -62,6 +64,33 @@ async fn turn_until(site: &Site, minter: &mut Minter, state: MintState) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+}
+
+async fn a_broker_that_moved_mints_for_its_new_url(database: Database) {
+    let settings = settings("test");
+    let moved = "https://moved.example";
+    let world = world(database).await;
+    let store = Store::open(&world._database.url).await.unwrap();
+    let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;
+    let mut service = Service::open(store, secret(), None, clock).await.unwrap();
+    service.set_url(moved);
+    let (service, folder) = (Arc::new(service), world.folder.path());
+    // The period that it sold before it moved goes on.
+    assert_eq!(service.open_coin_files(folder).await.unwrap().len(), 1);
+    world.clock.set(UnixTime(EXPIRED.0 - 10 * DAY));
+    let mut minter = Minter::new(Arc::clone(&service), folder, Some(&settings));
+    let is_done = async || {
+        let mints = world.service.store().mints().await.unwrap();
+        mints.iter().any(|mint| mint.state == MintState::Done)
+    };
+    while !is_done().await {
+        minter.turn().await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    // Its coins are sold: those of another URL would not be.
+    let opened = service.open_coin_files(folder).await.unwrap();
+    let period = service.period(&opened[0]).unwrap();
+    assert_eq!(period.params().raw().broker, format!("{moved}/"));
 }
 
 async fn the_next_period_is_minted_in_time(database: Database) {
