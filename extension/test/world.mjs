@@ -158,7 +158,7 @@ export class World {
     const [config, records, message] = ["mint.toml", "broker.toml", "sale.mm"].map((it) => join(folder, it));
     tool("coinmint", "init", "--profile", "test", "--weak", "--period", period, "--broker", `${origin}/`, "--coin-value", "0.01 USD", "-o", config);
     tool("coinmint", "mint", config);
-    tool("mmbroker", "--config", records, "init", "--url", "https://broker.example");
+    tool("mmbroker", "--config", records, "init", "--url", origin);
     tool("mmbroker", "--config", records, "deposit", "buyer", "5 USD", "--reference", "1", "--new");
     tool("mmbroker", "--config", records, "withdraw", "--user", "buyer", "--sets", "2", "--out", message);
     const bytes = readFileSync(message);
