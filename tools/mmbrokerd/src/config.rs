@@ -78,7 +78,7 @@ pub enum ConfigError {
     },
 }
 
-/// An address and a port; a name is none of them.
+/// An address and a port. A host name is refused.
 fn address_and_port<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
     let found = String::deserialize(from)?;
     found.parse().map_err(|_| {

@@ -178,7 +178,7 @@ impl Demo {
         }
         Err(format!(
             "coinmint did not finish ({status}): the same command goes on with what is minted; to \
-             begin anew, remove {}",
+             start again, remove {}",
             self.folder.display()
         )
         .into())

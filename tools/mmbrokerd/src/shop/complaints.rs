@@ -112,8 +112,8 @@ async fn find(store: &Store, id: i64) -> Result<Option<Complaint>, StoreError> {
     Ok(read(store, "id = $2", (1, id, COMPLAINT_TEXT_MAX), None).await?.pop())
 }
 
-/// The complaints under a condition, the last first: at most so many, with a number, and of each
-/// text so many characters.
+/// The complaints under a condition, the last first: at most `most`, compared with `number`, and of
+/// each text at most `chars` characters.
 async fn read(
     store: &Store,
     condition: &'static str,

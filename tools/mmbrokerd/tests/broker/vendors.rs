@@ -33,7 +33,7 @@ async fn open_next(world: &World) {
     open_later(world, NEXT, 1).await;
 }
 
-/// Opens a period so many months after that of the world.
+/// Opens a period that begins `months` months after that of the world.
 async fn open_later(world: &World, name: &str, months: i64) {
     let params = params_with(|raw| {
         raw.period = name.parse().unwrap();

@@ -217,7 +217,7 @@ fn a_demo_that_was_interrupted_goes_on() {
     assert!(error.contains("demo/mint.toml:"), "{error}");
     let error = change("input-key = ", "input-key = \"00000000000000000000000000000000\"");
     assert!(error.contains("another input-key"), "{error}");
-    assert!(error.contains("goes on with what is minted; to begin anew, remove demo"), "{error}");
+    assert!(error.contains("goes on with what is minted; to start again, remove demo"), "{error}");
     assert!(!place.path("demo/broker.toml").exists());
     fs::write(place.path("demo/mint.toml"), &mint).unwrap();
     assert!(demo(&place, &prepare).status.success());
