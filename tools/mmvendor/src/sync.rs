@@ -218,7 +218,7 @@ impl Due {
     }
 }
 
-/// Reports an error. Returns whether there is none.
+/// Reports an error. Returns whether the act succeeded.
 fn report(result: Result<(), ToolError>) -> bool {
     let Err(error) = result else { return true };
     tell!("mmvendor: error: {}; trying again later", chain(error.as_ref()));

@@ -275,7 +275,8 @@ fn title(visitor: &Visitor, complaint: &Complaint) -> String {
     visitor.words.with("answer-link", &[("number", &format!("#{}", complaint.id))])
 }
 
-/// A complaint for the reader who made it, and with the form for who may answer it.
+/// A complaint. The reader who made it sees it; its vendor and operators also get the form for an
+/// answer.
 pub(super) async fn one(
     State(shop): State<Arc<Shop>>,
     LoggedIn { visitor, person, .. }: LoggedIn,

@@ -393,7 +393,7 @@ pub fn new_password() -> Result<String, ServiceError> {
     random::password()
 }
 
-/// Gives a person this password and a role, and makes the account if there is none. Without a role,
+/// Gives a person this password and a role, and makes the account if it is missing. Without a role,
 /// an account that is open keeps its own. Returns the role.
 ///
 /// # Errors
