@@ -86,8 +86,7 @@ fn a_cache_behind_the_paywall_serves_who_has_paid() {
     assert_eq!(nginx.get("/page").word(), "unpaid");
     let pay = |expected: &[&str]| {
         let paid = nginx.pay("/page", 1);
-        let is_expected = |cache: &&&str| seen(&paid) == row(200, "paid", **cache);
-        let cache = expected.iter().find(is_expected);
+        let cache = expected.iter().find(|cache| seen(&paid) == row(200, "paid", cache));
         assert!(cache.is_some(), "{paid:?}, expected one of {expected:?}");
         assert_eq!(paid.header("cache-control").unwrap(), "private, max-age=600");
         assert_eq!(nginx.get("/page").status, 402, "though it may be in the cache");
