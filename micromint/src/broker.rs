@@ -67,7 +67,7 @@ pub use self::redemption::{
     batch_refusal, watch_refusal,
 };
 pub use self::rejected::{rejected_coins, rejected_coins_end};
-pub use self::returns::{RETURNS_PER_USER_MAX, ReturnFacts, ReturnRefusal, return_refusal};
+pub use self::returns::{ReturnFacts, ReturnRefusal, return_refusal};
 pub use self::sale::{SaleFacts, SaleRefusal, sale_refusal};
 pub use self::sold::Sold;
 pub use self::vendors::VendorRefusal;

@@ -60,15 +60,17 @@ pub use funds_withdrawn::{
     FUNDS_WITHDRAWN_SIZE_MAX, FundsWithdrawn, SETS_PER_WITHDRAWAL_MAX, SoldSet,
 };
 pub use invalid_payment::InvalidPayment;
-pub(crate) use names::RECEIPT_COOKIE_PREFIX;
+pub(crate) use names::{
+    CRAWLER_EXACT_HEADER, CRAWLER_MAX_HEADER, LLMS_PATH, OPENAPI_PATH, PRICES_PATH,
+    RECEIPT_COOKIE_PREFIX,
+};
 pub use names::{
-    CRAWLER_EXACT_HEADER, CRAWLER_MAX_HEADER, LLMS_PATH, MANIFEST_PATH, MEDIA_TYPE,
-    NOT_SOLD_HEADER, OPENAPI_PATH, PAYMENT_HEADER, PERIOD_HEADER, PRICES_PATH, PROBLEM_MEDIA_TYPE,
+    MANIFEST_PATH, MEDIA_TYPE, NOT_SOLD_HEADER, PAYMENT_HEADER, PERIOD_HEADER, PROBLEM_MEDIA_TYPE,
     REQUEST_HEADER, STATUS_HEADER,
 };
 pub use owners_sold::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners};
 pub use payment::{COINS_PER_PAYMENT_MAX, OWNER_TOKENS_MAX, PAYMENT_SIZE_MAX, Payment};
-pub use payment_record::{PAYMENT_RECORD_SIZE_MAX, PaymentRecord};
+pub use payment_record::PaymentRecord;
 pub use redemption_reader::{ReadRedemption, RedemptionHead, RedemptionReader};
 pub use redemption_result::RedemptionResult;
 pub use refusal::{Refusal, UnknownRefusal};

@@ -115,11 +115,10 @@ pub mod price_files;
 pub mod inspection;
 
 pub use answer::{price_unreadable, unavailable};
-pub use blocked::{BLOCKED_FILE, BLOCKED_USERS_MAX};
+pub use blocked::BLOCKED_FILE;
 pub use bots::{
-    BOT_AGENTS_MAX, BOT_DIRECTORY_PATH, BOT_DIRECTORY_SIZE_MAX, BOT_KEYS_PER_AGENT_MAX,
-    BOT_KEYS_SIZE_MAX, BotKey, BotKeyError, BotKeys, SIGNATURE_FIELD_LEN_MAX,
-    SIGNATURE_SECONDS_MAX, read_bot_directory,
+    BOT_AGENTS_MAX, BOT_DIRECTORY_PATH, BOT_DIRECTORY_SIZE_MAX, BOT_KEYS_PER_AGENT_MAX, BotKey,
+    BotKeyError, BotKeys, read_bot_directory,
 };
 pub use carrier::{has_login, has_payment_or_receipt};
 pub use charge::Charge;
@@ -145,11 +144,8 @@ pub use price::{
     is_redirect_to_folder, parse_price, read_price_file,
 };
 pub use prices::{
-    CAPTURE_NAME_LEN_MAX, CAPTURES_MAX, CONDITION_LEN_MAX, CONDITIONS_MAX, LLMS_PRICES_MAX,
-    ListEntry, ListPrice, PATTERN_LEN_MAX, PATTERN_PARTS_MAX, PRICE_LIST_ENTRIES_MAX,
-    PRICE_LIST_SIZE_MAX, PriceList, QUERY_PARAMETERS_MAX,
+    ListEntry, ListPrice, PATTERN_PARTS_MAX, PRICE_LIST_ENTRIES_MAX, PRICE_LIST_SIZE_MAX, PriceList,
 };
 pub use request::{Content, Place, Request, RequestBuf};
 pub use serving::{Vendor, VendorDecision};
-pub use variants::{PRICED_NAMES_MAX, priced_names};
 pub use views::FREE_VIEWS_MAX;

@@ -80,19 +80,19 @@ pub use answer::{
 };
 pub use balance::Balance;
 pub use choice::Choice;
-pub use consent::{MANIFEST_ORIGINS_MAX, MANIFEST_SIZE_MAX, NeededConsent, NoConsent};
+pub use consent::{MANIFEST_SIZE_MAX, NeededConsent, NoConsent};
 pub use credit::{NotCredited, NotInvited, Returnable};
 pub use form::PaymentForm;
 pub use genuine::NotGenuine;
 pub use hop::Frozen;
 pub use limits::{Exceeded, Limits, Scope};
 pub use order::{Order, OrderClosed};
-pub use ordering::{LOGIN_LEN_MAX, NewOrder, NotOrdered, OrderToSend};
+pub use ordering::{NewOrder, NotOrdered, OrderToSend};
 pub use outcome::PaymentOutcome;
 pub use plan::{Fetch, Policy, Unpayable};
 pub use problem::{PROBLEM_SIZE_MAX, Problem};
 pub use purpose::{ASKED_LEN_MAX, Purpose, PurposeError, TASK_LEN_MAX};
-pub use receive::{BINS_PER_BALL_MAX, NotReceived, Received, SPARSE_SIZE_MAX};
+pub use receive::{NotReceived, Received, SPARSE_SIZE_MAX};
 pub use state::{
     CoinReturn, Holding, Moment, PastPayment, RECEIPTS_LEN_MAX, WalletState, Withdrawal,
 };

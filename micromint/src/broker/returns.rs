@@ -11,7 +11,7 @@ use crate::protocol::{Id, RequestCredit};
 use crate::time::UnixTime;
 
 /// The most returns of one user in one period, which bounds the broker's storage.
-pub const RETURNS_PER_USER_MAX: usize = 100;
+pub(crate) const RETURNS_PER_USER_MAX: usize = 100;
 
 /// Why a return is refused. Nothing is recorded then.
 #[derive(Debug, thiserror::Error)]

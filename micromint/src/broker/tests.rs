@@ -11,6 +11,7 @@ mod model;
 use std::sync::LazyLock;
 
 use super::memory::RulingRefusal;
+use super::returns::RETURNS_PER_USER_MAX;
 use super::*;
 use crate::authenticator::{Authenticator, Key};
 use crate::bin::Bin;

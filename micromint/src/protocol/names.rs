@@ -23,18 +23,18 @@ pub const NOT_SOLD_HEADER: &str = "MicroMint-Not-Sold";
 
 /// The request header field with the only price at which a crawler pays (Cloudflare's pay per
 /// crawl): `USD 0.01`.
-pub const CRAWLER_EXACT_HEADER: &str = "Crawler-Exact-Price";
+pub(crate) const CRAWLER_EXACT_HEADER: &str = "Crawler-Exact-Price";
 /// The request header field with the highest price at which a crawler pays.
-pub const CRAWLER_MAX_HEADER: &str = "Crawler-Max-Price";
+pub(crate) const CRAWLER_MAX_HEADER: &str = "Crawler-Max-Price";
 
 /// The path of a vendor's manifest.
 pub const MANIFEST_PATH: &str = "/.well-known/micromint";
 /// The path of a vendor's public price list.
-pub const PRICES_PATH: &str = "/.well-known/micromint/prices";
+pub(crate) const PRICES_PATH: &str = "/.well-known/micromint/prices";
 /// The path of the price list as an OpenAPI document.
-pub const OPENAPI_PATH: &str = "/openapi.json";
+pub(crate) const OPENAPI_PATH: &str = "/openapi.json";
 /// The path of the price list for language models.
-pub const LLMS_PATH: &str = "/llms.txt";
+pub(crate) const LLMS_PATH: &str = "/llms.txt";
 
 /// The beginning of a receipt cookie's name; 16 hexadecimal digits follow.
 pub(crate) const RECEIPT_COOKIE_PREFIX: &str = "micromint-";

@@ -15,7 +15,7 @@ use crate::identity::{USER_ID_LEN_MAX, UserId, VendorId};
 use crate::params::{COIN_SIZE_MAX, COIN_SIZE_MIN};
 
 /// The largest payment record, in bytes, without its length.
-pub const PAYMENT_RECORD_SIZE_MAX: usize = URL_DIGEST_SIZE
+const PAYMENT_RECORD_SIZE_MAX: usize = URL_DIGEST_SIZE
     + AUTHENTICATOR_SIZE
     + 1
     + USER_ID_LEN_MAX

@@ -2,7 +2,7 @@
 //! every server with a module are tested.
 //!
 //! Input: the files. Output: HTTP requests with payments in them. A player of its own sends each to
-//! what it tests and returns what it [`Seen`], which [`compare`] compares with the expectation.
+//! what it tests and returns what was [`Seen`]; `compare` checks that against the expectation.
 //! `testdata/cases/README.md` describes the keys of a case.
 
 mod compare;

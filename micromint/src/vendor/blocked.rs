@@ -18,7 +18,7 @@ use crate::time::UnixTime;
 /// The file in the till's directory: one User-ID per line, in the order in which they were blocked.
 pub const BLOCKED_FILE: &str = "blocked";
 /// The largest number of blocked users. Of more, those who were blocked first are served again.
-pub const BLOCKED_USERS_MAX: usize = 65_536;
+const BLOCKED_USERS_MAX: usize = 65_536;
 /// The largest file, in bytes.
 const FILE_SIZE_MAX: u64 = (BLOCKED_USERS_MAX * (USER_ID_LEN_MAX + 1)) as u64;
 

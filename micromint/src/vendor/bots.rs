@@ -12,10 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use self::keys::{
-    BOT_AGENTS_MAX, BOT_DIRECTORY_PATH, BOT_DIRECTORY_SIZE_MAX, BOT_KEYS_PER_AGENT_MAX,
-    BOT_KEYS_SIZE_MAX, BotKey, BotKeyError, BotKeys, read_bot_directory,
+    BOT_AGENTS_MAX, BOT_DIRECTORY_PATH, BOT_DIRECTORY_SIZE_MAX, BOT_KEYS_PER_AGENT_MAX, BotKey,
+    BotKeyError, BotKeys, read_bot_directory,
 };
-pub use self::signature::{SIGNATURE_FIELD_LEN_MAX, SIGNATURE_SECONDS_MAX};
 use super::origin::{Origin, PublicRoot};
 use super::reloaded::{Reloaded, Source, stamp_if_present};
 use super::request::Request;

@@ -14,7 +14,8 @@ const EXEMPT: [&str; 6] = [
 /// The paths that begin so are the paywall's own.
 const OWN: &str = "/.well-known/micromint";
 
-/// Whether the paths of [`is_exempt`] are free.
+/// Whether paths that must stay free are: `/robots.txt`, `/favicon.ico`, ACME challenges and the
+/// paywall's own documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exemptions {
     /// They are free whatever price stands above them.
@@ -26,13 +27,7 @@ pub enum Exemptions {
 /// Whether a path is free whatever price stands above it. `path` is decoded, as the server maps it
 /// to content; all spellings of it have the same answer. A path that contents read differently
 /// (with `;`, `\` or an escape that was left) is exempt only if all its readings are.
-///
-/// ```
-/// use micromint::vendor::gate::is_exempt;
-///
-/// assert!(is_exempt(b"/robots.txt") && !is_exempt(b"/robots.txt/story"));
-/// ```
-pub fn is_exempt(path: &[u8]) -> bool {
+pub(crate) fn is_exempt(path: &[u8]) -> bool {
     // An escape that the server left, the content may decode: so as if it had been sent.
     is_exempt_path(&NormalPath::of_decoded(path))
         && NormalPath::readings(path).iter().all(is_exempt_path)

@@ -18,7 +18,6 @@ mod visit;
 #[cfg(test)]
 mod tests;
 
-pub use super::exempt::is_exempt;
 pub use options::{EventFormat, Mode, OptionError, Options, PriceValue, Syntax, Value};
 pub use passed::{Passed, Rank};
 pub use place_price::{

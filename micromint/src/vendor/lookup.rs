@@ -16,7 +16,7 @@ use crate::till::{Batch, Position, Till, TillRecord};
 use crate::time::UnixTime;
 
 /// The fewest digits of a reference that are looked for.
-pub const REFERENCE_DIGITS_MIN: usize = 8;
+const REFERENCE_DIGITS_MIN: usize = 8;
 
 /// The first digits of a reference, or all of them, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]

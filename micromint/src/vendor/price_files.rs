@@ -3,7 +3,8 @@
 //! Input: a folder, such as the document root of a site, and the price list, if there is one.
 //! Output: a [`PriceFact`] for each page that has a price and for each mistake. The invariant: a
 //! page costs what the servers ask for it without directives: the highest price in the price files
-//! of its [`priced_names`], or that of the list if it is higher. Prices of directives are not seen.
+//! of its own name and of the pages it is a variant of, or that of the list if it is higher. Prices
+//! of directives are not seen.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

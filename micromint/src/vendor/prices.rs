@@ -19,12 +19,10 @@ use std::sync::Arc;
 
 use super::preview::Preview;
 
-pub use self::conditions::{CONDITION_LEN_MAX, CONDITIONS_MAX, QUERY_PARAMETERS_MAX};
 pub(super) use self::current::Prices;
 pub use self::file::{PRICE_LIST_ENTRIES_MAX, PRICE_LIST_SIZE_MAX};
 pub use self::list::{ListEntry, PriceList};
-pub use self::llms::LLMS_PRICES_MAX;
-pub use self::pattern::{CAPTURE_NAME_LEN_MAX, CAPTURES_MAX, PATTERN_LEN_MAX, PATTERN_PARTS_MAX};
+pub use self::pattern::PATTERN_PARTS_MAX;
 pub(super) use self::published::{Publication, Seller};
 
 /// What the price list says about a page.

@@ -205,7 +205,7 @@ impl Vendor {
 
     /// Whether the price list looks at method and header fields of a request, because it has prices
     /// for bots. If not, a server need not collect them.
-    pub fn list_reads_headers(&self) -> bool {
+    pub(crate) fn list_reads_headers(&self) -> bool {
         self.prices.as_ref().is_some_and(|prices| prices.has_bot_prices())
     }
 
@@ -220,7 +220,11 @@ impl Vendor {
 
     /// What the price list says about a part of another page's response, by the path that the
     /// server includes, decoded.
-    pub fn list_price_of_part(&self, path: &[u8], request: &Request<'_>) -> Option<ListPrice> {
+    pub(crate) fn list_price_of_part(
+        &self,
+        path: &[u8],
+        request: &Request<'_>,
+    ) -> Option<ListPrice> {
         self.prices.as_ref()?.find_decoded(path, request, self.clock.as_ref())
     }
 

@@ -2,15 +2,14 @@
 //!
 //! Input: the name of a file. Output: the names whose price files count for it. The invariants: the
 //! file's own name is the first; a name without a variant's parts, as nearly all have, gives no
-//! other, so a page costs one look for a price file; there are at most [`PRICED_NAMES_MAX`].
+//! other, so a page costs one look for a price file; there are at most eight, one for each set of
+//! [`VARIANT_PARTS_MAX`] parts.
 
 use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-/// The largest number of names whose price files count for one file. Of more than three parts that
-/// tell a variant, the last three are considered.
-pub const PRICED_NAMES_MAX: usize = 1 << VARIANT_PARTS_MAX;
+/// Of more parts that tell a variant, the last ones are considered.
 const VARIANT_PARTS_MAX: usize = 3;
 
 /// Parts that tell a compressed file.
@@ -45,17 +44,7 @@ const CHARSETS: [&str; 15] = [
 /// `zz`), a language (a code of two letters, three letters that are no common type of file, or
 /// either with subtags, such as `pt-br`) or a character set. The part before the first dot never
 /// does.
-///
-/// ```
-/// use micromint::vendor::priced_names;
-///
-/// let names = priced_names(b"/www/page.html.en.gz");
-/// let expected: [&[u8]; 4] =
-///     [b"/www/page.html.en.gz", b"/www/page.html.en", b"/www/page.html.gz", b"/www/page.html"];
-/// assert_eq!(names[..], expected);
-/// assert_eq!(priced_names(b"/www/page.html").len(), 1);
-/// ```
-pub fn priced_names(path: &[u8]) -> SmallVec<[Cow<'_, [u8]>; 1]> {
+pub(crate) fn priced_names(path: &[u8]) -> SmallVec<[Cow<'_, [u8]>; 1]> {
     let mut names: SmallVec<[Cow<'_, [u8]>; 1]> = SmallVec::new();
     names.push(Cow::Borrowed(path));
     let name_at = path.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
@@ -128,6 +117,8 @@ fn is_charset(part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PRICED_NAMES_MAX: usize = 1 << VARIANT_PARTS_MAX;
 
     fn names(path: &str) -> Vec<String> {
         let names = priced_names(path.as_bytes());

@@ -18,7 +18,7 @@ use super::state::WalletState;
 /// The largest manifest that is read, in bytes.
 pub const MANIFEST_SIZE_MAX: usize = 64 * 1024;
 /// The most origins that a manifest may name.
-pub const MANIFEST_ORIGINS_MAX: usize = 1000;
+const MANIFEST_ORIGINS_MAX: usize = 1000;
 
 /// The consent of a vendor, which the wallet does not have yet. Fetch [`NeededConsent::url`] and
 /// give the body to [`Wallet::take_consent`](super::Wallet::take_consent).

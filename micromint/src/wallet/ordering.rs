@@ -18,7 +18,7 @@ use super::record::WalletRecord;
 use super::{Wallet, WalletError, commit};
 
 /// The longest login name of an order, in bytes.
-pub const LOGIN_LEN_MAX: usize = 256;
+pub(crate) const LOGIN_LEN_MAX: usize = 256;
 
 /// What to ask for.
 #[derive(Clone, Copy, Debug)]

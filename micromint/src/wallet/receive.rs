@@ -23,7 +23,7 @@ pub const SPARSE_SIZE_MAX: u64 = 1024 * 1024;
 /// The most bins for each ball in a message that needs more than [`SPARSE_SIZE_MAX`]. The wallet
 /// stores empty bins too, so this bounds its growth by the size of the message. A set with fewer
 /// balls would have almost no coin: with two balls in a coin, one for 256 bins.
-pub const BINS_PER_BALL_MAX: u64 = 16;
+pub(crate) const BINS_PER_BALL_MAX: u64 = 16;
 
 /// The result of receiving a Funds-Withdrawn message.
 #[derive(Debug)]

@@ -29,7 +29,7 @@ pub const BOT_AGENTS_MAX: usize = 256;
 /// The largest number of keys of a bot.
 pub const BOT_KEYS_PER_AGENT_MAX: usize = 32;
 /// The largest file of keys, in bytes.
-pub const BOT_KEYS_SIZE_MAX: u64 = 1024 * 1024;
+const BOT_KEYS_SIZE_MAX: u64 = 1024 * 1024;
 
 /// A public key of a bot (Ed25519).
 #[derive(Clone, Copy, PartialEq, Eq)]

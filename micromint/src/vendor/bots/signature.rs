@@ -16,9 +16,9 @@ use crate::vendor::origin::PublicRoot;
 use crate::vendor::request::Request;
 
 /// The longest value of each of the three fields, in bytes.
-pub const SIGNATURE_FIELD_LEN_MAX: usize = 4096;
+const SIGNATURE_FIELD_LEN_MAX: usize = 4096;
 /// The longest time for which a signature may be valid, in seconds.
-pub const SIGNATURE_SECONDS_MAX: i64 = DAY_SECONDS;
+const SIGNATURE_SECONDS_MAX: i64 = DAY_SECONDS;
 /// The largest number of components that a signature covers.
 const COMPONENTS_MAX: usize = 16;
 /// How far the clock of a bot may be ahead, in seconds.

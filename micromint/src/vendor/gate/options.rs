@@ -88,7 +88,7 @@ pub struct Options<S: Syntax> {
     pub receipt_path: Option<Option<Value<S::Text, S::Expression>>>,
     /// Whether the price of a file is looked up beside it.
     pub has_price_files: Option<bool>,
-    /// Whether the paths of [`is_exempt`](super::is_exempt) are free.
+    /// Whether paths that must stay free are, such as `/robots.txt`.
     pub exemptions: Option<Exemptions>,
     /// Whether a redirect by the content is what is sold.
     pub charges_redirects: Option<bool>,

@@ -57,8 +57,9 @@ pub trait ServerRequest {
     /// folder has none.
     fn file(&self) -> Option<FileName>;
 
-    /// Reads the price file of a file with one of the [`priced_names`] of [`ServerRequest::file`];
-    /// `is_own` says that the name is the file's own. `Ok(None)` if there is none.
+    /// Reads the price file of a file: of that with the name of [`ServerRequest::file`], for which
+    /// `is_own` is true, or of one of which it is a variant (`page.html` for `page.html.gz`).
+    /// `Ok(None)` if there is none.
     ///
     /// # Errors
     /// It cannot be read: a reason for the log.

@@ -13,11 +13,11 @@ use crate::vendor::normal_path::escape_at;
 
 /// The largest number of parameters of a query that are compared. With more of them, every
 /// condition on the query may hold.
-pub const QUERY_PARAMETERS_MAX: usize = 256;
+const QUERY_PARAMETERS_MAX: usize = 256;
 /// The largest number of hosts, of query conditions or of suffixes of an entry.
-pub const CONDITIONS_MAX: usize = 64;
+pub(super) const CONDITIONS_MAX: usize = 64;
 /// The longest condition, in bytes.
-pub const CONDITION_LEN_MAX: usize = 256;
+const CONDITION_LEN_MAX: usize = 256;
 
 /// The conditions of an entry, all of which must hold. An empty list is no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

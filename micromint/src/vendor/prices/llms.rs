@@ -11,7 +11,7 @@ use crate::protocol::{MANIFEST_PATH, OPENAPI_PATH, PRICES_PATH};
 use crate::vendor::origin::PublicRoot;
 
 /// The largest number of prices in the document. The public price list has all of them.
-pub const LLMS_PRICES_MAX: usize = 100;
+const LLMS_PRICES_MAX: usize = 100;
 
 /// The document about these entries.
 pub(super) fn text(entries: &[&Entry], seller: &Seller<'_>, root: &PublicRoot) -> String {

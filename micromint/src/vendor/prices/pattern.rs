@@ -14,13 +14,13 @@ use crate::percent::{is_unreserved, write_encoded};
 use crate::vendor::normal_path::NormalPath;
 
 /// The longest pattern, in bytes.
-pub const PATTERN_LEN_MAX: usize = 1024;
+const PATTERN_LEN_MAX: usize = 1024;
 /// The largest number of parts of a pattern.
 pub const PATTERN_PARTS_MAX: usize = 32;
 /// The largest number of captures in a pattern.
-pub const CAPTURES_MAX: usize = 8;
+const CAPTURES_MAX: usize = 8;
 /// The longest name of a capture, in bytes.
-pub const CAPTURE_NAME_LEN_MAX: usize = 32;
+const CAPTURE_NAME_LEN_MAX: usize = 32;
 
 /// A pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]

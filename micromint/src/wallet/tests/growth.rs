@@ -3,7 +3,8 @@
 use super::*;
 use crate::hash::HashName;
 use crate::protocol::SoldSet;
-use crate::wallet::{BINS_PER_BALL_MAX, SPARSE_SIZE_MAX};
+use crate::wallet::SPARSE_SIZE_MAX;
+use crate::wallet::receive::BINS_PER_BALL_MAX;
 
 /// A period whose sets have two superbins of 65536 bins: each takes exactly [`SPARSE_SIZE_MAX`].
 fn wide() -> ObviousMint {

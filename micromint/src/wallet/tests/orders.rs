@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::host::Survives;
 use crate::period::Period;
+use crate::wallet::ordering::LOGIN_LEN_MAX;
 
 const PAGE: &str = "https://broker.example/coins";
 
