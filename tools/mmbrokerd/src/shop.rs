@@ -24,6 +24,7 @@ mod money;
 mod network;
 mod operator;
 mod orders;
+mod paging;
 mod passkeys;
 mod password;
 mod payouts;
@@ -70,10 +71,12 @@ pub use self::mail::{MailSettings, MailTls, Mailer};
 pub use self::money::{DepositRefusal, REFERENCE_LEN_MAX, Sum, deposit, sums};
 pub(crate) use self::network::network_of;
 pub use self::network::{Network, PROXIES_MAX, Proxies};
+pub use self::operator::ROWS_SHOWN_MAX;
 pub use self::orders::REFUSED_ORDERS_MAX;
 pub use self::passkeys::{
     PASSKEY_CHALLENGES_MAX, PASSKEY_NAME_LEN_MAX, PASSKEYS_MAX, count_passkeys,
 };
+pub use self::payouts::RUNS_SHOWN_MAX;
 pub use self::payouts::{ListedRun, list_runs};
 pub use self::people::{Role, give_password, new_password, set_person};
 pub use self::proof::{NoProof, PROOF_PATH, ProofSource, Proofs};
@@ -81,6 +84,7 @@ pub use self::relying::{PASSKEY_ANSWER_SIZE_MAX, PASSKEY_ID_SIZE_MAX};
 pub use self::settings::ShopSettings;
 pub use self::vendor::act_for_vendor;
 pub(crate) use self::visitor::session_user;
+pub use self::vouchers::BATCHES_SHOWN_MAX;
 pub use self::vouchers::VOUCHERS_MAX;
 pub use self::words::{Language, Words};
 

@@ -21,6 +21,7 @@ use super::answer::{Answer, Refused, refuse, show, to};
 use super::audit::Act;
 use super::form::{LARGE_FORM_SIZE_MAX, Posted};
 use super::login::Note;
+use super::paging::{Listed, Older};
 use super::people::{Person, Role};
 use super::view::{Cell, Form, Input, Page, Part, Said, Table};
 use super::visitor::{LoggedIn, Visitor};
@@ -71,40 +72,21 @@ pub(super) enum Which<'a> {
     About(&'a VendorId),
 }
 
-/// Which page of a list is asked for.
-#[derive(serde::Deserialize)]
-pub(super) struct Older {
-    /// The complaints before that with this number.
-    before: Option<i64>,
-}
-
-/// Complaints on a page, the last first.
-pub(super) struct Listed {
-    rows: Vec<Complaint>,
-    /// Whether there are older ones.
-    has_older: bool,
-    /// Whether there may be newer ones.
-    has_newer: bool,
-}
-
 /// A page of complaints, the last first, with the beginnings of long texts.
 pub(super) async fn list(
     store: &Store,
     which: Which<'_>,
-    older: &Older,
-) -> Result<Listed, StoreError> {
+    older: Older,
+) -> Result<Listed<Complaint>, StoreError> {
     let (condition, key) = match which {
         Which::All => ("id < $2", None),
         Which::Of(user) => ("user_id = $4 AND id < $2", Some(user)),
         Which::About(vendor) => ("vendor = $4 AND id < $2", Some(vendor.as_str())),
     };
-    let before = older.before.unwrap_or(i64::MAX);
     // One more than is shown, of texts and of characters, tells that there is more.
-    let bounds = (COMPLAINTS_SHOWN_MAX + 1, before, COMPLAINT_CHARS_SHOWN_MAX + 1);
-    let mut rows = read(store, condition, bounds, key).await?;
-    let has_older = rows.len() > COMPLAINTS_SHOWN_MAX;
-    rows.truncate(COMPLAINTS_SHOWN_MAX);
-    Ok(Listed { rows, has_older, has_newer: older.before.is_some() })
+    let bounds = (COMPLAINTS_SHOWN_MAX + 1, older.bound(), COMPLAINT_CHARS_SHOWN_MAX + 1);
+    let rows = read(store, condition, bounds, key).await?;
+    Ok(older.page(rows, COMPLAINTS_SHOWN_MAX, |complaint| complaint.id))
 }
 
 /// The complaint with this number, with its whole texts.
@@ -224,7 +206,7 @@ impl Complaint {
 pub(super) fn add_list(
     visitor: &Visitor,
     page: Page,
-    listed: &Listed,
+    listed: &Listed<Complaint>,
     (shown, path): (ShownTo, &str),
 ) -> Page {
     let words = visitor.words;
@@ -261,14 +243,7 @@ pub(super) fn add_list(
         rows: listed.rows.iter().map(row).collect(),
         empty: words.get("complaints-empty"),
     }));
-    let mut links = Vec::new();
-    if listed.has_newer {
-        links.push((path.to_string(), words.get("complaints-newest")));
-    }
-    if let Some(last) = listed.rows.last().filter(|_| listed.has_older) {
-        links.push((format!("{path}?before={}", last.id), words.get("complaints-older")));
-    }
-    if links.is_empty() { page } else { page.with(Part::Links(links)) }
+    page.links(listed.links(words, path))
 }
 
 fn title(visitor: &Visitor, complaint: &Complaint) -> String {
@@ -323,7 +298,7 @@ pub(super) async fn page(
     Query(older): Query<Older>,
 ) -> Answer {
     let words = visitor.words;
-    let listed = list(shop.service.store(), Which::Of(person.user.as_str()), &older).await?;
+    let listed = list(shop.service.store(), Which::Of(person.user.as_str()), older).await?;
     let form = Form::new("/complaints", words.get("complaint-button"))
         .field("text", words.get("complaint-text"), Input::Lines(COMPLAINT_TEXT_MAX))
         .field("payment", words.get("complaint-payment"), Input::Lines(PAYMENT_LEN_MAX))
@@ -379,7 +354,7 @@ pub(super) async fn vendor_part(
     shop: &Shop,
     visitor: &Visitor,
     page: Page,
-    (vendor, older): (&VendorId, &Older),
+    (vendor, older): (&VendorId, Older),
 ) -> Result<Page, Refused> {
     let listed = list(shop.service.store(), Which::About(vendor), older).await?;
     let page = page.heading(visitor.words.get("complaints-title"));

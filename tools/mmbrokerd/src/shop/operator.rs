@@ -16,10 +16,11 @@ use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::audit::Act;
-use super::complaints::{Older, ShownTo, Which, add_list, list};
+use super::complaints::{ShownTo, Which, add_list, list};
 use super::figures::{DAY_SECONDS, DAYS, Suspect, audit_check};
 use super::form::Posted;
 use super::login::Note;
+use super::paging::{Older, Skip};
 use super::people::Role;
 use super::plot::Plot;
 use super::vendor::{hand_over, owner_of};
@@ -29,8 +30,8 @@ use super::{Shop, audit, random};
 use crate::service::{OpenPeriod, ServiceError};
 use crate::store::{AccountKind, StoreError, retried};
 
-/// The most rows of the audit log and of lists.
-const ROWS_SHOWN_MAX: i64 = 500;
+/// The most rows of the audit log, and offenders, on a page. A link leads to older ones.
+pub const ROWS_SHOWN_MAX: usize = 500;
 /// The most disputes on a page. Others are shown when these are decided.
 const DISPUTES_SHOWN_MAX: usize = 200;
 /// The longest reason for which a vendor is disabled, in characters.
@@ -399,7 +400,7 @@ pub(super) async fn complaints_page(
 ) -> Answer {
     person.needs(Role::Support)?;
     let page = note.on(&visitor, Page::new(visitor.words.get("complaints-title")));
-    let listed = list(shop.service.store(), Which::All, &older).await?;
+    let listed = list(shop.service.store(), Which::All, older).await?;
     let page = add_list(&visitor, page, &listed, (ShownTo::Operator, "/operator/complaints"));
     show(&shop, &visitor, &page)
 }
@@ -491,18 +492,21 @@ pub(super) async fn rule(State(shop): State<Arc<Shop>>, posted: Posted) -> Answe
 pub(super) async fn users(
     State(shop): State<Arc<Shop>>,
     LoggedIn { visitor, person, .. }: LoggedIn,
+    Query(skip): Query<Skip>,
 ) -> Answer {
     person.needs(Role::Support)?;
     let words = visitor.words;
-    let pool = shop.service.store().pool();
     let rows = sqlx::query(
-        "SELECT user_id, period, at, superbin, subbin, why FROM offender ORDER BY at DESC LIMIT $1",
+        "SELECT user_id, period, at, superbin, subbin, why FROM offender \
+         ORDER BY at DESC, period DESC, user_id DESC LIMIT $1 OFFSET $2",
     )
-    .bind(ROWS_SHOWN_MAX)
-    .fetch_all(pool)
+    .bind(ROWS_SHOWN_MAX as i64 + 1)
+    .bind(skip.count())
+    .fetch_all(shop.service.store().pool())
     .await?;
+    let listed = skip.page(rows, ROWS_SHOWN_MAX);
     let mut offenders = Vec::new();
-    for row in &rows {
+    for row in &listed.rows {
         let (user, period, why): (String, String, String) =
             (row.try_get(0)?, row.try_get(1)?, row.try_get(5)?);
         let (at, superbin, subbin): (i64, i64, i64) =
@@ -542,6 +546,7 @@ pub(super) async fn users(
         .heading(words.get("offenders-title"))
         .text(words.get("offenders-text"))
         .with(Part::Table(offenders))
+        .links(listed.links(words, "/operator/users"))
         .heading(words.get("suspects-title"))
         .text(words.get("suspects-text"))
         .with(Part::Table(suspects));
@@ -582,8 +587,6 @@ fn localized(visitor: &Visitor, detail: &str) -> String {
 /// Which rows of the audit log are asked for.
 #[derive(serde::Deserialize)]
 pub(super) struct AuditRows {
-    /// Those before the row with this number.
-    before: Option<i64>,
     /// Of `everyone`, also of readers and vendors.
     of: Option<String>,
 }
@@ -594,22 +597,23 @@ pub(super) async fn audit_page(
     State(shop): State<Arc<Shop>>,
     LoggedIn { visitor, person, .. }: LoggedIn,
     Query(asked): Query<AuditRows>,
+    Query(older): Query<Older>,
 ) -> Answer {
     person.needs(Role::Support)?;
     let words = visitor.words;
     let store = shop.service.store();
     let with_readers = asked.of.as_deref() == Some("everyone");
-    let which = (asked.before.unwrap_or(i64::MAX), with_readers);
-    let rows = audit::rows_before(store, which, ROWS_SHOWN_MAX).await?;
-    let mut links = match with_readers {
-        true => vec![("/operator/audit".to_string(), words.get("audit-operators"))],
-        false => vec![("/operator/audit?of=everyone".to_string(), words.get("audit-everyone"))],
+    let which = (older.bound(), with_readers);
+    let rows = audit::rows_before(store, which, ROWS_SHOWN_MAX as i64 + 1).await?;
+    let listed = older.page(rows, ROWS_SHOWN_MAX, |row| row.id);
+    const OPERATORS: &str = "/operator/audit";
+    const EVERYONE: &str = "/operator/audit?of=everyone";
+    let (path, other, other_words) = match with_readers {
+        true => (EVERYONE, OPERATORS, "audit-operators"),
+        false => (OPERATORS, EVERYONE, "audit-everyone"),
     };
-    if let Some(last) = rows.last().filter(|_| rows.len() as i64 == ROWS_SHOWN_MAX) {
-        let of = if with_readers { "&of=everyone" } else { "" };
-        let older = format!("/operator/audit?before={}{of}", last.id);
-        links.push((older, words.get("audit-older")));
-    }
+    let mut links = vec![(other.to_string(), words.get(other_words))];
+    links.extend(listed.links(words, path));
     let row = |row: &audit::AuditRow| {
         vec![
             Cell::number(row.id),
@@ -631,7 +635,7 @@ pub(super) async fn audit_page(
     let table = Table {
         caption: words.get("audit-title"),
         head: head.map(|name| words.get(name)).to_vec(),
-        rows: rows.iter().map(row).collect(),
+        rows: listed.rows.iter().map(row).collect(),
         empty: words.get("audit-empty"),
     };
     let mut page = Page::new(words.get("audit-title")).text(words.get("audit-text"));

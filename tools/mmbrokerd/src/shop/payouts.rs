@@ -20,6 +20,7 @@ use super::audit::Act;
 use super::booking::pay_again;
 use super::form::Posted;
 use super::login::Note;
+use super::paging::{Listed, Older};
 use super::people::Role;
 use super::sepa::{self, Item};
 use super::settings::ShopSettings;
@@ -35,6 +36,8 @@ use crate::store::{
 pub(super) const CENT: u64 = 1_000_000;
 /// The most payments of a run.
 pub(super) const ITEMS_MAX: usize = 10_000;
+/// The most runs on a page. A link leads to older ones.
+pub const RUNS_SHOWN_MAX: usize = 100;
 
 /// Somebody to whom money is due.
 struct Due {
@@ -183,6 +186,7 @@ pub(super) async fn runs(
     State(shop): State<Arc<Shop>>,
     LoggedIn { visitor, person, .. }: LoggedIn,
     Query(note): Query<Note>,
+    Query(older): Query<Older>,
 ) -> Answer {
     person.needs(Role::Support)?;
     let words = visitor.words;
@@ -235,27 +239,40 @@ pub(super) async fn runs(
         }
     }
     page = held(&shop, &visitor, page).await?;
-    let select = format!("{RUNS} ORDER BY id DESC LIMIT 100");
-    let rows = sqlx::query(sqlx::AssertSqlSafe(select)).fetch_all(store.pool()).await?;
-    let mut cells = Vec::new();
-    for row in &rows {
-        let run = Run::read(row)?;
-        cells.push(vec![
+    let listed = runs_before(store, older).await?;
+    let row = |run: &Run| {
+        vec![
             Cell::Link(format!("/operator/payouts/{}", run.id), run.id.to_string()),
             Cell::Text(visitor.time(run.at)),
             Cell::text(&run.by),
             Cell::text(run.currency),
             Cell::Text(state(&visitor, run.paid_at)),
-        ]);
-    }
+        ]
+    };
     let head = ["column-run", "column-date", "column-by", "column-currency", "column-state"];
     let table = Table {
         caption: words.get("payouts-runs"),
         head: head.map(|name| words.get(name)).to_vec(),
-        rows: cells,
+        rows: listed.rows.iter().map(row).collect(),
         empty: words.get("payouts-no-runs"),
     };
-    show(&shop, &visitor, &page.heading(words.get("payouts-runs")).with(Part::Table(table)))
+    let page = page
+        .heading(words.get("payouts-runs"))
+        .with(Part::Table(table))
+        .links(listed.links(words, "/operator/payouts"));
+    show(&shop, &visitor, &page)
+}
+
+/// A page of the runs.
+async fn runs_before(store: &Store, older: Older) -> Result<Listed<Run>, StoreError> {
+    let select = format!("{RUNS} WHERE id < $1 ORDER BY id DESC LIMIT $2");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(select))
+        .bind(older.bound())
+        .bind(RUNS_SHOWN_MAX as i64 + 1)
+        .fetch_all(store.pool())
+        .await?;
+    let runs: Vec<Run> = rows.iter().map(Run::read).collect::<Result<_, _>>()?;
+    Ok(older.page(runs, RUNS_SHOWN_MAX, |run| run.id))
 }
 
 /// Adds who is paid nothing, though money is due, and why.
@@ -266,6 +283,12 @@ async fn held(shop: &Shop, visitor: &Visitor, page: Page) -> Result<Page, Refuse
          JOIN account ON account.id = balance.account \
          JOIN disabled_vendor ON disabled_vendor.vendor = account.owner \
          WHERE kind = 'vendor' AND amount > 0 \
+         UNION ALL SELECT owner, amount, currency, -1 FROM balance \
+         JOIN account ON account.id = balance.account \
+         WHERE kind = 'vendor' AND amount > 0 AND NOT EXISTS \
+         (SELECT 1 FROM bank_account WHERE bank_account.kind = 'vendor' \
+         AND bank_account.owner = account.owner) AND NOT EXISTS \
+         (SELECT 1 FROM disabled_vendor WHERE disabled_vendor.vendor = account.owner) \
          UNION ALL SELECT owner, units + fee, currency, run FROM payout_short \
          JOIN payout_run ON payout_run.id = payout_short.run ORDER BY 1, 4 LIMIT $1",
     )
@@ -283,6 +306,7 @@ async fn held(shop: &Shop, visitor: &Visitor, page: Page) -> Result<Page, Refuse
         let run: i64 = row.try_get(3)?;
         let why = match run {
             0 => words.get("payouts-held-disabled"),
+            -1 => words.get("payouts-held-no-bank"),
             run => words.with("payouts-held-short", &[("run", &format!("#{run}"))]),
         };
         let amount = visitor.money(units.unsigned_abs(), currency);

@@ -22,9 +22,9 @@ use super::answer::{Answer, Refused, refuse, show, to};
 use super::attempts::{CHANGE, PROOF};
 use super::audit::Act;
 use super::bank::bank_part;
-use super::complaints::Older;
 use super::form::Posted;
 use super::login::{Note, check_password};
+use super::paging::Older;
 use super::people::Person;
 use super::proof::{NoProof, PROOF_PATH};
 use super::sepa::csv_line;
@@ -436,7 +436,7 @@ pub(super) async fn vendor(
             "verdict-not-owner",
         ]),
         rows: periods.iter().map(row).collect(),
-        empty: words.get("statement-empty"),
+        empty: words.get("statement-period-empty"),
     };
     let days = movements(store, &vendor).await?;
     let row = |it: &Movement| {
@@ -451,7 +451,7 @@ pub(super) async fn vendor(
         caption: words.get("statement-day"),
         head: names(&["column-date", "column-what", "column-amount"]),
         rows: days.iter().take(DAYS_SHOWN_MAX).map(row).collect(),
-        empty: words.get("statement-empty"),
+        empty: words.get("statement-day-empty"),
     };
     let key = Form::new(format!("/vendor/{vendor}/key"), words.get("vendor-key-button")).field(
         "password",
@@ -477,7 +477,7 @@ pub(super) async fn vendor(
         .text(words.get("vendor-key-text"))
         .with(key.into());
     page = bank_part(&shop, &visitor, page, (AccountKind::Vendor, vendor.as_str())).await?;
-    page = super::complaints::vendor_part(&shop, &visitor, page, (&vendor, &older)).await?;
+    page = super::complaints::vendor_part(&shop, &visitor, page, (&vendor, older)).await?;
     page = page
         .heading(words.get("paste-title"))
         .text(words.get("paste-text"))
@@ -506,12 +506,15 @@ fn transfer_name(kind: &str) -> &'static str {
 const SERVICE_LINE: &str = "systemctl enable --now micromint-vendor.service";
 
 fn common_lines(shop: &Shop, vendor: &VendorId) -> String {
+    // Nobody has a certificate for a name of the machine itself, which serves for trials.
+    let is_local = vendor.as_str() == "localhost" || vendor.as_str().ends_with(".localhost");
+    let scheme = if is_local { "http" } else { "https" };
     format!(
         "install -d -o www-data /var/lib/micromint /etc/micromint/periods\n\
          install -m 600 -o www-data vendor.key /etc/micromint/vendor.key\n\
          cat > /etc/micromint/vendor.toml <<'TOML'\n\
          vendor-id = \"{vendor}\"\n\
-         origins = [\"https://{vendor}\"]\n\
+         origins = [\"{scheme}://{vendor}\"]\n\
          periods = \"periods\"\n\
          owners = \"required\"\n\
          till = \"/var/lib/micromint/till\"\n\

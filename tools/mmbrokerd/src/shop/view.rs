@@ -221,6 +221,11 @@ impl Page {
         self.with(Part::Text(text))
     }
 
+    /// The page with links, if there are any.
+    pub(super) fn links(self, links: Vec<(String, String)>) -> Page {
+        if links.is_empty() { self } else { self.with(Part::Links(links)) }
+    }
+
     pub(super) fn heading(self, text: String) -> Page {
         self.with(Part::Heading(text))
     }

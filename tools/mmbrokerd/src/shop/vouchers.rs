@@ -19,6 +19,7 @@ use super::audit::Act;
 use super::form::{LARGE_FORM_SIZE_MAX, Posted};
 use super::login::Note;
 use super::money::{Credited, amount_of, check_currency, credit};
+use super::paging::{Listed, Skip};
 use super::people::{Person, Role};
 use super::view::{Cell, Form, Input, Page, Part, Table, render_vouchers};
 use super::visitor::{LoggedIn, Visitor};
@@ -37,6 +38,9 @@ pub(super) const NAME_LEN_MAX: usize = 40;
 const CODES_LEN_MAX: usize = 30 * VOUCHERS_MAX as usize;
 /// The highest value of a code: 10 000 of a currency.
 const VOUCHER_UNITS_MAX: u64 = 1_000_000_000_000;
+
+/// The most batches on a page. A link leads to older ones.
+pub const BATCHES_SHOWN_MAX: usize = 200;
 
 /// A batch of codes.
 struct Batch {
@@ -210,18 +214,13 @@ pub(super) async fn batches(
     State(shop): State<Arc<Shop>>,
     LoggedIn { visitor, person, .. }: LoggedIn,
     Query(note): Query<Note>,
+    Query(skip): Query<Skip>,
 ) -> Answer {
     person.needs(Role::Money)?;
     let words = visitor.words;
-    let select = format!("{BATCHES} ORDER BY at DESC, name LIMIT 200");
-    let rows =
-        sqlx::query(sqlx::AssertSqlSafe(select)).fetch_all(shop.service.store().pool()).await?;
-    let (mut table, mut held) = (Vec::new(), 0);
-    for row in &rows {
-        let batch = Batch::read(row)?;
-        held += if batch.is_over(shop.service.now()) { 0 } else { batch.held };
-        table.push(batch_row(&visitor, &batch, shop.service.now()));
-    }
+    let (store, now) = (shop.service.store(), shop.service.now());
+    let listed = page_of(store, skip).await?;
+    let held = held(store, now).await?;
     let head = [
         "column-name",
         "column-date",
@@ -235,7 +234,7 @@ pub(super) async fn batches(
     let table = Table {
         caption: words.get("vouchers-title"),
         head: head.map(|name| words.get(name)).to_vec(),
-        rows: table,
+        rows: listed.rows.iter().map(|batch| batch_row(&visitor, batch, now)).collect(),
         empty: words.get("vouchers-empty"),
     };
     let form = Form::new("/operator/vouchers", words.get("vouchers-button"))
@@ -251,7 +250,8 @@ pub(super) async fn batches(
     let mut page = note
         .on(&visitor, Page::new(words.get("vouchers-title")))
         .text(words.get("vouchers-text"))
-        .with(Part::Table(table));
+        .with(Part::Table(table))
+        .links(listed.links(words, "/operator/vouchers"));
     if held > 0 {
         let release = Form::new("/operator/vouchers/release", words.get("release-button"))
             .field("codes", words.get("release-label"), Input::Lines(CODES_LEN_MAX))
@@ -263,6 +263,32 @@ pub(super) async fn batches(
     }
     let page = page.heading(words.get("vouchers-new")).with(form.into());
     show(&shop, &visitor, &page)
+}
+
+/// A page of the batches.
+async fn page_of(store: &Store, skip: Skip) -> Result<Listed<Batch>, StoreError> {
+    let select = format!("{BATCHES} ORDER BY at DESC, name DESC LIMIT $1 OFFSET $2");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(select))
+        .bind(BATCHES_SHOWN_MAX as i64 + 1)
+        .bind(skip.count())
+        .fetch_all(store.pool())
+        .await?;
+    let batches: Vec<Batch> = rows.iter().map(Batch::read).collect::<Result<_, _>>()?;
+    Ok(skip.page(batches, BATCHES_SHOWN_MAX))
+}
+
+/// How many codes of all batches wait for a release, as those that a [`Batch`] holds do.
+async fn held(store: &Store, now: UnixTime) -> Result<i64, StoreError> {
+    let row = sqlx::query(
+        "SELECT CAST(COALESCE(SUM((SELECT COUNT(*) FROM voucher \
+         WHERE batch = voucher_batch.name AND used_at IS NULL AND released < broker.generation)), \
+         0) AS BIGINT) FROM voucher_batch, broker WHERE void_at IS NULL AND expires_at > $1 \
+         AND voucher_batch.generation < broker.generation",
+    )
+    .bind(now.0)
+    .fetch_one(store.pool())
+    .await?;
+    Ok(row.try_get(0)?)
 }
 
 fn batch_row(visitor: &Visitor, batch: &Batch, now: UnixTime) -> Vec<Cell> {

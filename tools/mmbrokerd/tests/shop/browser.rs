@@ -110,6 +110,13 @@ impl Site {
     }
 }
 
+/// The path behind a link, if it is on a page.
+pub(crate) fn link(page: &Seen, words: &str) -> Option<String> {
+    let before = page.text.split(&format!("\">{words}</a>")).next()?;
+    let is_there = before.len() < page.text.len();
+    is_there.then(|| before.rsplit("href=\"").next().unwrap().replace("&#38;", "&"))
+}
+
 impl Browser {
     /// Goes on at a broker that was started again.
     pub(crate) fn at(&mut self, site: &Site) {

@@ -10,6 +10,7 @@ mod databases;
 mod device;
 mod held;
 mod hostile;
+mod lists;
 mod mail;
 mod minting;
 mod money;

@@ -463,6 +463,9 @@ async fn a_payout_run_takes_what_is_due(database: Database) {
     earn(&site, "shop.example", 900_000_000, "EUR").await;
     let page = operator.get("/operator/payouts");
     page.says(200, "1234.21 EUR");
+    // The other vendor is paid nothing, and the page says why.
+    page.says(200, "shop.example");
+    page.says(200, "there is no bank account: the vendor enters one on its page");
     // A double click makes one run.
     let made = operator.send(&page, "/operator/payouts", &[]);
     let again = operator.send(&page, "/operator/payouts", &[]);

@@ -181,13 +181,6 @@ async fn complain(site: &Site, name: &str, (from, to): (usize, usize), text: &st
     }
 }
 
-/// The path behind a link, if it is on a page.
-fn link(page: &Seen, words: &str) -> Option<String> {
-    let before = page.text.split(&format!("\">{words}</a>")).next()?;
-    let is_there = before.len() < page.text.len();
-    is_there.then(|| before.rsplit("href=\"").next().unwrap().replace("&#38;", "&"))
-}
-
 async fn lists_of_complaints_are_bounded_and_lead_to_all(database: Database) {
     let (site, mut operator, mut owner) = with_vendor(database).await;
     let (mut reader, name) = site.reader();
@@ -218,7 +211,7 @@ async fn lists_of_complaints_are_bounded_and_lead_to_all(database: Database) {
         let page = browser.get(list);
         page.says(200, "the first");
         page.says(200, &cut);
-        assert_eq!(link(&page, "Older complaints"), None, "{list}");
+        assert_eq!(link(&page, "Older entries"), None, "{list}");
         assert!(page.text.len() < 1_000_000, "{list}: {}", page.text.len());
     }
     // One more, and then as many as one reader can make.
@@ -228,11 +221,11 @@ async fn lists_of_complaints_are_bounded_and_lead_to_all(database: Database) {
             let page = browser.get(list);
             assert!(!page.text.contains("the first"), "{list}");
             assert_eq!(page.text.matches("href=\"/complaints/").count(), COMPLAINTS_SHOWN_MAX);
-            let older = link(&page, "Older complaints").unwrap();
+            let older = link(&page, "Older entries").unwrap();
             let page = browser.get(&older);
             page.says(200, "the first");
-            assert_eq!(link(&page, "Older complaints"), None, "{list}");
-            assert_eq!(link(&page, "The last complaints").as_deref(), Some(list));
+            assert_eq!(link(&page, "Older entries"), None, "{list}");
+            assert_eq!(link(&page, "The newest entries").as_deref(), Some(list));
             assert_eq!(browser.get(&format!("{list}?before=x")).status, 404);
         }
     }
@@ -297,7 +290,7 @@ async fn a_refused_form_of_a_vendor_leads_back_to_it(database: Database) {
 }
 
 async fn the_lines_to_paste_end_and_start_the_service(database: Database) {
-    let (_site, _, mut owner) = with_vendor(database).await;
+    let (site, mut operator, mut owner) = with_vendor(database).await;
     let page = owner.get("/vendor/news.example");
     let blocks = page.text.matches("mmvendor sync").count();
     assert_eq!(blocks, 2);
@@ -311,6 +304,14 @@ async fn the_lines_to_paste_end_and_start_the_service(database: Database) {
         assert!(rest.contains("systemctl enable --now micromint-vendor.service"), "{after}");
     }
     page.says(200, "BROKER=https://broker.example");
+    assert_eq!(page.text.matches("origins = [&#34;https://news.example&#34;]").count(), 2);
+    // For a trial on one machine, which has no certificate.
+    let (mut owner, name) = site.reader();
+    let form = operator.get("/operator/vendors");
+    let fields = [("host", "localhost"), ("user", name.as_str())];
+    assert_eq!(operator.send(&form, "/operator/vendors", &fields).status, 303);
+    let page = owner.get("/vendor/localhost");
+    assert_eq!(page.text.matches("origins = [&#34;http://localhost&#34;]").count(), 2);
 }
 
 async fn an_operator_gives_a_vendor_to_another_account(database: Database) {
@@ -348,7 +349,9 @@ async fn a_statement_shows_what_was_redeemed(database: Database) {
     let form = operator.get("/operator/vendors");
     let fields = [("host", "news.example"), ("user", name.as_str())];
     assert_eq!(operator.send(&form, "/operator/vendors", &fields).status, 303);
-    browser.get("/vendor/news.example").says(200, "Nothing yet.");
+    let page = browser.get("/vendor/news.example");
+    page.says(200, "No batch has come yet.");
+    page.says(200, "Nothing was earned or paid out yet.");
     site.world.sell("alice", 1, 1).await;
     let paid = payment("alice", "news.example", "a", &coins("alice", "news.example", 0)[..3]);
     let verdicts = site.world.redeem(&batch("news.example", "b1", &[paid])).await;
