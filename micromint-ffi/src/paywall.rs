@@ -164,9 +164,7 @@ pub unsafe extern "C" fn micromint_paywall_decide(
         given!(it = reference(paywall), request = filled(request), place = output(decision_out));
         let decision = request.with(|request| {
             let serving = it.serving.here();
-            let vendor = &serving.vendor;
-            let decided = vendor.with_list_price(request, |request| vendor.decide(request));
-            it.decided(serving, decided)
+            it.decided(serving, serving.vendor.decide_listed(request))
         });
         place.write(decision);
         Ok(())

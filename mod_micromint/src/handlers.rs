@@ -215,6 +215,11 @@ fn free(request: Request<'_>) -> Code {
 
 /// Notes that the request passes this place at its price. `Err` is what the hook returns.
 fn pass(mut request: Request<'_>, files: PriceFiles) -> Result<(), Code> {
+    // This thread may wait, so what is asked is the list as it is now.
+    let alert = request.server().vendor().and_then(|vendor| vendor.refresh_prices());
+    if let Some(alert) = alert {
+        request.log().write(Level::Error, &alert);
+    }
     let owed = request.visit().and_then(|visit| visit.gate.borrow().owed_rank());
     match gate::pass(&mut request, owed, files) {
         Ok(None) => Ok(()),

@@ -160,6 +160,21 @@ pub fn what_does_not_exist_asks_for_its_price(server: &impl Server) {
     assert_eq!(server.get("/absent/").short(), word(404, ""));
 }
 
+/// However long ago a page got its price, nobody gets it for free, not even with the first request
+/// that a process serves since.
+pub fn a_page_that_gets_a_price_is_free_no_more(server: &impl Server) {
+    let site = server.site();
+    for number in 0..16 {
+        assert_eq!(server.get("/front.html").status, 200, "{number}");
+    }
+    site.write("prices.new", "[[price]]\npath = \"/front.html\"\ncoins = 5\n");
+    std::fs::rename(site.path("prices.new"), site.path("prices.toml")).unwrap();
+    std::thread::sleep(UNTIL_LISTS_ARE_DUE);
+    for number in 0..16 {
+        assert_eq!(price(&server.get("/front.html")), 5, "{number}");
+    }
+}
+
 /// A list that is replaced is read by every serving process without a restart. A broken one changes
 /// nothing; the log and the gauge at `/counters` say so.
 pub fn a_list_may_change(server: &(impl Server + Sync)) {

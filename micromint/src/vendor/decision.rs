@@ -142,6 +142,16 @@ impl Decision {
         }
     }
 
+    /// Adds an error for the server's log, if there is one.
+    pub(super) fn add_alert(&mut self, alert: Option<String>) {
+        let Some(alert) = alert else { return };
+        let about = self.about_mut();
+        about.alert = Some(match about.alert.take() {
+            None => alert,
+            Some(first) => format!("{first}; {alert}"),
+        });
+    }
+
     pub(super) fn merge_mut(&mut self) -> &mut Vec<Merge> {
         match self {
             Decision::Serve(serve) => &mut serve.merge,

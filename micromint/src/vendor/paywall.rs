@@ -115,14 +115,7 @@ impl Paywall {
     /// the price list. A program whose places are not those of a [`gate`](super::gate) asks
     /// everything else about the request that `with` gets.
     ///
-    /// ```no_run
-    /// # fn decided(paywall: &micromint::vendor::Paywall) -> micromint::vendor::Decision {
-    /// use micromint::vendor::Request;
-    ///
-    /// let request = Request { method: b"GET", target: b"/story", ..Request::default() };
-    /// paywall.with_list_price(&request, |request| paywall.decide(request))
-    /// # }
-    /// ```
+    /// The list is that which was last read: [`Paywall::decide_listed`] looks for a new one first.
     pub fn with_list_price<R>(
         &self,
         request: &Request<'_>,
@@ -147,6 +140,24 @@ impl Paywall {
         !self.accepted.current().has_valid(self.clock.now())
     }
 
+    /// Decides at the price that a request owes, as [`Paywall::with_list_price`] says, by the list
+    /// as it is now. May wait for the disk.
+    ///
+    /// ```no_run
+    /// # fn decided(paywall: &micromint::vendor::Paywall) -> micromint::vendor::Decision {
+    /// use micromint::vendor::Request;
+    ///
+    /// let request = Request { method: b"GET", target: b"/story", ..Request::default() };
+    /// paywall.decide_listed(&request)
+    /// # }
+    /// ```
+    pub fn decide_listed(&self, request: &Request<'_>) -> Decision {
+        let alert = self.refresh_prices(self.clock.now());
+        let mut decision = self.with_list_price(request, |request| self.decide(request));
+        decision.add_alert(alert);
+        decision
+    }
+
     /// Decides about a request whose body was read, if it may carry a payment. May wait for the
     /// disk.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
@@ -156,9 +167,7 @@ impl Paywall {
             false => self.refresh(now),
         };
         let mut decision = self.follow(request, self.route(request, Carrier::of(request)));
-        if alert.is_some() {
-            decision.about_mut().alert = alert;
-        }
+        decision.add_alert(alert);
         self.as_placed(request, decision)
     }
 

@@ -198,6 +198,13 @@ impl Vendor {
         self.prices.as_ref()?.find(request, exemptions, self.clock.as_ref())
     }
 
+    /// Reads the price list if it has changed, at most every five seconds. Returns a new error to
+    /// log, if there is one. A server that may wait for the disk calls it before it asks for
+    /// prices, so that the first request after a change has the new price too.
+    pub fn refresh_prices(&self) -> Option<String> {
+        self.prices.as_ref()?.refresh(self.clock.now())
+    }
+
     /// Whether there is a price list.
     pub fn has_list(&self) -> bool {
         self.prices.is_some()
@@ -314,6 +321,15 @@ impl Vendor {
         (decision, Some(paywall))
     }
 
+    /// Decides at the price that the request owes by the list as it is now; see
+    /// [`Paywall::decide_listed`] and [`Vendor::decide`].
+    pub fn decide_listed(&self, request: &Request<'_>) -> VendorDecision {
+        let alert = self.refresh_prices();
+        let (mut decision, paywall) = self.with_list_price(request, |request| self.decide(request));
+        decision.add_alert(alert);
+        (decision, paywall)
+    }
+
     /// A decision of this paywall. If it could not record, the paywall is reopened before the next
     /// payment.
     pub(super) fn watched(&self, paywall: &Arc<Paywall>, decision: Decision) -> Decision {
@@ -387,6 +403,27 @@ mod tests {
     }
 
     impl Site {
+        /// A site whose price list asks so many coins for `/x`.
+        fn listed(coins: u32) -> Site {
+            let mut site = site();
+            site.list(coins);
+            let path = site.folder.path().join("vendor.toml");
+            let text = std::fs::read_to_string(&path).unwrap() + "prices = \"prices.toml\"\n";
+            std::fs::write(&path, text).unwrap();
+            let (clock, entropy) = (Arc::new(site.clock.clone()), Arc::new(SystemEntropy));
+            site.vendor = Vendor::read(path, "here".to_string(), clock, entropy).unwrap();
+            site.vendor.open().unwrap();
+            site
+        }
+
+        /// Replaces the price list.
+        fn list(&self, coins: u32) {
+            let [new, list] = ["new", "prices.toml"].map(|name| self.folder.path().join(name));
+            let text = format!("[[price]]\npath = \"/x\"\ncoins = {coins}\n");
+            std::fs::write(&new, text).unwrap();
+            std::fs::rename(new, list).unwrap();
+        }
+
         /// A payment for a page of its own.
         fn pay(&self, page: &str) -> RequestOutcome {
             self.decide("POST", page, Some(&payment(&self.mint, page)))
@@ -531,20 +568,8 @@ mod tests {
     /// the request that found it.
     #[test]
     fn a_request_for_a_free_page_finds_a_new_price_list() {
-        let site = site();
-        let path = site.folder.path().join("vendor.toml");
-        let text = std::fs::read_to_string(&path).unwrap() + "prices = \"prices.toml\"\n";
-        std::fs::write(&path, text).unwrap();
-        let list = |coins: u32| format!("[[price]]\npath = \"/x\"\ncoins = {coins}\n");
-        let write = |text: &str| {
-            std::fs::write(site.folder.path().join("new"), text).unwrap();
-            let list = site.folder.path().join("prices.toml");
-            std::fs::rename(site.folder.path().join("new"), list).unwrap();
-        };
-        write(&list(0));
-        let (clock, entropy) = (Arc::new(site.clock.clone()), Arc::new(SystemEntropy));
-        let vendor = Vendor::read(path, "here".to_string(), clock, entropy).unwrap();
-        vendor.open().unwrap();
+        let site = Site::listed(0);
+        let vendor = &site.vendor;
         let request = Request { method: b"GET", target: b"/x", ..Request::default() };
         let coins = || vendor.list_price(&request, Exemptions::Apply).unwrap().coins;
         let is_told = |request: &Request<'_>| match vendor.look(request) {
@@ -552,23 +577,47 @@ mod tests {
             Look::NeedsBody { .. } => None,
             Look::Pending(pending) => {
                 let Err(pending) = pending.try_now() else { panic!("the disk is needed") };
-                pending.to_owned().wait(&vendor).0.0.about().alert.clone()
+                pending.to_owned().wait(vendor).0.0.about().alert.clone()
             }
         };
-        write(&list(2));
+        site.list(2);
         assert_eq!((is_told(&request), coins()), (None, 0));
         site.clock.pass(LOOK_SECONDS);
         assert_eq!((is_told(&request), coins()), (None, 2));
-        write(&list(501));
+        site.list(501);
         site.clock.pass(LOOK_SECONDS);
         let priced = Request { price: 2, is_https: true, ..request };
         let told = is_told(&priced).unwrap();
         assert!(told.contains("prices.toml:3:9: coins: expected a price"), "{told}");
         assert_eq!((coins(), vendor.gauges().stale_price_lists), (2, 1));
-        write(&list(3));
+        site.list(3);
         site.clock.pass(LOOK_SECONDS);
         assert_eq!((is_told(&priced), coins()), (None, 3));
         assert_eq!(vendor.gauges().stale_price_lists, 0);
+    }
+
+    /// However long ago a change was, also the first request of a process has the new price.
+    #[test]
+    fn who_may_wait_decides_by_the_list_as_it_is_now() {
+        let site = Site::listed(0);
+        let vendor = &site.vendor;
+        let request = Request { method: b"GET", target: b"/x", ..Request::default() };
+        let outcome = || vendor.decide_listed(&request).0.outcome();
+        assert_eq!(outcome(), RequestOutcome::Free);
+        for (coins, expected) in [(2, RequestOutcome::Unpaid), (0, RequestOutcome::Free)] {
+            site.list(coins);
+            site.clock.pass(1000);
+            assert_eq!(outcome(), expected);
+        }
+        site.list(501);
+        site.clock.pass(1000);
+        let (decision, _) = vendor.decide_listed(&request);
+        assert!(decision.about().alert.as_ref().unwrap().contains("prices.toml:3:9"));
+        assert_eq!(vendor.refresh_prices(), None, "it was told");
+        site.list(3);
+        site.clock.pass(1000);
+        assert_eq!(vendor.refresh_prices(), None);
+        assert_eq!(vendor.list_price(&request, Exemptions::Apply).unwrap().coins, 3);
     }
 
     #[test]

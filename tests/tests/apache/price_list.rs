@@ -48,6 +48,12 @@ fn a_price_file_prices_no_listing() {
 }
 
 #[test]
+fn a_page_that_gets_a_price_is_free_no_more() {
+    let site = prices::site_with("[[price]]\npath = \"/other.html\"\ncoins = 1\n");
+    prices::a_page_that_gets_a_price_is_free_no_more(&Apache::selling(site, ""));
+}
+
+#[test]
 fn a_list_may_change() {
     prices::a_list_may_change(&Apache::selling(prices::site(), PLACES));
 }

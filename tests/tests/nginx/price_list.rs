@@ -37,6 +37,12 @@ fn a_slash_in_an_escape_hides_no_dots() {
 }
 
 #[test]
+fn a_page_that_gets_a_price_is_free_no_more() {
+    let site = prices::site_with("[[price]]\npath = \"/other.html\"\ncoins = 1\n");
+    prices::a_page_that_gets_a_price_is_free_no_more(&Nginx::with_server(site, ""));
+}
+
+#[test]
 fn a_list_may_change() {
     prices::a_list_may_change(&Nginx::with_server(prices::site(), PLACES));
 }

@@ -1,8 +1,8 @@
 //! Long lists, page by page, the last row first.
 //!
-//! Input: which page is asked for, and its rows with one more than it shows. Output: the rows shown,
-//! and links to the newest and to older rows. The invariant: a page has a bounded size, and its
-//! links lead to every row of the list.
+//! Input: which page is asked for, and its rows with one more than it shows. Output: the rows
+//! shown, and links to the newest and to older rows. The invariant: a page has a bounded size, and
+//! its links lead to every row of the list.
 
 use serde::Deserialize;
 
