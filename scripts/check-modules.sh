@@ -45,8 +45,7 @@ SYSTEM_USERS = {
     "vendor/inspection": SITE,
     "vendor/price": SITE,
     "vendor/price_files": SITE,
-    "vendor/paywall/files": "the folders of a first start, with their modes",
-    "vendor/serving": "the owner of what a first start makes",
+    "vendor/paywall/folder": "the folder of a first start, with its mode and owner",
 }
 
 def code_of(text):

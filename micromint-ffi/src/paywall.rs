@@ -64,8 +64,8 @@ pub unsafe extern "C" fn micromint_paywall_prepare(
     guard(error_out, || {
         given!(path = path_at(config, config_len), host = host_of(host));
         let config = load(&path)?;
-        let prepared = Paywall::prepare(&config, &host, &host).map_err(refused)?;
-        for warning in &prepared.warnings {
+        let warnings = Paywall::prepare(&config, None, &host, &host).map_err(refused)?;
+        for warning in &warnings {
             host.write_log(MICROMINT_LOG_WARNING, warning);
         }
         Ok(())

@@ -53,7 +53,7 @@
 //! std::fs::write(periods.join("2026-12.params"), mint.params.to_toml())?;
 //! let config = VendorConfig::new(site, vec![origin], periods, &till);
 //! let vendor = config.vendor().clone();
-//! Paywall::prepare(&config, &FixedClock(now), &SystemEntropy)?;
+//! Paywall::prepare(&config, None, &FixedClock(now), &SystemEntropy)?;
 //! let paywall = Paywall::open(config, Arc::new(FixedClock(now)), Arc::new(SystemEntropy))?;
 //! let page = Request { target: b"/story", is_https: true, price: 2, ..Request::default() };
 //! let get = Request { method: b"GET", ..page };

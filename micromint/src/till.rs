@@ -44,7 +44,7 @@ use crate::time::UnixTime;
 use decide::{decide, obstacle, retried, retry, reverse};
 use position::MARK_SIZE;
 use promises::Promises;
-use store::{LOCK_NAME, Store};
+use store::Store;
 use syncing::{Syncing, Wanted};
 use table::TableError;
 
@@ -55,8 +55,14 @@ pub(crate) use position::day_of_journal;
 pub(crate) use record::{RecordedPayment, TillRecord};
 pub(crate) use removed::{PaidFor, PaidSum, RemovedIncome};
 pub use spend::{Spend, fingerprint};
-pub(crate) use store::{LockedStore, days_on_disk, scan, scan_on};
+pub(crate) use store::{LOCK_NAME, LockedStore, days_on_disk, scan, scan_on};
 pub use syncing::SyncMode;
+
+/// Whether a till has files of this name.
+pub(crate) fn is_till_file(name: &str) -> bool {
+    let names = [LOCK_NAME, batches::JOURNAL_NAME, removed::JOURNAL_NAME, promises::PROMISES_NAME];
+    names.contains(&name) || day_of_journal(name).is_some() || store::is_index(name)
+}
 
 /// How long a payment can be reversed after it was recorded, in seconds. Redemption skips payments
 /// that are not older.

@@ -136,7 +136,7 @@ pub use metrics::{Counters, Gauges, METRICS_MEDIA_TYPE};
 pub use normal_path::page_target;
 pub use origin::{Origin, OriginError, PublicRoot, PublicRootError, authority_of_target};
 pub use page::Page;
-pub use paywall::{Paywall, PaywallError, PaywallParts, Prepared, SYNC_WANTED_FILE};
+pub use paywall::{Paywall, PaywallError, PaywallParts, SYNC_WANTED_FILE};
 pub use periods::PARAMS_OF_BROKER_ENDING;
 pub use preview::{Preview, TEASER_LEN_MAX, TITLE_LEN_MAX};
 pub use price::{

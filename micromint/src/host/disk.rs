@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{AtFlags, OFlags, SeekFrom, Statx, StatxFlags};
+use rustix::io::Errno;
 
 #[cfg(feature = "vendor")]
 use super::mapped::Mapping;
@@ -190,16 +191,55 @@ impl Directory for DiskDirectory {
     }
 }
 
-/// Opens an existing file so that reads do not update its access time, which would cost a write for
-/// every read after a change. The system does not allow that for files of other users.
+/// Opens an existing file, without waiting for the other end of a pipe.
+///
+/// # Errors
+/// An error of the operating system; or it is no plain file, or a link by which another user leads
+/// to a file that is not theirs: root reads and writes in folders of other users.
 fn open_file(path: &Path, how: Open) -> io::Result<fs::File> {
+    let file = match open_with(path, how, OFlags::NOFOLLOW) {
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            return open_linked(path, how);
+        }
+        opened => opened?,
+    };
+    check_plain(&file)?;
+    Ok(file)
+}
+
+/// Opens so that reads do not update the access time, which would cost a write for every read after
+/// a change. The system does not allow that for files of other users.
+fn open_with(path: &Path, how: Open, flags: OFlags) -> io::Result<fs::File> {
     let open = |flags: OFlags| {
         let mut options = fs::OpenOptions::new();
         options.read(true).write(how != Open::Read).custom_flags(flags.bits() as i32).open(path)
     };
-    match open(OFlags::NOATIME) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => open(OFlags::empty()),
+    let flags = flags | OFlags::NONBLOCK;
+    match open(flags | OFlags::NOATIME) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => open(flags),
         opened => opened,
+    }
+}
+
+/// Opens the file that a link leads to.
+fn open_linked(path: &Path, how: Open) -> io::Result<fs::File> {
+    let file = open_with(path, how, OFlags::empty())?;
+    check_plain(&file)?;
+    // The link is looked at last: whoever replaces it meanwhile owns the new one.
+    let link = fs::symlink_metadata(path)?.uid();
+    if ![ROOT, file.metadata()?.uid(), rustix::process::geteuid().as_raw()].contains(&link) {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("it is a link of user {link} to a file of another user"),
+        ));
+    }
+    Ok(file)
+}
+
+fn check_plain(file: &fs::File) -> io::Result<()> {
+    match file.metadata()?.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "expected a plain file")),
     }
 }
 
@@ -378,6 +418,51 @@ mod tests {
 
     fn mode(place: &Path, name: &str) -> u32 {
         fs::metadata(place.join(name)).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn only_plain_files_are_opened() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = DiskDirectory::new(place.path());
+        let made = std::process::Command::new("mkfifo").arg(place.path().join("pipe")).status();
+        assert!(made.unwrap().success());
+        fs::create_dir(place.path().join("folder")).unwrap();
+        for how in [Open::Read, Open::Write, Open::Create] {
+            // Opening a pipe does not wait for its other end.
+            let error = directory.open("pipe", how).err().unwrap();
+            assert!(error.to_string().contains("expected a plain file"), "{error}");
+            assert!(directory.open("folder", how).is_err());
+        }
+    }
+
+    /// As root does in the folder of a web server, whose user may be an attacker.
+    #[test]
+    fn a_link_of_another_user_leads_root_to_their_files_alone() {
+        let place = tempfile::tempdir().unwrap();
+        if fs::metadata(place.path()).unwrap().uid() != ROOT {
+            return;
+        }
+        let directory = DiskDirectory::new(place.path());
+        for (file, link, is_opened) in
+            [(0, 0, true), (0, 7, false), (8, 7, false), (7, 7, true), (7, 0, true)]
+        {
+            let path = |name: &str| place.path().join(name);
+            fs::write(path("file"), "secret").unwrap();
+            std::os::unix::fs::symlink(path("file"), path("link")).unwrap();
+            for (name, uid) in [("file", file), ("link", link)] {
+                std::os::unix::fs::lchown(path(name), Some(uid), None).unwrap();
+            }
+            for how in [Open::Read, Open::Write, Open::Create] {
+                match directory.open("link", how) {
+                    Ok(_) => assert!(is_opened, "{file} {link}"),
+                    Err(error) => {
+                        assert!(!is_opened && error.to_string().contains("a link of user 7"));
+                    }
+                }
+            }
+            fs::remove_file(path("link")).unwrap();
+            fs::remove_file(path("file")).unwrap();
+        }
     }
 
     #[test]

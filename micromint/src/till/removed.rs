@@ -18,7 +18,7 @@ use crate::journal::{HEADER_SIZE, Journal, JournalError, Record, Replay};
 use crate::period::Period;
 use crate::time::UnixTime;
 
-const JOURNAL_NAME: &str = "income.journal";
+pub(super) const JOURNAL_NAME: &str = "income.journal";
 const JOURNAL_KIND: &str = "income";
 /// The first byte of a record.
 const SUM: u8 = 1;

@@ -38,12 +38,13 @@ use crate::journal::{self, Journal, JournalError, Replay, SharedSync};
 use crate::period::Period;
 use crate::time::UnixTime;
 
+pub(super) use indexes::is_index;
 pub(crate) use locked::LockedStore;
 
 /// The kind of a day's journal.
 pub(crate) const JOURNAL_KIND: &str = "till";
 /// The name of the lock file.
-pub(super) const LOCK_NAME: &str = "lock";
+pub(crate) const LOCK_NAME: &str = "lock";
 /// A flag of an entry: the payment was sent again without a charge.
 const RETRIED: u32 = 1;
 /// A flag of an entry: the payment was reversed, and the entry points to the reversal.

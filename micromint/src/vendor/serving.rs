@@ -6,7 +6,6 @@
 //! files; while nothing can be recorded, prices are still answered and receipts still open pages;
 //! after a failure the till is reopened at most once a second.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,11 +18,10 @@ use super::decision::Decision;
 use super::exempt::Exemptions;
 use super::manifest::OwnDocument;
 use super::metrics::Gauges;
-use super::paywall::{Paywall, PaywallError, Prepared, at_list_price, open_prices};
+use super::paywall::{Owner, Paywall, PaywallError, at_list_price, check_till_folder, open_prices};
 use super::price::{Price, PriceError};
 use super::prices::{ListPrice, PriceList, Prices};
 use super::request::Request;
-use crate::error::FileError;
 use crate::host::{Clock, Entropy};
 use crate::protocol::RequestOutcome;
 use crate::time::UnixTime;
@@ -94,6 +92,7 @@ impl Vendor {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Vendor, ConfigError> {
         let config = VendorConfig::load(&path)?;
+        check_till_folder(config.till())?;
         let lists = Accepted::open_on_disk(&config, KnownLists::new(), clock.now())?.lists();
         let prices = open_prices(&config, clock.now())?;
         let listed = prices.as_ref().map(|prices| prices.current().unpublished());
@@ -155,20 +154,8 @@ impl Vendor {
     ///
     /// # Errors
     /// [`Paywall::prepare`] fails, or the owner of a file cannot be changed.
-    pub fn prepare(&self, owner: Option<(u32, u32)>) -> Result<Vec<String>, PaywallError> {
-        let Prepared { paths, warnings } =
-            Paywall::prepare(&self.config, self.clock.as_ref(), self.entropy.as_ref())?;
-        let Some((user, group)) = owner else { return Ok(warnings) };
-        for path in paths {
-            match std::os::unix::fs::lchown(&path, Some(user), Some(group)) {
-                // A file that no longer exists, such as a pruned journal, needs no owner.
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(FileError::on("change the owner of", path)(error).into());
-                }
-                _ => {}
-            }
-        }
-        Ok(warnings)
+    pub fn prepare(&self, owner: Option<Owner>) -> Result<Vec<String>, PaywallError> {
+        Paywall::prepare(&self.config, owner, self.clock.as_ref(), self.entropy.as_ref())
     }
 
     /// What is measured of this vendor, as far as this process knows. Never waits for the disk.

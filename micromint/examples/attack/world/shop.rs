@@ -124,7 +124,7 @@ impl World {
             .with_owners_required(owners == Owners::Known)
             .with_cap(cap)
             .with_sync(SyncMode::Os);
-        Paywall::prepare(&config, self.clock.as_ref(), &SystemEntropy).unwrap();
+        Paywall::prepare(&config, None, self.clock.as_ref(), &SystemEntropy).unwrap();
         shop.paywall = Some(self.open(&config));
         shop.config = Some(config);
         shop

@@ -154,7 +154,7 @@ pub(super) fn index_name(period: &Period) -> String {
     format!("spent-{period}.index")
 }
 
-pub(super) fn is_index(name: &str) -> bool {
+pub(in crate::till) fn is_index(name: &str) -> bool {
     let name = name.strip_suffix(".new").unwrap_or(name);
     name.ends_with(".index") && (name.starts_with("spent-") || name.starts_with("users-"))
 }

@@ -72,7 +72,7 @@ mod tests {
         let params = params_with(|_| {}).to_toml();
         std::fs::write(folder.path().join("periods/a.params"), params).unwrap();
         let config = "vendor-id = \"news.example\"\norigins = \"https://news.example\"\n\
-                      periods = \"periods\"\ntill = \"one.toml\"\n";
+                      periods = \"periods\"\ntill = \"missing/till\"\n";
         let [one, other] = ["one.toml", "other.toml"].map(|name| {
             let path = folder.path().join(name);
             std::fs::write(&path, config).unwrap();
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(vendors.all().len(), 2);
         let faults: Vec<String> = vendors.open().collect();
         assert_eq!(faults.len(), 2);
-        assert!(faults[0].contains("one.toml"), "{faults:?}");
+        assert!(faults[0].contains("missing/till"), "{faults:?}");
         assert!(faults[0].ends_with("are not sold until this is fixed"), "{faults:?}");
     }
 }

@@ -1,8 +1,5 @@
-//! The files that a paywall reads when it is opened, and creates on a first start.
+//! The files that a paywall reads when it is opened.
 
-use std::fs::{DirBuilder, Permissions, set_permissions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -71,87 +68,8 @@ pub(in crate::vendor) fn open_prices(
     Ok(Some(Arc::new(Prices::open_on_disk(path, config, bots, now)?)))
 }
 
-/// Creates the directory of the till with mode 0700, and its missing parents with mode 0755, so
-/// that the serving user gets to it. The umask of the caller changes neither.
-pub(super) fn make_till_folder(path: &Path) -> io::Result<()> {
-    let missing = path
-        .ancestors()
-        .skip(1)
-        .take_while(|above| !above.as_os_str().is_empty() && !above.exists());
-    let missing: Vec<&Path> = missing.collect();
-    for above in missing.into_iter().rev() {
-        make_folder(above, 0o755)?;
-    }
-    make_folder(path, 0o700)
-}
-
-/// Creates a directory with this mode. One that exists is left as it is.
-fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
-    match DirBuilder::new().mode(mode).create(path) {
-        // The umask may have taken rights away.
-        Ok(()) => set_permissions(path, Permissions::from_mode(mode)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
 /// The directory of the secret of receipts, and its name there.
 pub(super) fn secret_place(config: &VendorConfig) -> Result<(DiskDirectory, String), FileError> {
     let path = config.receipt_secret();
     DiskDirectory::of_file(path).map_err(FileError::on("name", path))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::process::Command;
-
-    use super::*;
-    use crate::host::{Directory, Open};
-
-    /// Where the child of the test below makes its files.
-    const PLACE: &str = "MICROMINT_UMASK_TEST";
-
-    #[test]
-    fn the_umask_changes_no_mode() {
-        const NAME: &str = "vendor::paywall::files::tests::the_umask_changes_no_mode";
-        if let Some(place) = std::env::var_os(PLACE) {
-            let till = Path::new(&place).join("var/lib/till");
-            make_till_folder(&till).unwrap();
-            DiskDirectory::new(till).open("lock", Open::Create).unwrap();
-            return;
-        }
-        // A umask is the process's, so another process has it.
-        for umask in ["000", "022", "077", "177", "377"] {
-            let place = tempfile::tempdir().unwrap();
-            let line = format!("umask {umask}; exec \"$0\" --exact {NAME}");
-            let program = std::env::current_exe().unwrap();
-            let mut child = Command::new("sh");
-            child.arg("-c").arg(line).arg(program).env(PLACE, place.path());
-            assert!(child.output().unwrap().status.success(), "{umask}");
-            for (name, expected) in [
-                ("var", 0o755),
-                ("var/lib", 0o755),
-                ("var/lib/till", 0o700),
-                ("var/lib/till/lock", 0o600),
-            ] {
-                let mode = place.path().join(name).metadata().unwrap().permissions().mode();
-                assert_eq!(mode & 0o7777, expected, "umask {umask}: {name}");
-            }
-        }
-    }
-
-    #[test]
-    fn folders_that_exist_keep_their_modes() {
-        let place = tempfile::tempdir().unwrap();
-        let (above, till) = (place.path().join("var"), place.path().join("var/till"));
-        make_folder(&above, 0o750).unwrap();
-        make_folder(&till, 0o770).unwrap();
-        make_till_folder(&till).unwrap();
-        for (path, expected) in [(&above, 0o750), (&till, 0o770)] {
-            let mode = path.metadata().unwrap().permissions().mode();
-            assert_eq!(mode & 0o7777, expected, "{}", path.display());
-        }
-        std::fs::write(place.path().join("file"), "").unwrap();
-        assert!(make_till_folder(&place.path().join("file")).is_err());
-    }
 }

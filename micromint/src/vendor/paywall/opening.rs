@@ -4,11 +4,11 @@
 //! [`Paywall`]. The invariant: whatever opens one, periods, lists, blocked users and till were
 //! read.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Paywall;
-use super::files::{make_till_folder, open_prices, secret_place, warnings};
+use super::files::{open_prices, secret_place, warnings};
+use super::folder::{self, Owner};
 use super::quotes::Quotes;
 use super::sync_wanted::SyncWanted;
 use crate::authenticator::Key;
@@ -44,18 +44,6 @@ pub enum PaywallError {
     KeyFile(#[from] KeyFileError),
 }
 
-/// The result of [`Paywall::prepare`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Prepared {
-    /// Every path that the serving processes must be able to read and write, so that the caller
-    /// can change its owner.
-    pub paths: Vec<PathBuf>,
-    /// What the webmaster should know, one line each, for the server's error log: that no period is
-    /// valid, or will be in two days, and the periods without an owners file.
-    pub warnings: Vec<String>,
-}
-
 /// What a program passes to a paywall of its own, instead of what the configuration names.
 pub struct PaywallParts {
     /// The configuration.
@@ -71,30 +59,32 @@ pub struct PaywallParts {
 }
 
 impl Paywall {
-    /// Creates what a first start needs: the directory of the till and the secret of receipts. Call
-    /// it in the process with the rights to do so.
+    /// Creates what a first start needs: the directory of the till and the secret of receipts, and
+    /// gives both to the user and group who serve, `owner`, if root calls it for them. Call it in
+    /// the process with the rights to do so. Returns what the webmaster should know, one line each,
+    /// for the server's error log: that no period is valid, or will be in two days, and the periods
+    /// without an owners file.
     ///
     /// # Errors
     /// Periods or lists cannot be read, a required owners file does not exist, or files cannot be
-    /// created.
+    /// created or given; or the folder for the till holds other files and no till.
     pub fn prepare(
         config: &VendorConfig,
+        owner: Option<Owner>,
         clock: &dyn Clock,
         entropy: &dyn Entropy,
-    ) -> Result<Prepared, PaywallError> {
+    ) -> Result<Vec<String>, PaywallError> {
         config.check().map_err(ConfigError::from)?;
         let prices = open_prices(config, clock.now())?;
         let list = prices.map(|prices| prices.current());
         let warnings = warnings(config, list.as_deref(), clock.now())?;
-        make_till_folder(config.till()).map_err(FileError::on("make", config.till()))?;
+        folder::prepare(config.till(), owner)?;
         let (directory, name) = secret_place(config)?;
         read_or_create_key(&directory, &name, entropy)?;
-        let till = DiskDirectory::new(config.till());
-        Till::prepare(&till)?;
-        let names = till.names().map_err(FileError::on("list", config.till()))?;
-        let mut paths = vec![config.till().to_path_buf(), config.receipt_secret().to_path_buf()];
-        paths.extend(names.iter().map(|name| config.till().join(name)));
-        Ok(Prepared { paths, warnings })
+        if let Some(owner) = owner {
+            folder::give_file(config.receipt_secret(), owner)?;
+        }
+        Ok(warnings)
     }
 
     /// Opens the paywall on disk: once in every serving process, after the fork.
