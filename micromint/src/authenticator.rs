@@ -131,9 +131,29 @@ impl Key {
         ]))
     }
 
-    /// K_V of `vendor`. This key is the broker's secret.
+    /// K_V of `vendor`, as long as it was never replaced. This key is the broker's secret.
     pub fn vendor_key(&self, vendor: &VendorId) -> Key {
-        Key::from_bytes(self.mac(&[b"micromint vendor key", vendor.as_str().as_bytes()]))
+        self.numbered_vendor_key(vendor, 0)
+    }
+
+    /// K_V of `vendor` after it was replaced `number` times. This key is the broker's secret. The
+    /// key with the number 0 is [`Key::vendor_key`].
+    ///
+    /// ```
+    /// use micromint::authenticator::Key;
+    ///
+    /// let secret = Key::from_bytes([7; 32]);
+    /// let vendor = "news.example".parse()?;
+    /// assert_eq!(secret.numbered_vendor_key(&vendor, 0), secret.vendor_key(&vendor));
+    /// assert_ne!(secret.numbered_vendor_key(&vendor, 1), secret.vendor_key(&vendor));
+    /// # Ok::<(), micromint::identity::IdentityError>(())
+    /// ```
+    pub fn numbered_vendor_key(&self, vendor: &VendorId, number: u32) -> Key {
+        let (label, vendor) = (b"micromint vendor key", vendor.as_str().as_bytes());
+        Key::from_bytes(match number {
+            0 => self.mac(&[label, vendor]),
+            _ => self.mac(&[label, vendor, &number.to_be_bytes()]),
+        })
     }
 
     /// K_W, which signs the answers about owners and the watch, and cannot redeem. This key is K_V.
@@ -559,6 +579,21 @@ mod tests {
         ];
         for (i, authenticator) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|other| other != authenticator), "{i}");
+        }
+    }
+
+    /// The number has 4 bytes, so a key is no other vendor's, whatever the vendors are called.
+    #[test]
+    fn a_replaced_vendor_key_is_another_one_for_each_vendor_and_number() {
+        let secret = Key::from_bytes([3; KEY_SIZE]);
+        let (news, shop) = ("news.example".parse().unwrap(), "shop.example".parse().unwrap());
+        let mut all = Vec::new();
+        for number in [0, 1, 2, 0x100, 0x0100_0000, u32::MAX] {
+            all.extend([&news, &shop].map(|vendor| secret.numbered_vendor_key(vendor, number)));
+        }
+        assert_eq!(all[0], secret.vendor_key(&news));
+        for (i, key) in all.iter().enumerate() {
+            assert!(all[i + 1..].iter().all(|other| other != key), "{i}");
         }
     }
 

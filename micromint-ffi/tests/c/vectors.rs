@@ -203,12 +203,14 @@ pub(crate) fn header() -> String {
     format!("{TYPES}\n{}\n{last}", source.arrays)
 }
 
-/// Whether C has a function for a vector: it does not synchronize a vendor with its broker, and its
-/// wallet and till check the answers to returns and batches themselves.
+/// Whether C has a function for a vector: it does not synchronize a vendor with its broker, knows
+/// no replaced vendor keys, and its wallet and till check the answers to returns and batches
+/// themselves.
 fn has_function(row: &Value) -> bool {
     let without = ["sync", "request owners", "owners", "watch", "watched", "credited", "redeemed"];
     let first = row["parts"][0].as_str().unwrap_or_default();
-    !without.iter().any(|name| first == format!("micromint {name}"))
+    let is_replaced_key = first == "micromint vendor key" && row.get("data").is_some();
+    !is_replaced_key && !without.iter().any(|name| first == format!("micromint {name}"))
 }
 
 fn read(name: &str) -> Vec<u8> {

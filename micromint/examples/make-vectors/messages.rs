@@ -85,6 +85,11 @@ impl Cast {
         let parts = ["micromint vendor key", "news.example"];
         self.keys
             .push(json!({"secret": secret, "parts": parts, "result": self.vendor_key().to_hex()}));
+        let replaced = self.secret.numbered_vendor_key(&"news.example".parse().unwrap(), 1);
+        self.keys.push(json!({
+            "secret": secret, "parts": parts, "data": hex_bytes(&1_u32.to_be_bytes()),
+            "result": replaced.to_hex(),
+        }));
     }
 
     fn authenticator(&mut self, key: &Key, parts: &[&str], data: &[u8], result: impl ToString) {

@@ -45,9 +45,11 @@ pub struct ReadRedemption {
 }
 
 /// Reads a Request-Redemption.
-pub struct RedemptionReader<K> {
-    /// K_V of a vendor.
-    key_of: K,
+///
+/// Once its head is there, [`RedemptionReader::set_key`] gives it the key of the vendor, which the
+/// broker may have to look up. A message that got no key is not authentic.
+#[derive(Default)]
+pub struct RedemptionReader {
     /// The bytes of the line that has no end yet.
     line: Vec<u8>,
     lines: usize,
@@ -62,7 +64,8 @@ pub struct RedemptionReader<K> {
 struct Started {
     head: RedemptionHead,
     declared: u64,
-    mac: Hmac<Sha256>,
+    /// `None` until the key is known.
+    mac: Option<Hmac<Sha256>>,
     sha256: Sha256,
     /// Base64 that does not make a group of four yet.
     base64: Vec<u8>,
@@ -108,18 +111,10 @@ impl Records {
     }
 }
 
-impl<K: Fn(&VendorId) -> Key> RedemptionReader<K> {
-    /// Begins to read. `key_of` is K_V of a vendor.
-    pub fn new(key_of: K) -> RedemptionReader<K> {
-        RedemptionReader {
-            key_of,
-            line: Vec::new(),
-            lines: 0,
-            size: 0,
-            head: Vec::new(),
-            started: None,
-            is_ended: false,
-        }
+impl RedemptionReader {
+    /// Begins to read.
+    pub fn new() -> RedemptionReader {
+        RedemptionReader::default()
     }
 
     /// Reads the next bytes.
@@ -148,6 +143,23 @@ impl<K: Fn(&VendorId) -> Key> RedemptionReader<K> {
     /// The headers, once the data has begun.
     pub fn head(&self) -> Option<&RedemptionHead> {
         self.started.as_ref().map(|started| &started.head)
+    }
+
+    /// The head, if the key of its vendor is still to be given.
+    pub fn needs_key(&self) -> Option<&RedemptionHead> {
+        self.started.as_ref().filter(|started| started.lacks_key()).map(|started| &started.head)
+    }
+
+    /// Gives K_V of the vendor in the head. Call it when [`RedemptionReader::needs_key`] says so,
+    /// before any data is taken: after that it does nothing, and the message is not authentic.
+    pub fn set_key(&mut self, key: &Key) {
+        let Some(started) = self.started.as_mut().filter(|started| started.lacks_key()) else {
+            return;
+        };
+        let RedemptionHead { vendor, period, batch, .. } = &started.head;
+        let mut mac = key.start_redemption(vendor, period, batch.as_str());
+        mac.update(&started.data);
+        started.mac = Some(mac);
     }
 
     /// The number of bytes of data that [`RedemptionReader::take`] returns.
@@ -189,7 +201,7 @@ impl<K: Fn(&VendorId) -> Key> RedemptionReader<K> {
             let why = format!("expected {expected} complete payments, found {found}");
             return Err(MessageError::Data(why));
         }
-        let is_authentic = Authenticator::of(mac) == head.authenticator;
+        let is_authentic = mac.is_some_and(|mac| Authenticator::of(mac) == head.authenticator);
         Ok(ReadRedemption { head, sha256: sha256.finalize().into(), is_authentic })
     }
 
@@ -258,12 +270,10 @@ impl<K: Fn(&VendorId) -> Key> RedemptionReader<K> {
             payments: frame.number("Payments", BATCH_PAYMENTS_MAX.into())? as u32,
             authenticator: frame.parsed("Authenticator")?,
         };
-        let key = (self.key_of)(&head.vendor);
-        let mac = key.start_redemption(&head.vendor, &head.period, head.batch.as_str());
         self.started = Some(Started {
             head,
             declared,
-            mac,
+            mac: None,
             sha256: Sha256::new(),
             base64: Vec::new(),
             is_padded: false,
@@ -290,6 +300,11 @@ impl<K: Fn(&VendorId) -> Key> RedemptionReader<K> {
 }
 
 impl Started {
+    /// Whether there is no key yet, and all data is here to be authenticated with one.
+    fn lacks_key(&self) -> bool {
+        self.mac.is_none() && self.decoded == self.data.len() as u64
+    }
+
     fn decode(&mut self, line: &[u8]) -> Result<(), MessageError> {
         self.base64.extend_from_slice(line);
         let whole = self.base64.len() / 4 * 4;
@@ -305,7 +320,9 @@ impl Started {
             let why = format!("more bytes than Data-Size says, {}", self.declared);
             return Err(MessageError::Data(why));
         }
-        self.mac.update(new);
+        if let Some(mac) = &mut self.mac {
+            mac.update(new);
+        }
         self.sha256.update(new);
         self.records.push(new);
         Ok(())
@@ -354,10 +371,14 @@ mod tests {
 
     /// Reads a text in pieces of this size. Returns the data too.
     fn read(text: &[u8], piece: usize) -> Result<(ReadRedemption, Vec<u8>), MessageError> {
-        let mut reader = RedemptionReader::new(key);
+        let mut reader = RedemptionReader::new();
         let mut data = Vec::new();
         for piece in text.chunks(piece) {
             reader.push(piece)?;
+            if let Some(head) = reader.needs_key() {
+                let key = key(&head.vendor);
+                reader.set_key(&key);
+            }
             if reader.taken_size() > 100 {
                 data.extend(reader.take());
             }
@@ -432,8 +453,33 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_got_no_key_or_got_it_too_late_is_not_authentic() {
+        let text = message(&[1, 2, 300]).to_bytes();
+        let key = key(&"news.example".parse().unwrap());
+        let (start, rest) = text.split_at(text.len() / 2);
+        for (is_taken, is_given) in [(false, false), (false, true), (true, true)] {
+            let mut reader = RedemptionReader::new();
+            reader.set_key(&Key::from_bytes([5; 32]));
+            reader.push(start).unwrap();
+            if is_taken {
+                assert!(!reader.take().is_empty());
+                assert!(reader.needs_key().is_none());
+            }
+            if is_given {
+                reader.set_key(&key);
+                // The first key counts.
+                reader.set_key(&Key::from_bytes([5; 32]));
+            }
+            reader.push(rest).unwrap();
+            reader.take();
+            let is_authentic = reader.finish().unwrap().is_authentic;
+            assert_eq!(is_authentic, is_given && !is_taken, "{is_taken} {is_given}");
+        }
+    }
+
+    #[test]
     fn a_line_without_an_end_is_not_kept() {
-        let mut reader = RedemptionReader::new(key);
+        let mut reader = RedemptionReader::new();
         reader.push(&[b'x'; LINE_LEN_MAX]).unwrap();
         assert!(reader.push(b"xx").is_err());
     }

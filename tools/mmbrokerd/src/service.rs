@@ -53,6 +53,7 @@ pub use self::refused::RefusedList;
 pub use self::reports::{PeriodReport, Suspicions, UserAlarm, UserReport, VendorReport};
 pub use self::sale::{GROUP_SALES_MAX, SaleAnswer, SaleOrder, Trial};
 pub use self::shown::WatchReply;
+pub use self::vendors::{KEYS_AHEAD_MAX, KeyReplaced, VendorKey};
 pub use self::witness::{Behind, PERIOD_WITNESS_LEN_MAX, Progress};
 
 /// The ending of the names of coin files.

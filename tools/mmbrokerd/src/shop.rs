@@ -220,6 +220,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(shop: &Arc<Shop>) -> Rout
         .route("/vendor/{vendor}", get(vendor::vendor))
         .route("/vendor/{vendor}/csv", get(vendor::csv))
         .route("/vendor/{vendor}/key", post(vendor::key))
+        .route("/vendor/{vendor}/key/replace", post(vendor::replace_key))
         .layer(from_fn_with_state(Arc::clone(shop), answer::around))
         .merge(hooks)
         .with_state(Arc::clone(shop))

@@ -19,6 +19,7 @@ mod sales;
 mod staged;
 mod superbins;
 mod users;
+mod vendor_keys;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -160,6 +161,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         "released",
         include_str!("../migrations/sqlite/112_released.sql"),
         include_str!("../migrations/postgres/112_released.sql"),
+    ),
+    (
+        113,
+        "vendor_key",
+        include_str!("../migrations/sqlite/113_vendor_key.sql"),
+        include_str!("../migrations/postgres/113_vendor_key.sql"),
     ),
 ];
 

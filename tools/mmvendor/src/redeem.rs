@@ -12,7 +12,7 @@ use micromint::period::Period;
 use micromint::protocol::{BATCH_PAYMENTS_MAX, RedemptionResult, Verdict};
 use micromint::till::{Batch, Till};
 use micromint::vendor::redemption::{
-    BatchLimits, OutgoingBatch, make_batch, prune, read_result, summary,
+    BatchLimits, OutgoingBatch, RedemptionError, make_batch, prune, read_result, summary,
 };
 use micromint_console::output::{Existing, Rules};
 use micromint_console::{EXIT_OK, ToolError, read_input, say, tell};
@@ -109,11 +109,28 @@ impl ReadResult {
         let message = RedemptionResult::parse(&read_input(&self.result, RESULT_SIZE_MAX)?)
             .map_err(|error| format!("{}: {error}", self.result.display()))?;
         let key = self.key.read(&self.files)?;
-        print_batch(&read_result(&vendor.till, &vendor.vendor, &key, &message)?);
+        let read = read_result(&vendor.till, &vendor.vendor, &key, &message);
+        print_batch(&read.map_err(|error| self.explained(error))?);
         for user in message.blocked.users() {
             say!("blocked: {user}; the servers of this till refuse payments of this user");
         }
         print_pruned(&vendor.till)
+    }
+}
+
+impl ReadResult {
+    /// The error, with what to do if the vendor key was replaced.
+    fn explained(&self, error: RedemptionError) -> ToolError {
+        if !matches!(error, RedemptionError::NotFromBroker { .. }) {
+            return error.into();
+        }
+        let file = self.files.key_file(self.key.key_file.as_deref());
+        let file = file.display();
+        format!(
+            "{error}. The vendor key in {file} may have been replaced: get the new one from your \
+             broker's page, write it to {file}, and make the batch again with `mmvendor redeem`"
+        )
+        .into()
     }
 }
 

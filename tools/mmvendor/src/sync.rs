@@ -25,8 +25,8 @@ use micromint::period::Period;
 use micromint::time::UnixTime;
 use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, say, tell};
 
-use self::broker::Broker;
 pub(crate) use self::broker::web_agent;
+use self::broker::{Answer, Broker};
 use crate::vendor_files::VendorFiles;
 
 /// How often parameters, owners and lists are fetched.
@@ -71,7 +71,8 @@ struct Link<'a> {
     files: &'a VendorFiles,
     broker: Broker,
     vendor: VendorId,
-    key: Key,
+    /// The file of the vendor key.
+    key_file: PathBuf,
     /// The folder of the till, which the server makes when it first starts.
     till: PathBuf,
     /// The folder with the parameters, owners and lists.
@@ -96,15 +97,14 @@ impl Sync {
 
     fn open(&self) -> Result<Link<'_>, ToolError> {
         let config = self.files.config()?;
-        let path = self.files.key_file(self.key_file.as_deref());
-        let (directory, name) =
-            DiskDirectory::of_file(&path).map_err(FileError::on("read", &path))?;
-        let key = read_key(&directory, &name)?;
+        let key_file = self.files.key_file(self.key_file.as_deref());
         let broker = Broker::new(&self.broker, self.cacert.as_deref())?;
         let periods = DiskDirectory::new(config.periods());
         let (files, vendor) = (&self.files, config.vendor().clone());
         let till = config.till().to_path_buf();
-        Ok(Link { files, broker, vendor, key, till, periods })
+        let link = Link { files, broker, vendor, key_file, till, periods };
+        link.key()?;
+        Ok(link)
     }
 }
 
@@ -133,6 +133,27 @@ impl Link<'_> {
             sign = now;
             std::thread::sleep(SIGN);
         }
+    }
+
+    /// The vendor key. It is read for each round, since the broker may replace it meanwhile.
+    fn key(&self) -> Result<Key, ToolError> {
+        let path = &self.key_file;
+        let (directory, name) =
+            DiskDirectory::of_file(path).map_err(FileError::on("read", path))?;
+        Ok(read_key(&directory, &name)?)
+    }
+
+    /// The body of a good answer to a message under the vendor key, or what to do about the key.
+    fn good(&self, answer: Answer) -> Result<Vec<u8>, ToolError> {
+        if !answer.is_wrong_key() {
+            return answer.good();
+        }
+        let file = self.key_file.display();
+        let why = format!(
+            "the broker answers 403 wrong-authenticator: the vendor key in {file} may have been \
+             replaced: get the new one from your broker's page and write it to {file}"
+        );
+        Err(why.into())
     }
 
     /// Whether the server has made the till.

@@ -5,6 +5,7 @@
 //! answer; batches are judged one after the other, and large ones are staged in the database while
 //! they arrive, which bounds the memory.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -13,7 +14,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use micromint::broker::{BatchRefusal, ReturnRefusal};
 use micromint::host::{Entropy, SystemEntropy};
-use micromint::identity::VendorId;
 use micromint::protocol::{
     MessageError, ReadRedemption, RedemptionReader, RequestCredit, RequestOwners, RequestWatch,
 };
@@ -28,7 +28,9 @@ use super::body::{
     WATCH_SIZE_MAX, full, read,
 };
 use crate::places::{Sender, Taken};
-use crate::service::{OwnersRefusal, PERIOD_WITNESS_LEN_MAX, PIECE_SIZE, Upload, blocking};
+use crate::service::{
+    OwnersRefusal, PERIOD_WITNESS_LEN_MAX, PIECE_SIZE, Upload, VendorKey, blocking,
+};
 
 /// How far the broker was, which a vendor keeps and sends back with its next request for owners.
 const WITNESS_HEADER: &str = "micromint-witness";
@@ -135,7 +137,7 @@ async fn receive_and_judge(
     let mut place = app.uploads.none(sender);
     let sizes = (REDEMPTION_SIZE_MAX, REDEMPTION_MEMORY);
     let mut pieces = Pieces::new(app, sender, headers, body, sizes)?;
-    let (read, rest) = match receive(app, &mut place, &mut pieces, &mut upload).await {
+    let (read, key, rest) = match receive(app, &mut place, &mut pieces, &mut upload).await {
         Ok(received) => received,
         Err(problem) => {
             app.service.give_up(upload).await?;
@@ -155,21 +157,25 @@ async fn receive_and_judge(
             () = reply.closed() => return Err(ends()),
         },
     };
-    let judged = app.service.redeem_read(read, upload, rest, app.service.now()).await?;
+    let judged = app.service.redeem_read(read, &key, upload, rest, app.service.now()).await?;
     answered(app, sender, judged, |answered| answered.result.to_bytes())
 }
 
-/// Receives a Request-Redemption. Returns the end of its data, behind the pieces in `upload`.
+/// Receives a Request-Redemption. Returns the key with which it was read, and the end of its data,
+/// behind the pieces in `upload`.
 async fn receive(
     app: &App,
     place: &mut Taken,
     pieces: &mut Pieces,
     upload: &mut Upload,
-) -> Result<(ReadRedemption, Vec<u8>), Problem> {
-    let secret = app.service.secret().clone();
-    let mut reader = RedemptionReader::new(move |vendor: &VendorId| secret.vendor_key(vendor));
+) -> Result<(ReadRedemption, VendorKey, Vec<u8>), Problem> {
+    let (mut reader, mut key) = (RedemptionReader::new(), None);
     while let Some(bytes) = pieces.next().await? {
         reader.push(&bytes).map_err(Problem::bad_request)?;
+        if let Some(head) = reader.needs_key() {
+            let found = app.service.vendor_key(&head.vendor).await?;
+            reader.set_key(&key.insert(found).key);
+        }
         if reader.taken_size() < PIECE_SIZE {
             continue;
         }
@@ -183,7 +189,10 @@ async fn receive(
         pieces.add_time(start.elapsed());
     }
     let rest = reader.take();
-    Ok((reader.finish().map_err(Problem::bad_request)?, rest))
+    let read = reader.finish().map_err(Problem::bad_request)?;
+    // What is complete has a head, so the key was asked for.
+    let key = key.ok_or_else(|| Problem::bad_request("the message has no head"))?;
+    Ok((read, key, rest))
 }
 
 /// Show payments that were just taken: a Request-Watch. Nothing is credited.
@@ -228,9 +237,7 @@ fn answered<T>(
 
 fn batch_problem(refusal: BatchRefusal) -> Problem {
     match refusal {
-        BatchRefusal::WrongAuthenticator { .. } => {
-            Problem::forbidden("wrong-authenticator", refusal)
-        }
+        BatchRefusal::WrongAuthenticator { .. } => wrong_authenticator(&refusal),
         BatchRefusal::UnknownVendor { ref vendor } => {
             let why = format!("{vendor} is not registered for this period");
             Problem::forbidden("unknown-vendor", why)
@@ -240,6 +247,15 @@ fn batch_problem(refusal: BatchRefusal) -> Problem {
         BatchRefusal::TooManyRefused { .. } => too_many("too-many-refused", &refusal),
         _ => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "other-content", refusal),
     }
+}
+
+/// The same text whether the vendor has a key of this broker, had one before, or is no vendor.
+fn wrong_authenticator(refusal: &impl Display) -> Problem {
+    let why = format!(
+        "{refusal}: if the vendor's key was replaced, the vendor's page at the broker has the new \
+         one"
+    );
+    Problem::forbidden("wrong-authenticator", why)
 }
 
 /// A vendor has to wait for the next hour.
@@ -287,9 +303,7 @@ pub(super) async fn owners(
             Reply::Refused(refusal) => Err(match refusal {
                 OwnersRefusal::NoPeriod(_) => Problem::not_found(refusal),
                 OwnersRefusal::UnknownVendor(_) => Problem::forbidden("unknown-vendor", refusal),
-                OwnersRefusal::WrongAuthenticator(_) => {
-                    Problem::forbidden("wrong-authenticator", refusal)
-                }
+                OwnersRefusal::WrongAuthenticator(_) => wrong_authenticator(&refusal),
                 OwnersRefusal::Ahead { .. } => Problem::conflict("vendor-ahead", refusal),
             }),
         }

@@ -244,6 +244,14 @@ impl Service {
         Ok(self.guard.note().await?)
     }
 
+    /// As [`Service::note_progress`]; on disk when it returns.
+    ///
+    /// # Errors
+    /// The database or the witness failed.
+    pub(super) async fn note_durably(&self) -> Result<(), ServiceError> {
+        Ok(self.guard.note_durably().await?)
+    }
+
     /// Why nothing may change, if so.
     pub fn halted(&self) -> Option<String> {
         self.guard.witness().halted()

@@ -53,10 +53,11 @@ impl Service {
         let Some(period) = self.period(&request.period) else {
             return Ok(Reply::Refused(OwnersRefusal::NoPeriod(request.period.to_string())));
         };
-        let key = self.secret.vendor_key(&vendor).sync_key();
-        if !request.is_authentic(&key) {
+        let is_authentic = |key: &Key| request.is_authentic(&key.sync_key());
+        let Some(key) = self.key_of_message(&vendor, is_authentic).await? else {
             return Ok(Reply::Refused(OwnersRefusal::WrongAuthenticator(vendor)));
-        }
+        };
+        let key = key.key.sync_key();
         if !self.store.is_vendor(period.name(), &vendor).await? {
             return Ok(Reply::Refused(OwnersRefusal::UnknownVendor(vendor)));
         }

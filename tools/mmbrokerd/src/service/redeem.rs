@@ -29,6 +29,7 @@ use sha2::{Digest, Sha256};
 use super::period::OpenPeriod;
 use super::reading::{Data, Part, Reading};
 use super::shown::Findings;
+use super::vendors::VendorKey;
 use super::{Service, ServiceError};
 use crate::shop::Act;
 use crate::store::{
@@ -159,13 +160,14 @@ impl Service {
         batch: RequestRedemption,
         now: UnixTime,
     ) -> Result<BatchReply, ServiceError> {
-        let is_authentic = batch.is_authentic(&self.secret().vendor_key(&batch.vendor));
+        let key = self.vendor_key(&batch.vendor).await?;
+        let is_authentic = batch.is_authentic(&key.key);
         let RequestRedemption { vendor, batch: name, period, payments, authenticator, data } =
             batch;
         let sha256 = Sha256::digest(&data).into();
         let head = RedemptionHead { vendor, batch: name, period, payments, authenticator };
         let read = ReadRedemption { head, sha256, is_authentic };
-        self.redeem_read(read, Upload::default(), data, now).await
+        self.redeem_read(read, &key, Upload::default(), data, now).await
     }
 
     /// Takes a piece of a batch that is being received: keeps it in the database. A batch of a
@@ -208,14 +210,15 @@ impl Service {
         Ok(())
     }
 
-    /// Judges every coin of a batch that arrived completely, and pays what is good. `rest` is the
-    /// data behind the pieces.
+    /// Judges every coin of a batch that arrived completely, and pays what is good. `key` is the
+    /// one with which it was read, and `rest` the data behind the pieces.
     ///
     /// # Errors
     /// As for [`Service::redeem`].
     pub async fn redeem_read(
         &self,
         read: ReadRedemption,
+        key: &VendorKey,
         mut upload: Upload,
         rest: Vec<u8>,
         now: UnixTime,
@@ -226,7 +229,9 @@ impl Service {
             self.give_up(upload).await?;
             return Ok(Reply::Refused(BatchRefusal::UnknownVendor { vendor }));
         };
-        if !is_authentic {
+        // The key may have been replaced while the batch arrived.
+        let is_current = self.store.vendor_key_number(&vendor).await? == key.number;
+        if !is_authentic || !is_current {
             self.give_up(upload).await?;
             return Ok(Reply::Refused(BatchRefusal::WrongAuthenticator { vendor }));
         }
@@ -250,12 +255,11 @@ impl Service {
         let judged = self.judge(sent, now).await?;
         self.give_up(upload).await?;
         drop(in_work);
-        let key = self.secret().vendor_key(&vendor);
         Ok(judged.map(|BatchAnswer { verdicts, blocked, alarm, is_repeated }| {
             let authenticator = Unsigned;
             let blocked = Blocked::new(blocked);
             let result = RedemptionResult { vendor, batch: name, blocked, authenticator, verdicts }
-                .authenticated(&key, &head.period, &sha256);
+                .authenticated(&key.key, &head.period, &sha256);
             Answered { result, alarm, is_repeated }
         }))
     }

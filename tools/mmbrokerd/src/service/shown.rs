@@ -42,7 +42,7 @@ impl Service {
         let Some(open) = self.period(&period) else {
             return Ok(Reply::Refused(BatchRefusal::UnknownVendor { vendor }));
         };
-        let key = self.secret.vendor_key(&vendor).sync_key();
+        let key = self.vendor_key(&vendor).await?.key.sync_key();
         if !request.is_authentic(&key) {
             return Ok(Reply::Refused(BatchRefusal::WrongAuthenticator { vendor }));
         }

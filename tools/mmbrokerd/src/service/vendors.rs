@@ -1,7 +1,9 @@
-//! Registering vendors, revoking users, declaring bins compromised.
+//! Registering vendors, replacing their keys, declaring bins compromised.
 //!
-//! Input: names. Output: keys and lists. The invariant: no two vendors of a period have equal
-//! vendor vectors, since each could spend the coins that the other received.
+//! Input: names. Output: keys and lists. The invariants: no two vendors of a period have equal
+//! vendor vectors, since each could spend the coins that the other received; a vendor has one key
+//! at a time, that of the number in the database, which is read for every message, so that the
+//! processes of a broker agree.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -17,7 +19,107 @@ use super::{Service, ServiceError};
 use crate::shop::Act;
 use crate::store::{CONSOLE, CompromisedRow, StoreError, retried};
 
+/// How many numbers past the one in the database a vendor may have, after a restore from a backup.
+pub const KEYS_AHEAD_MAX: u32 = 8;
+
+/// The counter of the vendor keys that were replaced, for the witness.
+const KEYS_REPLACED: &str = "vendor-keys";
+
+/// The key of a vendor.
+#[derive(Clone, Debug)]
+pub struct VendorKey {
+    /// How often it was replaced.
+    pub number: u32,
+    /// K_V of this number.
+    pub key: Key,
+}
+
+/// The key of a vendor is not replaced, since that was done meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the key of {0} was replaced meanwhile")]
+pub struct KeyReplaced(pub VendorId);
+
 impl Service {
+    fn numbered(&self, vendor: &VendorId, number: u32) -> VendorKey {
+        VendorKey { number, key: self.secret.numbered_vendor_key(vendor, number) }
+    }
+
+    /// The key that a vendor has now.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn vendor_key(&self, vendor: &VendorId) -> Result<VendorKey, ServiceError> {
+        Ok(self.numbered(vendor, self.store.vendor_key_number(vendor).await?))
+    }
+
+    /// Replaces the key of a vendor: the one before ends at once. `by` is who decides it. With
+    /// `before`, nothing is done unless the key has this number. Returns the new key.
+    ///
+    /// # Errors
+    /// The database is older than what was done with it, or failed.
+    pub async fn replace_vendor_key(
+        &self,
+        by: &str,
+        vendor: &VendorId,
+        before: Option<u32>,
+    ) -> Result<Reply<VendorKey, KeyReplaced>, ServiceError> {
+        self.check_progress().await?;
+        let now = self.now();
+        let replaced = retried!(async {
+            let mut tx = self.store.begin().await?;
+            let number = tx.lock_vendor_key(vendor).await?;
+            if before.is_some_and(|before| before != number) {
+                return Ok(None);
+            }
+            let number = number.checked_add(1).ok_or(StoreError::TooLarge("vendor key number"))?;
+            tx.set_vendor_key(vendor, number).await?;
+            tx.next_number(KEYS_REPLACED).await?;
+            tx.audit(by, Act::VendorKeyReplaced, &format!("{vendor} {number}"), now).await?;
+            tx.commit().await?;
+            Ok::<Option<u32>, StoreError>(Some(number))
+        })?;
+        let Some(number) = replaced else {
+            return Ok(Reply::Refused(KeyReplaced(vendor.clone())));
+        };
+        self.note_durably().await?;
+        Ok(Reply::Granted(self.numbered(vendor, number)))
+    }
+
+    /// The key under which a message of a vendor `is_authentic`: the one that the vendor has, or a
+    /// later one. A database that was restored from a backup may have forgotten that the key was
+    /// replaced. Only the broker makes a later key, so it has given that one out, and the vendor
+    /// has it from now on.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(super) async fn key_of_message(
+        &self,
+        vendor: &VendorId,
+        is_authentic: impl Fn(&Key) -> bool,
+    ) -> Result<Option<VendorKey>, ServiceError> {
+        let known = self.vendor_key(vendor).await?;
+        if is_authentic(&known.key) {
+            return Ok(Some(known));
+        }
+        let later = (1..=KEYS_AHEAD_MAX).filter_map(|ahead| known.number.checked_add(ahead));
+        let mut later = later.map(|number| self.numbered(vendor, number));
+        let Some(found) = later.find(|found| is_authentic(&found.key)) else { return Ok(None) };
+        let detail = format!("{vendor} {}", found.number);
+        let number = retried!(async {
+            let mut tx = self.store.begin().await?;
+            let number = tx.lock_vendor_key(vendor).await?;
+            if number >= found.number {
+                return Ok(number);
+            }
+            tx.set_vendor_key(vendor, found.number).await?;
+            tx.audit(vendor.as_str(), Act::VendorKeyFound, &detail, self.now()).await?;
+            tx.commit().await?;
+            Ok::<u32, StoreError>(found.number)
+        })?;
+        // It may have been replaced meanwhile.
+        Ok(Some(found).filter(|found| found.number == number))
+    }
+
     /// Registers a vendor for a period, unless it is registered. Returns its key K_V.
     ///
     /// # Errors
@@ -44,7 +146,7 @@ impl Service {
     ) -> Result<Reply<Key, VendorRefusal>, ServiceError> {
         let vector = VendorVector::new(period.params(), vendor);
         let detail = format!("{} {vendor}", period.name());
-        let equal = retried!(async {
+        let registered = retried!(async {
             let mut tx = self.store.begin().await?;
             // One registration at a time for a period.
             tx.lock_period(period.name()).await?;
@@ -54,21 +156,22 @@ impl Service {
                 let is_equal =
                     |other: &&VendorId| VendorVector::new(period.params(), other) == vector;
                 if let Some(other) = vendors.iter().find(is_equal) {
-                    return Ok(Some(other.clone()));
+                    return Ok(Err(other.clone()));
                 }
                 tx.add_vendor(period.name(), vendor, now).await?;
             }
+            let number = tx.lock_vendor_key(vendor).await?;
             if let Some(by) = by {
                 tx.audit(by, Act::VendorKey, &detail, now).await?;
             } else if let Some(by) = self.by.filter(|_| is_new) {
                 tx.audit(by, Act::VendorRegistered, &detail, now).await?;
             }
             tx.commit().await?;
-            Ok::<Option<VendorId>, StoreError>(None)
+            Ok::<Result<u32, VendorId>, StoreError>(Ok(number))
         })?;
-        Ok(match equal {
-            None => Reply::Granted(self.secret.vendor_key(vendor)),
-            Some(other) => {
+        Ok(match registered {
+            Ok(number) => Reply::Granted(self.numbered(vendor, number).key),
+            Err(other) => {
                 let vendor = vendor.clone();
                 Reply::Refused(VendorRefusal::EqualVectors { vendor, other })
             }

@@ -32,7 +32,7 @@ pub struct Progress {
     pub generation: u32,
     /// The numbers, by name: `reserved:PERIOD`, `sold:PERIOD`, `settled:PERIOD` in superbins,
     /// `transfers`, `told:` (numbers that a vendor's witness had and the database had not), and the
-    /// counters of payout runs and voucher batches.
+    /// counters of payout runs, voucher batches and replaced vendor keys.
     pub numbers: BTreeMap<String, u64>,
 }
 
@@ -297,6 +297,7 @@ fn described(name: &str) -> String {
         None if name == "transfers" => "transfers of money".to_string(),
         None if name == "payouts" => "payout runs".to_string(),
         None if name == "vouchers" => "batches of vouchers".to_string(),
+        None if name == "vendor-keys" => "vendor keys that were replaced".to_string(),
         _ => format!("the number {name:?}"),
     }
 }

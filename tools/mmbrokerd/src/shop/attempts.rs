@@ -35,8 +35,8 @@ pub(super) const SESSION: Limit = Limit { what: "session", most: 10, seconds: 36
 pub(super) const KEY: Limit = Limit { what: "key", most: 30, seconds: 3600 };
 /// Changes of the password of one account.
 pub(super) const PASSWORD: Limit = Limit { what: "password", most: 20, seconds: 3600 };
-/// Changes of bank accounts, and views of a vendor's key, of one account: each is in the audit log
-/// for good.
+/// Changes of bank accounts, and views and replacements of a vendor's key, of one account: each is
+/// in the audit log for good.
 pub(super) const CHANGE: Limit = Limit { what: "change", most: 60, seconds: 3600 };
 /// Challenges for a login with a passkey, from one network.
 pub(super) const CHALLENGE_NET: Limit = Limit { what: "challenge net", most: 120, seconds: 900 };

@@ -38,7 +38,7 @@ macro_rules! acts {
             }
 
             /// What people do about accounts of their own, for which no role is needed.
-            const OWN: [Act; 14] = [
+            const OWN: [Act; 15] = [
                 Act::AccountClosed,
                 Act::BankOfClient,
                 Act::BankOfVendor,
@@ -53,6 +53,7 @@ macro_rules! acts {
                 Act::PasswordChanged,
                 Act::Vendor,
                 Act::VendorKey,
+                Act::VendorKeyReplaced,
             ];
 
             /// The message with its name, which says what the details are.
@@ -102,6 +103,8 @@ acts! {
     VendorEnabled, "vendor enabled", "audit-vendor-enabled";
     VendorHandedOver, "vendor handed over", "audit-vendor-handed-over";
     VendorKey, "vendor key", "audit-vendor-key";
+    VendorKeyFound, "vendor key found", "audit-vendor-key-found";
+    VendorKeyReplaced, "vendor key replaced", "audit-vendor-key-replaced";
     VendorRegistered, "vendor registered", "audit-vendor-registered";
     Vouchers, "vouchers", "audit-vouchers";
     VouchersPrinted, "vouchers printed", "audit-vouchers-printed";

@@ -2,7 +2,7 @@
 //!
 //! Input: the session. Output: pages. The invariants: a person acts for a vendor after the host
 //! itself said so, or the operator; a vendor that has a person is not taken over by a proof; the
-//! key K_V is shown to that person only, after the password.
+//! key K_V is shown to that person only, and replaced by that person only, after the password.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use super::sepa::csv_line;
 use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::LoggedIn;
 use super::{Shop, random};
-use crate::service::{Service, blocking};
+use crate::service::{Service, VendorKey, blocking};
 use crate::store::{AccountKind, CONSOLE, Store, StoreError, Transaction, parsed, retried};
 
 /// The longest Vendor-ID in a form.
@@ -458,6 +458,10 @@ pub(super) async fn vendor(
         words.get("password-label"),
         Input::Password("current-password"),
     );
+    let number = store.vendor_key_number(&vendor).await?;
+    let replace = Form::new(format!("/vendor/{vendor}/key/replace"), words.get("key-new-button"))
+        .hidden("number", number.to_string())
+        .field("password", words.get("password-label"), Input::Password("current-password"));
     let csv = (format!("/vendor/{vendor}/csv"), words.get("statement-csv"));
     page = page
         .heading(words.get("statement-title"))
@@ -475,7 +479,10 @@ pub(super) async fn vendor(
         ]))
         .heading(words.get("vendor-key-title"))
         .text(words.get("vendor-key-text"))
-        .with(key.into());
+        .with(key.into())
+        .heading(words.get("key-new-title"))
+        .text(words.get("key-new-text"))
+        .with(replace.into());
     page = bank_part(&shop, &visitor, page, (AccountKind::Vendor, vendor.as_str())).await?;
     page = super::complaints::vendor_part(&shop, &visitor, page, (&vendor, older)).await?;
     page = page
@@ -567,29 +574,66 @@ pub(super) async fn csv(
     Ok((headers, text).into_response())
 }
 
+/// The vendor whose key a person asks for, who gave the password.
+async fn vendor_for_key(shop: &Shop, posted: &Posted, name: &str) -> Result<VendorId, Refused> {
+    check_password(shop, posted, "password").await?;
+    shop.attempt(CHANGE, posted.person.user.as_str()).await?;
+    let vendor = own_vendor(shop, &posted.person, name).await?;
+    match shop.service.store().is_disabled(&vendor).await? {
+        true => Err(refuse("vendor-disabled")),
+        false => Ok(vendor),
+    }
+}
+
 /// Shows the key K_V of a vendor.
 pub(super) async fn key(
     State(shop): State<Arc<Shop>>,
     Path(name): Path<String>,
     posted: Posted,
 ) -> Answer {
-    check_password(&shop, &posted, "password").await?;
-    shop.attempt(CHANGE, posted.person.user.as_str()).await?;
-    let vendor = own_vendor(&shop, &posted.person, &name).await?;
+    let vendor = vendor_for_key(&shop, &posted, &name).await?;
     let (store, now) = (shop.service.store(), shop.service.now());
-    if store.is_disabled(&vendor).await? {
-        return Err(refuse("vendor-disabled"));
-    }
+    let key = shop.service.vendor_key(&vendor).await?;
     retried!(async {
         let mut tx = store.begin().await?;
         tx.audit(posted.person.user.as_str(), Act::VendorKey, vendor.as_str(), now).await?;
         tx.commit().await
     })?;
+    let page = Page::new(posted.visitor.words.get("vendor-key-title"));
+    show_key(&shop, &posted, page, (&vendor, &key))
+}
+
+/// Replaces the key K_V of a vendor, and shows the new one. The form has the number of the key that
+/// it replaces, so sending it twice replaces one key.
+pub(super) async fn replace_key(
+    State(shop): State<Arc<Shop>>,
+    Path(name): Path<String>,
+    posted: Posted,
+) -> Answer {
+    let vendor = vendor_for_key(&shop, &posted, &name).await?;
+    let number = posted.fields.text("number").parse().map_err(|_| refuse("error-key-replaced"))?;
+    let by = posted.person.user.as_str();
+    match shop.service.replace_vendor_key(by, &vendor, Some(number)).await? {
+        Reply::Granted(key) => {
+            let words = posted.visitor.words;
+            let page =
+                Page::new(words.get("key-replaced-title")).text(words.get("key-replaced-text"));
+            show_key(&shop, &posted, page, (&vendor, &key))
+        }
+        Reply::Refused(_) => Err(refuse("error-key-replaced")),
+    }
+}
+
+fn show_key(
+    shop: &Shop,
+    posted: &Posted,
+    page: Page,
+    (vendor, key): (&VendorId, &VendorKey),
+) -> Answer {
     let words = posted.visitor.words;
-    let key = shop.service.secret().vendor_key(&vendor).to_hex();
-    let page = Page::new(words.get("vendor-key-title"))
+    let page = page
         .with(Part::Bad(words.get("vendor-key-secret")))
-        .with(Part::Code(key.to_string()))
+        .with(Part::Code(key.key.to_hex()))
         .with(Part::Links(vec![(format!("/vendor/{vendor}"), words.get("back-link"))]));
-    show(&shop, &posted.visitor, &page)
+    show(shop, &posted.visitor, &page)
 }

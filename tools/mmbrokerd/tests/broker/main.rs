@@ -14,5 +14,6 @@ mod restore;
 mod returns;
 mod sales;
 mod statements;
+mod vendor_keys;
 mod vendors;
 mod world;

@@ -98,13 +98,14 @@ async fn a_batch_is_judged_in_parts_and_goes_on_where_it_stopped(database: Datab
 }
 
 /// The batch as it arrives, in pieces of a few bytes.
-async fn staged(
+pub(crate) async fn staged(
     world: &World,
     batch: &RequestRedemption,
     piece: usize,
 ) -> (ReadRedemption, Upload) {
-    let mut reader = RedemptionReader::new(|vendor: &_| secret().vendor_key(vendor));
+    let mut reader = RedemptionReader::new();
     reader.push(&batch.to_bytes()).unwrap();
+    reader.set_key(&world.service.vendor_key(&batch.vendor).await.unwrap().key);
     let (head, data) = (reader.head().unwrap().clone(), reader.take());
     let mut upload = Upload::default();
     for piece in data.chunks(piece) {
@@ -126,7 +127,9 @@ async fn a_staged_batch_is_judged_in_parts_and_goes_on_where_it_stopped(database
         let sent = batch("news.example", name, &payments);
         let (read, upload) = staged(&world, &sent, piece).await;
         assert!(world.number("SELECT COUNT(*) FROM staged_piece").await > 0);
-        let answer = world.service.redeem_read(read, upload, Vec::new(), DURING).await.unwrap();
+        let key = world.service.vendor_key(&sent.vendor).await.unwrap();
+        let judged = world.service.redeem_read(read, &key, upload, Vec::new(), DURING);
+        let answer = judged.await.unwrap();
         let verdicts = answer.granted().unwrap().result.verdicts;
         assert_eq!(world.redeem(&sent).await, verdicts, "{piece}");
         accepted += verdicts.iter().filter(|verdict| **verdict == Accepted).count() as i64;

@@ -24,12 +24,12 @@ on_both_databases!(
 const NEXT: &str = "2027-01";
 const MONTH_SECONDS: i64 = 31 * 86_400;
 
-fn next() -> Period {
+pub(crate) fn next() -> Period {
     NEXT.parse().unwrap()
 }
 
 /// Opens the period after that of the world.
-async fn open_next(world: &World) {
+pub(crate) async fn open_next(world: &World) {
     open_later(world, NEXT, 1).await;
 }
 

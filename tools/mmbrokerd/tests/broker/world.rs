@@ -9,7 +9,8 @@ use micromint::coin_file::CoinFile;
 use micromint::host::{Clock, DiskDirectory};
 use micromint::identity::{UserId, VendorId};
 use micromint::protocol::{
-    Payment, RequestCredit, RequestRedemption, RequestWatch, Unsigned, Url, Verdict, push_record,
+    Payment, RequestCredit, RequestOwners, RequestRedemption, RequestWatch, Unsigned, Url, Verdict,
+    push_record,
 };
 use micromint::reply::Reply;
 use micromint::testing::{ObviousMint, test_params};
@@ -222,12 +223,22 @@ pub(crate) fn coins(name: &str, at: &str, first: u32) -> Vec<Vec<u64>> {
 }
 
 pub(crate) fn batch(at: &str, name: &str, payments: &[Payment]) -> RequestRedemption {
+    batch_under(0, at, name, payments)
+}
+
+/// A batch under the key of this number.
+pub(crate) fn batch_under(
+    number: u32,
+    at: &str,
+    name: &str,
+    payments: &[Payment],
+) -> RequestRedemption {
     let mut data = Vec::new();
     for payment in payments {
         push_record(&mut data, &payment.record().to_bytes());
     }
     let vendor = vendor(at);
-    let key = secret().vendor_key(&vendor);
+    let key = secret().numbered_vendor_key(&vendor, number);
     RequestRedemption {
         vendor,
         batch: name.parse().unwrap(),
@@ -240,8 +251,13 @@ pub(crate) fn batch(at: &str, name: &str, payments: &[Payment]) -> RequestRedemp
 }
 
 pub(crate) fn watch(at: &str, name: &str, payments: &[Payment]) -> RequestWatch {
+    watch_under(0, at, name, payments)
+}
+
+/// A watch under the key of this number.
+pub(crate) fn watch_under(number: u32, at: &str, name: &str, payments: &[Payment]) -> RequestWatch {
     let RequestRedemption { vendor, period, payments, data, .. } = batch(at, name, payments);
-    let key = secret().vendor_key(&vendor).sync_key();
+    let key = secret().numbered_vendor_key(&vendor, number).sync_key();
     RequestWatch {
         vendor,
         period,
@@ -249,6 +265,21 @@ pub(crate) fn watch(at: &str, name: &str, payments: &[Payment]) -> RequestWatch 
         payments,
         authenticator: Unsigned,
         data,
+    }
+    .authenticated(&key)
+}
+
+/// A request for owners under the key of this number.
+pub(crate) fn owners_under(number: u32, at: &str) -> RequestOwners {
+    let vendor = vendor(at);
+    let key = secret().numbered_vendor_key(&vendor, number).sync_key();
+    RequestOwners {
+        vendor,
+        period: MINT.params().period().clone(),
+        generation: 0,
+        held: 0,
+        nonce: "n-1".parse().unwrap(),
+        authenticator: Unsigned,
     }
     .authenticated(&key)
 }

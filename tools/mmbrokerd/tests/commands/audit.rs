@@ -53,6 +53,8 @@ fn every_change_on_the_console_is_in_the_audit_log() {
         place.run("mmredeem b1.mm", 0);
     }
     adds(&["console: batch judged: 2026-12 news.example b1"]);
+    place.run("mmbroker vendor-key --new news.example", 0);
+    adds(&["console: vendor key replaced: news.example 1"]);
     place.run("mmbroker revoke --force mallory", 0);
     adds(&["console: revoked: mallory"]);
     place.run("mmbroker compromise 5:3", 0);
@@ -114,6 +116,7 @@ fn closed_accounts_and_disabled_vendors_get_nothing() {
     assert!(sale.contains("the account of alice is closed"), "{sale}");
     for line in [
         "mmbroker vendor-key --period 2026-12 news.example",
+        "mmbroker vendor-key --new news.example",
         "mmbroker owners --period 2026-12 --vendor news.example",
     ] {
         let error = place.error(line);

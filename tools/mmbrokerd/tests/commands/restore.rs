@@ -33,6 +33,7 @@ fn a_restore_and_a_release_are_checked() {
     // The later ones of several numbers do not lower the first.
     let done = place.text("mmbroker restored --force --skip-to 2026-12=17 --skip-to 2026-12=3");
     assert!(done.contains("sets skipped"), "{done}");
+    assert!(done.contains("mmbroker vendor-key --new HOST"), "{done}");
     assert!(release("9223372036854775807", "1 USD").contains("expected a payout run up to 10000"));
     assert!(release("0", "1 USD").contains("expected a total of 0"));
     let status = place.text("mmbroker status");

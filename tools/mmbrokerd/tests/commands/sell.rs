@@ -11,6 +11,37 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use super::{CLOSED, EXPIRED, Place};
 
 #[test]
+fn keys_of_vendors_are_replaced_all_or_none() {
+    let place = Place::new();
+    let key = |host: &str, number| {
+        place.secret.numbered_vendor_key(&host.parse().unwrap(), number).to_hex()
+    };
+    let (news, shop) = ("news.example", "shop.example");
+    for host in [news, shop] {
+        place.vendor(host);
+    }
+    let unknown = place.error("mmbroker vendor-key --new news.example inn.example");
+    assert!(unknown.contains("inn.example is registered for no period"), "{unknown}");
+    for wrong in ["", " --from 2026-12", " --period 2026-12 news.example"] {
+        place.run(&format!("mmbroker vendor-key --new{wrong}"), 2);
+    }
+    assert_eq!(place.text("mmbroker vendor-key news.example").trim(), key(news, 0));
+    let one = place.run("mmbroker vendor-key --new news.example", 0);
+    assert_eq!(String::from_utf8(one.stdout).unwrap().trim(), key(news, 1));
+    let told = String::from_utf8(one.stderr).unwrap();
+    assert!(told.contains("the key of news.example is replaced"), "{told}");
+    // Twice in one command is once.
+    let both = place.text("mmbroker vendor-key --new shop.example news.example shop.example");
+    let expected = format!("news.example {}\nshop.example {}\n", key(news, 2), key(shop, 1));
+    assert_eq!(both, expected);
+    // The next period has them too, with no period named where there are several.
+    place.add_period("2027-01");
+    let carried = place.text("mmbroker vendor-key --period 2027-01 --from 2026-12");
+    assert_eq!(carried, expected);
+    assert_eq!(place.text("mmbroker vendor-key --new news.example").trim(), key(news, 3));
+}
+
+#[test]
 fn a_sale_is_written_to_a_private_file_and_can_be_fetched_again() {
     let place = Place::new();
     place.run("mmbroker withdraw --user alice --sets 2 -o alice.mm", 0);

@@ -1,8 +1,13 @@
 //! What vendors do: parameters, owners, redemption, the watch, the list of revoked users.
 
+use std::str::FromStr;
+
 use micromint::owner::{Owners, Ownership};
 use micromint::params::Params;
-use micromint::protocol::{OwnersSold, RedemptionResult, Verdict, WatchResult};
+use micromint::protocol::{
+    Id, OwnersSold, RedemptionResult, RequestOwners, RequestRedemption, RequestWatch, Unsigned,
+    Verdict, WatchResult,
+};
 
 use crate::program::*;
 
@@ -67,6 +72,65 @@ fn a_vendor_redeems_and_is_answered_alike() {
     assert_eq!(problem, (403, "unknown-vendor".to_string()));
     let torn = &sent.to_bytes()[..200];
     assert_eq!(running.message("/v1/redemptions", torn).problem(), (400, "malformed".to_string()));
+}
+
+/// Whoever does not have the key cannot tell whether there was one before, or whether the vendor is
+/// registered.
+#[test]
+fn a_replaced_key_is_refused_in_the_words_of_any_wrong_one() {
+    let (home, running) = with_sale();
+    let period = MINT.params().period();
+    let refusals = |number: u32| {
+        let mut all = Vec::new();
+        for name in ["news.example", "inn.example"] {
+            let key = secret().numbered_vendor_key(&vendor(name), number);
+            let id = Id::from_str("b-1").unwrap();
+            let sent = RequestRedemption {
+                vendor: vendor(name),
+                batch: id.clone(),
+                period: period.clone(),
+                payments: 0,
+                authenticator: Unsigned,
+                data: Vec::new(),
+            };
+            let shown = RequestWatch {
+                vendor: vendor(name),
+                period: period.clone(),
+                watch: id.clone(),
+                payments: 0,
+                authenticator: Unsigned,
+                data: Vec::new(),
+            };
+            let asked = RequestOwners {
+                vendor: vendor(name),
+                period: period.clone(),
+                generation: 1,
+                held: 0,
+                nonce: id,
+                authenticator: Unsigned,
+            };
+            let sync = key.sync_key();
+            for (path, bytes) in [
+                ("/v1/redemptions", sent.authenticated(&key).to_bytes()),
+                ("/v1/watch", shown.authenticated(&sync).to_bytes()),
+                ("/v1/periods/2026-12/owners", asked.authenticated(&sync).to_bytes()),
+            ] {
+                let answer = running.message(path, &bytes);
+                all.push((answer.status, answer.text().replace(name, "HOST")));
+            }
+        }
+        all
+    };
+    let never = refusals(1000);
+    assert!(never.iter().all(|refusal| *refusal == never[0]), "{never:?}");
+    assert_eq!(never[0].0, 403);
+    for said in ["wrong-authenticator", "if the vendor's key was replaced"] {
+        assert!(never[0].1.contains(said), "{}", never[0].1);
+    }
+    let new = home.done(&["vendor-key", "--new", "news.example"]);
+    assert_eq!(new, secret().numbered_vendor_key(&vendor("news.example"), 1).to_hex());
+    assert_eq!(refusals(0)[..3], never[..3]);
+    assert!(refusals(1)[..3].iter().all(|(status, _)| *status == 200));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use micromint::reply::Reply;
 use micromint::scheme::reference;
 use mmbrokerd::shop::{
     ANSWERS_MAX, COMPLAINT_CHARS_SHOWN_MAX, COMPLAINTS_SHOWN_MAX, NoProof, ProofSource, Proofs,
-    Role, ShopSettings,
+    Role, ShopSettings, last_rows,
 };
 use mmbrokerd::store::{AccountKind, ComplaintAnswer, NewComplaint};
 
@@ -19,6 +19,8 @@ use crate::world::*;
 
 crate::on_both_databases!(
     a_host_proof_registers_a_vendor,
+    the_key_is_replaced_on_the_page,
+    the_key_of_a_disabled_vendor_is_not_replaced,
     names_that_are_no_hosts_are_refused,
     a_statement_shows_what_was_redeemed,
     coins_of_a_disabled_vendor_are_refused,
@@ -129,6 +131,72 @@ async fn names_that_are_no_hosts_are_refused(database: Database) {
         let is_said = ["needs a domain name", "Expected a host name"];
         assert!(is_said.iter().any(|words| page.text.contains(words)), "{}", page.text);
     }
+}
+
+async fn the_key_is_replaced_on_the_page(database: Database) {
+    let (site, _, mut owner) = with_vendor(database).await;
+    let (host, action) = (vendor("news.example"), "/vendor/news.example/key/replace");
+    let key = |number| secret().numbered_vendor_key(&host, number).to_hex();
+    let number = || async { site.world.service.vendor_key(&host).await.unwrap().number };
+    let page = owner.get("/vendor/news.example");
+    page.says(200, "Replace the key");
+    let show = "/vendor/news.example/key";
+    owner.send(&page, show, &[("password", PASSWORD)]).says(200, &key(0));
+    // The password, the token of the session, and the person are checked.
+    owner.send(&page, action, &[("password", "wrong password")]).says(422, "is wrong");
+    owner.send(&page, action, &[]).says(422, "is wrong");
+    let fields = [("number", "0"), ("password", PASSWORD)];
+    assert_eq!(owner.post(action, &fields).status, 403);
+    let forged = [("number", "0"), ("password", PASSWORD), ("token", "0123456789abcdef")];
+    assert_eq!(owner.post(action, &forged).status, 403);
+    let (mut other, _) = site.reader();
+    let token = other.get("/account").value("/logout", "token");
+    let of_other = [("token", token.as_str()), ("number", "0"), ("password", PASSWORD)];
+    assert_eq!(other.post(action, &of_other).status, 404);
+    for wrong in ["", "-1", "1", "4294967296", "x"] {
+        let fields = [("password", PASSWORD), ("number", wrong)];
+        owner.send(&page, action, &fields).says(422, "was replaced after this page was loaded");
+    }
+    assert_eq!(number().await, 0);
+    // Sent twice, the form replaces one key.
+    let replaced = owner.send(&page, action, &[("password", PASSWORD)]);
+    replaced.says(200, &key(1));
+    replaced.says(200, "The key before is refused from now on");
+    let twice = owner.send(&page, action, &[("password", PASSWORD)]);
+    twice.says(422, "was replaced after this page was loaded");
+    assert!(!twice.text.contains(&key(1)));
+    assert_eq!(number().await, 1);
+    owner.send(&page, show, &[("password", PASSWORD)]).says(200, &key(1));
+    let row = &last_rows(site.world.service.store(), 2).await.unwrap()[1];
+    assert_eq!((row.what.as_str(), row.detail.as_str()), ("vendor key replaced", "news.example 1"));
+    // Replacing counts with the views of the key.
+    let before = number().await;
+    let mut done = 0;
+    let last = loop {
+        let page = owner.get("/vendor/news.example");
+        let answer = owner.send(&page, action, &[("password", PASSWORD)]);
+        if answer.status != 200 {
+            break answer;
+        }
+        done += 1;
+        assert!(done <= 60);
+    };
+    last.says(429, "Too many attempts");
+    assert_eq!(number().await, before + done);
+    // 60 in all: two views, five wrong numbers and two forms that were sent twice are among them.
+    assert_eq!(done, 60 - 9);
+}
+
+async fn the_key_of_a_disabled_vendor_is_not_replaced(database: Database) {
+    let (site, mut operator, mut owner) = with_vendor(database).await;
+    let page = owner.get("/vendor/news.example");
+    let form = operator.get("/operator/vendors");
+    let disable = [("host", "news.example"), ("why", "a test")];
+    assert_eq!(operator.send(&form, "/operator/vendors/disable", &disable).status, 303);
+    let action = "/vendor/news.example/key/replace";
+    owner.send(&page, action, &[("password", PASSWORD)]).says(422, "has disabled this vendor");
+    let key = site.world.service.vendor_key(&vendor("news.example")).await.unwrap();
+    assert_eq!(key.number, 0);
 }
 
 /// A broker with a vendor, who acts for it, and an operator.

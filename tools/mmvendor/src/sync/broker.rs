@@ -19,6 +19,8 @@ const CACERT_SIZE_MAX: usize = 4 * 1024 * 1024;
 const DOCUMENT_SIZE_MAX: u64 = 16 * 1024 * 1024;
 /// The largest answer to a message, in bytes: verdicts on a batch, or a million tags.
 const ANSWER_SIZE_MAX: u64 = 64 * 1024 * 1024;
+/// What a message may be answered with: a message, or a refusal.
+const ACCEPT: &str = "application/x-micromint, application/problem+json";
 /// The broker's witness, which a vendor keeps and sends back.
 const WITNESS_HEADER: &str = "MicroMint-Witness";
 /// How long a connection may take.
@@ -46,6 +48,15 @@ pub(super) struct KnownPeriod {
     pub(super) start: String,
     #[serde(rename = "redeem-until")]
     pub(super) redeem_until: String,
+}
+
+/// A refusal (RFC 9457).
+#[derive(Deserialize)]
+struct Problem {
+    /// A word for programs.
+    title: String,
+    /// Why, for people.
+    detail: String,
 }
 
 /// A response: the status, and the body.
@@ -90,11 +101,6 @@ impl Broker {
         read(response.map_err(|error| format!("{url}: {error}"))?, DOCUMENT_SIZE_MAX)
     }
 
-    /// The good answer to a message.
-    pub(super) fn send(&self, path: &str, message: &[u8]) -> Result<Vec<u8>, ToolError> {
-        self.ask(path, message)?.good()
-    }
-
     /// The answer to a message, whatever it is.
     pub(super) fn ask(&self, path: &str, message: &[u8]) -> Result<Answer, ToolError> {
         self.ask_with(path, message, None)
@@ -113,7 +119,7 @@ impl Broker {
             Some(witness) => request.header(WITNESS_HEADER, witness),
             None => request,
         };
-        let response = request.header("Accept", MEDIA_TYPE).send(message);
+        let response = request.header("Accept", ACCEPT).send(message);
         read(response.map_err(|error| format!("{url}: {error}"))?, ANSWER_SIZE_MAX)
     }
 }
@@ -169,9 +175,19 @@ impl Answer {
         (400..500).contains(&self.status) && ![408, 425, 429].contains(&self.status)
     }
 
+    /// Whether the broker does not know the key of the message.
+    pub(super) fn is_wrong_key(&self) -> bool {
+        self.status == 403 && self.problem().is_some_and(|it| it.title == "wrong-authenticator")
+    }
+
+    fn problem(&self) -> Option<Problem> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
     /// What a refusal says: one line of text.
     pub(super) fn words(&self) -> String {
-        let text = String::from_utf8_lossy(&self.body);
+        let detail = self.problem().map(|problem| problem.detail);
+        let text = detail.unwrap_or_else(|| String::from_utf8_lossy(&self.body).into_owned());
         let words: String = text.chars().filter(|c| (' '..='~').contains(c)).take(400).collect();
         format!("the broker answers {}: {words}", self.status)
     }

@@ -182,7 +182,7 @@ impl Link<'_> {
         period: &Period,
         owners: Option<&Owners>,
     ) -> Result<OwnersSold, ToolError> {
-        let key = self.key.sync_key();
+        let key = self.key()?.sync_key();
         let request = RequestOwners {
             vendor: self.vendor.clone(),
             period: period.clone(),
@@ -198,7 +198,7 @@ impl Link<'_> {
         let held = held.as_deref().map(str::trim_end).filter(|held| is_witness(held));
         let answer = self.broker.ask_with(&path, &request.to_bytes(), held)?;
         let witness = answer.witness.clone();
-        let answer = OwnersSold::parse(&answer.good()?)?;
+        let answer = OwnersSold::parse(&self.good(answer)?)?;
         if !answer.answers(&request, &key) {
             return Err(format!("{period}.owners: the answer is not the broker's").into());
         }

@@ -19,19 +19,19 @@ impl Link<'_> {
             tell!("mmvendor: there is no till {path} yet: the server makes it when it starts");
             return Ok(());
         }
-        let till = &self.files.open()?.till;
+        let (till, key) = (&self.files.open()?.till, self.key()?);
         let mut before = None;
         for _ in 0..BATCHES_AT_A_TIME {
             let limits = BatchLimits::default();
-            let made = make_batch(till, &self.vendor, &self.key, None, limits)?;
+            let made = make_batch(till, &self.vendor, &key, None, limits)?;
             // A batch whose coins still wait is made again: it was sent a moment ago.
             let Some(made) = made.filter(|made| before.as_ref() != Some(&made.batch.id)) else {
                 break;
             };
             before = Some(made.batch.id.clone());
-            let answer = self.broker.send("/v1/redemptions", &made.message.to_bytes())?;
-            let result = RedemptionResult::parse(&answer)?;
-            print_batch(&read_result(till, &self.vendor, &self.key, &result)?);
+            let answer = self.broker.ask("/v1/redemptions", &made.message.to_bytes())?;
+            let result = RedemptionResult::parse(&self.good(answer)?)?;
+            print_batch(&read_result(till, &self.vendor, &key, &result)?);
             for user in result.blocked.users() {
                 say!("blocked: {user}; the servers of this till refuse payments of this user");
             }

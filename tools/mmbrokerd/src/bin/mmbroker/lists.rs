@@ -1,5 +1,6 @@
 //! Vendors and users: who is registered, who is revoked, and the lists that vendors get as files.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -29,6 +30,10 @@ pub(crate) struct VendorKey {
     /// there, so that no new vendor can take their place
     #[arg(long, value_name = "PERIOD")]
     from: Option<Period>,
+    /// Replace the keys of these vendors, which may have leaked, and print the new ones. The keys
+    /// before end at once, for all periods; nothing is registered
+    #[arg(long, conflicts_with_all = ["from", "period"])]
+    new: bool,
     /// The host names of the vendors. For several names, or with --from, each output line is a name
     /// and its key
     #[arg(required_unless_present = "from", value_name = "HOST")]
@@ -90,6 +95,9 @@ async fn check_enabled(broker: &Broker, vendor: &VendorId) -> Result<(), ToolErr
 impl VendorKey {
     pub(crate) async fn run(&self, broker: &Broker) -> Result<u8, ToolError> {
         let service = &broker.service;
+        if self.new {
+            return self.replace(broker).await;
+        }
         let period = broker.period(self.period.period.as_ref())?;
         let earlier = match &self.from {
             Some(from) => service.store().vendors(broker.period(Some(from))?.name()).await?,
@@ -120,6 +128,29 @@ impl VendorKey {
             }
         }
         Ok(status)
+    }
+
+    /// Replaces the keys of the vendors; of none if one of them is not registered, or disabled.
+    async fn replace(&self, broker: &Broker) -> Result<u8, ToolError> {
+        let service = &broker.service;
+        for host in &self.hosts {
+            if !service.store().is_known_vendor(host).await? {
+                return Err(format!(
+                    "{host} is registered for no period, so it has no key; nothing was replaced"
+                )
+                .into());
+            }
+            check_enabled(broker, host).await?;
+        }
+        for host in self.hosts.iter().collect::<BTreeSet<_>>() {
+            let key = service.replace_vendor_key(CONSOLE, host, None).await?.into_result()?.key;
+            match self.hosts.len() {
+                1 => say!("{}", key.to_hex()),
+                _ => say!("{host} {}", key.to_hex()),
+            }
+            tell!("mmbroker: the key of {host} is replaced: give it the new one for vendor.key");
+        }
+        Ok(EXIT_OK)
     }
 }
 

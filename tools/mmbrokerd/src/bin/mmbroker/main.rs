@@ -73,8 +73,9 @@ enum Command {
     EndKeys(people::EndKeys),
     /// Give a person a new password for the pages, and print it; makes the account if it is missing
     Person(people::SetPerson),
-    /// Register vendors for a period and print their vendor keys, which must be kept secret. A
-    /// vendor that is refused does not keep the others from being registered
+    /// Register vendors for a period and print their vendor keys, which must be kept secret, or
+    /// replace keys that leaked. A vendor that is refused does not keep the others from being
+    /// registered
     VendorKey(lists::VendorKey),
     /// List the registered vendors, in the order of their registration
     Vendors(Report),

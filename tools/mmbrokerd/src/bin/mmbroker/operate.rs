@@ -120,6 +120,11 @@ impl Restored {
         for user in &restore.revoked {
             say!("revoked {user}");
         }
+        say!(
+            "a vendor key that was replaced since the backup counts again until its vendor syncs:"
+        );
+        say!("  mmbroker audit tells which vendors did ('vendor key found'); for the others run");
+        say!("  mmbroker vendor-key --new HOST");
         say!("payouts are blocked: compare the last payout with the bank, then run");
         say!("  mmbroker payout book FILE, for each run that `mmbroker payout list` has not");
         say!("  mmbroker release-payouts --run NUMBER --total AMOUNT");
