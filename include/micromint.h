@@ -679,7 +679,7 @@ micromint_status micromint_user_key(const uint8_t *secret,
                                     micromint_error **error_out);
 
 /**
- * K_V, the key of a vendor.
+ * K_V, the key of a vendor, as long as the broker has not replaced it.
  *
  * secret, secret_len: the broker's secret, MICROMINT_KEY_SIZE bytes.
  * vendor, vendor_len: the Vendor-ID.

@@ -70,7 +70,7 @@ pub unsafe extern "C" fn micromint_user_key(
     })
 }
 
-/// K_V, the key of a vendor.
+/// K_V, the key of a vendor, as long as the broker has not replaced it.
 ///
 /// secret, secret_len: the broker's secret, MICROMINT_KEY_SIZE bytes.
 /// vendor, vendor_len: the Vendor-ID.
