@@ -128,10 +128,25 @@ impl Request {
         unsafe { (*self.core()).satisfy == NGX_HTTP_SATISFY_ANY as usize }
     }
 
-    /// Whether another check of `satisfy any` refused the request with this status.
-    pub(crate) fn was_refused_with(&self, status: Code) -> bool {
+    /// The status with which another check of `satisfy any` refused the request, if one did.
+    pub(crate) fn refusal(&self) -> Option<Code> {
         // SAFETY: the request is live.
-        unsafe { (*self.r).access_code == status as usize }
+        let code = unsafe { (*self.r).access_code };
+        Code::try_from(code).ok().filter(|code| *code != OK)
+    }
+
+    /// Offers the logins again that nginx withdrew from the response when a check let the request
+    /// pass.
+    pub(crate) fn offer_logins_again(&mut self) {
+        // SAFETY: the list is the request's own and is not changed meanwhile; a hash of 0 marks a
+        // removed field.
+        unsafe {
+            for field in headers::fields(&raw const (*self.r).headers_out.headers) {
+                if headers::is_named(field, "WWW-Authenticate") {
+                    (*field).hash = 1;
+                }
+            }
+        }
     }
 
     /// Whether the requested file is a directory.
