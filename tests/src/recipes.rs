@@ -444,6 +444,9 @@ pub fn prepare_subscribers(site: &Site) {
     site.write("subscribers", "alice:{SHA}nU4eI71bcnBGqeO0t9tXvY1u5oQ=\n");
     site.page("news/index.html", "home", None);
     site.page("news/archive/old.html", "an old story", None);
+    site.page("news/archive/index.html", "all old stories", None);
+    site.page("news/archive/2025/index.html", "the stories of 2025", None);
+    site.page("news/archive/empty/a.txt", "a file", None);
     site.page("news/archive/login.html", "welcome", None);
 }
 
@@ -460,8 +463,20 @@ pub fn subscribers(server: &impl Server) {
     assert_eq!(server.ask(&right("/archive/login.html")).seen().2, "welcome");
     let read = server.ask(&right("/archive/old.html"));
     assert_eq!((read.status, read.body.as_str()), (200, "an old story"));
-    let wrong = get("/archive/old.html").with("Authorization", "Basic YWxpY2U6d3Jvbmc=");
-    assert_eq!(server.ask(&wrong).status, 401);
+    let wrong = |target| get(target).with("Authorization", "Basic YWxpY2U6d3Jvbmc=");
+    assert_eq!(server.ask(&wrong("/archive/old.html")).status, 401);
+    for (folder, body) in
+        [("/archive/", "all old stories"), ("/archive/2025/", "the stories of 2025")]
+    {
+        assert_eq!(assert_sold(server, folder, 2).body, body);
+        let read = server.ask(&right(folder));
+        assert_eq!((read.status, read.body.as_str()), (200, body));
+        assert_eq!(server.ask(&wrong(folder)).status, 401);
+    }
+    assert_eq!(server.ask(&get("/archive/2025")).status, 301);
+    // Nothing is sent for a folder without an index.
+    assert_reversed(server, "/archive/empty/", 2, 403);
+    assert_eq!(server.ask(&right("/archive/empty/")).status, 403);
 }
 
 /// The files of the recipe `crawlers`.
