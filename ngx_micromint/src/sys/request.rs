@@ -344,6 +344,18 @@ impl Request {
         }
     }
 
+    /// The path of the file that the request is for: without what follows the name of a script.
+    pub(crate) fn file_path(&self) -> &[u8] {
+        let path = self.path();
+        &path[..path.len().saturating_sub(self.path_info_len())]
+    }
+
+    fn path_info_len(&self) -> usize {
+        // nginx itself sends no file for such a path.
+        // SAFETY: the request is live.
+        if self.has_content_handler() { unsafe { files::path_info_len(self.r) } } else { 0 }
+    }
+
     /// The content of the file beside the requested one, whose name has `suffix` added. `name` is
     /// that of a variant of the requested file, if it is not its own.
     pub(crate) fn read_beside(
@@ -352,8 +364,9 @@ impl Request {
         suffix: &str,
         size_max: usize,
     ) -> Result<Option<Vec<u8>>, String> {
+        let path_info = self.path_info_len();
         // SAFETY: the request and its location's configuration are live.
-        unsafe { files::read_beside(self.r, self.core(), name, suffix, size_max) }
+        unsafe { files::read_beside(self.r, self.core(), path_info, name, suffix, size_max) }
     }
 }
 

@@ -8,6 +8,7 @@ use micromint_servers::payer;
 use micromint_servers::price_files::{
     assert_invalid_price_files_close_pages, site_with_invalid_price_files,
 };
+use micromint_servers::recipes::Php;
 use micromint_servers::server::{Server, asked_and_paid, sold, word};
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
@@ -384,6 +385,51 @@ fn nobody_pays_who_is_then_turned_away() {
     assert_eq!(nginx.ask(&post).status, 403);
     assert_eq!(nginx.ask(&post.with("X-Let", "in")).short(), word(200, "paid"));
     assert_eq!(nginx.pay("/limit/one.html", 1).status, 403);
+}
+
+/// A script costs the same whatever follows its name: PHP walks up to the file that exists.
+#[test]
+fn a_script_has_the_price_of_its_file_whatever_follows_its_name() {
+    let site = Site::new();
+    let script = "<?php echo 'the script ', $_SERVER['PATH_INFO'] ?? '';";
+    site.page("page.php", script, Some("2"));
+    site.page("free.php", script, None);
+    site.page("sub/page.de.php", script, None);
+    site.page("sub/page.php", script, Some("3"));
+    site.page("sub/text.html", "a text", Some("1"));
+    symlink("page.php", site.path("www/link.php")).unwrap();
+    site.write("www/link.php.mm", "1");
+    let fpm = "include /etc/nginx/fastcgi.conf; fastcgi_pass unix:%FOLDER%/php.sock;
+               fastcgi_param SCRIPT_FILENAME $request_filename$fastcgi_path_info;";
+    let server = format!(
+        r#"location ~ [^/]\.php(/|$) {{ fastcgi_split_path_info ^(.+?\.php)(/.*)$;
+               include /etc/nginx/fastcgi.conf; fastcgi_param PATH_INFO $fastcgi_path_info;
+               fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
+               fastcgi_pass unix:%FOLDER%/php.sock; }}
+           location ^~ /alias/ {{ alias %FOLDER%/www/sub/; {fpm} }}
+           location ^~ /links/ {{ alias %FOLDER%/www/; disable_symlinks on; {fpm} }}"#
+    );
+    let nginx = Nginx::with_server(site, &server);
+    let _php = Php::start(nginx.site());
+    for (target, coins) in [
+        ("/page.php", 2),
+        ("/page.php/", 2),
+        ("/page.php/x", 2),
+        ("/page.php/x/y/", 2),
+        ("/page.php//x", 2),
+        ("/page.php%2fx", 2),
+        ("/link.php/x", 1),
+        ("/sub/page.de.php/x", 3),
+        ("/alias/page.php/x", 3),
+        ("/alias/page.de.php/x", 3),
+        ("/links/page.php/x", 2),
+    ] {
+        let answers = [nginx.get(target), nginx.pay(target, coins)];
+        assert_eq!(answers.each_ref().map(|answer| answer.short()), sold(), "{target}");
+        assert!(answers[1].body.starts_with("the script"), "{target}: {answers:?}");
+    }
+    assert_eq!(nginx.get("/free.php/page.php").body, "the script /page.php");
+    assert_eq!(nginx.get("/sub/text.html/x").status, 404, "nginx sends no file for this");
 }
 
 #[test]

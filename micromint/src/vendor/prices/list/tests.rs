@@ -233,6 +233,7 @@ fn a_parameter_in_another_spelling_makes_nothing_cheaper() {
         "price = [
             { path = '/{*rest}', query = 'rest_route', coins = 4 },
             { path = '/{*rest}', query = 'p', coins = 3 },
+            { path = '/{*rest}', query = 'p=0', coins = 0 },
             { path = '/{*rest}', query = 'free=1', coins = 0 },
             { path = '/story', coins = 2 },
         ]",
@@ -240,6 +241,9 @@ fn a_parameter_in_another_spelling_makes_nothing_cheaper() {
     for (target, expected) in [
         ("/", None),
         ("/?p=17", Some(3)),
+        ("/?p=0", Some(0)),
+        ("/?p=0&+p=17", Some(3)),
+        ("/?p=00", Some(3)),
         ("/?+p=17", Some(3)),
         ("/index.php?p%00=17", Some(3)),
         ("/?P[]=17", Some(3)),
@@ -371,7 +375,7 @@ struct Plain {
 }
 
 /// What orders the entries that match; the least one wins.
-type Specificity = (String, bool, std::cmp::Reverse<(bool, usize, usize, u32)>);
+type Specificity = (String, bool, std::cmp::Reverse<(bool, usize, usize, usize, u32)>);
 
 impl Plain {
     fn to_toml(&self) -> String {
@@ -450,7 +454,9 @@ impl Plain {
         let suffix = self.conditions.iter().filter(|(one, _)| *one == "suffix");
         let suffix = suffix.map(|(_, value)| value.len()).min().unwrap_or(0);
         let is_other = !self.has_rest() && self.path.ends_with('/') != has_slash;
-        let rank = (count("hosts") > 0, count("query"), suffix, self.coins);
+        let values =
+            self.conditions.iter().filter(|(key, value)| *key == "query" && value.contains('='));
+        let rank = (count("hosts") > 0, count("query"), values.count(), suffix, self.coins);
         (self.parts().iter().map(kind).collect(), is_other, std::cmp::Reverse(rank))
     }
 }
