@@ -139,12 +139,11 @@ impl Conditions {
         self.query.iter().map(|wanted| query().has(wanted)).min().unwrap_or(Holds::Yes)
     }
 
-    /// How specific they are: a host first, then the number of parameters and of those with a
-    /// value, then the suffix.
-    pub(super) fn rank(&self) -> (bool, usize, usize, usize) {
+    /// How specific they are: a host first, then the number of parameters, then the suffix. A value
+    /// does not count: an exception for one parameter must not hide the price for another.
+    pub(super) fn rank(&self) -> (bool, usize, usize) {
         let suffix = self.suffixes.iter().map(|suffix| suffix.0.len()).min().unwrap_or(0);
-        let values = self.query.iter().filter(|wanted| wanted.value.is_some()).count();
-        (!self.hosts.is_empty(), self.query.len(), values, suffix)
+        (!self.hosts.is_empty(), self.query.len(), suffix)
     }
 }
 

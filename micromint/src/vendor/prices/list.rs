@@ -238,7 +238,7 @@ impl PriceList {
         asker: &LazyAsker<'_>,
         make: impl Fn(&Entry, &SplitPath<'_>) -> T,
     ) -> Option<T> {
-        let readings = NormalPath::readings(path);
+        let readings = NormalPath::readings_with_dots(path);
         if exemptions == Exemptions::Apply && readings.iter().all(is_exempt_path) {
             return None;
         }
