@@ -535,6 +535,10 @@ pub fn prepare_reverse_proxy(site: &Site) {
 /// What the recipe `reverse-proxy` promises.
 pub fn reverse_proxy(server: &impl Server) {
     assert_eq!(assert_free(server, "/about").body, "made GET /about");
+    for name in ["X-Original-URL", "X-Rewrite-URL", "x-original-url"] {
+        let answer = server.ask(&get("/about").with(name, "/story/1"));
+        assert_eq!(answer.seen(), (200, String::new(), "made GET /about"), "{name}");
+    }
     assert_eq!(assert_sold(server, "/story/1", 2).body, "made GET /story/1");
     let post = RequestText::post("/story/2", &payment("/story/2", 2));
     let post =
@@ -745,6 +749,7 @@ pub fn prepare_several_sites(site: &Site) {
         site.page(&format!("{host}/page.html"), host, Some("1\n"));
         site.page(&format!("{host}/free.html"), "free", None);
     }
+    site.page("internal/page.html", "for nobody", None);
     std::fs::create_dir(site.path("shop-periods")).unwrap();
     for file in std::fs::read_dir(site.path("periods")).unwrap().flatten() {
         std::fs::copy(file.path(), site.path("shop-periods").join(file.file_name())).unwrap();
@@ -772,6 +777,10 @@ pub fn several_sites(server: &impl Server) {
         assert_eq!(paid.seen(), (200, "paid".into(), host));
         let again = request("GET", host, "/page.html").with("Cookie", &paid.cookie().unwrap());
         assert_eq!(server.ask(&again).short(), word(200, "receipt"), "{host}");
+    }
+    for host in ["internal", "www.shop.example", "192.0.2.1"] {
+        let unknown = server.ask(&request("GET", host, "/page.html"));
+        assert_eq!(unknown.status, 421, "{host}: {unknown:?}");
     }
     let tills =
         ["till", "shop-till"].map(|till| crate::server::coins_in(&server.site().path(till)));

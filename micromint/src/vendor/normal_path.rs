@@ -117,6 +117,16 @@ pub(super) fn path_and_query(target: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((if path.is_empty() { b"/" } else { path }, query))
 }
 
+/// What stands before the query of a target that names a page, for contents that know no fragments
+/// in a target: of `/a#?b` all of it.
+pub(super) fn before_query(target: &[u8]) -> &[u8] {
+    let local = local_part(target).unwrap_or_default();
+    match memchr::memchr2(b'?', b'#', local) {
+        Some(at) if local[at] == b'?' => &local[..at],
+        _ => local,
+    }
+}
+
 /// A target without scheme and authority: empty, or begins with `/`, `?` or `#`.
 fn local_part(target: &[u8]) -> Option<&[u8]> {
     match target.first() {

@@ -20,7 +20,7 @@ use super::published::{Published, Seller};
 use super::query::{Query, UNKNOWN, is_number, value_key};
 use crate::vendor::bots::Asker;
 use crate::vendor::exempt::{Exemptions, is_exempt_path};
-use crate::vendor::normal_path::{NormalPath, Readings, path_and_query};
+use crate::vendor::normal_path::{NormalPath, Readings, before_query, path_and_query};
 use crate::vendor::origin::{AskedHost, PublicRoot};
 use crate::vendor::preview::Preview;
 use crate::vendor::request::Request;
@@ -243,7 +243,8 @@ impl PriceList {
             return None;
         }
         let host = if self.has_hosts { self.host_of(request) } else { "" };
-        self.find_path(readings, host, AskedQuery::new(path, query), asker, make)
+        let query = AskedQuery::new(before_query(request.target), query);
+        self.find_path(readings, host, query, asker, make)
     }
 
     /// What the list says to `asker` about a path that a server decoded, at whatever host and

@@ -51,7 +51,8 @@ pub(super) static UNKNOWN: Query<'static> = Query { parameters: Vec::new(), is_c
 
 impl<'a> Query<'a> {
     /// The parameters of a query, and those of the query that a rewrite may make of a path: where
-    /// `/index.php?q=$uri` is asked for, `/a%26p=17` has a parameter `p`.
+    /// `/index.php?q=$uri` is asked for, `/a%26p=17` has a parameter `p`. `path` is what stands
+    /// before the query, with a fragment that contents may take for a part of it (`/#?p=17`).
     pub(super) fn parse(path: &[u8], query: &'a [u8]) -> Query<'a> {
         let mut parameters = Vec::new();
         let mut parts = query.split(|byte| *byte == b'&').filter(|part| !part.is_empty());
@@ -66,7 +67,7 @@ impl<'a> Query<'a> {
                 parameters.extend(within.take(QUERY_PARAMETERS_MAX + 1).map(Sent::uncertain));
             }
         }
-        if memchr::memchr3(b'%', b'&', b';', path).is_some() {
+        if path.iter().any(|byte| matches!(byte, b'%' | b'&' | b';' | b'?')) {
             let path = form_decoded(path);
             let is_end = |byte: &u8| matches!(byte, b'&' | b';' | b'?');
             let within = path.split(is_end).skip(1).filter(|part| !part.is_empty());
