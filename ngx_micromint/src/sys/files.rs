@@ -23,11 +23,11 @@ pub(super) struct CachedFile {
 }
 
 /// Opens the file that the request's URI names, without the `path_info` bytes behind the name of a
-/// script and with `suffix` added to its path; with `name`, the file of that name in the same folder
-/// (`name` is at most as long). `Ok(None)` if there is no such file. The location's
-/// `open_file_cache` and `disable_symlinks` apply. If not `is_expected`, the function first asks the
-/// system for the file by its name, which costs least where there is none. nginx's cache would have
-/// to be asked besides: it does not tell a symbolic link that leads nowhere.
+/// script and with `suffix` added to its path; with `name`, the file of that name in the same
+/// folder (`name` is at most as long). `Ok(None)` if there is no such file. The location's
+/// `open_file_cache` and `disable_symlinks` apply. If not `is_expected`, the function first asks
+/// the system for the file by its name, which costs least where there is none. nginx's cache would
+/// have to be asked besides: it does not tell a symbolic link that leads nowhere.
 ///
 /// # Safety
 /// `r` must be a live request and `location` its location's configuration; the file is valid as
