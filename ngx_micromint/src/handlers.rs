@@ -5,8 +5,9 @@
 //! other check has passed, and `try_files` has found the file. The price of a folder is asked in
 //! the content phase, unless the folder has an index. Under `satisfy any` the paywall is one of the
 //! checks, and asks in the access phase; the precontent phase asks again, because `try_files` may
-//! have found a file with another price. All of them run [`arrive`], which nginx calls again after
-//! each wait.
+//! have found a file with another price. There a request for a folder goes on, whatever the other
+//! checks say, so that the price of its index is asked; only a price that is paid then opens
+//! anything. All of them run [`arrive`], which nginx calls again after each wait.
 
 mod head;
 mod place;
@@ -14,8 +15,8 @@ mod question;
 mod reply;
 mod report;
 
-use micromint::vendor::gate::{self, Next, PriceFiles, is_priced_part};
-use micromint::vendor::is_price_file;
+use micromint::vendor::gate::{self, Next, PriceFiles, Stage, is_priced_part};
+use micromint::vendor::{is_price_file, is_redirect_to_folder};
 
 use crate::sys::{AGAIN, Code, DECLINED, DONE, Level, OK, Request, Worker};
 
@@ -86,6 +87,11 @@ pub(crate) fn access(request: &mut Request) -> Code {
     match arrive(request) {
         // The content is paid for: no other check is needed.
         DECLINED if visit.gate.borrow().covers_a_price() => OK,
+        // nginx would refuse the request before it looks for the index of the folder.
+        DECLINED if is_folder(request) && request.is_directory() || is_redirected(request) => {
+            visit.refused.set(request.refusal());
+            OK
+        }
         code => code,
     }
 }
@@ -93,7 +99,31 @@ pub(crate) fn access(request: &mut Request) -> Code {
 /// Whether the client sent a password that was refused: its browser asks for another one only if
 /// the answer says so (401), and a payment beside it is not taken.
 fn has_failed_to_log_in(request: &Request) -> bool {
-    request.was_refused_with(UNAUTHORIZED) && question::has_login(request)
+    request.refusal() == Some(UNAUTHORIZED) && question::has_login(request)
+}
+
+/// Whether nginx answers with a redirect to a folder, which has no price.
+fn is_redirected(request: &mut Request) -> bool {
+    let is_directory = !request.path().ends_with(b"/") && request.is_directory();
+    is_redirect_to_folder(request.method(), request.path(), is_directory)
+}
+
+/// Ends a request for a folder that other checks refused, unless a price opened what is sent for
+/// it.
+fn refused(request: &mut Request) -> Option<Code> {
+    let visit = request.visit()?;
+    let code = visit.refused.get()?;
+    let is_open = {
+        let gate = visit.gate.borrow();
+        gate.covers_a_price() || gate.stage() == Stage::Answered || request.is_error_answer()
+    };
+    if is_open || is_redirected(request) {
+        return None;
+    }
+    // Its error page is not refused.
+    visit.refused.set(None);
+    request.offer_logins_again();
+    Some(code)
 }
 
 /// The rewrite phase of a location that a request was led on to, before the location's own
@@ -128,7 +158,10 @@ pub(crate) fn precontent(request: &mut Request) -> Code {
     if is_gated && let Err(code) = pass_file(request) {
         return code;
     }
-    arrive(request)
+    match arrive(request) {
+        DECLINED if !is_folder(request) => refused(request).unwrap_or(DECLINED),
+        code => code,
+    }
 }
 
 /// `try_files` may have found a file with another price. Under `satisfy any` the file costs nothing
@@ -159,7 +192,7 @@ pub(crate) fn content(request: &mut Request) -> Code {
         AGAIN | DONE => DONE,
         code => {
             request.release();
-            code
+            if code == DECLINED { refused(request).unwrap_or(DECLINED) } else { code }
         }
     }
 }

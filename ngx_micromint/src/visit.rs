@@ -8,6 +8,8 @@ use std::cell::{Cell, RefCell};
 
 use micromint::vendor::gate;
 
+use crate::sys::Code;
+
 /// One request.
 #[derive(Default)]
 pub(crate) struct Visit {
@@ -15,4 +17,7 @@ pub(crate) struct Visit {
     pub(crate) gate: RefCell<gate::Visit>,
     /// The pass through the phases in which `satisfy any` asked the paywall.
     pub(crate) asked_in: Cell<Option<u32>>,
+    /// The refusal of the other checks under `satisfy any`, if a request for a folder went on only
+    /// to find out what is sent for it.
+    pub(crate) refused: Cell<Option<Code>>,
 }

@@ -8,7 +8,8 @@ use std::net::{TcpListener, TcpStream};
 /// It answers every request with 200 and the text `made METHOD TARGET`, except that
 /// - `status=N` in the query sets the status, and `location=PATH` the field Location;
 /// - `accel=PATH` sets the field X-Accel-Redirect;
-/// - a request with the field Upgrade is answered with 101 and the text `upgraded`.
+/// - a request with the field Upgrade is answered with 101 and the text `upgraded`;
+/// - `X-Original-URL` and `X-Rewrite-URL` stand in for the target, as in some frameworks.
 pub fn start(port: u16) {
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     std::thread::spawn(move || {
@@ -24,7 +25,7 @@ fn answer(stream: TcpStream) -> std::io::Result<()> {
     let mut line = String::new();
     stream.read_line(&mut line)?;
     let mut words = line.split(' ').map(str::to_string);
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (method, mut target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let (mut length, mut is_upgrade, mut is_chunked) = (0, false, false);
     loop {
         line.clear();
@@ -34,6 +35,7 @@ fn answer(stream: TcpStream) -> std::io::Result<()> {
             "content-length" => length = value.trim().parse().unwrap_or(0),
             "transfer-encoding" => is_chunked = true,
             "upgrade" => is_upgrade = true,
+            "x-original-url" | "x-rewrite-url" => target = value.trim().to_string(),
             _ => {}
         }
     }

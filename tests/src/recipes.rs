@@ -175,6 +175,20 @@ echo "made {$_SERVER['REQUEST_METHOD']} {$_SERVER['REQUEST_URI']} ",
     $_SERVER['MICROMINT_STATUS'] ?? '', " $body";
 "#;
 
+/// A front controller that reads parameters as WordPress does: those of a form before those of the
+/// address (`WP::parse_request`).
+const WORDPRESS: &str = r#"<?php
+$said = "made {$_SERVER['REQUEST_METHOD']} {$_SERVER['REQUEST_URI']} ";
+$fields = [];
+foreach (['p', 'name', 'rest_route'] as $name) {
+    $value = $_POST[$name] ?? $_GET[$name] ?? null;
+    if ($value !== null) { $fields[] = $name; }
+}
+if (in_array('moved', $_GET)) { header('Location: /', true, 302); }
+if (str_contains($_SERVER['REQUEST_URI'], 'missing')) { http_response_code(404); }
+echo $said, $fields ? 'the article by ' . implode(' ', $fields) : '', file_get_contents('php://input');
+"#;
+
 /// A request to a host of the document.
 fn request(method: &str, host: &str, target: &str) -> RequestText {
     let mut request = RequestText::new(method, target);
@@ -254,9 +268,39 @@ fn page_402(server: &impl Server, target: &str) -> String {
 
 /// The files of the recipe `wordpress`.
 pub fn prepare_wordpress(site: &Site) {
-    site.page("news/index.php", FRONT_CONTROLLER, None);
+    site.page("news/index.php", WORDPRESS, None);
+    for script in ["wp-login", "wp-comments-post", "wp-cron", "xmlrpc", "wp-admin/index"] {
+        site.page(&format!("news/{script}.php"), "<?php echo 'a script';", None);
+    }
+    site.page("news/wp-admin/css/about.css", "style", None);
     site.page("news/wp-content/style.css", "style", None);
 }
+
+/// Addresses of an article to PHP, which reads names of parameters in its own way.
+const ARTICLE_ADDRESSES: [&str; 22] = [
+    "/?p=17",
+    "/index.php?p=17",
+    "/?%20p=17&preview=true",
+    "/?+p=17",
+    "/?%20%20p=17",
+    "/?p%00=17",
+    "/?p%00x=17",
+    "/?p[]=17",
+    "/?p%5Bx%5D=17",
+    "/?%70=17",
+    "/?a=1&+p=17&b",
+    "/index.php?+p=17",
+    "/a/b?+p=17",
+    "/?name=long-read&preview=true",
+    "/?+name=long-read",
+    "/?name[=long-read&name%00",
+    "/?rest_route=/wp/v2/posts/17",
+    "/?rest.route=/wp/v2/posts/17",
+    "/?rest%20route=/wp/v2/posts/17",
+    "/?rest+route=/wp/v2/posts/17",
+    "/?rest[route=/wp/v2/posts/17",
+    "/?%20rest.route%00=/wp/v2/posts/17",
+];
 
 /// What the recipe `wordpress` promises.
 pub fn wordpress(server: &impl Server) {
@@ -276,15 +320,89 @@ pub fn wordpress(server: &impl Server) {
         "//article/./long-read/",
         "/article/long-read/feed/",
         "/index.php/article/long-read/",
-        "/?p=17",
-        "/index.php?p=17",
-        "/?name=long-read&preview=true",
-        "/?rest_route=/wp/v2/posts/17",
-    ] {
+    ]
+    .into_iter()
+    .chain(ARTICLE_ADDRESSES)
+    {
         assert_priced(server, other, 2);
     }
     assert_reversed(server, "/article/missing/", 2, 404);
     assert_reversed(server, "/?p=moved", 2, 302);
+    wordpress_forms(server);
+}
+
+/// What the recipe `wordpress` does with the bodies of requests.
+fn wordpress_forms(server: &impl Server) {
+    let sent = |method: &str, target: &str, kind: Option<&str>, body: &str| {
+        let request = request(method, NEWS, target).with("Content-Length", &body.len().to_string());
+        let request = RequestText { body: body.as_bytes().to_vec(), ..request };
+        server.ask(&match kind {
+            Some(kind) => request.with("Content-Type", kind),
+            None => request,
+        })
+    };
+    let form = "application/x-www-form-urlencoded";
+    let parts = "multipart/form-data; boundary=x";
+    let part = "--x\r\nContent-Disposition: form-data; name=\"p\"\r\n\r\n17\r\n--x--\r\n";
+    for target in [
+        "/",
+        "/?",
+        "/index.php",
+        "/index.php/",
+        "//index.php",
+        "/%69ndex.php",
+        "/category/news/",
+        "/wp-json/",
+        "/wp-json/wp/v2/media",
+        "/index.php/wp-login.php",
+        "/wp-login.php/../",
+        "/wp-login.php/x",
+        "/wp-admin/x",
+        "/wp-admin/x.php",
+        "/wp-admin/../index.php",
+        "/wp-admin/css/",
+        "/wp-content/x",
+        "/wp-login.php%2f..%2findex.php",
+    ] {
+        for (kind, body) in [
+            (form, "p=17"),
+            ("Application/X-WWW-Form-Urlencoded", "p=17"),
+            ("application/x-www-form-urlencoded;application/json", "rest_route=&p=17"),
+            ("application/x-www-form-urlencoded application/json", "p=17"),
+            (parts, part),
+        ] {
+            let answer = sent("POST", target, Some(kind), body);
+            let is_refused = [403, 404].contains(&answer.status) || answer.body == "a script";
+            assert!(is_refused, "{target} {kind}: {answer:?}");
+        }
+    }
+    // What is no form reaches WordPress, and PHP finds no fields in it.
+    let jsons = ["application/json", "application/json;charset=utf-8"];
+    for kind in jsons.map(Some) {
+        for target in ["/", "/wp-json/wp/v2/posts", "/index.php"] {
+            let answer = sent("POST", target, kind, "p=17");
+            let is_made = answer.body.starts_with("made POST") && !answer.body.contains("article");
+            assert!(answer.status == 200 && is_made, "{target}: {answer:?}");
+        }
+    }
+    for method in ["PUT", "DELETE", "PATCH"] {
+        let answer = sent(method, "/", Some(form), "p=17");
+        assert!(!answer.body.contains("article"), "{method}: {answer:?}");
+    }
+    for script in
+        ["wp-login.php", "wp-comments-post.php", "wp-cron.php", "xmlrpc.php", "wp-admin/index.php"]
+    {
+        let answer = sent("POST", &format!("/{script}"), Some(form), "p=17");
+        assert_eq!(answer.seen(), (200, String::new(), "a script"), "{script}");
+    }
+    // A payment in the body.
+    let target = "/article/posted/";
+    let post = RequestText::post(target, &payment(target, 2));
+    let post =
+        RequestText { headers: [get("/").headers, post.headers[1..].to_vec()].concat(), ..post };
+    let paid = server.ask(&post);
+    assert_eq!(paid.short(), word(200, "paid"), "{paid:?}");
+    assert!(paid.body.starts_with("made GET /article/posted/ "), "{paid:?}");
 }
 
 /// What the recipe `wordpress` promises to editors. The server takes a client's address from
@@ -296,6 +414,19 @@ pub fn wordpress_for_editors(server: &impl Server) {
         assert!(editor.body.starts_with(&format!("made GET {target} ")), "{editor:?}");
         assert!(editor.header("cache-control").unwrap().contains("private"), "{editor:?}");
     }
+    // PHP reads all of them as those of an article.
+    for target in ARTICLE_ADDRESSES {
+        let editor = server.ask(&get(target).with("X-Case-Client", "192.0.2.7"));
+        assert_eq!(editor.short(), word(200, ""), "{target}: {editor:?}");
+        assert!(editor.body.contains("the article by "), "{target}: {editor:?}");
+    }
+    let upload = |client: &str| {
+        let upload = request("POST", NEWS, "/wp-json/wp/v2/media").with("Content-Length", "3");
+        let upload = upload.with("Content-Type", "application/x-www-form-urlencoded");
+        let upload = upload.with("X-Case-Client", client);
+        server.ask(&RequestText { body: b"a=b".to_vec(), ..upload }).status
+    };
+    assert_eq!((upload("192.0.2.7"), upload("203.0.113.5")), (200, 403));
     let style = get("/wp-content/style.css").with("X-Case-Client", "192.0.2.7");
     assert_eq!(server.ask(&style).body, "style");
     for target in ["/article/long-read/", "/?p=17&preview=true"] {
@@ -318,6 +449,31 @@ pub fn laravel(server: &impl Server) {
     assert!(!server.ask(&get("/.env")).body.contains("a secret"));
     let paid = assert_sold(server, "/reports/2026", 2);
     assert_eq!(paid.body.trim_end(), "made GET /reports/2026 paid");
+    // Symfony and Laravel read all of them as the page /reports/2026.
+    for target in [
+        "/index.php/reports/2026",
+        "/%69ndex.php/reports/2026",
+        "/index%2ephp/reports/2026",
+        "/index.php%2Freports/2026",
+        "/index.phpreports/2026",
+        "//index.php/reports/2026",
+        "/./index.php/reports/2026",
+        "/x/index.php/reports/2026",
+        "/index.php/",
+        "/x/../index.php/reports/2026",
+        "/index.php/api/translate",
+        "/app.css/index.php/reports/2026",
+    ] {
+        let answer = server.ask(&get(target));
+        assert!(answer.status == 404 && !answer.body.contains("made"), "{target}: {answer:?}");
+    }
+    assert!(assert_free(server, "/index.php").body.starts_with("made GET /index.php "));
+    for name in ["X-HTTP-Method-Override", "X-Method"] {
+        let form = request("POST", NEWS, "/reports/2026?_method=GET").with("Content-Length", "11");
+        let form = form.with("Content-Type", "application/x-www-form-urlencoded");
+        let form = RequestText { body: b"_method=GET".to_vec(), ..form.with(name, "GET") };
+        assert_eq!(server.ask(&form).short(), word(402, "unpaid"), "{name}");
+    }
     assert_reversed(server, "/reports/missing", 2, 404);
     assert_reversed(server, "/reports/moved", 2, 302);
     let call = || {
@@ -337,6 +493,8 @@ pub fn prepare_static_blog(site: &Site) {
     site.page("blog/index.html", "all posts", None);
     site.page("blog/404.html", "nothing here", None);
     site.page("blog/posts/index.html", "a list of posts", None);
+    site.page("blog/posts/index.xml", "a feed", None);
+    site.page("blog/posts/page/2/index.html", "more posts", None);
     site.page("blog/posts/hello/index.html", "hello", None);
     site.page("blog/posts/short/index.html", "a short post", None);
     site.page("blog/posts/long-read/index.html", "a long post", Some("3\n"));
@@ -349,6 +507,8 @@ pub fn static_blog(server: &impl Server) {
     for (target, body) in [
         ("/", "all posts"),
         ("/posts/", "a list of posts"),
+        ("/posts/index.xml", "a feed"),
+        ("/posts/page/2/", "more posts"),
         ("/posts/hello/", "hello"),
         ("/posts/long-read/cover.jpg", "a cover"),
     ] {
@@ -375,6 +535,10 @@ pub fn prepare_reverse_proxy(site: &Site) {
 /// What the recipe `reverse-proxy` promises.
 pub fn reverse_proxy(server: &impl Server) {
     assert_eq!(assert_free(server, "/about").body, "made GET /about");
+    for name in ["X-Original-URL", "X-Rewrite-URL", "x-original-url"] {
+        let answer = server.ask(&get("/about").with(name, "/story/1"));
+        assert_eq!(answer.seen(), (200, String::new(), "made GET /about"), "{name}");
+    }
     assert_eq!(assert_sold(server, "/story/1", 2).body, "made GET /story/1");
     let post = RequestText::post("/story/2", &payment("/story/2", 2));
     let post =
@@ -444,6 +608,9 @@ pub fn prepare_subscribers(site: &Site) {
     site.write("subscribers", "alice:{SHA}nU4eI71bcnBGqeO0t9tXvY1u5oQ=\n");
     site.page("news/index.html", "home", None);
     site.page("news/archive/old.html", "an old story", None);
+    site.page("news/archive/index.html", "all old stories", None);
+    site.page("news/archive/2025/index.html", "the stories of 2025", None);
+    site.page("news/archive/empty/a.txt", "a file", None);
     site.page("news/archive/login.html", "welcome", None);
 }
 
@@ -460,8 +627,20 @@ pub fn subscribers(server: &impl Server) {
     assert_eq!(server.ask(&right("/archive/login.html")).seen().2, "welcome");
     let read = server.ask(&right("/archive/old.html"));
     assert_eq!((read.status, read.body.as_str()), (200, "an old story"));
-    let wrong = get("/archive/old.html").with("Authorization", "Basic YWxpY2U6d3Jvbmc=");
-    assert_eq!(server.ask(&wrong).status, 401);
+    let wrong = |target| get(target).with("Authorization", "Basic YWxpY2U6d3Jvbmc=");
+    assert_eq!(server.ask(&wrong("/archive/old.html")).status, 401);
+    for (folder, body) in
+        [("/archive/", "all old stories"), ("/archive/2025/", "the stories of 2025")]
+    {
+        assert_eq!(assert_sold(server, folder, 2).body, body);
+        let read = server.ask(&right(folder));
+        assert_eq!((read.status, read.body.as_str()), (200, body));
+        assert_eq!(server.ask(&wrong(folder)).status, 401);
+    }
+    assert_eq!(server.ask(&get("/archive/2025")).status, 301);
+    // Nothing is sent for a folder without an index.
+    assert_reversed(server, "/archive/empty/", 2, 403);
+    assert_eq!(server.ask(&right("/archive/empty/")).status, 403);
 }
 
 /// The files of the recipe `crawlers`.
@@ -570,6 +749,7 @@ pub fn prepare_several_sites(site: &Site) {
         site.page(&format!("{host}/page.html"), host, Some("1\n"));
         site.page(&format!("{host}/free.html"), "free", None);
     }
+    site.page("internal/page.html", "for nobody", None);
     std::fs::create_dir(site.path("shop-periods")).unwrap();
     for file in std::fs::read_dir(site.path("periods")).unwrap().flatten() {
         std::fs::copy(file.path(), site.path("shop-periods").join(file.file_name())).unwrap();
@@ -597,6 +777,10 @@ pub fn several_sites(server: &impl Server) {
         assert_eq!(paid.seen(), (200, "paid".into(), host));
         let again = request("GET", host, "/page.html").with("Cookie", &paid.cookie().unwrap());
         assert_eq!(server.ask(&again).short(), word(200, "receipt"), "{host}");
+    }
+    for host in ["internal", "www.shop.example", "192.0.2.1"] {
+        let unknown = server.ask(&request("GET", host, "/page.html"));
+        assert_eq!(unknown.status, 421, "{host}: {unknown:?}");
     }
     let tills =
         ["till", "shop-till"].map(|till| crate::server::coins_in(&server.site().path(till)));

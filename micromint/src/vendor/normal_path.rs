@@ -56,6 +56,20 @@ impl<'a> NormalPath<'a> {
         readings(&decoded(path))
     }
 
+    /// These readings, and that of an application for which `.` and `..` are parts like others:
+    /// for `/story/1/..` it may show what it has at `/story/{id}/{section}`. This one is no normal
+    /// form.
+    pub(super) fn readings_with_dots(path: &'a [u8]) -> Readings<'a> {
+        let mut found = NormalPath::readings(path);
+        if contains(path, b"/.") || contains(path, b"/%") {
+            let decoded = decoded(path);
+            if has_dots(&decoded) {
+                found.push(NormalPath(with_dots(&decoded).into()));
+            }
+        }
+        found
+    }
+
     /// The same for a path that a server decoded.
     pub(super) fn readings_of_decoded(path: &[u8]) -> Readings<'static> {
         readings(&percent_escaped(path))
@@ -101,6 +115,16 @@ pub(super) fn path_and_query(target: &[u8]) -> Option<(&[u8], &[u8])> {
         None => (local, &b""[..]),
     };
     Some((if path.is_empty() { b"/" } else { path }, query))
+}
+
+/// What stands before the query of a target that names a page, for contents that know no fragments
+/// in a target: of `/a#?b` all of it.
+pub(super) fn before_query(target: &[u8]) -> &[u8] {
+    let local = local_part(target).unwrap_or_default();
+    match memchr::memchr2(b'?', b'#', local) {
+        Some(at) if local[at] == b'?' => &local[..at],
+        _ => local,
+    }
 }
 
 /// A target without scheme and authority: empty, or begins with `/`, `?` or `#`.
@@ -261,6 +285,17 @@ fn without_dots(path: &[u8]) -> Vec<u8> {
     resolved(path.split(|byte| *byte == b'/'), false)
 }
 
+/// Whether a part of a path is `.` or `..`.
+fn has_dots(path: &[u8]) -> bool {
+    path.split(|byte| *byte == b'/').any(|part| matches!(part, b"." | b".."))
+}
+
+/// A path without its empty parts.
+fn with_dots(path: &[u8]) -> Vec<u8> {
+    let parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
+    joined(&(parts.collect(), path.ends_with(b"/")))
+}
+
 /// The path of these parts, without the empty ones and those that are `.` or `..`.
 fn resolved<'p>(parts: impl Iterator<Item = &'p [u8]>, keeps_empty_parts: bool) -> Vec<u8> {
     let (mut kept, is_folder) = kept_parts(parts, keeps_empty_parts);
@@ -403,6 +438,17 @@ mod tests {
             ),
         ] {
             assert_eq!(readings(path), expected, "{path}");
+        }
+        for (path, expected) in [
+            ("/a/b", &["/a/b"][..]),
+            ("/a/./b/..", &["/a/", "/a/./b/.."]),
+            ("//a/.b/%2e%2E//", &["/a/", "/a/.b/../"]),
+            ("/%41/.b", &["/A/.b"]),
+        ] {
+            let found = NormalPath::readings_with_dots(path.as_bytes());
+            let found: Vec<_> = found.iter().map(NormalPath::as_bytes).collect();
+            let expected: Vec<_> = expected.iter().map(|path| path.as_bytes()).collect();
+            assert_eq!(found, expected, "{path}");
         }
         let decoded = NormalPath::readings_of_decoded(b"/a%2Fb;c");
         let decoded: Vec<_> = decoded.iter().map(NormalPath::as_bytes).collect();

@@ -14,6 +14,7 @@ mod llms;
 mod openapi;
 mod pattern;
 mod published;
+mod query;
 
 use std::sync::Arc;
 

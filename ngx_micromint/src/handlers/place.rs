@@ -48,7 +48,7 @@ impl ServerRequest for Request {
     }
 
     fn file(&self) -> Option<FileName> {
-        (!is_folder(self)).then(|| FileName::from_slice(Request::path(self)))
+        (!is_folder(self)).then(|| FileName::from_slice(self.file_path()))
     }
 
     fn read_price_file(&mut self, name: &[u8], is_own: bool) -> Result<Option<Vec<u8>>, String> {

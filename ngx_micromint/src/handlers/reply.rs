@@ -1,11 +1,11 @@
 //! Acts on the paywall's decision: the request continues to its content, or another answer is sent.
 
 use micromint::protocol::RequestOutcome;
+use micromint::vendor::Answer;
 use micromint::vendor::gate::{Action, PagePrice, PriceFault, Severity};
-use micromint::vendor::{Answer, is_redirect_to_folder};
 
 use super::head::change_head;
-use super::{NOT_FOUND, SERVER_ERROR, UNAVAILABLE, is_folder};
+use super::{NOT_FOUND, SERVER_ERROR, UNAVAILABLE, is_redirected};
 use crate::sys::{Code, DECLINED, DONE, Level, OK, Request};
 
 /// Answers the request with `answer`.
@@ -36,9 +36,7 @@ pub(super) fn carry_out(request: &mut Request) -> Code {
     let action = visit.gate.borrow_mut().carry_out();
     if let Action::Answer(answer) = &action
         && answer.outcome == RequestOutcome::Unpaid
-        && !is_folder(request)
-        && request.is_directory()
-        && is_redirect_to_folder(request.method(), request.path(), true)
+        && is_redirected(request)
     {
         // nginx redirects to the name with a slash, which is what is sold.
         visit.gate.borrow_mut().withdraw();

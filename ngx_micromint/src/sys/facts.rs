@@ -59,7 +59,7 @@ impl Request {
         // SAFETY: the request and its location's configuration are live.
         unsafe {
             let core = self.core();
-            let file = files::open_beside(self.as_ptr(), core, None, "", true).ok()??;
+            let file = files::open_beside(self.as_ptr(), core, 0, None, "", true).ok()??;
             let (time, size) = (file.modified, u64::try_from(file.size).ok()?);
             let is_dated = (*core).if_modified_since != NGX_HTTP_IMS_OFF as usize;
             Some(StaticFile {

@@ -22,12 +22,12 @@ pub(super) struct CachedFile {
     pub(super) size: i64,
 }
 
-/// Opens the file that the request's URI names, with `suffix` added to its path; with `name`, the
-/// file of that name in the same folder (`name` is at most as long). `Ok(None)` if there is no such
-/// file. The location's `open_file_cache` and `disable_symlinks` apply. If not `is_expected`, the
-/// function first asks the system for the file by its name, which costs least where there is none.
-/// nginx's cache would have to be asked besides: it does not tell a symbolic link that leads
-/// nowhere.
+/// Opens the file that the request's URI names, without the `path_info` bytes behind the name of a
+/// script and with `suffix` added to its path; with `name`, the file of that name in the same
+/// folder (`name` is at most as long). `Ok(None)` if there is no such file. The location's
+/// `open_file_cache` and `disable_symlinks` apply. If not `is_expected`, the function first asks
+/// the system for the file by its name, which costs least where there is none. nginx's cache would
+/// have to be asked besides: it does not tell a symbolic link that leads nowhere.
 ///
 /// # Safety
 /// `r` must be a live request and `location` its location's configuration; the file is valid as
@@ -35,6 +35,7 @@ pub(super) struct CachedFile {
 pub(super) unsafe fn open_beside(
     r: *mut ngx_http_request_t,
     location: *mut ngx_http_core_loc_conf_t,
+    path_info: usize,
     name: Option<&[u8]>,
     suffix: &str,
     is_expected: bool,
@@ -49,6 +50,7 @@ pub(super) unsafe fn open_beside(
         if end.is_null() {
             return Err("out of memory".to_string());
         }
+        end = end.sub(path_info.min(end.offset_from(path.data) as usize));
         if let Some(name) = name {
             let len = end.offset_from(path.data) as usize;
             let own = std::slice::from_raw_parts(path.data, len);
@@ -157,6 +159,35 @@ pub(super) unsafe fn is_directory(
     }
 }
 
+/// How many bytes at the end of the request's path stand behind the name of a file, such as 2 of
+/// `/page.php/x`: a script gets them as PATH_INFO.
+///
+/// # Safety
+/// As for [`open_beside`].
+pub(super) unsafe fn path_info_len(r: *mut ngx_http_request_t) -> usize {
+    let mut path = ngx_str_t { len: 0, data: std::ptr::null_mut() };
+    let mut root_len = 0;
+    // SAFETY: the request is live; one byte is free after the path.
+    let len = unsafe {
+        let end = ngx_http_map_uri_to_path(r, &raw mut path, &raw mut root_len, 1);
+        if end.is_null() {
+            return 0;
+        }
+        end.offset_from(path.data) as usize
+    };
+    path.len = len;
+    // SAFETY: the path was made above, and only becomes shorter.
+    while unsafe { metadata(&path) }
+        .is_err_and(|error| error.kind() == std::io::ErrorKind::NotADirectory)
+    {
+        // SAFETY: as above.
+        let own = unsafe { std::slice::from_raw_parts(path.data, path.len) };
+        let Some(slash) = own.iter().rposition(|byte| *byte == b'/') else { return 0 };
+        path.len = slash;
+    }
+    len - path.len
+}
+
 /// Opens a file, or only checks for it if `info` says so. Returns whether it exists.
 ///
 /// # Safety
@@ -187,12 +218,14 @@ unsafe fn find(
 pub(super) unsafe fn read_beside(
     r: *mut ngx_http_request_t,
     location: *mut ngx_http_core_loc_conf_t,
+    path_info: usize,
     name: Option<&[u8]>,
     suffix: &str,
     size_max: usize,
 ) -> Result<Option<Vec<u8>>, String> {
     // SAFETY: the caller guarantees both.
-    let Some(file) = (unsafe { open_beside(r, location, name, suffix, false)? }) else {
+    let file = unsafe { open_beside(r, location, path_info, name, suffix, false)? };
+    let Some(file) = file else {
         return Ok(None);
     };
     // SAFETY: the descriptor is open; ManuallyDrop leaves closing it to nginx.

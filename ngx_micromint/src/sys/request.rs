@@ -128,10 +128,25 @@ impl Request {
         unsafe { (*self.core()).satisfy == NGX_HTTP_SATISFY_ANY as usize }
     }
 
-    /// Whether another check of `satisfy any` refused the request with this status.
-    pub(crate) fn was_refused_with(&self, status: Code) -> bool {
+    /// The status with which another check of `satisfy any` refused the request, if one did.
+    pub(crate) fn refusal(&self) -> Option<Code> {
         // SAFETY: the request is live.
-        unsafe { (*self.r).access_code == status as usize }
+        let code = unsafe { (*self.r).access_code };
+        Code::try_from(code).ok().filter(|code| *code != OK)
+    }
+
+    /// Offers the logins again that nginx withdrew from the response when a check let the request
+    /// pass.
+    pub(crate) fn offer_logins_again(&mut self) {
+        // SAFETY: the list is the request's own and is not changed meanwhile; a hash of 0 marks a
+        // removed field.
+        unsafe {
+            for field in headers::fields(&raw const (*self.r).headers_out.headers) {
+                if headers::is_named(field, "WWW-Authenticate") {
+                    (*field).hash = 1;
+                }
+            }
+        }
     }
 
     /// Whether the requested file is a directory.
@@ -329,6 +344,18 @@ impl Request {
         }
     }
 
+    /// The path of the file that the request is for: without what follows the name of a script.
+    pub(crate) fn file_path(&self) -> &[u8] {
+        let path = self.path();
+        &path[..path.len().saturating_sub(self.path_info_len())]
+    }
+
+    fn path_info_len(&self) -> usize {
+        // nginx itself sends no file for such a path.
+        // SAFETY: the request is live.
+        if self.has_content_handler() { unsafe { files::path_info_len(self.r) } } else { 0 }
+    }
+
     /// The content of the file beside the requested one, whose name has `suffix` added. `name` is
     /// that of a variant of the requested file, if it is not its own.
     pub(crate) fn read_beside(
@@ -337,8 +364,9 @@ impl Request {
         suffix: &str,
         size_max: usize,
     ) -> Result<Option<Vec<u8>>, String> {
+        let path_info = self.path_info_len();
         // SAFETY: the request and its location's configuration are live.
-        unsafe { files::read_beside(self.r, self.core(), name, suffix, size_max) }
+        unsafe { files::read_beside(self.r, self.core(), path_info, name, suffix, size_max) }
     }
 }
 

@@ -8,6 +8,7 @@ use micromint_servers::payer;
 use micromint_servers::price_files::{
     assert_invalid_price_files_close_pages, site_with_invalid_price_files,
 };
+use micromint_servers::recipes::Php;
 use micromint_servers::server::{Server, asked_and_paid, sold, word};
 use micromint_servers::site::Site;
 use micromint_servers::wait_until;
@@ -384,6 +385,127 @@ fn nobody_pays_who_is_then_turned_away() {
     assert_eq!(nginx.ask(&post).status, 403);
     assert_eq!(nginx.ask(&post.with("X-Let", "in")).short(), word(200, "paid"));
     assert_eq!(nginx.pay("/limit/one.html", 1).status, 403);
+}
+
+/// A script costs the same whatever follows its name: PHP walks up to the file that exists.
+#[test]
+fn a_script_has_the_price_of_its_file_whatever_follows_its_name() {
+    let site = Site::new();
+    let script = "<?php echo 'the script ', $_SERVER['PATH_INFO'] ?? '';";
+    site.page("page.php", script, Some("2"));
+    site.page("free.php", script, None);
+    site.page("sub/page.de.php", script, None);
+    site.page("sub/page.php", script, Some("3"));
+    site.page("sub/text.html", "a text", Some("1"));
+    symlink("page.php", site.path("www/link.php")).unwrap();
+    site.write("www/link.php.mm", "1");
+    let fpm = "include /etc/nginx/fastcgi.conf; fastcgi_pass unix:%FOLDER%/php.sock;
+               fastcgi_param SCRIPT_FILENAME $request_filename$fastcgi_path_info;";
+    let server = format!(
+        r#"location ~ [^/]\.php(/|$) {{ fastcgi_split_path_info ^(.+?\.php)(/.*)$;
+               include /etc/nginx/fastcgi.conf; fastcgi_param PATH_INFO $fastcgi_path_info;
+               fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
+               fastcgi_pass unix:%FOLDER%/php.sock; }}
+           location ^~ /alias/ {{ alias %FOLDER%/www/sub/; {fpm} }}
+           location ^~ /links/ {{ alias %FOLDER%/www/; disable_symlinks on; {fpm} }}"#
+    );
+    let nginx = Nginx::with_server(site, &server);
+    let _php = Php::start(nginx.site());
+    for (target, coins) in [
+        ("/page.php", 2),
+        ("/page.php/", 2),
+        ("/page.php/x", 2),
+        ("/page.php/x/y/", 2),
+        ("/page.php//x", 2),
+        ("/page.php%2fx", 2),
+        ("/link.php/x", 1),
+        ("/sub/page.de.php/x", 3),
+        ("/alias/page.php/x", 3),
+        ("/alias/page.de.php/x", 3),
+        ("/links/page.php/x", 2),
+    ] {
+        let answers = [nginx.get(target), nginx.pay(target, coins)];
+        assert_eq!(answers.each_ref().map(|answer| answer.short()), sold(), "{target}");
+        assert!(answers[1].body.starts_with("the script"), "{target}: {answers:?}");
+    }
+    assert_eq!(nginx.get("/free.php/page.php").body, "the script /page.php");
+    assert_eq!(nginx.get("/sub/text.html/x").status, 404, "nginx sends no file for this");
+}
+
+#[test]
+fn satisfy_any_asks_the_price_of_a_folder() {
+    let site = Site::new();
+    site.write("htpasswd", "reader:{PLAIN}pass\n");
+    for folder in ["fixed", "file", "nested/inner", "listed", "tried", "named"] {
+        site.page(&format!("{folder}/index.html"), "the index", None);
+    }
+    site.page("file/index.html.mm", "2", None);
+    site.page("inside/index.html", "for subscribers", None);
+    site.page("bare/a.html", "a", None);
+    site.page("list/a.html", "a", None);
+    site.page("login.html", "please log in", None);
+    let nginx = Nginx::with_server(
+        site,
+        r#"location / { satisfy any; auth_basic x; auth_basic_user_file htpasswd; }
+           location /fixed/ { micromint_price 1; satisfy any; auth_basic x; auth_basic_user_file htpasswd; }
+           location /nested/ { micromint_price 1; satisfy any; deny all; }
+           location /tried/ { micromint_price 1; satisfy any; deny all; try_files $uri/index.html =404; }
+           location /named/ { micromint_price 1; satisfy any; deny all; try_files $uri $uri/ @none; }
+           location @none { return 404; }
+           location /bare/ { micromint_price 1; satisfy any; auth_basic x; auth_basic_user_file htpasswd; }
+           location /list/ { micromint_price 1; satisfy any; deny all; autoindex on; }
+           location /free/ { alias %FOLDER%/www/list/; satisfy any; deny all; autoindex on; }
+           location /page/ { alias %FOLDER%/www/list/; satisfy any; deny all; autoindex on;
+               error_page 403 =200 /login.html; }
+           location = /login.html { }
+           location = /inside/index.html { internal; micromint off; }"#,
+    );
+    let login = |target: &str, password: &str| {
+        nginx.ask(&RequestText::get(target).with("Authorization", &format!("Basic {password}")))
+    };
+    let (right, wrong) = ("cmVhZGVyOnBhc3M=", "cmVhZGVyOm5v");
+    for (folder, coins) in
+        [("/fixed/", 1), ("/file/", 2), ("/nested/inner/", 1), ("/tried/", 1), ("/named/", 1)]
+    {
+        assert_eq!(asked_and_paid(&nginx, folder, coins), sold(), "{folder}");
+        let challenges = nginx.get(folder).header("www-authenticate").unwrap();
+        assert!(challenges.matches("Basic").count() < 2, "{challenges}");
+        let url = nginx.site().url(folder);
+        let paid = RequestText::post(folder, &payer::payment(&url, coins));
+        let paid = nginx.ask(&paid);
+        assert_eq!(paid.seen(), (200, "paid".into(), "the index"), "{folder}");
+        let again = RequestText::get(folder).with("Cookie", &paid.cookie().unwrap());
+        assert_eq!(nginx.ask(&again).seen(), (200, "receipt".into(), "the index"), "{folder}");
+    }
+    for folder in ["/fixed/", "/file/"] {
+        assert_eq!(login(folder, right).seen(), (200, String::new(), "the index"), "{folder}");
+        let refused = login(folder, wrong);
+        let challenge = refused.header("www-authenticate").unwrap();
+        assert!(refused.status == 401 && challenge.contains("Basic"), "{folder}: {refused:?}");
+    }
+    // nginx leads to the name with a slash.
+    for folder in ["/fixed", "/file", "/nested/inner"] {
+        assert_eq!(nginx.get(folder).status, 301, "{folder}");
+    }
+    // Without an index nginx refuses the folder, or lists it.
+    assert_eq!(nginx.get("/bare/").short(), word(402, "unpaid"));
+    assert_eq!(nginx.pay("/bare/", 1).short(), word(403, "reversed"));
+    assert_eq!(login("/bare/", right).status, 403);
+    assert_eq!(asked_and_paid(&nginx, "/list/", 1), sold());
+    // What is free opens nothing: neither a listing, nor an index at a place of its own.
+    assert_eq!(nginx.get("/free/").short(), word(403, ""));
+    assert_eq!(nginx.pay("/free/", 1).status, 403);
+    for folder in ["/listed/", "/inside/", "/bare/../listed/"] {
+        let refused = nginx.get(folder);
+        let challenge = refused.header("www-authenticate").unwrap_or_default();
+        assert!(
+            refused.status == 401 && challenge.contains("Basic realm="),
+            "{folder} {refused:?}"
+        );
+    }
+    assert_eq!(login("/inside/", right).body, "for subscribers");
+    assert_eq!(nginx.get("/page/").seen(), (200, String::new(), "please log in"));
+    assert_eq!(nginx.get("/missing/").status, 401);
 }
 
 #[test]

@@ -2,18 +2,13 @@
 //! parameters of the query, the end of the path.
 //!
 //! Input: the conditions of an entry, and a request. Output: whether they hold. The invariant:
-//! where the request names a parameter more than once, with different values, it depends on the
-//! content which of them counts, so a condition may hold without being certain to.
+//! where contents read a query differently, a condition on it may hold without being certain to.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::vendor::normal_path::escape_at;
+use super::query::{Names, Query, form_decoded};
 
-/// The largest number of parameters of a query that are compared. With more of them, every
-/// condition on the query may hold.
-const QUERY_PARAMETERS_MAX: usize = 256;
 /// The largest number of hosts, of query conditions or of suffixes of an entry.
 pub(super) const CONDITIONS_MAX: usize = 64;
 /// The longest condition, in bytes.
@@ -35,6 +30,8 @@ pub(super) struct Conditions {
 pub(super) struct Parameter {
     pub(super) name: Vec<u8>,
     pub(super) value: Option<Vec<u8>>,
+    /// What contents may take for the name.
+    pub(super) names: Names<'static>,
 }
 
 /// The end of a path, such as `.pdf`, as it was written.
@@ -46,7 +43,7 @@ pub(super) struct Suffix(pub(super) String);
 pub(super) enum Holds {
     /// No.
     No,
-    /// It depends on which of several values the content takes.
+    /// It depends on how the content reads the query.
     Maybe,
     /// Yes.
     Yes,
@@ -99,10 +96,10 @@ impl FromStr for Parameter {
                  found {text:?}"
             ));
         }
-        Ok(Parameter {
-            name: form_decoded(name.as_bytes()).into_owned(),
-            value: value.map(|value| form_decoded(value.as_bytes()).into_owned()),
-        })
+        let name = form_decoded(name.as_bytes()).into_owned();
+        let names = Names::of(&name).into_owned();
+        let value = value.map(|value| form_decoded(value.as_bytes()).into_owned());
+        Ok(Parameter { name, value, names })
     }
 }
 
@@ -124,73 +121,6 @@ impl FromStr for Suffix {
     }
 }
 
-/// A name or value of a query, decoded as forms encode it.
-fn form_decoded(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-        return text.into();
-    }
-    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text);
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        match (byte, escape_at(after)) {
-            (b'%', Some(decoded)) => {
-                bytes.push(decoded);
-                rest = &after[2..];
-            }
-            (b'+', _) => bytes.push(b' '),
-            (byte, _) => bytes.push(*byte),
-        }
-    }
-    bytes.into()
-}
-
-/// A parameter of a request: its name and value, percent-decoded.
-type Sent<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
-
-/// The parameters of a query.
-#[derive(Debug, Default)]
-pub(super) struct Query<'a> {
-    parameters: Vec<Sent<'a>>,
-    /// Whether there are more than are compared.
-    pub(super) is_cut: bool,
-}
-
-impl<'a> Query<'a> {
-    pub(super) fn parse(query: &'a [u8]) -> Query<'a> {
-        let mut parts = query.split(|byte| *byte == b'&').filter(|part| !part.is_empty());
-        let pair = |part: &'a [u8]| match memchr::memchr(b'=', part) {
-            Some(at) => (form_decoded(&part[..at]), form_decoded(&part[at + 1..])),
-            None => (form_decoded(part), b"".as_slice().into()),
-        };
-        let parameters = parts.by_ref().take(QUERY_PARAMETERS_MAX).map(pair).collect();
-        Query { parameters, is_cut: parts.next().is_some() }
-    }
-
-    pub(super) fn parameters(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.parameters.iter().map(|(name, value)| (&**name, &**value))
-    }
-
-    fn has(&self, wanted: &Parameter) -> Holds {
-        if self.is_cut {
-            return Holds::Maybe;
-        }
-        let mut values =
-            self.parameters().filter(|(name, _)| *name == wanted.name).map(|(_, value)| value);
-        let Some(value) = &wanted.value else {
-            return if values.next().is_some() { Holds::Yes } else { Holds::No };
-        };
-        let (mut is_found, mut is_other) = (false, false);
-        for found in values {
-            *if found == value { &mut is_found } else { &mut is_other } = true;
-        }
-        match (is_found, is_other) {
-            (false, _) => Holds::No,
-            (true, true) => Holds::Maybe,
-            (true, false) => Holds::Yes,
-        }
-    }
-}
-
 impl Conditions {
     /// Whether all of them hold. `path` has no slash at its end; `query` is called if there is a
     /// condition on it.
@@ -209,7 +139,8 @@ impl Conditions {
         self.query.iter().map(|wanted| query().has(wanted)).min().unwrap_or(Holds::Yes)
     }
 
-    /// How specific they are: a host first, then the number of parameters, then the suffix.
+    /// How specific they are: a host first, then the number of parameters, then the suffix. A value
+    /// does not count: an exception for one parameter must not hide the price for another.
     pub(super) fn rank(&self) -> (bool, usize, usize) {
         let suffix = self.suffixes.iter().map(|suffix| suffix.0.len()).min().unwrap_or(0);
         (!self.hosts.is_empty(), self.query.len(), suffix)
@@ -219,57 +150,200 @@ impl Conditions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vendor::prices::query::QUERY_PARAMETERS_MAX;
 
     fn conditions(query: &[&str]) -> Conditions {
         let query = query.iter().map(|text| text.parse().unwrap()).collect();
         Conditions { query, ..Conditions::default() }
     }
 
+    fn holds(wanted: &[&str], query: &str) -> Holds {
+        holds_at("/", wanted, query)
+    }
+
+    fn holds_at(path: &str, wanted: &[&str], query: &str) -> Holds {
+        let query = Query::parse(path.as_bytes(), query.as_bytes());
+        conditions(wanted).hold("", b"/", || &query)
+    }
+
     #[test]
     fn a_parameter_holds_if_all_its_values_do() {
-        for (wanted, query, holds) in [
+        for (wanted, query, expected) in [
             ("p=1", "p=1", Holds::Yes),
             ("p=1", "a=b&p=1&c", Holds::Yes),
             ("p=1", "p=1&p=1", Holds::Yes),
             ("p=1", "p=2", Holds::No),
             ("p=1", "", Holds::No),
-            ("p=1", "P=1", Holds::No),
             ("p=1", "p=1&p=2", Holds::Maybe),
             ("p=1", "p=2&p=1", Holds::Maybe),
-            ("p=1", "%70=%31", Holds::Yes),
             ("p", "p", Holds::Yes),
             ("p", "p=1&p=2", Holds::Yes),
             ("p", "q=p", Holds::No),
             ("p=", "p", Holds::Yes),
             ("p=", "p=1", Holds::No),
-            ("q=a b", "q=a+b", Holds::Yes),
+            ("q=a b", "q=a%20b", Holds::Yes),
             ("q=a+b", "q=a%20b", Holds::Yes),
             ("q=a=b", "q=a=b", Holds::Yes),
             ("q=100%", "q=100%", Holds::Yes),
             ("p=\u{fc}", "p=%C3%BC", Holds::Yes),
+            ("p", "url=https%3A%2F%2Fnews.example%2F%3Fp%3D17", Holds::No),
         ] {
-            let query = Query::parse(query.as_bytes());
-            assert_eq!(
-                conditions(&[wanted]).hold("", b"/", || &query),
-                holds,
-                "{wanted} {query:?}"
-            );
+            assert_eq!(holds(&[wanted], query), expected, "{wanted} {query}");
         }
-        let query = Query::parse(b"a=1&b=2&b=3");
-        assert_eq!(conditions(&["a=1", "b=2"]).hold("", b"/", || &query), Holds::Maybe);
-        assert_eq!(conditions(&["a=1", "c"]).hold("", b"/", || &query), Holds::No);
-        assert_eq!(conditions(&[]).hold("", b"/", || &query), Holds::Yes);
+        assert_eq!(holds(&["a=1", "b=2"], "a=1&b=2&b=3"), Holds::Maybe);
+        assert_eq!(holds(&["a=1", "c"], "a=1&b=2&b=3"), Holds::No);
+        assert_eq!(holds(&[], "a=1"), Holds::Yes);
+    }
+
+    #[test]
+    fn a_name_that_contents_read_differently_may_be_the_one() {
+        for (wanted, queries) in [
+            (
+                "p",
+                &[
+                    "%20p=17",
+                    "+p=17",
+                    "++p=17",
+                    "%09p=17",
+                    "%0Ap",
+                    "p%00=17",
+                    "p%00x=17",
+                    "%00p",
+                    "P=17",
+                    "p[]=17",
+                    "p[x]=1",
+                    "p%5B%5D=17",
+                    "p%5bx%5D[y]=17",
+                    "[p]=17",
+                    "p]=17",
+                    "p%20=17",
+                    "%70=17",
+                    "%2570=17",
+                    "%u0070=17",
+                    "a=1;p=17",
+                    "a;p",
+                    "p;a=17",
+                    "amp;p=17",
+                    "x&+p",
+                    "p[",
+                    "p.=1&p%20",
+                    "\u{ff}&+p",
+                ][..],
+            ),
+            (
+                "rest_route",
+                &[
+                    "rest.route=/x",
+                    "rest+route=/x",
+                    "rest%20route",
+                    "rest[route=/x",
+                    "rest%5Broute",
+                    "+rest.route",
+                    "REST_ROUTE=/x",
+                    "rest_route%00",
+                    "Rest.Route[]",
+                ],
+            ),
+            ("a.b", &["a_b", "a+b=1", "a[b", "A.B"]),
+            ("ids[]", &["ids=1", "ids[0]=1", "ids[x][y]", "IDS[]"]),
+            ("A", &["a", "a[]=1"]),
+            ("stra\u{df}e", &["STRASSE", "STRA%C3%9FE", "stra%C3%9Fe[]"]),
+            ("kind", &["%E2%84%AAind"]),
+            ("p=17", &["+p=17", "P=17", "p[]=17", "p[]=3", "a;p=17", "p=17;a", "%70=17", "p=%317"]),
+        ] {
+            for query in queries {
+                assert_eq!(holds(&[wanted], query), Holds::Maybe, "{wanted} {query}");
+            }
+        }
+        for (wanted, query) in [
+            ("p", "pp=1"),
+            ("p", "p_=1"),
+            ("p", "_p=1"),
+            ("p", "q[p]=1"),
+            ("p", "a%26p=17"),
+            ("rest_route", "restroute=1"),
+            ("rest_route", "rest-route=1"),
+            ("p", "%26p=1"),
+            ("p=17", "P=18"),
+            ("p", "x%00p=1"),
+            ("p", "%"),
+            ("p", "%u00=1"),
+            ("p", "=p"),
+        ] {
+            assert_eq!(holds(&[wanted], query), Holds::No, "{wanted} {query}");
+        }
+        // A name that is certain stays so, whatever stands beside it, unless a value is wanted.
+        assert_eq!(holds(&["p"], "+p=1&p=2"), Holds::Yes);
+        assert_eq!(holds(&["p=2"], "+p=1&p=2"), Holds::Maybe);
+        assert_eq!(holds(&["p=2"], "p[]&p=2"), Holds::Maybe);
+    }
+
+    #[test]
+    fn a_value_that_contents_read_differently_may_be_the_one() {
+        for (wanted, query) in [
+            ("p=17", "p=017"),
+            ("p=17", "p=17x"),
+            ("p=17", "p=+17"),
+            ("p=17", "p=%2B17"),
+            ("p=17", "p=17.0"),
+            ("p=17", "p=1.7e1"),
+            ("p=17", "p=0x11"),
+            ("p=17", "p=17%00"),
+            ("p=17", "p=4294967313"),
+            ("p=17", "p=%EF%BC%91%EF%BC%97"),
+            ("p=17", "p="),
+            ("p=07", "p=7"),
+            ("p=1", "p=on"),
+            ("p=full", "p=FULL"),
+            ("p=full", "p=full+"),
+            ("p=full", "p=%20full"),
+            ("p=full", "p=f%75ll"),
+            ("p=full", "p=full%00"),
+            ("p=full", "p='full'"),
+            ("p=full", "p=%2566ull"),
+            ("p=full", "p=%u0066ull"),
+            ("q=a b", "q=a+b"),
+        ] {
+            assert_eq!(holds(&[wanted], query), Holds::Maybe, "{wanted} {query}");
+        }
+        for (wanted, query) in [
+            ("p=17", "p=16"),
+            ("p=17", "p=0"),
+            ("p=17", "p=999999999"),
+            ("p=0", "p=1"),
+            ("p=full", "p=fuller"),
+            ("p=full", "p=f"),
+            ("p=full", "p=17"),
+            ("p=full", "p="),
+        ] {
+            assert_eq!(holds(&[wanted], query), Holds::No, "{wanted} {query}");
+        }
+    }
+
+    #[test]
+    fn a_rewrite_may_make_a_query_of_a_path() {
+        for path in ["/a&p=17", "/a%26p=17", "/a%3Fp=17", "/a%3fx&p", "/a;p=17", "/&%20p=17"] {
+            assert_eq!(holds_at(path, &["p"], ""), Holds::Maybe, "{path}");
+        }
+        for path in ["/p", "/p=17", "/a%2526p=17", "/tom%26jerry", "/100%", "/p&a"] {
+            assert_eq!(holds_at(path, &["p"], ""), Holds::No, "{path}");
+        }
+        assert_eq!(holds_at("/a%26p=1", &["p=2"], "p=2"), Holds::Maybe);
     }
 
     #[test]
     fn of_too_many_parameters_all_may_hold() {
-        let text = |count: usize| "a=1&".repeat(count);
-        for (count, holds) in
+        for (count, expected) in
             [(QUERY_PARAMETERS_MAX, Holds::No), (QUERY_PARAMETERS_MAX + 1, Holds::Maybe)]
         {
-            let text = text(count);
-            let query = Query::parse(text.as_bytes());
-            assert_eq!(conditions(&["p"]).hold("", b"/", || &query), holds, "{count}");
+            assert_eq!(holds(&["p"], &"a=1&".repeat(count)), expected, "{count}");
+            assert_eq!(holds_at(&format!("/{}", "&a".repeat(count)), &["p"], ""), expected);
+        }
+        // The whole and its parts.
+        for (count, expected) in
+            [(QUERY_PARAMETERS_MAX - 1, Holds::No), (QUERY_PARAMETERS_MAX, Holds::Maybe)]
+        {
+            assert_eq!(holds(&["p"], &"a;".repeat(count)), expected, "{count}");
         }
     }
 

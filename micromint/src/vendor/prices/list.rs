@@ -14,16 +14,20 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::ListPrice;
-use super::conditions::{Conditions, Holds, Query};
+use super::conditions::{Conditions, Holds, Parameter};
 use super::pattern::{Kind, Part, Pattern, SplitPath};
 use super::published::{Published, Seller};
+use super::query::{Query, UNKNOWN, is_number, value_key};
 use crate::vendor::bots::Asker;
 use crate::vendor::exempt::{Exemptions, is_exempt_path};
-use crate::vendor::normal_path::{NormalPath, Readings, path_and_query};
+use crate::vendor::normal_path::{NormalPath, Readings, before_query, path_and_query};
 use crate::vendor::origin::{AskedHost, PublicRoot};
 use crate::vendor::preview::Preview;
 use crate::vendor::request::Request;
 
+/// The largest number of entries of a path that are examined one by one because contents may read
+/// a parameter differently. Of more of them, all may hold.
+const UNCERTAIN_MAX: usize = 64;
 /// The price of a target that names no page. Nobody is asked for it: no URL can be made of such a
 /// target, so the paywall answers 400 to what has a price there.
 const COINS_WITHOUT_PAGE: u32 = 1;
@@ -97,14 +101,29 @@ struct Node {
     ranked: Vec<usize>,
     /// The positions in `ranked` of the entries without a condition on the query.
     plain: Vec<usize>,
-    /// Those of the others, by their first parameter.
+    /// Those of the others, by what contents may take for the name of their first parameter.
     by_name: FxHashMap<Box<[u8]>, ByValue>,
 }
 
+/// The positions of the entries for one name, by the value that they want.
 #[derive(Clone, Debug, Default)]
 struct ByValue {
+    /// Any value.
     any: Vec<usize>,
-    values: FxHashMap<Box<[u8]>, Vec<usize>>,
+    /// One value.
+    one: Vec<usize>,
+    /// Of these, those that want a number.
+    numbers: Vec<usize>,
+    /// Of these, by the key of the value.
+    keys: FxHashMap<Box<[u8]>, Vec<usize>>,
+}
+
+/// The entries of a path that may count.
+struct Candidates {
+    /// Their numbers, the most specific first.
+    entries: SmallVec<[usize; 4]>,
+    /// Whether every condition on the query may hold.
+    may_all_hold: bool,
 }
 
 /// Two entries with the same path and conditions, by their numbers.
@@ -202,7 +221,8 @@ impl PriceList {
     ) -> Option<ListEntry> {
         let readings = NormalPath::readings_of_decoded(path);
         let asker = LazyAsker::new(&|| Asker::Reader);
-        self.find_path(readings, self.host_of(request), b"", &asker, |entry, _| entry.shown())
+        let query = AskedQuery::new(path, b"");
+        self.find_path(readings, self.host_of(request), query, &asker, |entry, _| entry.shown())
     }
 
     /// All entries, in the order of the file.
@@ -218,11 +238,12 @@ impl PriceList {
         asker: &LazyAsker<'_>,
         make: impl Fn(&Entry, &SplitPath<'_>) -> T,
     ) -> Option<T> {
-        let readings = NormalPath::readings(path);
+        let readings = NormalPath::readings_with_dots(path);
         if exemptions == Exemptions::Apply && readings.iter().all(is_exempt_path) {
             return None;
         }
         let host = if self.has_hosts { self.host_of(request) } else { "" };
+        let query = AskedQuery::new(before_query(request.target), query);
         self.find_path(readings, host, query, asker, make)
     }
 
@@ -237,7 +258,7 @@ impl PriceList {
         let readings = NormalPath::readings_of_decoded(path);
         let asker = LazyAsker::new(&asker);
         let make = |entry: &Entry, path: &SplitPath<'_>| entry.price(path, &asker);
-        self.find_path(readings, self.host_of(request), b"", &asker, make)
+        self.find_path(readings, self.host_of(request), AskedQuery::new(path, b""), &asker, make)
     }
 
     /// Of the readings of a path the highest price counts: which one holds depends on the content.
@@ -245,11 +266,10 @@ impl PriceList {
         &self,
         readings: Readings<'_>,
         host: &str,
-        query: &[u8],
+        query: AskedQuery<'_>,
         asker: &LazyAsker<'_>,
         make: impl Fn(&Entry, &SplitPath<'_>) -> T,
     ) -> Option<T> {
-        let query = AskedQuery { text: query, parsed: OnceCell::new() };
         let mut found: Option<(u32, T)> = None;
         for path in &readings {
             let split = SplitPath::new(path);
@@ -274,9 +294,12 @@ impl PriceList {
         let mut found: Option<&Entry> = None;
         let nodes = self.shapes.iter().filter_map(|shape| Some((shape, shape.node(path)?)));
         'walk: for (shape, node) in nodes {
-            for number in node.candidates(query, |entry| self.is_other_form(shape, entry, path)) {
+            let candidates = node.candidates(query, |entry| self.is_other_form(shape, entry, path));
+            let may_all_hold = candidates.may_all_hold;
+            let query = || -> &Query<'_> { if may_all_hold { &UNKNOWN } else { query.parsed() } };
+            for number in candidates.entries {
                 let entry = &self.entries[number];
-                let holds = entry.conditions.hold(host, path.without_slash(), || query.parsed());
+                let holds = entry.conditions.hold(host, path.without_slash(), query);
                 if holds != Holds::No && found.is_none_or(|found| is_higher(entry, found)) {
                     found = Some(entry);
                 }
@@ -337,13 +360,18 @@ impl PriceList {
 
 /// The query of a request, parsed if an entry has a condition on it.
 struct AskedQuery<'a> {
+    path: &'a [u8],
     text: &'a [u8],
     parsed: OnceCell<Query<'a>>,
 }
 
 impl<'a> AskedQuery<'a> {
+    fn new(path: &'a [u8], text: &'a [u8]) -> AskedQuery<'a> {
+        AskedQuery { path, text, parsed: OnceCell::new() }
+    }
+
     fn parsed(&self) -> &Query<'a> {
-        self.parsed.get_or_init(|| Query::parse(self.text))
+        self.parsed.get_or_init(|| Query::parse(self.path, self.text))
     }
 }
 
@@ -475,52 +503,76 @@ impl Node {
             rank(other).cmp(&rank(one)).then(one.cmp(other))
         });
         for (position, number) in self.ranked.iter().enumerate() {
-            match entries[*number].conditions.query.first() {
-                None => self.plain.push(position),
-                Some(first) => {
-                    let by_value = self.by_name.entry(first.name.as_slice().into()).or_default();
-                    match &first.value {
-                        None => by_value.any.push(position),
-                        Some(value) => {
-                            by_value
-                                .values
-                                .entry(value.as_slice().into())
-                                .or_default()
-                                .push(position);
-                        }
-                    }
-                }
+            let Some(first) = entries[*number].conditions.query.first() else {
+                self.plain.push(position);
+                continue;
+            };
+            for name in first.names.iter() {
+                self.by_name.entry(name.into()).or_default().add(position, first);
             }
         }
     }
 
-    /// The entries that may count, the most specific first. `is_other_form` tells those that were
-    /// written for the path with another end.
+    /// The entries that may count. `is_other_form` tells those that were written for the path with
+    /// another end.
     fn candidates(
         &self,
         query: &AskedQuery<'_>,
         is_other_form: impl Fn(usize) -> bool,
-    ) -> SmallVec<[usize; 4]> {
+    ) -> Candidates {
         let mut found: SmallVec<[usize; 4]> = self.plain.iter().copied().collect();
+        let mut may_all_hold = false;
         if !self.by_name.is_empty() {
             let query = query.parsed();
-            if query.is_cut {
-                found = (0..self.ranked.len()).collect();
+            may_all_hold = query.is_cut || !self.add_conditional(query, &mut found);
+            match may_all_hold {
+                true => found = (0..self.ranked.len()).collect(),
+                false => {
+                    found.sort_unstable();
+                    found.dedup();
+                }
             }
-            for (name, value) in query.parameters().filter(|_| !query.is_cut) {
-                let Some(by_value) = self.by_name.get(name) else { continue };
-                found.extend_from_slice(&by_value.any);
-                found.extend(by_value.values.get(value).into_iter().flatten().copied());
-            }
-            found.sort_unstable();
-            found.dedup();
         }
-        let mut found: SmallVec<[usize; 4]> =
+        let mut entries: SmallVec<[usize; 4]> =
             found.iter().map(|position| self.ranked[*position]).collect();
-        if found.len() > 1 {
-            found.sort_by_key(|number| is_other_form(*number));
+        if entries.len() > 1 {
+            entries.sort_by_key(|number| is_other_form(*number));
         }
-        found
+        Candidates { entries, may_all_hold }
+    }
+
+    /// Adds the positions of the entries whose first parameter the query may have. `false` if too
+    /// many of them are uncertain.
+    fn add_conditional(&self, query: &Query<'_>, found: &mut SmallVec<[usize; 4]>) -> bool {
+        let mut uncertain = 0;
+        for sent in query.parameters() {
+            for by_value in sent.names.iter().filter_map(|name| self.by_name.get(name)) {
+                found.extend_from_slice(&by_value.any);
+                let may_be = match () {
+                    () if sent.has_any_value => &by_value.one[..],
+                    () if !sent.has_plain_number() => &by_value.numbers,
+                    () => &[],
+                };
+                uncertain += may_be.len();
+                if uncertain > UNCERTAIN_MAX {
+                    return false;
+                }
+                found.extend_from_slice(may_be);
+                found.extend(by_value.keys.get(&*sent.value_key()).into_iter().flatten().copied());
+            }
+        }
+        true
+    }
+}
+
+impl ByValue {
+    fn add(&mut self, position: usize, wanted: &Parameter) {
+        let Some(value) = &wanted.value else { return self.any.push(position) };
+        self.one.push(position);
+        if is_number(value) {
+            self.numbers.push(position);
+        }
+        self.keys.entry((*value_key(value)).into()).or_default().push(position);
     }
 }
 

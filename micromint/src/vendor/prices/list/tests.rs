@@ -98,6 +98,32 @@ fn every_spelling_of_a_path_costs_the_same() {
 }
 
 #[test]
+fn a_path_costs_what_an_application_shows_that_removes_no_dots() {
+    let list = list(
+        "price = [
+            { path = '/story/{id}/{*rest}', coins = 3 },
+            { path = '/story/{id}', coins = 2 },
+            { path = '/free/{*rest}', coins = 0 },
+        ]",
+    );
+    for (target, expected) in [
+        ("/story", None),
+        ("/story/", None),
+        ("/story/1/..", Some(3)),
+        ("/story/1/%2e%2E", Some(3)),
+        ("//story//1/./", Some(3)),
+        ("/free/../story/1", Some(2)),
+        ("/story/1/../../free/x", Some(3)),
+        ("/story/1/../../robots.txt", Some(3)),
+        ("/free/../robots.txt", Some(0)),
+        ("/story/..", Some(2)),
+        ("/a/..", None),
+    ] {
+        assert_eq!(coins(&list, target), expected, "{target}");
+    }
+}
+
+#[test]
 fn a_path_with_an_encoded_slash_owes_the_higher_of_its_two_readings() {
     let list = numbered(&[("/{id}", ""), ("/a/{id}", ""), ("/{x}/{y}/free", "")]);
     assert_eq!(coins(&list, "/a%2Fb"), Some(2));
@@ -225,6 +251,70 @@ fn a_repeated_parameter_makes_nothing_cheaper() {
     }
     let many = format!("/?{}p=1", "a&".repeat(300));
     assert_eq!(coins(&list, &many), Some(5), "too many parameters to compare");
+}
+
+#[test]
+fn a_parameter_in_another_spelling_makes_nothing_cheaper() {
+    let list = list(
+        "price = [
+            { path = '/{*rest}', query = 'rest_route', coins = 4 },
+            { path = '/{*rest}', query = 'p', coins = 3 },
+            { path = '/{*rest}', query = 'free=1', coins = 0 },
+            { path = '/story', coins = 2 },
+        ]",
+    );
+    for (target, expected) in [
+        ("/", None),
+        ("/?p=17", Some(3)),
+        ("/?+p=17", Some(3)),
+        ("/index.php?p%00=17", Some(3)),
+        ("/?P[]=17", Some(3)),
+        ("/?a;p=17", Some(3)),
+        ("/a%26p=17", Some(3)),
+        ("/#?p=17", Some(3)),
+        ("/a#b?c&p=17", Some(3)),
+        ("http://news.example#?p=17", Some(3)),
+        ("/a?b#p=17", None),
+        ("/?rest.route=/x", Some(4)),
+        ("/?rest[route=/x&+p=17", Some(4)),
+        ("/story", Some(2)),
+        ("/story?p=1", Some(2)),
+        ("/a?free=1", Some(0)),
+        ("/a?free=1&p", Some(3)),
+        ("/a?free=1&+p", Some(3)),
+        ("/a?free=1&a;p", Some(3)),
+        ("/a?q=p&page=17", None),
+    ] {
+        assert_eq!(coins(&list, target), expected, "{target}");
+    }
+    // An exception that does not hold in every reading lets the next entry count.
+    let list = self::list(
+        "price = [
+            { path = '/a', query = 'free=1', coins = 0 },
+            { path = '/a', coins = 2 },
+        ]",
+    );
+    for (target, expected) in
+        [("/a?free=1", 0), ("/a?+free=1", 2), ("/a?free=01", 2), ("/a?free=1&FREE=0", 2)]
+    {
+        assert_eq!(coins(&list, target), Some(expected), "{target}");
+    }
+}
+
+#[test]
+fn of_too_many_entries_that_may_hold_the_dearest_counts() {
+    for (count, is_cut) in [(UNCERTAIN_MAX, false), (UNCERTAIN_MAX + 1, true)] {
+        let mut text: String = (1..=count)
+            .map(|number| format!("[[price]]\npath = '/'\nquery = 'p={number}'\ncoins = 1\n"))
+            .collect();
+        text.push_str("[[price]]\npath = '/'\nquery = 'other=1'\ncoins = 9\n");
+        let list = list(&text);
+        assert_eq!(coins(&list, "/?p=7"), Some(1));
+        assert_eq!(coins(&list, "/?p=0"), None);
+        for target in ["/?p[]=7", "/?p=07", "/?+p=%207"] {
+            assert_eq!(coins(&list, target), Some(if is_cut { 9 } else { 1 }), "{target}");
+        }
+    }
 }
 
 #[test]
