@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use micromint::key_file::KeyFileError;
 use micromint::money::Currency;
+use micromint::params::normal_broker_url;
 use micromint::toml_file::{self, TomlError, TomlText};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -116,8 +117,9 @@ impl Config {
 
     /// Checks the values, and takes relative paths as those from `folder`.
     fn in_folder(self, folder: &Path) -> Result<Config, String> {
-        self.check()?;
         let mut config = self;
+        config.url = normal_broker_url(&config.url);
+        config.check()?;
         config.coins = folder.join(&config.coins);
         config.secret_file = config.secret_file.map(|file| folder.join(file));
         config.witness_file = config.witness_file.map(|file| folder.join(file));
@@ -282,6 +284,14 @@ mod tests {
         let mail = config.shop.mail.unwrap();
         assert_eq!(mail.password_file, Some(folder.join("p")));
         assert_eq!(mail.ca_file, Some("/etc/ca.pem".into()));
+    }
+
+    #[test]
+    fn spellings_of_the_url_are_one_broker() {
+        for spelling in ["https://broker.example/", "HTTPS://Broker.Example:443"] {
+            let config = parse(&GOOD.replace("https://broker.example", spelling)).unwrap();
+            assert_eq!(config.url, parse(GOOD).unwrap().url, "{spelling}");
+        }
     }
 
     #[test]

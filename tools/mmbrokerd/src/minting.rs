@@ -292,8 +292,7 @@ impl Minter {
             None => raw.coin_value,
         };
         // A broker that moved mints for its new URL: coins of another one are not sold.
-        let url = self.service.url().map(|url| format!("{}/", url.trim_end_matches('/')));
-        let broker = url.unwrap_or_else(|| raw.broker.clone());
+        let broker = self.service.url().unwrap_or(&raw.broker);
         let new = NewPeriod::new(size, period.clone(), broker, coin_value);
         // Who began with a weak period of tests goes on with one.
         let new = NewPeriod { weak: !last.weaknesses().is_empty(), ..new };

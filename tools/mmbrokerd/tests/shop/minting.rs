@@ -68,7 +68,7 @@ async fn turn_until(site: &Site, minter: &mut Minter, state: MintState) {
 
 async fn a_broker_that_moved_mints_for_its_new_url(database: Database) {
     let settings = settings("test");
-    let moved = "https://moved.example";
+    let moved = "HTTPS://moved.example:443";
     let world = world(database).await;
     let store = Store::open(&world._database.url).await.unwrap();
     let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;
@@ -90,7 +90,7 @@ async fn a_broker_that_moved_mints_for_its_new_url(database: Database) {
     // Its coins are sold: those of another URL would not be.
     let opened = service.open_coin_files(folder).await.unwrap();
     let period = service.period(&opened[0]).unwrap();
-    assert_eq!(period.params().raw().broker, format!("{moved}/"));
+    assert_eq!(period.params().raw().broker, "https://moved.example/");
 }
 
 async fn the_next_period_is_minted_in_time(database: Database) {

@@ -672,7 +672,7 @@ async fn a_bank_form_sent_twice_changes_nothing(database: Database) {
     let acts = "SELECT COUNT(*) FROM audit WHERE what LIKE 'bank account%'";
     assert_eq!(site.world.number(acts).await, 3);
     // Characters that turn a name around are none of it.
-    for name in ["\u{202e}x", "a\u{200b}b", "a\nb"] {
+    for name in ["\u{202e}x", "a\u{200b}b", "a\nb", "a\u{ad}b", "a\u{3164}b", "\u{2800}"] {
         other.send(&page, "/bank", &fields(IBAN, name)).says(422, "Expected a name");
     }
 }
