@@ -119,6 +119,9 @@ impl Config {
     fn in_folder(self, folder: &Path) -> Result<Config, String> {
         let mut config = self;
         config.url = normal_broker_url(&config.url);
+        if let Some((scheme, rest)) = config.database.split_once(':') {
+            config.database = format!("{}:{rest}", scheme.to_ascii_lowercase());
+        }
         config.check()?;
         config.coins = folder.join(&config.coins);
         config.secret_file = config.secret_file.map(|file| folder.join(file));
@@ -144,8 +147,12 @@ impl Config {
 
     fn check(&self) -> Result<(), String> {
         if Dialect::of(&self.database).is_none() {
-            let found = &self.database;
-            return Err(format!("database: expected sqlite:PATH or postgres://…, found {found:?}"));
+            // The URL may contain a password: only its beginning is told.
+            let scheme = self.database.split_once(':').map_or("", |(scheme, _)| scheme);
+            return Err(format!(
+                "database: expected sqlite:PATH or postgres://…, found {}",
+                if scheme.is_empty() { "no scheme".to_string() } else { format!("{scheme:?}:…") }
+            ));
         }
         if !is_public_url(&self.url) {
             return Err(format!(
@@ -284,6 +291,17 @@ mod tests {
         let mail = config.shop.mail.unwrap();
         assert_eq!(mail.password_file, Some(folder.join("p")));
         assert_eq!(mail.ca_file, Some("/etc/ca.pem".into()));
+    }
+
+    #[test]
+    fn the_url_of_a_database_is_not_told() {
+        let with = |url: &str| parse(&GOOD.replace("sqlite:broker.db", url));
+        assert_eq!(with("Postgres://mm:pw@h/b").unwrap().database, "postgres://mm:pw@h/b");
+        assert_eq!(with("SQLite:b.db").unwrap().database, "sqlite:/var/lib/broker/b.db");
+        for wrong in ["mysql://mm:SECRET@h/b", "//mm:SECRET@h/b", "SECRET"] {
+            let why = with(wrong).unwrap_err();
+            assert!(why.contains("database: expected") && !why.contains("SECRET"), "{why}");
+        }
     }
 
     #[test]

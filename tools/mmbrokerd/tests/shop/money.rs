@@ -607,7 +607,24 @@ async fn a_balance_is_asked_back(database: Database) {
     assert_eq!(site.world.balance(AccountKind::Client, &name).await, 500_000);
     // The wish is used up.
     assert_eq!(site.world.number("SELECT COUNT(*) FROM refund_wish").await, 0);
-    reader.get("/account").says(200, "action=\"/account/refund\"");
+    let page = reader.get("/account");
+    page.says(200, "action=\"/account/refund\"");
+    // The reader is told what became of it.
+    page.says(200, "Payouts of your balance");
+    page.says(200, "#1<");
+    page.says(200, "in the run");
+    let run = operator.get("/operator/payouts/1");
+    run.says(200, "The run is paid");
+    assert_eq!(operator.send(&run, "/operator/payouts/1/failed", &[]).status, 303);
+    reader.get("/account").says(200, "came back: the amount is in your balance again");
+    // Nothing is left to pay, so no run is paid and no file is made for the bank.
+    let run = operator.get("/operator/payouts/1");
+    run.says(200, "nothing is left to pay");
+    assert!(!run.text.contains("The run is paid"), "{}", run.text);
+    // The sums are those of now, not of the last check.
+    operator.get("/operator/sums").says(200, "12.34");
+    reader.language = "de";
+    reader.get("/account").says(200, "Auszahlungen Ihres Guthabens");
     site.world.check_ledger().await;
 }
 
