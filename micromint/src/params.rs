@@ -6,10 +6,12 @@
 //!
 //! The keys are those of the thesis's table of CoinMint parameters (3.2.1), and a few more.
 
+mod broker_url;
 mod written;
 
 use std::fmt;
 
+pub use self::broker_url::normal_broker_url;
 pub(crate) use self::written::PARAMS_KEYS;
 
 use crate::bin::Bin;
@@ -73,7 +75,7 @@ pub struct RawParams {
     pub expiration: UnixTime,
     /// The broker redeems coins until just before this time.
     pub redeem_until: UnixTime,
-    /// The broker's URL.
+    /// The broker's URL. Consistent parameters have its normal form ([`normal_broker_url`]).
     pub broker: String,
     /// What a coin is worth, such as `0.01 USD`.
     pub coin_value: Money,
@@ -158,12 +160,14 @@ impl Params {
     /// - n = t + u + v <= 64; 1 <= b <= w; 2 <= k <= 8; 3 <= v <= 16; u <= 32; fixed bits < 2^t.
     /// - 2^(u-1) >= 4(k-1), so that user vectors exist.
     /// - 1970 <= start < expiration <= redeem-until <= [`TIME_MAX`].
-    /// - broker is an http or https URL of printable ASCII, at most 1024 bytes.
+    /// - broker is an http or https URL of printable ASCII, at most 1024 bytes in its normal form
+    ///   ([`normal_broker_url`]), which the parameters then have.
     /// - coin-value is 1 to [`COIN_VALUE_UNITS_MAX`] units.
     ///
     /// # Errors
     /// The first rule that does not hold, with the numbers.
-    pub fn new(raw: RawParams) -> Result<Params, ParamsError> {
+    pub fn new(mut raw: RawParams) -> Result<Params, ParamsError> {
+        raw.broker = normal_broker_url(&raw.broker);
         raw.check_sizes()?;
         raw.check_times()?;
         raw.check_broker()?;
@@ -397,7 +401,7 @@ pub(crate) mod tests {
             |p| (p.fixed_count, p.output_bits, p.fixed_bits) = (0, 10, 0),
             |p| p.fixed_bits = 3,
             |p| p.coin_value = Money::new(COIN_VALUE_UNITS_MAX, Currency::TEST),
-            |p| p.broker = format!("https://{}", "x".repeat(BROKER_LEN_MAX - 8)),
+            |p| p.broker = format!("https://{}", "x".repeat(BROKER_LEN_MAX - 9)),
             |p| (p.start, p.redeem_until) = (TIME_MIN, TIME_MAX),
             |p| p.coin_value = Money::new(1, Currency::TEST),
         ];
@@ -429,7 +433,7 @@ pub(crate) mod tests {
             |p| p.coin_value = Money::new(0, Currency::TEST),
             |p| p.broker = "https://a b".to_string(),
             |p| p.broker = "https://\u{20ac}".to_string(),
-            |p| p.broker = format!("https://{}", "x".repeat(BROKER_LEN_MAX - 7)),
+            |p| p.broker = format!("https://{}", "x".repeat(BROKER_LEN_MAX - 8)),
             |p| p.broker = "https://".to_string(),
             |p| p.start = UnixTime(-1),
             |p| p.redeem_until = TIME_MAX.plus_seconds(1),

@@ -137,7 +137,7 @@ pub use normal_path::page_target;
 pub use origin::{Origin, OriginError, PublicRoot, PublicRootError, authority_of_target};
 pub use page::Page;
 pub use paywall::{Paywall, PaywallError, PaywallParts, SYNC_WANTED_FILE};
-pub use periods::PARAMS_OF_BROKER_ENDING;
+pub use periods::{PARAMS_OF_BROKER_ENDING, check_period_beside};
 pub use preview::{Preview, TEASER_LEN_MAX, TITLE_LEN_MAX};
 pub use price::{
     PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, Price, PriceError, is_price_file,

@@ -254,6 +254,15 @@ mod tests {
     }
 
     #[test]
+    fn spellings_of_a_broker_are_one_broker() {
+        let text = test_params().to_toml();
+        for spelling in ["https://broker.example", "HTTPS://Broker.Example:443/"] {
+            let params = Params::from_toml(&text.replace("https://broker.example/", spelling));
+            assert_eq!(params.unwrap(), test_params(), "{spelling}");
+        }
+    }
+
+    #[test]
     fn a_coin_value_is_written_in_one_form() {
         let text = test_params().to_toml().replace("0.01 USD", "0.0100 USD");
         let params = Params::from_toml(&text).unwrap();

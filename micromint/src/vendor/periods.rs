@@ -46,7 +46,7 @@ pub(super) fn load_periods(
         let path = folder.join(&name);
         let text = toml_file::load(directory, &name)?;
         let params = Params::from_toml(&text).map_err(|error| error.in_file(&path))?;
-        refuse_mixture(&periods, &params, base)
+        check_period_beside(&periods, &params, base)
             .map_err(|reason| ConfigError::file(&path, reason))?;
         periods.push(params);
     }
@@ -56,7 +56,7 @@ pub(super) fn load_periods(
 /// Checks that periods can be accepted together.
 pub(super) fn check_periods(periods: &[Params], base: Option<Money>) -> Result<(), String> {
     let mut all = (0..).zip(periods);
-    all.try_for_each(|(at, params)| refuse_mixture(&periods[..at], params, base))
+    all.try_for_each(|(at, params)| check_period_beside(&periods[..at], params, base))
 }
 
 /// How many base coins a coin of this value is worth; `None` if that is no whole number from 1 to
@@ -68,7 +68,15 @@ pub(super) fn worth(value: Money, base: Money) -> Option<u32> {
     (1..=COIN_WORTH_MAX).contains(&worth).then_some(worth)
 }
 
-fn refuse_mixture(others: &[Params], params: &Params, base: Option<Money>) -> Result<(), String> {
+/// Checks that a vendor whose base coin is worth `base` can accept a period beside others.
+///
+/// # Errors
+/// What of the period does not go with the others: its name, its broker or its coin value.
+pub fn check_period_beside(
+    others: &[Params],
+    params: &Params,
+    base: Option<Money>,
+) -> Result<(), String> {
     let value = params.coin_value();
     if let Some(base) = base
         && worth(value, base).is_none()
@@ -128,6 +136,12 @@ mod tests {
             ("c.txt", "x".into()),
         ]);
         assert_eq!(load_periods(&good, None).unwrap().len(), 2);
+        // Another spelling of its URL is no other broker.
+        for spelling in ["https://broker.example", "HTTPS://BROKER.example:443/"] {
+            let second = second.replace("https://broker.example/", spelling);
+            let files = [("a.params", first.clone()), ("b.params", second)];
+            assert_eq!(load_periods(&folder(&files), None).unwrap().len(), 2, "{spelling}");
+        }
         assert!(error(&[]).contains("at least one PERIOD.params"));
         assert!(error(&[("a.params", "x".into())]).contains("a.params:1:"));
         assert!(

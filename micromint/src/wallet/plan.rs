@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::identity::{VendorId, VendorVector};
 use crate::money::{Money, coins};
+use crate::params::normal_broker_url;
 use crate::period::Period;
 use crate::protocol::{OWNER_TOKENS_MAX, Payment, PeriodPrice, RequestPayment, Unsigned, Url};
 use crate::time::UnixTime;
@@ -451,9 +452,11 @@ impl WalletState {
         request: &'a RequestPayment,
         now: UnixTime,
     ) -> Result<Vec<(usize, &'a PeriodPrice)>, Unpayable> {
+        // Parameters have the normal form; a vendor may send another spelling.
+        let of_broker = normal_broker_url(&request.broker);
         let meant = |held: &Holding| {
             let price = request.price_in(held.params.period());
-            price.filter(|_| held.params.raw().broker == request.broker)
+            price.filter(|_| held.params.raw().broker == of_broker)
         };
         let accepted =
             |held: &Holding| meant(held).filter(|it| it.coin_value == held.params.coin_value());

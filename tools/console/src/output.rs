@@ -60,17 +60,25 @@ pub struct Rules<'a> {
     existing: Existing<'a>,
     used: Vec<(PathBuf, &'static str)>,
     mode: u32,
+    is_followed: bool,
 }
 
 impl<'a> Rules<'a> {
     /// A private file, mode 0600.
     pub fn new(existing: Existing<'a>) -> Rules<'a> {
-        Rules { existing, used: Vec::new(), mode: PRIVATE_MODE }
+        Rules { existing, used: Vec::new(), mode: PRIVATE_MODE, is_followed: true }
     }
 
     /// A file that every user may read, mode 0644.
     pub fn public(mut self) -> Rules<'a> {
         self.mode = PUBLIC_MODE;
+        self
+    }
+
+    /// A link at the end of the path is refused: whoever may write the folder does not choose what
+    /// is written.
+    pub fn unfollowed(mut self) -> Rules<'a> {
+        self.is_followed = false;
         self
     }
 
@@ -88,6 +96,9 @@ impl<'a> Rules<'a> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
             return self.stdout();
         };
+        if !self.is_followed && fs::symlink_metadata(path).is_ok_and(|it| it.is_symlink()) {
+            return Err(format!("{}: expected a file, found a link", path.display()).into());
+        }
         let found = match fs::metadata(path) {
             Ok(found) => Some(found),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -105,7 +116,9 @@ impl<'a> Rules<'a> {
                 return in_place(path);
             }
         }
-        let target = followed(path).map_err(FileError::on("write", path))?;
+        // The output replaces a link that is made meanwhile.
+        let target = if self.is_followed { followed(path) } else { in_folder(path) };
+        let target = target.map_err(FileError::on("write", path))?;
         self.check_unused(&path.display(), &target, found.as_ref())?;
         match &found {
             // What the file contains stays before the output, so only content may be there.
@@ -334,10 +347,7 @@ pub fn stdout_is_terminal() -> bool {
 fn followed(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_path_buf();
     for _ in 0..LINKS_MAX {
-        let name = path
-            .file_name()
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "expected a file name"))?;
-        let whole = fs::canonicalize(folder_of(&path))?.join(name);
+        let whole = in_folder(&path)?;
         if whole.starts_with(PROC) {
             return Ok(whole);
         }
@@ -348,6 +358,14 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::Error::new(io::ErrorKind::InvalidInput, "too many links"))
+}
+
+/// The path with every link but the last part followed.
+fn in_folder(path: &Path) -> io::Result<PathBuf> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "expected a file name"))?;
+    Ok(fs::canonicalize(folder_of(path))?.join(name))
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -14,12 +14,15 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderName, HeaderValue, Request, Uri};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, HeaderValue, Request, StatusCode, Uri};
+use axum::response::Response;
 use http_body_util::BodyExt;
 use micromint_console::{EXIT_OK, ToolError};
 use mmbrokerd::config::Config;
 use mmbrokerd::http::{App, router};
 use mmbrokerd::programs::{CONFIG_DEFAULT, block_on, open};
+use mmbrokerd::shop::ShopSettings;
 use mmbrokerd::store::Store;
 use tower::ServiceExt;
 
@@ -42,12 +45,17 @@ pub(crate) fn answer() -> Result<u8, ToolError> {
     Store::check_exists(&config.database)?;
     block_on(async {
         let service = open(&config, None).await?;
-        let shop = config.shop.clone();
+        let shop = ShopSettings { is_cgi: true, ..config.shop.clone() };
         let app = Arc::new(App::new(Arc::clone(&service), &config.url, config.sets_max, shop));
         // Whatever a client sends in a header field is in a variable, UTF-8 or not.
-        let request = request(std::env::vars_os().collect())?;
-        // The router cannot fail.
-        let Ok(response) = router(app).oneshot(request).await;
+        let response = match request(std::env::vars_os().collect()) {
+            // The router cannot fail.
+            Some(request) => {
+                let Ok(response) = router(app).oneshot(request).await;
+                response
+            }
+            None => bad_request(),
+        };
         let (head, mut body) = response.into_parts();
         let mut out = std::io::stdout().lock();
         write!(out, "Status: {}\r\n", head.status)?;
@@ -68,20 +76,45 @@ pub(crate) fn answer() -> Result<u8, ToolError> {
     })
 }
 
-/// The request in the variables; its body is standard input.
-fn request(all: Vec<(OsString, OsString)>) -> Result<Request<Body>, ToolError> {
-    let text = |name: &str| {
+/// What is answered to a request that cannot be one.
+fn bad_request() -> Response {
+    let text = "400: the request has a method, a length or a query that cannot be one\n";
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+}
+
+/// A path that a web server has decoded, as a URI has it.
+fn encoded(path: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in path {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => text.push(char::from(*byte)),
+            _ if b"-._~!$&'()*+,;=:@/".contains(byte) => text.push(char::from(*byte)),
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
+}
+
+/// The request in the variables; its body is standard input. `None` if they cannot be a request.
+fn request(all: Vec<(OsString, OsString)>) -> Option<Request<Body>> {
+    let value = |name: &str| {
         let found = all.iter().find(|(found, _)| found == name);
-        found.map(|(_, value)| value.to_string_lossy().into_owned()).unwrap_or_default()
+        found.map(|(_, value)| value.as_bytes()).unwrap_or_default()
     };
+    let text = |name: &str| String::from_utf8_lossy(value(name)).into_owned();
     let query = match text("QUERY_STRING") {
         query if query.is_empty() => query,
         query => format!("?{query}"),
     };
-    let path = format!("{}{}{query}", text("SCRIPT_NAME"), text("PATH_INFO"));
-    let uri: Uri = if path.is_empty() { "/".parse()? } else { path.parse()? };
+    let path = [value("SCRIPT_NAME"), value("PATH_INFO")].map(encoded).concat();
+    let path = if path.is_empty() { "/" } else { &path };
+    let uri: Uri = format!("{path}{query}").parse().ok()?;
     let length = text("CONTENT_LENGTH");
-    let size: u64 = if length.is_empty() { 0 } else { length.parse()? };
+    let size: u64 = if length.is_empty() { 0 } else { length.parse().ok()? };
     let mut request = Request::builder().method(text("REQUEST_METHOD").as_str()).uri(uri);
     if let Some(headers) = request.headers_mut() {
         for (name, value) in &all {
@@ -104,7 +137,7 @@ fn request(all: Vec<(OsString, OsString)>) -> Result<Request<Body>, ToolError> {
     if let Ok(address) = text("REMOTE_ADDR").parse::<IpAddr>() {
         request = request.extension(ConnectInfo(SocketAddr::new(address, 0)));
     }
-    Ok(request.body(standard_input(size))?)
+    request.body(standard_input(size)).ok()
 }
 
 /// The first bytes of standard input, as they come. A thread reads them, at most two pieces ahead.

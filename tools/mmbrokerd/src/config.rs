@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use micromint::key_file::KeyFileError;
 use micromint::money::Currency;
+use micromint::params::normal_broker_url;
 use micromint::toml_file::{self, TomlError, TomlText};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -116,8 +117,12 @@ impl Config {
 
     /// Checks the values, and takes relative paths as those from `folder`.
     fn in_folder(self, folder: &Path) -> Result<Config, String> {
-        self.check()?;
         let mut config = self;
+        config.url = normal_broker_url(&config.url);
+        if let Some((scheme, rest)) = config.database.split_once(':') {
+            config.database = format!("{}:{rest}", scheme.to_ascii_lowercase());
+        }
+        config.check()?;
         config.coins = folder.join(&config.coins);
         config.secret_file = config.secret_file.map(|file| folder.join(file));
         config.witness_file = config.witness_file.map(|file| folder.join(file));
@@ -142,8 +147,12 @@ impl Config {
 
     fn check(&self) -> Result<(), String> {
         if Dialect::of(&self.database).is_none() {
-            let found = &self.database;
-            return Err(format!("database: expected sqlite:PATH or postgres://…, found {found:?}"));
+            // The URL may contain a password: only its beginning is told.
+            let scheme = self.database.split_once(':').map_or("", |(scheme, _)| scheme);
+            return Err(format!(
+                "database: expected sqlite:PATH or postgres://…, found {}",
+                if scheme.is_empty() { "no scheme".to_string() } else { format!("{scheme:?}:…") }
+            ));
         }
         if !is_public_url(&self.url) {
             return Err(format!(
@@ -282,6 +291,25 @@ mod tests {
         let mail = config.shop.mail.unwrap();
         assert_eq!(mail.password_file, Some(folder.join("p")));
         assert_eq!(mail.ca_file, Some("/etc/ca.pem".into()));
+    }
+
+    #[test]
+    fn the_url_of_a_database_is_not_told() {
+        let with = |url: &str| parse(&GOOD.replace("sqlite:broker.db", url));
+        assert_eq!(with("Postgres://mm:pw@h/b").unwrap().database, "postgres://mm:pw@h/b");
+        assert_eq!(with("SQLite:b.db").unwrap().database, "sqlite:/var/lib/broker/b.db");
+        for wrong in ["mysql://mm:SECRET@h/b", "//mm:SECRET@h/b", "SECRET"] {
+            let why = with(wrong).unwrap_err();
+            assert!(why.contains("database: expected") && !why.contains("SECRET"), "{why}");
+        }
+    }
+
+    #[test]
+    fn spellings_of_the_url_are_one_broker() {
+        for spelling in ["https://broker.example/", "HTTPS://Broker.Example:443"] {
+            let config = parse(&GOOD.replace("https://broker.example", spelling)).unwrap();
+            assert_eq!(config.url, parse(GOOD).unwrap().url, "{spelling}");
+        }
     }
 
     #[test]

@@ -292,8 +292,7 @@ impl Minter {
             None => raw.coin_value,
         };
         // A broker that moved mints for its new URL: coins of another one are not sold.
-        let url = self.service.url().map(|url| format!("{}/", url.trim_end_matches('/')));
-        let broker = url.unwrap_or_else(|| raw.broker.clone());
+        let broker = self.service.url().unwrap_or(&raw.broker);
         let new = NewPeriod::new(size, period.clone(), broker, coin_value);
         // Who began with a weak period of tests goes on with one.
         let new = NewPeriod { weak: !last.weaknesses().is_empty(), ..new };
@@ -374,6 +373,35 @@ pub fn next_period(service: &Service) -> Option<(Period, UnixTime)> {
     let (_, next) = last.period().month()?;
     let name = next.day().get(..7)?.parse().ok()?;
     Some((name, last.raw().expiration))
+}
+
+/// How long before the end of the sales an operator is told that no period follows, in seconds: a
+/// week.
+const SALES_END_SECONDS: i64 = 7 * DAY_SECONDS;
+
+/// The last period, and when its sales end, if that is within a week and no next period is open or
+/// planned. `is_automatic` says that the service plans the next one by itself.
+///
+/// # Errors
+/// The database failed.
+pub async fn sales_end_soon(
+    service: &Service,
+    is_automatic: bool,
+) -> Result<Option<(Period, UnixTime)>, StoreError> {
+    let Some(last) = last_period(service) else { return Ok(None) };
+    let end = last.raw().expiration;
+    if service.now().plus_seconds(SALES_END_SECONDS) < end {
+        return Ok(None);
+    }
+    if let Some((next, _)) = next_period(service) {
+        let mints = service.store().mints().await?;
+        let is_planned = |mint: &MintRow| mint.period == next && mint.state != MintState::Stopped;
+        let was_stopped = mints.iter().any(|mint| mint.period == next);
+        if mints.iter().any(is_planned) || (is_automatic && !was_stopped) {
+            return Ok(None);
+        }
+    }
+    Ok(Some((last.period().clone(), end)))
 }
 
 /// Plans a mint, and writes that to the audit log. Returns whether something changed.

@@ -40,9 +40,7 @@ pub(crate) async fn serve(
         let folder = config.coins.display();
         tell!("mmbrokerd: warning: no complete coin file in {folder}; nothing can be sold yet");
     }
-    for fault in service.coin_file_faults().await? {
-        tell!("mmbrokerd: error: {fault}");
-    }
+    tell_of_coin_files(&service).await;
     if let Some(why) = service.halted() {
         tell!("mmbrokerd: error: {}", StoreError::Halted(why));
     }
@@ -65,6 +63,14 @@ pub(crate) async fn serve(
     service.store().close().await;
     say!("mmbrokerd: ended");
     Ok(EXIT_OK)
+}
+
+/// Tells what is wrong with coin files, such as a period of another broker than the last one.
+async fn tell_of_coin_files(service: &Service) {
+    match service.coin_file_faults().await {
+        Ok(faults) => faults.iter().for_each(|fault| tell!("mmbrokerd: error: {fault}")),
+        Err(error) => tell!("mmbrokerd: error: {}", chain(&error)),
+    }
 }
 
 /// Plans and mints the next period.
@@ -93,8 +99,11 @@ async fn take_turns(service: Arc<Service>, config: Config) {
     loop {
         match service.open_coin_files(&config.coins).await {
             Ok(opened) => {
-                for period in opened {
+                for period in &opened {
                     say!("mmbrokerd: opened period {period}");
+                }
+                if !opened.is_empty() {
+                    tell_of_coin_files(&service).await;
                 }
             }
             Err(error) => tell!("mmbrokerd: error: {}", chain(&error)),

@@ -29,7 +29,7 @@ use micromint::authenticator::Key;
 use micromint::coin_file::{CoinFile, CoinFileError};
 use micromint::error::FileError;
 use micromint::host::{Clock, Directory, DiskDirectory};
-use micromint::params::Params;
+use micromint::params::normal_broker_url;
 use micromint::period::Period;
 use micromint::protocol::Payment;
 use micromint::time::UnixTime;
@@ -202,10 +202,10 @@ impl Service {
 
     /// Says what the broker's public URL is, which coins have to name.
     pub fn set_url(&mut self, url: &str) {
-        self.url = Some(url.to_string());
+        self.url = Some(normal_broker_url(url));
     }
 
-    /// The broker's public URL, if it is known.
+    /// The broker's public URL in its normal form, if it is known.
     pub fn url(&self) -> Option<&str> {
         self.url.as_deref()
     }
@@ -227,10 +227,10 @@ impl Service {
                     "period {period}: {path}: there is no complete coin file, so nothing of the \
                      period is sold, judged or settled; put it back"
                 )),
-                (Some(_), Some(url)) if !is_same_url(url, &row.params) => faults.push(format!(
+                (Some(_), Some(url)) if *url != row.params.raw().broker => faults.push(format!(
                     "period {period}: its coins name the broker {}, and this broker is {url}: \
-                     wallets refuse them; mend the URL in the configuration, or sell no more of \
-                     the period",
+                     wallets refuse them, and vendors accept periods of one broker only; mend \
+                     the URL in the configuration, or sell no more of the period",
                     row.params.raw().broker
                 )),
                 _ => {}
@@ -317,7 +317,7 @@ impl Service {
             return Err(ServiceError::Marked { path: path.to_path_buf(), next });
         }
         // A period that is known goes on: a broker may have moved.
-        if let Some(expected) = self.url.as_ref().filter(|url| !is_same_url(url, &params))
+        if let Some(expected) = self.url.as_ref().filter(|url| **url != params.raw().broker)
             && self.store.period(&period).await?.is_none()
         {
             let (path, found) = (path.to_path_buf(), params.raw().broker.clone());
@@ -358,12 +358,6 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| ServiceError::GivenUp("a thread failed or the service ends"))
-}
-
-/// Whether coins with these parameters name the broker with this URL.
-fn is_same_url(url: &str, params: &Params) -> bool {
-    let normal = |text: &str| url::Url::parse(&format!("{}/", text.trim_end_matches('/'))).ok();
-    normal(url) == normal(&params.raw().broker)
 }
 
 /// What of the secret stands in the database: it does not tell the secret.

@@ -61,6 +61,7 @@ use self::relying::RelyingParty;
 use crate::places::Places;
 use crate::service::Service;
 
+pub(crate) use self::answer::page_with_form;
 pub(crate) use self::audit::Act;
 pub use self::audit::{AuditRow, audit_faults, last_rows};
 pub use self::booking::{BookRefusal, Booked, RUN_FILE_SIZE_MAX, RunFile, Short, book_run};

@@ -102,7 +102,10 @@ async fn redeem(arguments: &Arguments, broker: &Broker, path: &Path) -> Result<u
     let is_its = |earlier: &Path| is_result_of(earlier, &batch);
     let rules = broker.rules(Existing::If("an earlier result of this batch", &is_its)).await?;
     let rules = rules.uses(&rejected, "the list of rejected coins").uses(path, "the batch");
-    let output = rules.open(Some(&result_path(arguments.out.as_deref(), path)))?;
+    let result = result_path(arguments.out.as_deref(), path);
+    // What the caller names may be a link, such as /dev/stdout.
+    let rules = if arguments.out.as_ref() == Some(&result) { rules } else { rules.unfollowed() };
+    let output = rules.open(Some(&result))?;
     let (is_stdout, now) = (output.is_stdout(), service.now());
     let answer = service.redeem(batch.clone(), now).await?.into_result()?;
     output.write(&answer.result.to_bytes())?;
@@ -163,8 +166,11 @@ fn append_rejected(
 ) -> Result<(), ToolError> {
     let Some(text) = rejected_coins(batch, verdicts, now) else { return Ok(()) };
     let append = || -> io::Result<()> {
-        let mut file =
-            File::options().read(true).append(true).create(true).mode(0o600).open(path)?;
+        let mut options = File::options();
+        options.read(true).append(true).create(true).mode(0o600);
+        // The folder may belong to another user than who runs this program.
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
+        let mut file = options.open(path)?;
         // Several of these programs may run at the same time. Closing the file releases the lock.
         file.lock()?;
         let last = rejected_coins_end(batch);

@@ -4,16 +4,19 @@
 //! problem document (RFC 9457) or, for a client that accepts no JSON, as one line of text.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use axum::body::Body;
+use axum::extract::State;
 use axum::http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use micromint::protocol::{MEDIA_TYPE, PROBLEM_MEDIA_TYPE};
 use serde::Serialize;
 
+use super::App;
 use crate::service::ServiceError;
 use crate::store::StoreError;
 
@@ -165,7 +168,21 @@ pub(super) async fn no_such_path(headers: HeaderMap) -> Problem {
     Problem::not_found("there is nothing at this path").for_client(&headers)
 }
 
-pub(super) async fn wrong_method(headers: HeaderMap) -> Problem {
+/// A browser that goes to the address of a form is led to the page with the form.
+pub(super) async fn wrong_method(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if matches!(method, Method::GET | Method::HEAD)
+        && accept.contains("text/html")
+        && let Some(page) = crate::shop::page_with_form(&app.shop, uri.path())
+    {
+        return page;
+    }
     let why = "this path knows other methods";
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong-method", why).for_client(&headers)
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong-method", why);
+    problem.for_client(&headers).into_response()
 }

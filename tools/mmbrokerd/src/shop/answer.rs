@@ -173,12 +173,27 @@ pub(super) async fn around(
     if is_write && is_of_other_site(&shop, request.headers()) {
         return finished(&shop, &visitor, refuse("error-other-site").into_response(), None);
     }
-    let path = request.uri().path().strip_prefix(&shop.base).unwrap_or_default();
+    let path = below_base(&shop, request.uri().path());
     let back = page_before(&shop, request.headers()).or_else(|| page_of_form(path));
     let back = back.filter(|_| is_write);
     request.extensions_mut().insert(visitor.clone());
     let response = next.run(request).await;
     finished(&shop, &visitor, response, back)
+}
+
+/// A path below the path of the public URL, which the router may have left out already.
+fn below_base<'a>(shop: &Shop, path: &'a str) -> &'a str {
+    path.strip_prefix(&shop.base).filter(|rest| rest.starts_with('/')).unwrap_or(path)
+}
+
+/// Goes to the page with the form that is sent to a path, for a browser that asks for the address
+/// of the form itself. `None` if it is a path for programs.
+pub(crate) fn page_with_form(shop: &Shop, path: &str) -> Option<Response> {
+    let path = below_base(shop, path);
+    if ["/v1/", "/return", "/hooks/"].into_iter().any(|start| path.starts_with(start)) {
+        return None;
+    }
+    Some(to(shop, &page_of_form(path).unwrap_or_else(|| "/".to_string())))
 }
 
 /// Whether the browser says that another site caused the request. Browsers that say nothing are
@@ -192,8 +207,8 @@ pub(super) fn is_of_other_site(shop: &Shop, headers: &HeaderMap) -> bool {
     }
 }
 
-/// The page of the broker whose form was sent, below the address of the broker.
-fn page_before(shop: &Shop, headers: &HeaderMap) -> Option<String> {
+/// The page of the broker whose form was sent or link was followed, below the broker's address.
+pub(super) fn page_before(shop: &Shop, headers: &HeaderMap) -> Option<String> {
     let page = url::Url::parse(headers.get(REFERER)?.to_str().ok()?).ok()?;
     let is_own = page.origin().ascii_serialization() == shop.origin();
     let path = page.path().strip_prefix(&shop.base).filter(|path| path.starts_with('/'))?;

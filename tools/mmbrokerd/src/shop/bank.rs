@@ -17,11 +17,17 @@ use super::audit::Act;
 use super::form::{Posted, is_plain_line};
 use super::login::check_password;
 use super::payouts::fee_and_least;
-use super::view::{Form, Input, Page, Part};
+use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::Visitor;
 use super::{Shop, people};
-use crate::store::{AccountKind, Store, StoreError, Transaction, retried};
+use crate::store::{AccountKind, Store, StoreError, Transaction, parsed, retried};
 
+/// The most payouts of a balance that the page of an account shows.
+const REFUNDS_SHOWN_MAX: i64 = 20;
+/// The last payouts of a person's balance.
+const REFUNDS: &str = "SELECT run, at, units, currency, state FROM payout \
+     JOIN payout_run ON payout_run.id = payout.run \
+     WHERE kind = 'client' AND owner = $1 ORDER BY run DESC LIMIT $2";
 /// The longest name of an account's owner, in characters (SEPA).
 const OWNER_LEN_MAX: usize = 70;
 /// The shortest and the longest IBAN.
@@ -253,6 +259,46 @@ fn with_terms(shop: &Shop, visitor: &Visitor, page: Page) -> Page {
     page.text(visitor.words.with("refund-terms", &[("fee", &fee), ("least", &least)]))
 }
 
+/// Adds what became of the last refunds: in which run each is, and whether it was paid or came
+/// back.
+async fn past_refunds(
+    shop: &Shop,
+    visitor: &Visitor,
+    page: Page,
+    user: &str,
+) -> Result<Page, Refused> {
+    let words = visitor.words;
+    let rows = sqlx::query(REFUNDS).bind(user.to_string()).bind(REFUNDS_SHOWN_MAX);
+    let rows = rows.fetch_all(shop.service.store().pool()).await?;
+    let mut cells = Vec::new();
+    for row in &rows {
+        let (run, at, units): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let (currency, state): (String, String) = (row.try_get(3)?, row.try_get(4)?);
+        let currency = parsed("payout_run.currency", "three letters", &currency)?;
+        let state = match state.as_str() {
+            "paid" => "payout-paid",
+            "failed" => "refund-failed",
+            _ => "payout-open",
+        };
+        cells.push(vec![
+            Cell::Text(format!("#{run}")),
+            Cell::Text(visitor.time(UnixTime(at))),
+            Cell::Number(visitor.money(u64::try_from(units).unwrap_or_default(), currency)),
+            Cell::Text(words.get(state)),
+        ]);
+    }
+    if cells.is_empty() {
+        return Ok(page);
+    }
+    let head = ["column-run", "column-date", "column-amount", "column-state"];
+    Ok(page.with(Part::Table(Table {
+        caption: words.get("refunds-title"),
+        head: head.map(|name| words.get(name)).to_vec(),
+        rows: cells,
+        empty: String::new(),
+    })))
+}
+
 /// Adds what the page of a person says about getting the balance back.
 pub(super) async fn refund_part(
     shop: &Shop,
@@ -266,6 +312,7 @@ pub(super) async fn refund_part(
         let small = visitor.money(money.units(), money.currency());
         page = page.with(Part::Bad(words.with("refund-small", &[("amount", &small)])));
     }
+    page = past_refunds(shop, visitor, page, user).await?;
     if let Some(at) = people::refund_wished_at(shop.service.store(), user).await? {
         let asked = words.with("refund-asked", &[("time", &visitor.time(at))]);
         return Ok(page.with(Part::Good(asked)));

@@ -13,7 +13,7 @@ use micromint::broker::Dispute;
 use micromint::identity::UserId;
 use serde::Deserialize;
 
-use super::answer::{Answer, Refused, refuse, show, to};
+use super::answer::{Answer, Refused, page_before, refuse, show, to};
 use super::attempts::{
     KEY, LOGIN, LOGIN_ACCOUNT, LOGIN_ALL, LOGIN_NET, PASSWORD, REGISTER, SESSION,
 };
@@ -83,9 +83,15 @@ impl Note {
 }
 
 /// Chooses the language.
-pub(super) async fn language(State(shop): State<Arc<Shop>>, Path(code): Path<String>) -> Answer {
+pub(super) async fn language(
+    State(shop): State<Arc<Shop>>,
+    Path(code): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
     let language = Language::of(&code).ok_or_else(|| refuse("error-no-page"))?;
-    let mut response = to(&shop, "/");
+    // The page on which the link was followed, if it is one of the broker.
+    let page = page_before(&shop, &headers).unwrap_or_else(|| "/".to_string());
+    let mut response = to(&shop, &page);
     let cookie = format!(
         "{LANGUAGE_COOKIE}={}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly",
         language.code()

@@ -18,6 +18,7 @@ use prometheus_client::registry::Registry;
 use sqlx::Row;
 
 use super::{Shop, hooks, random};
+use crate::minting::sales_end_soon;
 use crate::service::ServiceError;
 use crate::store::{MintState, StoreError};
 
@@ -128,6 +129,10 @@ async fn counts(shop: &Shop, registry: &mut Registry) -> Result<(), ServiceError
         let row = sqlx::query(select).fetch_one(store.pool()).await.map_err(StoreError::from)?;
         set(registry, name, help, row.try_get(0).map_err(StoreError::from)?);
     }
+    let is_automatic = shop.settings.minting.is_some() && !shop.settings.is_cgi;
+    let ends = sales_end_soon(&shop.service, is_automatic).await?.is_some();
+    let help = "Whether sales end within a week and no next period is open or planned";
+    set(registry, "sales_end_soon", help, i64::from(ends));
     let is_blocked = store.payouts_blocked().await?;
     set(registry, "payouts_blocked", "Whether payouts are blocked", i64::from(is_blocked));
     let is_halted = shop.service.halted().is_some();

@@ -27,6 +27,7 @@ use super::vendor::{hand_over, owner_of};
 use super::view::{Cell, Form, Input, Page, Part, Table};
 use super::visitor::{LoggedIn, Visitor};
 use super::{Shop, audit, random};
+use crate::minting::sales_end_soon;
 use crate::service::{OpenPeriod, ServiceError};
 use crate::store::{AccountKind, StoreError, retried};
 
@@ -37,8 +38,12 @@ const DISPUTES_SHOWN_MAX: usize = 200;
 /// The longest reason for which a vendor is disabled, in characters.
 const WHY_LEN_MAX: usize = 200;
 
-/// The pages of operators.
-fn links(visitor: &Visitor) -> Part {
+/// The pages that an operator with this role may open.
+fn links(visitor: &Visitor, role: Role) -> Part {
+    let needed = |path: &str| match path {
+        "/operator/vouchers" | "/operator/deposit" | "/operator/disputes" => Role::Money,
+        _ => Role::Support,
+    };
     let names = [
         ("/operator/periods", "periods-title"),
         ("/operator/vouchers", "vouchers-title"),
@@ -53,7 +58,7 @@ fn links(visitor: &Visitor) -> Part {
         ("/operator/audit", "audit-title"),
     ];
     let link = |(path, name): (&str, &str)| (path.to_string(), visitor.words.get(name));
-    Part::Links(names.map(link).to_vec())
+    Part::Links(names.into_iter().filter(|(path, _)| role >= needed(path)).map(link).collect())
 }
 
 /// The dashboard.
@@ -74,7 +79,13 @@ pub(super) async fn dashboard(
     if let Some(why) = halted(&shop).await? {
         page = page.with(Part::Bad(words.with("operator-halted", &[("why", &why)])));
     }
-    page = page.with(Part::Facts(facts(&shop, &visitor).await?)).with(links(&visitor));
+    let is_automatic = shop.settings.minting.is_some() && !shop.settings.is_cgi;
+    if let Some((period, end)) = sales_end_soon(&shop.service, is_automatic).await? {
+        let end = visitor.time(end);
+        let words = words.with("sales-end", &[("period", period.as_str()), ("time", &end)]);
+        page = page.with(Part::Bad(words));
+    }
+    page = page.with(Part::Facts(facts(&shop, &visitor).await?)).with(links(&visitor, person.role));
     page =
         page.heading(words.get("periods-title")).with(Part::Table(periods(&shop, &visitor).await?));
     page = page.heading(words.get("plots-title"));
@@ -259,6 +270,7 @@ pub(super) async fn vendors(
     )
     .fetch_all(store.pool())
     .await?;
+    let may_change = person.role >= Role::Admin;
     let mut cells = Vec::new();
     for row in &rows {
         let (name, owner): (String, String) = (row.try_get(0)?, row.try_get(1)?);
@@ -277,7 +289,7 @@ pub(super) async fn vendors(
             Cell::number(bad),
             Cell::number(complaints),
             Cell::Text(words.get(if is_off { "state-disabled" } else { "state-enabled" })),
-            Cell::Button(form),
+            if may_change { Cell::Button(form) } else { Cell::text("") },
         ]);
     }
     let head = [
@@ -299,11 +311,11 @@ pub(super) async fn vendors(
         .field("host", words.get("vendors-host"), Input::Line("off", 253))
         .field("user", words.get("user-label"), Input::Line("off", 40))
         .help(words.get("vendors-user-help"));
-    let page = note
-        .on(&visitor, Page::new(words.get("vendors-title")))
-        .with(Part::Table(table))
-        .heading(words.get("vendors-add"))
-        .with(form.into());
+    let page = note.on(&visitor, Page::new(words.get("vendors-title"))).with(Part::Table(table));
+    let page = match may_change {
+        true => page.heading(words.get("vendors-add")).with(form.into()),
+        false => page,
+    };
     show(&shop, &visitor, &page)
 }
 

@@ -22,7 +22,7 @@ use sqlx::Row;
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::attempts::{CHALLENGE, CHALLENGE_NET, LOGIN, LOGIN_ALL, LOGIN_NET, PASSKEY};
 use super::audit::Act;
-use super::form::{Open, Posted};
+use super::form::{Open, Posted, is_plain_line};
 use super::login::{Note, begin, check_password};
 use super::people::{self, Person, Proof};
 use super::relying::{
@@ -271,8 +271,7 @@ pub(super) async fn check_person(shop: &Shop, posted: &Posted) -> Result<(), Ref
 /// The name of a passkey in a form.
 fn name_of(posted: &Posted) -> Result<&str, Refused> {
     let name = posted.fields.text("name");
-    let is_name = (1..=PASSKEY_NAME_LEN_MAX).contains(&name.chars().count())
-        && !name.chars().any(char::is_control);
+    let is_name = (1..=PASSKEY_NAME_LEN_MAX).contains(&name.chars().count()) && is_plain_line(name);
     if is_name {
         Ok(name)
     } else {

@@ -605,8 +605,9 @@ pub(super) async fn run(
         empty: String::new(),
     };
     let total = items.iter().map(|item| item.units).sum();
+    let is_paid_any = has_payments(&items);
     let mut links = vec![(format!("/operator/payouts/{number}/csv"), words.get("payout-csv"))];
-    if run.currency.as_str() == "EUR" && !shop.settings.payout_iban.is_empty() {
+    if is_paid_any && run.currency.as_str() == "EUR" && !shop.settings.payout_iban.is_empty() {
         links.push((format!("/operator/payouts/{number}/sepa"), words.get("payout-sepa")));
     }
     let page = Page::new(words.with("payout-title", &[("run", &format!("#{number}"))]));
@@ -619,12 +620,19 @@ pub(super) async fn run(
         ]))
         .with(Part::Table(table))
         .with(Part::Links(links));
-    if run.paid_at.is_none() && may_change {
+    if run.paid_at.is_none() && !is_paid_any {
+        page = page.text(words.get("payout-nothing"));
+    } else if run.paid_at.is_none() && may_change {
         let paid =
             Form::new(format!("/operator/payouts/{number}/paid"), words.get("payout-paid-button"));
         page = page.text(words.get("payout-paid-text")).with(paid.into());
     }
     show(&shop, &visitor, &page)
+}
+
+/// Whether the bank has something to pay: not all payments came back.
+fn has_payments(items: &[Item]) -> bool {
+    items.iter().any(|item| item.state != "failed")
 }
 
 /// The run as CSV.
@@ -648,7 +656,9 @@ pub(super) async fn xml(
     person.needs(Role::Money)?;
     let (run, items) = find(shop.service.store(), &number).await?;
     let settings = &shop.settings;
-    if run.currency.as_str() != "EUR" || settings.payout_iban.is_empty() {
+    // The schema needs a payment.
+    let is_made = run.currency.as_str() == "EUR" && has_payments(&items);
+    if !is_made || settings.payout_iban.is_empty() {
         return Err(refuse("error-no-page"));
     }
     let name = if settings.payout_name.is_empty() { &settings.name } else { &settings.payout_name };

@@ -56,7 +56,8 @@ pub(super) async fn page(
         .with(Part::Table(table(&shop, &visitor).await?));
     let mut page = page.heading(words.get("mint-title"));
     let mints = shop.service.store().mints().await?;
-    let may_change = person.role >= Role::Admin;
+    // Nothing begins or stops a mint in a CGI program, so no button says so.
+    let may_change = person.role >= Role::Admin && !shop.settings.is_cgi;
     for mint in mints.iter().filter(|mint| mint.state != MintState::Done) {
         page = one_mint(&visitor, page, mint, may_change);
     }
@@ -65,6 +66,9 @@ pub(super) async fn page(
     let asked = mints.iter().find(of_next).map(|mint| mint.state);
     page = page.text(match (&next, &shop.settings.minting) {
         (None, _) => words.get("mint-no-next"),
+        (Some((period, _)), _) if shop.settings.is_cgi => {
+            words.with("mint-cgi", &[("period", period.as_str()), ("url", &shop.url)])
+        }
         (Some((period, _)), _) if asked.is_some() => {
             let name = match asked {
                 Some(MintState::Planned) => "mint-asked",
@@ -213,6 +217,9 @@ async fn named(shop: &Shop, posted: &Posted) -> Result<Period, Refused> {
 /// Plans a mint, or continues one that was stopped.
 pub(super) async fn mint(State(shop): State<Arc<Shop>>, posted: Posted) -> Answer {
     posted.person.needs(Role::Admin)?;
+    if shop.settings.is_cgi {
+        return Err(refuse("error-mint-cgi"));
+    }
     let period = named(&shop, &posted).await?;
     let (store, now) = (shop.service.store(), shop.service.now());
     plan(store, &period, posted.person.user.as_str(), now).await?;

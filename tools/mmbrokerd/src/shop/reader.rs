@@ -4,6 +4,7 @@
 //! form, so a form sent twice buys once; the page of a purchase offers its coins until they are
 //! acknowledged; nobody sees the purchases of others.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use micromint::identity::UserId;
 use micromint::money::{Currency, Money};
 use micromint::period::Period;
-use micromint::protocol::{MEDIA_TYPE, parse_decimal};
+use micromint::protocol::{MEDIA_TYPE, Verdict, parse_decimal};
 use sqlx::Row;
 
 use super::answer::{Answer, Refused, refuse, show, to};
@@ -168,16 +169,36 @@ async fn coins_by_period(shop: &Shop, visitor: &Visitor, user: &UserId) -> Resul
     })
 }
 
-/// The balls that a person returned, by period. They wait for the settlement, or were decided.
-async fn returned_by_period(shop: &Shop, user: &UserId) -> Result<Vec<(String, i64)>, StoreError> {
+/// The coins' balls that a person returned, by period. They wait for the settlement, or were
+/// decided.
+async fn returned_by_period(shop: &Shop, user: &UserId) -> Result<Vec<(String, i64)>, Refused> {
+    let store = shop.service.store();
     let rows = sqlx::query(
-        "SELECT period, CAST(SUM(waiting) AS BIGINT) FROM give_back WHERE user_id = $1 \
+        "SELECT period, CAST(SUM(waiting) AS BIGINT), COUNT(*) FROM give_back WHERE user_id = $1 \
          GROUP BY period",
     )
     .bind(user.to_string())
-    .fetch_all(shop.service.store().pool())
+    .fetch_all(store.pool())
     .await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    let mut all = Vec::new();
+    for row in &rows {
+        let (name, mut balls, returns): (String, i64, i64) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        // A wallet that was restored from its backup returns coins again: they count once.
+        if returns > 1
+            && let Ok(period) = name.parse()
+        {
+            let returns = store.give_backs_of(&period, user).await?;
+            let claims = returns.iter().flat_map(|one| &one.claims);
+            let waiting = claims.filter(|claim| claim.verdict == Verdict::Waiting);
+            let bins: BTreeSet<(u32, u32)> = waiting
+                .filter_map(|claim| claim.bin.map(|bin| (bin.superbin, bin.subbin)))
+                .collect();
+            balls = bins.len() as i64;
+        }
+        all.push((name, balls));
+    }
+    Ok(all)
 }
 
 /// The period that is being sold: of those that have begun and not expired, the one that expires
@@ -228,6 +249,7 @@ async fn buy_form(
     let mut page = Page::new(words.get("buy-title"));
     // What the page says by itself is not said twice.
     let said = ["nothing-on-sale", "buy-gone"].map(|name| words.get(name));
+    let why_said = why.clone();
     if let Some(why) = why.filter(|why| !said.contains(why)) {
         page = page.with(Part::Bad(why));
     }
@@ -241,11 +263,18 @@ async fn buy_form(
     let most = left.min(shop.sets_max.into());
     let coins = params.subbin_count();
     let highest = visitor.money(value.units().saturating_mul(coins.into()), value.currency());
+    let refused = shop.service.store().is_refused(period.name(), user).await?;
     let mut facts = balance_facts(shop, visitor, user).await?;
     facts.push((words.get("period-label"), period.name().to_string()));
     facts.push((words.get("expires-label"), visitor.time(params.raw().expiration)));
     facts.push((words.get("coin-value-label"), visitor.money(value.units(), value.currency())));
     page = page.with(Part::Facts(facts));
+    // The broker refuses the order of who is revoked or cheated.
+    if refused {
+        let revoked = words.get("buy-revoked");
+        let is_said = why_said.as_ref() == Some(&revoked);
+        return Ok(if is_said { page } else { page.with(Part::Bad(revoked)) });
+    }
     if stock == 0 {
         return Ok(page.with(Part::Bad(gone)));
     }

@@ -56,6 +56,9 @@ pub struct ShopSettings {
     /// How the next period is minted, if that happens without a person.
     #[serde(skip)]
     pub minting: Option<MintingSettings>,
+    /// Whether the pages are those of a CGI program, in which nothing is minted.
+    #[serde(skip)]
+    pub is_cgi: bool,
     /// The file with the secrets of those who read the numbers for Prometheus.
     pub metrics_file: Option<PathBuf>,
     /// The memory for the hash of a password, in KiB. Tests use less.
@@ -87,6 +90,7 @@ impl Default for ShopSettings {
             hooks: BTreeMap::new(),
             mail: None,
             minting: None,
+            is_cgi: false,
             metrics_file: None,
             password_kib: MEMORY_KIB,
             proxies: Proxies::default(),

@@ -16,7 +16,7 @@ use sqlx::Row;
 use super::answer::{Answer, Refused, refuse, show, to};
 use super::attempts::{VOUCHER, VOUCHER_NET};
 use super::audit::Act;
-use super::form::{LARGE_FORM_SIZE_MAX, Posted};
+use super::form::{LARGE_FORM_SIZE_MAX, Posted, is_plain_line};
 use super::login::Note;
 use super::money::{Credited, amount_of, check_currency, credit};
 use super::paging::{Listed, Skip};
@@ -365,10 +365,11 @@ fn months_after(time: UnixTime, months: u64) -> Option<UnixTime> {
     (1..=day).rev().find_map(with)
 }
 
-/// The name of a batch: letters, digits and a few signs.
+/// The name of a batch: letters, digits and a few signs. Some letters are blank.
 fn name_of(text: &str) -> Result<&str, Refused> {
     let is_good = |c: char| c.is_alphanumeric() || " ._-".contains(c);
-    let is_name = (1..=NAME_LEN_MAX).contains(&text.chars().count()) && text.chars().all(is_good);
+    let is_good = text.chars().all(is_good) && is_plain_line(text);
+    let is_name = (1..=NAME_LEN_MAX).contains(&text.chars().count()) && is_good;
     is_name.then_some(text).ok_or_else(|| refuse("error-name"))
 }
 

@@ -68,7 +68,7 @@ pub struct PeriodCounts {
     pub waiting: u64,
     /// Coins and balls that raise an alarm.
     pub alarm: Alarm,
-    /// Users who are revoked, in all periods.
+    /// Users whose coins of the period vendors refuse: revoked, or offenders of the period.
     pub revoked: u64,
 }
 
@@ -208,7 +208,8 @@ impl Store {
         let row = sqlx::query(
             "SELECT (SELECT COUNT(*) FROM sale WHERE period = $1), \
              (SELECT COUNT(*) FROM vendor WHERE period = $1), \
-             (SELECT COUNT(*) FROM revoked)",
+             (SELECT COUNT(*) FROM (SELECT user_id FROM offender WHERE period = $1 \
+             UNION SELECT user_id FROM revoked) AS refused)",
         )
         .bind(period.to_string())
         .fetch_one(self.pool())

@@ -211,6 +211,23 @@ impl Store {
         })
     }
 
+    /// Whether vendors refuse the user's coins of a period, and the broker sells none of it to the
+    /// user: revoked by a person, or proved to be an offender in the period.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn is_refused(&self, period: &Period, user: &UserId) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "SELECT at FROM revoked WHERE user_id = $1 \
+             UNION ALL SELECT at FROM offender WHERE period = $2 AND user_id = $1 LIMIT 1",
+        )
+        .bind(user.to_string())
+        .bind(period.to_string())
+        .fetch_optional(self.pool())
+        .await?;
+        Ok(row.is_some())
+    }
+
     /// The users whose coins vendors refuse in a period, in order: revoked by a person, or proved
     /// offenders.
     ///

@@ -50,6 +50,17 @@ fn every_batch_is_judged_on_its_own_and_invalid_coins_are_listed_once() {
     assert_eq!(once, aside);
     let account = place.text("mmbroker account news.example");
     assert!(account.contains("redeemed: 4 coins (0.04 USD)"), "{account}");
+    // The folder may belong to another user: no link in it is followed.
+    for name in ["b1.result", "2026-12.rejected"] {
+        let (link, target) = (place.path(name), place.path("target"));
+        std::fs::rename(&link, place.path("kept")).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let batch = if name == "b1.result" { "b1" } else { "b2" };
+        let errors = String::from_utf8(place.run(&format!("mmredeem {batch}"), 1).stderr).unwrap();
+        assert!(errors.contains(name), "{errors}");
+        assert!(!target.exists(), "{name}");
+        std::fs::rename(place.path("kept"), &link).unwrap();
+    }
 }
 
 #[test]

@@ -27,6 +27,9 @@ fn cgi(
         .env("PATH_INFO", path)
         .env("QUERY_STRING", query)
         .env("CONTENT_LENGTH", body.len().to_string());
+    if method == "LENGTH" {
+        command.env("REQUEST_METHOD", "GET").env("CONTENT_LENGTH", "abc");
+    }
     for (name, value) in headers {
         let variable = name.replace('-', "_").to_ascii_uppercase();
         match *name {
@@ -110,4 +113,42 @@ fn a_cgi_program_takes_header_fields_that_are_no_utf8() {
     home.done(&["person", "alice"]);
     let (status, _, body) = cgi(&home, ("BYTES", "/health"), &[], b"");
     assert!(status.starts_with("Status: 200"), "{status} {}", String::from_utf8_lossy(&body));
+}
+
+/// A web server passes the path decoded, with whatever a client encoded in it.
+#[test]
+fn a_cgi_program_answers_requests_that_cannot_be_one() {
+    let home = Home::new();
+    for (method, path, expected) in [
+        ("GET", "/a b", "Status: 404"),
+        ("GET", "/v1/periods/\u{e9}%2f/params", "Status: 404"),
+        ("GET", "/\t", "Status: 404"),
+        ("GET", "/health?a b=", "Status: 400"),
+        ("LENGTH", "/health", "Status: 400"),
+        ("NO METHOD", "/health", "Status: 400"),
+        ("GET", "/health", "Status: 200"),
+    ] {
+        let (status, ..) = cgi(&home, (method, path), &[], b"");
+        assert!(status.starts_with(expected), "{method} {path:?}: {status}");
+    }
+}
+
+/// Nothing in a CGI program mints, so its page offers no button for that.
+#[test]
+fn a_cgi_program_does_not_offer_to_mint() {
+    let home = Home::new();
+    let password = home.done(&["person", "olga", "--role", "admin"]);
+    let headers =
+        [("remote-addr", "192.0.2.1"), ("content-type", "application/x-www-form-urlencoded")];
+    let form = format!("user=olga&password={password}");
+    let (status, head, _) = cgi(&home, ("POST", "/login"), &headers, form.as_bytes());
+    assert_eq!(status, "Status: 303 See Other");
+    let cookies = head.lines().filter_map(|line| line.strip_prefix("set-cookie: "));
+    let cookies: Vec<&str> = cookies.filter_map(|line| line.split(';').next()).collect();
+    let cookie = [("cookie", &cookies.join("; ")[..])];
+    let (status, _, body) = cgi(&home, ("GET", "/operator/periods"), &cookie, b"");
+    let page = String::from_utf8(body).unwrap();
+    assert!(status.starts_with("Status: 200"), "{status}");
+    assert!(page.contains("This broker runs as a CGI program, which does not mint."), "{page}");
+    assert!(!page.contains("/operator/periods/mint"), "{page}");
 }

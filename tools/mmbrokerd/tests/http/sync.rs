@@ -172,6 +172,28 @@ fn parameters_of_another_broker_are_reported_and_not_replaced() {
     assert_eq!(site.read("2026-12.params").unwrap(), MINT.params().to_toml());
 }
 
+/// A server does not start with periods of two brokers, so sync does not make it so. Two spellings
+/// of a URL are one broker.
+#[test]
+fn a_period_that_does_not_go_with_the_others_is_not_written() {
+    let (_home, right) = crate::vendors::with_sale();
+    let site = Site::new();
+    let other = site.folder.path().join("periods/2026-11.params");
+    let with = |broker: &str| {
+        let params = MINT.params().to_toml().replace("2026-12\"", "2026-11\"");
+        std::fs::write(&other, params.replace("https://broker.example/", broker)).unwrap();
+    };
+    with("https://other.example/");
+    let (status, _, told) = site.sync(&right);
+    assert_eq!((status, site.read("2026-12.params")), (Some(1), None), "{told}");
+    let why = "no parameters of 2026-12 were written: a server would refuse them beside those \
+               that are there: broker: expected \"https://other.example/\" as in period 2026-11";
+    assert!(told.contains(why), "{told}");
+    with("HTTPS://Broker.example:443");
+    site.sync(&right);
+    assert_eq!(site.read("2026-12.params"), Some(MINT.params().to_toml()));
+}
+
 /// A vendor that came after a period is not registered for it, and needs no parameters of it.
 #[test]
 fn a_period_that_is_over_and_of_which_the_vendor_knows_nothing_is_no_error() {

@@ -132,6 +132,16 @@ impl Browser {
         self.taken(request.call().unwrap())
     }
 
+    /// The broker's answer to a browser that followed a link on a page of any site.
+    pub(crate) fn follow_link(&mut self, path: &str, from: &str) -> Seen {
+        let request = agent()
+            .get(format!("{}{path}", self.address))
+            .header("Cookie", self.cookie_header())
+            .header("Accept", "text/html,*/*;q=0.8")
+            .header("Referer", from);
+        self.taken(request.call().unwrap())
+    }
+
     /// Sends a form that was seen on a page, with its hidden fields, and these.
     pub(crate) fn send(&mut self, page: &Seen, action: &str, fields: &[(&str, &str)]) -> Seen {
         let mut all = page.hidden(action);

@@ -22,6 +22,7 @@ crate::on_both_databases!(
     a_mint_is_stopped_and_goes_on,
     a_mint_that_fails_is_tried_again,
     a_cluster_mints_by_job_files,
+    an_operator_is_told_before_sales_end,
 );
 
 const DAY: i64 = 86_400;
@@ -68,7 +69,7 @@ async fn turn_until(site: &Site, minter: &mut Minter, state: MintState) {
 
 async fn a_broker_that_moved_mints_for_its_new_url(database: Database) {
     let settings = settings("test");
-    let moved = "https://moved.example";
+    let moved = "HTTPS://moved.example:443";
     let world = world(database).await;
     let store = Store::open(&world._database.url).await.unwrap();
     let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;
@@ -90,7 +91,7 @@ async fn a_broker_that_moved_mints_for_its_new_url(database: Database) {
     // Its coins are sold: those of another URL would not be.
     let opened = service.open_coin_files(folder).await.unwrap();
     let period = service.period(&opened[0]).unwrap();
-    assert_eq!(period.params().raw().broker, format!("{moved}/"));
+    assert_eq!(period.params().raw().broker, "https://moved.example/");
 }
 
 async fn the_next_period_is_minted_in_time(database: Database) {
@@ -239,4 +240,22 @@ async fn a_cluster_mints_by_job_files(database: Database) {
     turn_until(&site, &mut one, MintState::Done).await;
     let opened = site.world.service.open_coin_files(folder).await.unwrap();
     assert_eq!(opened, ["2027-01".parse().unwrap()]);
+}
+
+async fn an_operator_is_told_before_sales_end(database: Database) {
+    let site = site(database).await;
+    let says = "No period follows 2026-12, whose coins are accepted until 2027-01-01";
+    site.world.clock.set(UnixTime(EXPIRED.0 - 7 * DAY - 1));
+    let mut operator = site.operator("boss", Role::Admin).await;
+    let page = operator.get("/operator");
+    assert!(!page.text.contains(says), "{}", page.text);
+    site.world.clock.set(UnixTime(EXPIRED.0 - 7 * DAY));
+    operator.get("/operator").says(200, says);
+    let page = operator.get("/operator/periods");
+    assert_eq!(operator.send(&page, "/operator/periods/mint", &[]).status, 303);
+    let page = operator.get("/operator");
+    assert!(!page.text.contains(says), "{}", page.text);
+    let page = operator.get("/operator/periods");
+    assert_eq!(operator.send(&page, "/operator/periods/stop", &[]).status, 303);
+    operator.get("/operator").says(200, says);
 }

@@ -607,7 +607,24 @@ async fn a_balance_is_asked_back(database: Database) {
     assert_eq!(site.world.balance(AccountKind::Client, &name).await, 500_000);
     // The wish is used up.
     assert_eq!(site.world.number("SELECT COUNT(*) FROM refund_wish").await, 0);
-    reader.get("/account").says(200, "action=\"/account/refund\"");
+    let page = reader.get("/account");
+    page.says(200, "action=\"/account/refund\"");
+    // The reader is told what became of it.
+    page.says(200, "Payouts of your balance");
+    page.says(200, "#1<");
+    page.says(200, "in the run");
+    let run = operator.get("/operator/payouts/1");
+    run.says(200, "The run is paid");
+    assert_eq!(operator.send(&run, "/operator/payouts/1/failed", &[]).status, 303);
+    reader.get("/account").says(200, "came back: the amount is in your balance again");
+    // Nothing is left to pay, so no run is paid and no file is made for the bank.
+    let run = operator.get("/operator/payouts/1");
+    run.says(200, "nothing is left to pay");
+    assert!(!run.text.contains("The run is paid"), "{}", run.text);
+    // The sums are those of now, not of the last check.
+    operator.get("/operator/sums").says(200, "12.34");
+    reader.language = "de";
+    reader.get("/account").says(200, "Auszahlungen Ihres Guthabens");
     site.world.check_ledger().await;
 }
 
@@ -672,7 +689,7 @@ async fn a_bank_form_sent_twice_changes_nothing(database: Database) {
     let acts = "SELECT COUNT(*) FROM audit WHERE what LIKE 'bank account%'";
     assert_eq!(site.world.number(acts).await, 3);
     // Characters that turn a name around are none of it.
-    for name in ["\u{202e}x", "a\u{200b}b", "a\nb"] {
+    for name in ["\u{202e}x", "a\u{200b}b", "a\nb", "a\u{ad}b", "a\u{3164}b", "\u{2800}"] {
         other.send(&page, "/bank", &fields(IBAN, name)).says(422, "Expected a name");
     }
 }

@@ -342,6 +342,29 @@ async fn a_person_registers_once_and_logs_in(database: Database) {
     browser.get("/").says(200, "Guthaben");
     let chosen = browser.get("/language/en");
     browser.follow(&chosen).says(200, "Balance");
+    // The link keeps the page, of this broker only.
+    for (from, expected) in [
+        (format!("{ORIGIN}/purchases?skip=2"), "/purchases?skip=2"),
+        (format!("{ORIGIN}//thief.example/"), "/"),
+        ("https://thief.example/buy".to_string(), "/"),
+    ] {
+        let chosen = browser.follow_link("/language/en", &from);
+        assert_eq!(chosen.header("location").unwrap(), expected, "{from}");
+    }
+    // So does the address of a form in the address line: it leads to the page with the form.
+    for (path, expected) in [
+        ("/account/key", "/account"),
+        ("/buy/free", "/buy"),
+        ("/complaints/answer", "/complaints"),
+        ("/vendor/news.example/key", "/vendor/news.example"),
+        ("/operator/vouchers/print", "/operator/vouchers"),
+        ("/logout", "/"),
+    ] {
+        let answer = browser.follow_link(path, ORIGIN);
+        assert_eq!((answer.status, answer.header("location").unwrap()), (303, expected), "{path}");
+    }
+    assert_eq!(browser.follow_link("/v1/returns", ORIGIN).status, 405);
+    assert_eq!(browser.get("/logout").status, 405);
     browser.get("/language/fr").says(404, "no such page");
 }
 

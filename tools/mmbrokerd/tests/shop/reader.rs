@@ -106,8 +106,13 @@ async fn an_order_that_cannot_be_made_says_why(database: Database) {
     buy(&mut browser, "20").says(422, "not enough sets left");
     // The number of someone else's purchase is not a way to it.
     browser.send(&form, "/buy", &[("transaction", "77")]).says(422, "cannot be read");
+    let form = browser.get("/buy");
     site.world.service.store().revoke(&name.parse().unwrap(), EXPIRED).await.unwrap();
-    buy(&mut browser, "1").says(422, "cannot buy any more");
+    browser.send(&form, "/buy", &[("sets", "1")]).says(422, "cannot buy any more");
+    // It is said before the form is sent.
+    let page = browser.get("/buy");
+    page.says(200, "cannot buy any more");
+    assert!(!page.text.contains("name=\"sets\""), "{}", page.text);
     // The session is over too, after so long.
     site.world.clock.set(EXPIRED);
     assert_eq!(browser.login(&name, PASSWORD).status, 303);

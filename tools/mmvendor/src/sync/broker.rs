@@ -7,6 +7,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
+use micromint::params::normal_broker_url;
 use micromint::protocol::{MEDIA_TYPE, Url};
 use micromint_console::{ToolError, read_input};
 use serde::Deserialize;
@@ -69,7 +70,7 @@ pub(super) struct Answer {
 
 impl Broker {
     pub(super) fn new(url: &str, cacert: Option<&Path>) -> Result<Broker, ToolError> {
-        let url = url.trim_end_matches('/').to_string();
+        let url = normal_broker_url(url).trim_end_matches('/').to_string();
         let parsed: Url = format!("{url}/").parse()?;
         if !parsed.is_https() && !parsed.host().is_loopback() {
             return Err(format!("--broker: expected an https URL, found {url:?}").into());

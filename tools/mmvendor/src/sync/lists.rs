@@ -17,8 +17,8 @@ use micromint::params::Params;
 use micromint::period::Period;
 use micromint::protocol::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners, Unsigned};
 use micromint::time::UnixTime;
-use micromint::vendor::PARAMS_OF_BROKER_ENDING;
 use micromint::vendor::redemption::send_again;
+use micromint::vendor::{PARAMS_OF_BROKER_ENDING, check_period_beside};
 use micromint_console::{ToolError, say, tell};
 
 use super::Link;
@@ -47,6 +47,18 @@ impl Link<'_> {
                 if now < of_broker.raw().expiration {
                     problems.push(format!("no parameters of {name} were written: {error}"));
                 }
+                continue;
+            }
+            // The server would not start with periods that do not go together.
+            let held = self.known_periods()?;
+            let held: Vec<Params> =
+                held.iter().filter_map(|period| self.params_of(period).ok()).collect();
+            let base = self.files.config()?.coin_value();
+            if let Err(why) = check_period_beside(&held, &of_broker, base) {
+                problems.push(format!(
+                    "no parameters of {name} were written: a server would refuse them beside \
+                     those that are there: {why}; ask the broker"
+                ));
                 continue;
             }
             let path = self.write_params(&format!("{name}.params"), &text)?;

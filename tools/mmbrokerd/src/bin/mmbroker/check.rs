@@ -1,6 +1,7 @@
 //! The command `check`: whether the broker works, and its books are right.
 
 use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, say, tell};
+use mmbrokerd::minting::sales_end_soon;
 use mmbrokerd::programs::Broker;
 use mmbrokerd::service::ServiceError;
 use mmbrokerd::shop::audit_faults;
@@ -18,6 +19,12 @@ pub(crate) async fn run(broker: &Broker) -> Result<u8, ToolError> {
     };
     if let Some(halted) = &halted {
         tell!("mmbroker: error: {halted}");
+    }
+    if let Some((period, end)) = sales_end_soon(service, broker.config.minting.is_some()).await? {
+        tell!(
+            "mmbroker: warning: no period follows {period}, and its coins are accepted until \
+             {end}: then nothing is sold any more. Mint the next one"
+        );
     }
     let (ledger, audit) = (store.ledger_faults().await?, audit_faults(store).await?);
     let mut setup = service.coin_file_faults().await?;

@@ -10,6 +10,7 @@ use clap::Args;
 use micromint::error::FileError;
 use micromint::identity::UserId;
 use micromint::money::Money;
+use micromint::params::normal_broker_url;
 use micromint::period::Period;
 use micromint_console::{EXIT_OK, ToolError, say, tell};
 use mmbrokerd::config::Config;
@@ -164,6 +165,7 @@ impl Init {
     /// Writes the configuration and creates the database.
     pub(crate) async fn run(&self, path: &Path) -> Result<u8, ToolError> {
         let Init { url, coins, database, listen } = self;
+        let url = normal_broker_url(url);
         let text = format!(
             "# The configuration of mmbrokerd. docs/reference/broker-service.md describes it.\n\
              listen = {listen:?}\nurl = {url:?}\ndatabase = {database:?}\ncoins = {:?}\n",
