@@ -24,7 +24,7 @@ use mmwallet::buy::{self, BuyOptions};
 use mmwallet::exit;
 use mmwallet::get::{self, GetOptions, Manners};
 use mmwallet::login::LoginOptions;
-use mmwallet::mcp::{self, McpArgs};
+use mmwallet::mcp::{self, AskedPage, McpArgs};
 use mmwallet::net::{Client, NetOptions};
 use mmwallet::settings::Settings;
 use mmwallet::show;
@@ -111,7 +111,11 @@ enum Command {
     /// Show the price of a page without paying.
     Price {
         /// The URL of the page.
-        url: String,
+        #[arg(required_unless_present = "page_from_stdin")]
+        url: Option<String>,
+        /// Read the URL from standard input, as `get` does for `mmwallet mcp`.
+        #[arg(long, hide = true, conflicts_with = "url")]
+        page_from_stdin: bool,
         #[command(flatten)]
         format: FormatArgs,
         #[command(flatten)]
@@ -348,7 +352,10 @@ fn run(cli: &Cli) -> Result<u8, ToolError> {
         Command::Mcp { args, net } => mcp::serve(args, &wallet, &settings, net.options()),
         Command::Settle(args) => answer::settle(args, &wallet),
         Command::Get(args) => get_args::run(args, &wallet, &settings),
-        Command::Price { url, format, net } => {
+        Command::Price { url, page_from_stdin, format, net } => {
+            let page = if *page_from_stdin { Some(AskedPage::from_stdin()?) } else { None };
+            let asked = page.as_ref().map(|page| page.url.as_str());
+            let url = url.as_deref().or(asked).unwrap_or_default();
             let args = GetOptions { url, ..unpaid() };
             get::price(&args, &net.client(&settings)?, format.is_json())
         }
