@@ -1,8 +1,8 @@
 //! Words of others on a terminal: what a server, or a file of somebody else, says.
 //!
-//! Input: text that nobody checked. Output: text that only shows. The invariant: it has no character
-//! that a terminal acts on, or that changes the order of the text around it; words of others are
-//! one line, so that they cannot pass for a line of the program.
+//! Input: text that nobody checked. Output: text that only shows. The invariant: it has no
+//! character that a terminal acts on, or that changes the order of the text around it; words of
+//! others are one line, so that they cannot pass for a line of the program.
 
 use micromint::protocol::is_printable_char;
 
@@ -10,8 +10,8 @@ use micromint::protocol::is_printable_char;
 pub const WORDS_LEN_MAX: usize = 400;
 
 /// Words of a server or of a foreign file as one line: white space of any kind becomes a blank,
-/// other characters that cannot be shown are left out, and what follows [`WORDS_LEN_MAX`] characters
-/// is replaced by `…`.
+/// other characters that cannot be shown are left out, and what follows [`WORDS_LEN_MAX`]
+/// characters is replaced by `…`.
 ///
 /// ```
 /// use micromint_console::one_line;

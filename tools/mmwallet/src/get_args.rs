@@ -29,11 +29,12 @@ const SECONDS_MAX: f64 = 1e7;
 #[derive(Args)]
 pub(crate) struct GetArgs {
     /// The URLs of the pages, fetched one after the other.
-    #[arg(required_unless_present = "page_from_stdin", value_name = "URL")]
+    #[arg(required = true, value_name = "URL")]
     urls: Vec<String>,
     /// Read the URL and what asked for the page from standard input, a line each, and end when
-    /// standard input ends: for `mmwallet mcp`, since other users can read command lines.
-    #[arg(long, hide = true, conflicts_with_all = ["urls", "asked"])]
+    /// standard input ends: for `mmwallet mcp`, since other users can read command lines. The URL
+    /// here is then -.
+    #[arg(long, hide = true, conflicts_with = "asked")]
     page_from_stdin: bool,
     #[command(flatten)]
     limits: LimitArgs,

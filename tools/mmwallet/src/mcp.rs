@@ -7,8 +7,8 @@
 //!
 //! The invariants: no argument of a tool changes a limit, a file or the place of a request; every
 //! payment has the task of this server, so the wallet counts it under its own lock, whatever runs
-//! at the same time; a payment and its reason are in the wallet's history before its coins leave; no
-//! page that is slow delays the answers about anything else, and no process outlives this one.
+//! at the same time; a payment and its reason are in the wallet's history before its coins leave;
+//! no page that is slow delays the answers about anything else, and no process outlives this one.
 
 mod calls;
 

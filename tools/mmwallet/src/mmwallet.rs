@@ -111,10 +111,9 @@ enum Command {
     /// Show the price of a page without paying.
     Price {
         /// The URL of the page.
-        #[arg(required_unless_present = "page_from_stdin")]
-        url: Option<String>,
+        url: String,
         /// Read the URL from standard input, as `get` does for `mmwallet mcp`.
-        #[arg(long, hide = true, conflicts_with = "url")]
+        #[arg(long, hide = true)]
         page_from_stdin: bool,
         #[command(flatten)]
         format: FormatArgs,
@@ -354,8 +353,7 @@ fn run(cli: &Cli) -> Result<u8, ToolError> {
         Command::Get(args) => get_args::run(args, &wallet, &settings),
         Command::Price { url, page_from_stdin, format, net } => {
             let page = if *page_from_stdin { Some(AskedPage::from_stdin()?) } else { None };
-            let asked = page.as_ref().map(|page| page.url.as_str());
-            let url = url.as_deref().or(asked).unwrap_or_default();
+            let url = page.as_ref().map_or(url, |page| &page.url);
             let args = GetOptions { url, ..unpaid() };
             get::price(&args, &net.client(&settings)?, format.is_json())
         }

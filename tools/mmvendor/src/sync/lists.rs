@@ -2,8 +2,8 @@
 //!
 //! The invariant about parameters, on which selling depends: they are written only after the broker
 //! has proved that it knows the key of this vendor, and never replaced. If the broker has others
-//! than those that are there, they are written beside them, and a person decides. What is wrong with
-//! one period stops no other.
+//! than those that are there, they are written beside them, and a person decides. What is wrong
+//! with one period stops no other.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -27,8 +27,8 @@ use super::broker::{KnownPeriod, WellKnown};
 
 impl Link<'_> {
     /// Writes the parameters of periods that have begun and are not there yet, and compares those
-    /// that are there with the broker's. Returns what is wrong with single periods, or with what the
-    /// broker says of them.
+    /// that are there with the broker's. Returns what is wrong with single periods, or with what
+    /// the broker says of them.
     ///
     /// # Errors
     /// The broker cannot be reached.

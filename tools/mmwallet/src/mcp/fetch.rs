@@ -1,9 +1,9 @@
 //! Fetching one page for an agent, with `mmwallet get` in a process of its own.
 //!
 //! Input: a URL and what the agent says about it. Output: the file with the content and what
-//! mmwallet says. The invariants: the command line, which every user of the machine can read, has the
-//! limits of the user and no words of the agent; those go to the process by its standard input, a
-//! line each.
+//! mmwallet says. The invariants: the command line, which every user of the machine can read, has
+//! the limits of the user and no words of the agent; those go to the process by its standard input,
+//! a line each.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ impl Fetcher {
         let mut arguments: Vec<OsString> = wallet.into_iter().collect();
         arguments.extend(self.limits.iter().chain(&self.net).cloned());
         arguments.extend(fixed.map(OsString::from));
-        arguments.push(file.into());
+        arguments.extend([file.into(), OsString::from("-")]);
         arguments
     }
 
@@ -90,7 +90,7 @@ impl Fetcher {
     /// The price of a page as `mmwallet price` says it, as JSON.
     pub(super) fn price(&self, call: &Call, url: &str) -> Result<Value, String> {
         let mut arguments = vec![OsString::from("--wallet"), self.wallet.clone().into()];
-        let fixed = ["price", "--format=json", "--page-from-stdin"];
+        let fixed = ["price", "--format=json", "--page-from-stdin", "-"];
         arguments.extend(fixed.map(OsString::from));
         arguments.extend(self.net.iter().cloned());
         let (said, words, is_done) = self.run(call, &arguments, &format!("{url}\n\n"))?;

@@ -135,7 +135,7 @@ fn the_command_line_has_the_users_limits_and_no_word_of_the_agent() {
         assert_eq!(texts.iter().filter(|text| *text == option).count(), 1, "{option}: {texts:?}");
     }
     assert!(!texts.iter().any(|text| text.starts_with("--asked")), "{texts:?}");
-    assert_eq!(texts[texts.len() - 2..], ["--output", "/f"]);
+    assert_eq!(texts[texts.len() - 3..], ["--output", "/f", "-"]);
 }
 
 #[test]

@@ -250,7 +250,8 @@ impl Vendor {
     /// ball. It names its period at `/broker` and at `/broker/sold-out-later`, whose first answer
     /// is lost, as is the first answer to a return at `/broker/lost`. `/broker/strange` sells coins
     /// of another broker. `/broker/no-shop` takes no orders, and `/broker/v1/purchases` knows
-    /// nobody. `/broker/shut/v1/purchases` sells no period. `/broker/later/return` decides later. Alice has an account, and makes complaint 3.
+    /// nobody. `/broker/shut/v1/purchases` sells no period. `/broker/later/return` decides later.
+    /// Alice has an account, and makes complaint 3.
     fn sell_or_credit(&self, seen: &Seen, tries: usize) -> Vec<u8> {
         if seen.path == "/broker/v1/purchases" {
             return http("401 Unauthorized", "", b"");
