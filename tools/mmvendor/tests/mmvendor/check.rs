@@ -510,15 +510,36 @@ fn a_page_of_the_vendors_own_without_a_price_is_found() {
 
 /// A pipe where a file is expected is no reason to wait for ever.
 #[test]
-fn a_pipe_among_the_servers_files_is_not_read() {
+fn a_pipe_in_place_of_a_file_is_not_read() {
+    let make_pipe = |site: &Site, name: &str| {
+        let path = site.path().join(name);
+        let _ = fs::remove_file(&path);
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+    };
+    let check = |site: &Site, server: &[&str], status: i32| {
+        let mut command = site.command(&[&["check"], server].concat());
+        output(command.timeout(Duration::from_secs(30)), status)
+    };
     let site = Site::new();
     site.write("nginx.conf", "http { include *.pipe; }\n");
-    let made = std::process::Command::new("mkfifo").arg(site.path().join("a.pipe")).status();
-    assert!(made.unwrap().success());
-    let mut command = site.command(&["check", "--nginx", "nginx.conf"]);
-    command.timeout(Duration::from_secs(30));
-    let (_, told) = output(&mut command, 0);
+    make_pipe(&site, "a.pipe");
+    let (_, told) = check(&site, &["--nginx", "nginx.conf"], 0);
     assert!(told.contains("a.pipe"), "{told}");
+
+    for (name, kind) in [
+        ("vendor.key", "vendor-key"),
+        ("prices.toml", "price-list"),
+        ("periods/2026-12.params", "periods"),
+        ("vendor.toml", "configuration"),
+    ] {
+        let site = Site::new();
+        site.append("vendor.toml", "prices = \"prices.toml\"\n");
+        site.write("prices.toml", "");
+        make_pipe(&site, name);
+        let (text, _) = check(&site, &["--no-server"], 2);
+        assert!(text.contains(&format!("error [{kind}]")), "{name}: {text}");
+    }
 }
 
 #[test]
