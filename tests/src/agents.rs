@@ -7,6 +7,7 @@
 //! `body`, or `error`.
 
 use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -299,9 +300,18 @@ impl<S: Server> User<'_, S> {
         let input: String = urls.iter().enumerate().map(call).collect();
         let limits = ["--autopay", budget.autopay, "--task-limit", budget.task_limit];
         let args = [&["mcp", "--allow-private"], &limits[..]].concat();
-        let output = self.piped(&args, &input);
+        let mut command = Command::new(mmwallet());
+        command.arg("--wallet").arg(&self.wallet).args(&args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("mmwallet");
+        // Its input stays open until all answers are there: it ends soon after its input.
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().take(urls.len());
         let mut answers: Vec<Value> =
-            output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();
+        drop(stdin);
+        assert!(child.wait().unwrap().success(), "{args:?}");
         answers.sort_by_key(|answer| answer["id"].as_u64());
         answers.into_iter().map(|answer| answer["result"].clone()).collect()
     }

@@ -152,8 +152,13 @@ impl ListedFolder<'_> {
 pub fn file_of(root: &Path, path: &str) -> Option<PathBuf> {
     let path = NormalPath::of_sent(path_and_query(path.as_bytes())?.0);
     // A server decodes these two escapes as well before it looks for a file; a name has no slash.
-    let name = String::from_utf8(path.as_bytes().to_vec()).ok()?;
-    let file = root.join(name.trim_start_matches('/').replace("%25", "%"));
+    let (mut name, mut rest) = (Vec::new(), path.as_bytes());
+    while let Some((byte, after)) = rest.split_first() {
+        name.push(*byte);
+        rest = if rest.starts_with(b"%25") { &rest[3..] } else { after };
+    }
+    let slashes = name.iter().take_while(|byte| **byte == b'/').count();
+    let file = root.join(OsStr::from_bytes(&name[slashes..]));
     if !file.is_dir() {
         return file.exists().then_some(file);
     }

@@ -25,10 +25,13 @@ mod pages;
 
 mod waiting;
 
+mod words;
+
 pub use addresses::is_public;
 pub use format::{Format, FormatArgs};
 pub use pages::command_line;
 pub use waiting::tell_waits;
+pub use words::{WORDS_LEN_MAX, harmless, one_line};
 
 /// Success.
 pub const EXIT_OK: u8 = 0;
@@ -70,10 +73,10 @@ macro_rules! tell {
     ($($words:tt)*) => { $crate::print_error(format_args!($($words)*)) };
 }
 
-/// Prints a line to standard error; [`tell!`] calls it.
+/// Prints a line to standard error, as [`harmless`] text; [`tell!`] calls it.
 pub fn print_error(line: fmt::Arguments<'_>) {
     // Nothing is left to report a failure to.
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+    let _ = io::stderr().write_all(format!("{}\n", harmless(&line.to_string())).as_bytes());
 }
 
 /// What became of standard output.

@@ -7,12 +7,12 @@ use micromint::error::chain;
 use micromint::money::{Money, coins, coins_worth};
 use micromint::protocol::Url;
 use micromint::vendor::income::coin_values;
-use micromint::vendor::inspection::{price_finding, shown};
+use micromint::vendor::inspection::{Severity, price_finding, shown};
 use micromint::vendor::price_files::{
     ListedFolder, PriceFact, PricedPage, file_of, price_of, survey,
 };
 use micromint::vendor::{Exemptions, ListEntry, PriceList, PublicRoot, Request, VendorConfig};
-use micromint_console::{EXIT_OK, FormatArgs, ToolError, say, tell};
+use micromint_console::{EXIT_FAILURE, EXIT_OK, FormatArgs, ToolError, say, tell};
 use serde_json::{Value, json};
 
 use crate::check::print_finding;
@@ -110,6 +110,9 @@ impl Prices {
             Some(other) => (None, price_finding(&other, config.coin_value())),
             None => (None, None),
         };
+        // The server answers 500 to a page with a price file that holds no price.
+        let is_broken = finding.as_ref().is_some_and(|it| it.severity == Severity::Error);
+        let status = if is_broken { EXIT_FAILURE } else { EXIT_OK };
         let page = PricedPage { page: file.clone().unwrap_or_default(), file: priced, entry };
         if self.format.is_json() {
             let findings: Vec<_> = finding.iter().collect();
@@ -118,7 +121,7 @@ impl Prices {
             value["url"] = json!(url.as_str());
             value["findings"] = json!(findings);
             say!("{value}");
-            return Ok(EXIT_OK);
+            return Ok(status);
         }
         say!("{}", url.as_str());
         match (&page.entry, config.prices()) {
@@ -130,13 +133,19 @@ impl Prices {
             (Some((price, path)), _) => {
                 say!("  price file: {}, by {}", coins((*price).into()), shown(path));
             }
+            (None, Some(_)) if is_broken => say!("  price file: holds no price"),
             (None, Some(file)) => say!("  price file: none for {}", shown(file)),
             (None, None) if self.root.is_some() => say!("  price file: the page is no file"),
             (None, None) => say!("  price file: not examined; name the document root with --root"),
         }
         finding.iter().for_each(print_finding);
-        say!("  costs at least {}; {UNSEEN}", worth(page.coins(), coin_value(&config)));
-        Ok(EXIT_OK)
+        match is_broken {
+            true => say!("  is answered with 500"),
+            false => {
+                say!("  costs at least {}; {UNSEEN}", worth(page.coins(), coin_value(&config)));
+            }
+        }
+        Ok(status)
     }
 
     /// Prints what the pages in a folder cost.

@@ -45,6 +45,12 @@ fn day(text: &str) -> Result<UnixTime, String> {
 
 impl Status {
     pub(crate) fn run(&self) -> Result<u8, ToolError> {
+        if let (Some(from), Some(to)) = (self.from, self.to)
+            && from > to
+        {
+            let (from, to) = (from.day(), to.day());
+            return Err(format!("--from {from} is later than --to {to}: no day is between").into());
+        }
         let vendor = self.files.open()?;
         let from = self.from.unwrap_or(Days::ALL.from);
         let until = self.to.map_or(Days::ALL.until, |day| day.plus_seconds(DAY_SECONDS));
@@ -72,7 +78,9 @@ fn values(vendor: &OpenVendor) -> CoinValues {
 }
 
 fn sum_text(sum: Sum) -> String {
-    let money = sum.money.map(|money| format!(" ({money})")).unwrap_or_default();
+    // No payments are worth nothing in no currency.
+    let money = sum.money.filter(|_| sum.payments > 0);
+    let money = money.map(|money| format!(" ({})", money.in_words())).unwrap_or_default();
     format!("{}, {}{money}", payments(sum.payments), coins(sum.coins))
 }
 

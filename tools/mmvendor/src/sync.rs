@@ -11,6 +11,7 @@ mod lists;
 mod redemption;
 mod watch;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::thread::scope;
 use std::time::Duration;
@@ -128,7 +129,8 @@ impl Link<'_> {
             if due.is_at(SystemClock.now()) {
                 let _ = report(self.lists());
             } else if now != sign {
-                let _ = report(self.owners());
+                let owners = self.known_periods().map(|periods| self.owners(&periods));
+                let _ = report(owners.and_then(all_well));
             }
             sign = now;
             std::thread::sleep(SIGN);
@@ -166,18 +168,14 @@ impl Link<'_> {
         std::fs::read(self.till.join(SIGN_FILE)).ok()
     }
 
-    /// Fetches what is new: parameters, owners, lists of revoked users. Wrong parameters of one
-    /// period do not stop the others.
+    /// Fetches what is new: parameters, owners, lists of revoked users. What is wrong with one
+    /// period, or with one of the three, does not stop the others.
     fn lists(&self) -> Result<(), ToolError> {
-        let problems = self.params()?;
-        let lists = self.owners().and_then(|()| self.revoked());
-        match problems.is_empty() {
-            true => lists,
-            false => {
-                let lists = lists.err().map(|error| chain(error.as_ref()));
-                Err(problems.into_iter().chain(lists).collect::<Vec<_>>().join("; ").into())
-            }
-        }
+        let mut problems = self.params(&self.known_periods()?)?;
+        let periods = self.known_periods()?;
+        problems.extend(self.owners(&periods));
+        problems.extend(self.revoked(&periods));
+        all_well(problems)
     }
 
     /// The periods whose parameters are there, in order.
@@ -237,6 +235,13 @@ impl Due {
         let retry = self.failures.checked_sub(1).map(|failures| retry(failures.min(DOUBLINGS_MAX)));
         self.pause = retry.map_or(self.seconds, |retry| retry.min(self.seconds));
     }
+}
+
+/// What is wrong, as one error. What is said twice is said once.
+fn all_well(mut problems: Vec<String>) -> Result<(), ToolError> {
+    let mut said = HashSet::new();
+    problems.retain(|problem| said.insert(problem.clone()));
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("; ").into()) }
 }
 
 /// Reports an error. Returns whether the act succeeded.

@@ -10,12 +10,13 @@ use micromint::error::chain;
 use micromint::identity::UserId;
 use micromint::money::Money;
 use micromint_console::{
-    EXIT_FAILURE, EXIT_OK, ToolError, input_name, read_secret_input, replace_secret_file, say, tell,
+    EXIT_FAILURE, EXIT_OK, ToolError, input_name, one_line, read_secret_input, replace_secret_file,
+    say, tell,
 };
 use serde_json::Value;
 
 use crate::answer::find_payment;
-use crate::buy::{self, BuyOptions};
+use crate::buy::{self, BuyOptions, named_otherwise};
 use crate::exit;
 use crate::login::{LoginOptions, secure_url};
 use crate::net::Client;
@@ -91,6 +92,23 @@ pub fn login(
         .into());
     }
     secure_url(url)?;
+    // The coins of a broker name its URL, and the wallet takes them from there only.
+    match named_otherwise(client, url) {
+        Ok(None) => {}
+        Ok(Some(named)) => {
+            return Err(format!(
+                "{url} is the broker {named} under another name, and the wallet takes the coins of \
+                {named} from there only; nothing was sent or kept. Log in there: mmwallet login \
+                {named} --user {user} --key-file {}",
+                key_file.display()
+            )
+            .into());
+        }
+        Err(error) => {
+            tell!("mmwallet: {url}: {}; nothing was kept", chain(&error));
+            return Ok(exit::NETWORK);
+        }
+    }
     let headers = [
         ("Authorization".to_string(), format!("Bearer {key}")),
         ("Accept".to_string(), "application/json".to_string()),
@@ -105,22 +123,35 @@ pub fn login(
     let body = answer.read(ACCOUNT_SIZE_MAX)?;
     let account: Value = serde_json::from_slice(&body).unwrap_or_default();
     if answer.status != 200 {
-        let why = account["detail"].as_str().unwrap_or("no broker's service answers there");
+        let why = detail_of(&account);
         tell!("mmwallet: {url}: HTTP status {}: {why}; nothing was kept", answer.status);
         return Ok(EXIT_FAILURE);
     }
     if account["user"] != user.as_str() {
-        let found = account["user"].as_str().unwrap_or("nobody");
+        let found = account["user"].as_str().map_or("nobody".to_string(), one_line);
         return Err(format!("the key is that of {found}, not of {user}; nothing was kept").into());
     }
     file.make_directory()?;
     replace_secret_file(&file.login_path(), &format!("{key}\n{url}\n{user}\n"))?;
-    let balances = account["balances"].as_array().cloned().unwrap_or_default();
-    let in_words = |text: &str| text.parse().map_or(text.to_string(), Money::in_words);
-    let balances: Vec<String> = balances.iter().filter_map(Value::as_str).map(in_words).collect();
-    let balances = if balances.is_empty() { "nothing".to_string() } else { balances.join(", ") };
+    let balances = balances_of(&account);
     say!("logged in as {user} at {url}; the account has {balances}");
     Ok(EXIT_OK)
+}
+
+/// Why the broker refused, in its words.
+fn detail_of(answer: &Value) -> String {
+    answer["detail"].as_str().map_or("no broker's service answers there".to_string(), one_line)
+}
+
+/// What the account has, in words. What is no amount is shown as the broker wrote it.
+fn balances_of(account: &Value) -> String {
+    let in_words = |text: &str| text.parse().map_or_else(|_| text.to_string(), Money::in_words);
+    let balances = account["balances"].as_array().map_or(&[][..], Vec::as_slice);
+    let balances: Vec<String> = balances.iter().filter_map(Value::as_str).map(in_words).collect();
+    match balances.is_empty() {
+        true => "nothing".to_string(),
+        false => one_line(&balances.join(", ")),
+    }
 }
 
 /// Buys sets with the login that the wallet keeps.
@@ -204,7 +235,6 @@ pub fn complain(
         );
         return Ok(EXIT_FAILURE);
     }
-    let why = value["detail"].as_str().unwrap_or("no broker's service answers there");
-    tell!("mmwallet: {url}: HTTP status {}: {why}", answer.status);
+    tell!("mmwallet: {url}: HTTP status {}: {}", answer.status, detail_of(&value));
     Ok(EXIT_FAILURE)
 }

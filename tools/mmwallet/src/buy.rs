@@ -16,7 +16,8 @@ use micromint::protocol::{
 };
 use micromint::reply::Reply;
 use micromint::wallet::{NewOrder, Order, OrderToSend, Wallet};
-use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, say, tell};
+use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, one_line, say, tell};
+use serde_json::Value;
 
 use crate::broker::take_in;
 use crate::exit;
@@ -27,8 +28,12 @@ use crate::wallet_file::WalletFile;
 /// The path of purchases at a broker's service, which takes acknowledgements.
 pub(crate) const PURCHASES_PATH: &str = "/v1/purchases";
 
-/// The longest refusal in the broker's words that is shown, in bytes.
+/// The longest refusal in the broker's words that is read, in bytes.
 const REASON_SIZE_MAX: usize = 1024;
+/// What a broker's service says of itself, at the root of its host.
+const BROKER_PATH: &str = "/.well-known/micromint-broker";
+/// The largest such document, in bytes.
+const BROKER_SIZE_MAX: usize = 4 * 1024 * 1024;
 
 /// What to buy, and where.
 #[derive(Clone, Debug)]
@@ -60,6 +65,9 @@ pub fn buy(file: &WalletFile, client: &Client, options: &BuyOptions<'_>) -> Resu
     let login = options.login.user.unwrap_or_default();
     let is_own = |order: &&Order| order.page == page.url && order.login == login;
     let open = wallet.state().open_orders().find(is_own).cloned();
+    if let Some(status) = page.refused_as_misnamed(open.as_ref(), login) {
+        return Ok(status);
+    }
     if let (None, None, Some(transaction)) = (&open, options.sets, options.transaction) {
         return page.fetch_again(file, transaction);
     }
@@ -211,7 +219,43 @@ impl<'a> Page<'a> {
             }
         }
         let period = answer.header(PERIOD_HEADER).map(str::parse);
+        if period.is_none() && answer.status == 200 && self.service().is_some() {
+            tell!("mmwallet: {url}: no period is being sold now; nothing was ordered");
+            return Ok(Reply::Refused(exit::HTTP));
+        }
         Ok(Reply::Granted(period.transpose().map_err(|error| format!("{url}: {error}"))?))
+    }
+
+    /// The URL of the broker's service, if this is its page for purchases.
+    fn service(&self) -> Option<&str> {
+        self.url.as_str().strip_suffix(PURCHASES_PATH)
+    }
+
+    /// Says that the broker's service has another URL, from which the wallet takes its coins, and
+    /// returns the exit status; `None` if it has this one, or is no service.
+    fn refused_as_misnamed(&self, open: Option<&Order>, login: &str) -> Option<u8> {
+        let url = self.service()?;
+        let named = match named_otherwise(self.client, url) {
+            Ok(named) => named?,
+            Err(error) => {
+                tell!("mmwallet: {url}: {}; nothing was ordered", chain(&error));
+                return Some(exit::NETWORK);
+            }
+        };
+        let user = if login.is_empty() { "NAME" } else { login };
+        let order = open.map(|order| order.transaction).map_or(String::new(), |number| {
+            format!(
+                ". Order {number} is open: if the broker sold it, get its file at \
+                {named}/purchases/{number}, add it with `mmwallet receive FILE`, and close the \
+                order with `mmwallet receive --give-up {number}`"
+            )
+        });
+        tell!(
+            "mmwallet: {url} is the broker {named} under another name, and the wallet takes the \
+            coins of {named} from there only; nothing was ordered. Log in there: mmwallet login \
+            {named} --user {user} --key-file FILE{order}"
+        );
+        Some(EXIT_FAILURE)
     }
 
     /// What to do about a status, as the end of a sentence.
@@ -298,7 +342,7 @@ impl<'a> Page<'a> {
     /// again. If that fails, it only delivers them longer.
     fn acknowledge(&self, transaction: u64) {
         let url = self.url.as_str();
-        if !url.ends_with(PURCHASES_PATH) {
+        if self.service().is_none() {
             return;
         }
         let sent =
@@ -335,6 +379,24 @@ impl<'a> Page<'a> {
     }
 }
 
+/// The URL by which the broker's service at `url` calls itself, without a slash at the end, if that
+/// has another scheme, host or port than `url`: the wallet would refuse its coins. `None` also if
+/// nothing says so.
+///
+/// # Errors
+/// The server at `url` cannot be reached.
+pub(crate) fn named_otherwise(client: &Client, url: &str) -> Result<Option<String>, ureq::Error> {
+    let Ok(own) = AnyUrl::parse(url) else { return Ok(None) };
+    let document = format!("{}{BROKER_PATH}", own.origin().ascii_serialization());
+    let headers = [("Accept".to_string(), "application/json".to_string())];
+    let mut answer = client.send("GET", &document, &headers, b"")?;
+    let body = if answer.status == 200 { answer.read(BROKER_SIZE_MAX).ok() } else { None };
+    let broker: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
+    let named = broker["url"].as_str().and_then(|named| AnyUrl::parse(named).ok());
+    let named = named.filter(|named| named.origin() != own.origin());
+    Ok(named.map(|named| one_line(named.as_str().trim_end_matches('/'))))
+}
+
 /// `1 set`, `3 sets`.
 pub(crate) fn counted_sets(sets: u32) -> String {
     if sets == 1 { "1 set".to_string() } else { format!("{sets} sets") }
@@ -346,8 +408,7 @@ fn reason_in(answer: &mut Response) -> String {
     let text =
         if answer.is_of_type("text/plain") { answer.read(REASON_SIZE_MAX).ok() } else { None };
     let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
-    let words: String = text.chars().filter(|c| (' '..='~').contains(c)).collect();
-    match words.trim().trim_end_matches('.') {
+    match one_line(&text).trim_end_matches('.') {
         "" => String::new(),
         words => format!(": {words}"),
     }

@@ -24,6 +24,7 @@ mod unpaid;
 
 mod write_out;
 
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -142,7 +143,8 @@ pub fn get(
         let (to_stdout, to_stderr) = written(format, &fetched);
         print_text(&to_stdout);
         if !to_stderr.is_empty() {
-            tell!("{}", to_stderr.trim_end_matches('\n'));
+            // As the user wrote it, colours and all.
+            let _ = writeln!(std::io::stderr(), "{}", to_stderr.trim_end_matches('\n'));
         }
     }
     Ok(status)

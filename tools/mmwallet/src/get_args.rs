@@ -13,6 +13,7 @@ use micromint::text_file::decode;
 use micromint_console::{EXIT_OK, ToolError, read_input, tell};
 use mmwallet::get::{self, Cookie, GetOptions, Manners, RemoteName, Resume, Retry};
 use mmwallet::limits::{LimitArgs, TaskArgs};
+use mmwallet::mcp::AskedPage;
 use mmwallet::settings::Settings;
 use mmwallet::wallet_file::WalletFile;
 
@@ -30,6 +31,11 @@ pub(crate) struct GetArgs {
     /// The URLs of the pages, fetched one after the other.
     #[arg(required = true, value_name = "URL")]
     urls: Vec<String>,
+    /// Read the URL and what asked for the page from standard input, a line each, and end when
+    /// standard input ends: for `mmwallet mcp`, since other users can read command lines. The URL
+    /// here is then -.
+    #[arg(long, hide = true, conflicts_with = "asked")]
+    page_from_stdin: bool,
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
@@ -209,6 +215,8 @@ struct Read {
     cookies: Vec<Cookie>,
     write_out: Option<String>,
     used: Vec<(PathBuf, &'static str)>,
+    /// The page of standard input.
+    page: Option<AskedPage>,
 }
 
 pub(crate) fn run(
@@ -223,17 +231,24 @@ pub(crate) fn run(
         return Err("-C needs -o or -O: the file to go on with".into());
     }
     let mut read = args.read()?;
+    if args.page_from_stdin {
+        read.page = Some(AskedPage::from_stdin()?);
+    }
     if let Some(cacert) = args.net.cacert.as_ref().or(settings.cacert.as_ref()) {
         read.used.push((cacert.clone(), "the file of certificates"));
     }
     let client = args.net.client(settings)?;
+    let urls = match &read.page {
+        Some(page) => std::slice::from_ref(&page.url),
+        None => &args.urls,
+    };
     let mut status = EXIT_OK;
-    for (i, url) in args.urls.iter().enumerate() {
+    for (i, url) in urls.iter().enumerate() {
         let result = args.get_one(url, args.targets.0.get(i), &read, &client, wallet, settings);
         let one = match result {
             Ok(one) => one,
             // A page that fails does not keep the others from being fetched.
-            Err(error) if args.urls.len() > 1 => {
+            Err(error) if urls.len() > 1 => {
                 tell!("mmwallet: error: {url}: {}", micromint::error::chain(error.as_ref()));
                 micromint_console::EXIT_FAILURE
             }
@@ -275,7 +290,10 @@ impl GetArgs {
             (None, false, Some(_)) => "POST",
             (None, false, None) => "GET",
         };
-        let purpose = self.task.purpose()?;
+        let purpose = match &read.page {
+            Some(page) => self.task.purpose_of(&page.asked)?,
+            None => self.task.purpose()?,
+        };
         let options = GetOptions {
             url,
             method,
@@ -320,6 +338,7 @@ impl GetArgs {
             cookies: Vec::new(),
             write_out: None,
             used: Vec::new(),
+            page: None,
         };
         for header in &self.header {
             match header.strip_prefix('@') {

@@ -163,8 +163,16 @@ impl TaskArgs {
     /// # Errors
     /// The name of the task or the words cannot be stored.
     pub fn purpose(&self) -> Result<Option<Purpose>, ToolError> {
+        self.purpose_of(self.asked.as_deref().unwrap_or_default())
+    }
+
+    /// The purpose of a payment for the task that this asked for.
+    ///
+    /// # Errors
+    /// As for [`TaskArgs::purpose`].
+    pub fn purpose_of(&self, asked: &str) -> Result<Option<Purpose>, ToolError> {
         let Some(task) = &self.task else { return Ok(None) };
-        Ok(Some(Purpose::new(task, self.asked.as_deref().unwrap_or_default())?))
+        Ok(Some(Purpose::new(task, asked)?))
     }
 }
 

@@ -7,11 +7,16 @@
 //!
 //! The invariants: no argument of a tool changes a limit, a file or the place of a request; every
 //! payment has the task of this server, so the wallet counts it under its own lock, whatever runs
-//! at the same time; a payment and its reason are in the wallet's history before its coins leave.
+//! at the same time; a payment and its reason are in the wallet's history before its coins leave;
+//! no page that is slow delays the answers about anything else, and no process outlives this one.
+
+mod calls;
 
 mod content;
 
 mod fetch;
+
+mod page;
 
 mod protocol;
 
@@ -20,28 +25,31 @@ mod tools;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
 
 use micromint::host::{Entropy, SystemEntropy};
 use micromint::money::Money;
-use micromint_console::{EXIT_OK, ToolError, tell};
+use micromint_console::{EXIT_FAILURE, EXIT_OK, ToolError, tell};
 
 use crate::limits::LimitArgs;
 use crate::settings::Settings;
 use crate::wallet_file::WalletFile;
 
+use calls::{Calls, HELD_MAX};
 use fetch::Fetcher;
+pub use page::AskedPage;
 use protocol::{Incoming, answer_to, parse_error, too_long};
 use tools::Tools;
 
 /// The longest message, in bytes.
 const MESSAGE_SIZE_MAX: u64 = 1024 * 1024;
-/// How many tools run at the same time at most.
-const CALLS_MAX: usize = 8;
+/// How long the calls that run when standard input ends may take to end.
+const ENDING_TIME: Duration = Duration::from_secs(2);
 
 /// The command line of `mmwallet mcp`.
 #[derive(Args, Debug)]
@@ -91,8 +99,17 @@ pub fn serve(
         task: task.clone(),
         folder: TemporaryFolder::new()?,
     };
+    let calls = Arc::new(Calls::default());
+    let (running, folder) = (Arc::clone(&calls), fetcher.folder.0.clone());
+    // Ctrl-C, a termination, or the end of the terminal.
+    ctrlc::set_handler(move || {
+        running.cancel_all();
+        let _ = std::fs::remove_dir_all(&folder);
+        std::process::exit(EXIT_FAILURE.into());
+    })?;
     let tools = Tools::new(fetcher, file, args.limits.policy(settings), task_limit);
-    serve_on(&mut BufReader::new(io::stdin()), &Mutex::new(Box::new(io::stdout())), &tools)?;
+    let answers = Mutex::new(Box::new(io::stdout()) as Box<dyn Write + Send>);
+    serve_on(&mut BufReader::new(io::stdin()), &answers, &tools, &calls)?;
     Ok(EXIT_OK)
 }
 
@@ -125,17 +142,19 @@ fn serve_on(
     input: &mut impl BufRead,
     output: &Answers<'_>,
     tools: &Tools<'_>,
+    calls: &Calls,
 ) -> Result<(), ToolError> {
-    let places = Places::default();
     thread::scope(|scope| {
         loop {
             let mut line = Vec::new();
-            let read = (&mut *input).take(MESSAGE_SIZE_MAX + 1).read_until(b'\n', &mut line)?;
-            if read == 0 {
-                return Ok(());
+            let read = (&mut *input).take(MESSAGE_SIZE_MAX + 1).read_until(b'\n', &mut line);
+            if !read.as_ref().is_ok_and(|read| *read > 0) {
+                calls.finish(ENDING_TIME);
+                return read.map(|_| ()).map_err(ToolError::from);
             }
             if line.len() as u64 > MESSAGE_SIZE_MAX {
-                skip_line(input, &line)?;
+                // An error here is met again by the next read.
+                let _ = skip_line(input, &line);
                 send(output, &too_long());
                 continue;
             }
@@ -143,13 +162,25 @@ fn serve_on(
                 Err(error) => send(output, &parse_error(&error)),
                 Ok(None) => {}
                 Ok(Some(Incoming::Call { id, name, arguments })) => {
-                    places.take();
-                    let places = &places;
+                    let Some(call) = calls.begin(&id) else {
+                        let why = format!("{HELD_MAX} calls run or wait already; try again later");
+                        send(output, &protocol::result(id, Err(why)));
+                        continue;
+                    };
                     scope.spawn(move || {
-                        send(output, &protocol::result(id, tools.call(&name, &arguments)));
-                        places.give();
+                        let act = || tools.call(&call, &name, &arguments);
+                        let result = match Tools::is_slow(&name) {
+                            true => calls.run(&call, act),
+                            false => Some(act()),
+                        };
+                        // Nobody waits for the answer of a call that was cancelled.
+                        if let Some(result) = result {
+                            send(output, &protocol::result(id, result));
+                        }
+                        calls.end(&call);
                     });
                 }
+                Ok(Some(Incoming::Cancelled { id })) => calls.cancel(&id),
                 Ok(Some(incoming)) => {
                     if let Some(answer) = answer_to(incoming, tools) {
                         send(output, &answer);
@@ -182,26 +213,6 @@ fn send(output: &Answers<'_>, message: &Value) {
     let written = writeln!(output, "{message}").and_then(|()| output.flush());
     if let Err(error) = written {
         tell!("mmwallet: cannot answer: {error}");
-    }
-}
-
-/// The places for tools that run at the same time.
-#[derive(Default)]
-struct Places {
-    taken: Mutex<usize>,
-    freed: Condvar,
-}
-
-impl Places {
-    fn take(&self) {
-        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = self.freed.wait_while(taken, |taken| *taken >= CALLS_MAX);
-        *taken.unwrap_or_else(PoisonError::into_inner) += 1;
-    }
-
-    fn give(&self) {
-        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        self.freed.notify_one();
     }
 }
 

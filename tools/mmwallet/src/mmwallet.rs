@@ -24,7 +24,7 @@ use mmwallet::buy::{self, BuyOptions};
 use mmwallet::exit;
 use mmwallet::get::{self, GetOptions, Manners};
 use mmwallet::login::LoginOptions;
-use mmwallet::mcp::{self, McpArgs};
+use mmwallet::mcp::{self, AskedPage, McpArgs};
 use mmwallet::net::{Client, NetOptions};
 use mmwallet::settings::Settings;
 use mmwallet::show;
@@ -112,6 +112,9 @@ enum Command {
     Price {
         /// The URL of the page.
         url: String,
+        /// Read the URL from standard input, as `get` does for `mmwallet mcp`.
+        #[arg(long, hide = true)]
+        page_from_stdin: bool,
         #[command(flatten)]
         format: FormatArgs,
         #[command(flatten)]
@@ -348,7 +351,9 @@ fn run(cli: &Cli) -> Result<u8, ToolError> {
         Command::Mcp { args, net } => mcp::serve(args, &wallet, &settings, net.options()),
         Command::Settle(args) => answer::settle(args, &wallet),
         Command::Get(args) => get_args::run(args, &wallet, &settings),
-        Command::Price { url, format, net } => {
+        Command::Price { url, page_from_stdin, format, net } => {
+            let page = if *page_from_stdin { Some(AskedPage::from_stdin()?) } else { None };
+            let url = page.as_ref().map_or(url, |page| &page.url);
             let args = GetOptions { url, ..unpaid() };
             get::price(&args, &net.client(&settings)?, format.is_json())
         }

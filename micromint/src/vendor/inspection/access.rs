@@ -11,6 +11,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{Findings, Inspection, Severity, Texts, shown};
+use crate::host::DiskDirectory;
+use crate::key_file::{KeyFileError, read_key};
 use crate::vendor::config::VendorConfig;
 use crate::vendor::lists::LIST_ENDINGS;
 
@@ -30,6 +32,15 @@ pub struct Workers {
     pub uid: u32,
     /// The IDs of all groups of the user.
     pub gids: Vec<u32>,
+}
+
+/// Who may read a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Openness {
+    /// Everybody.
+    Public,
+    /// Its owner alone.
+    Secret,
 }
 
 /// What keeps the workers from using a file.
@@ -92,35 +103,44 @@ impl Workers {
             Ok(None) => return true,
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => not_examined(path, &error, findings),
-            Ok(Some(obstacle)) => self.closed(path, &obstacle, means, findings),
+            Ok(Some(obstacle)) => {
+                let texts = self.closed(path, &obstacle, means, Openness::Public);
+                findings.add(Severity::Error, "closed-to-workers", path, texts);
+            }
         }
         false
     }
 
-    fn closed(&self, path: &Path, obstacle: &Obstacle, means: &str, findings: &mut Findings) {
+    /// What keeps this user from reading the secret at `path`.
+    fn secret_closed(&self, path: &Path, means: &str) -> Option<Texts> {
+        let obstacle = self.obstacle(path, READ).ok().flatten()?;
+        Some(self.closed(path, &obstacle, means, Openness::Secret))
+    }
+
+    fn closed(&self, path: &Path, obstacle: &Obstacle, means: &str, openness: Openness) -> Texts {
         let Obstacle { path: closed, mode, missing } = obstacle;
-        let name = &self.name;
+        let (name, shown) = (&self.name, shown(closed));
+        let own = || format!("chown {name} {shown}");
+        // What is next to a secret stays closed to others, as the secret itself does.
+        let is_secret = openness == Openness::Secret
+            && (closed == path || path.parent() == Some(closed.as_path()));
         let (found, advice) = if *missing == ENTER && closed != path {
             let found = format!(
-                "{name} cannot enter {}, which has mode {mode:04o}; it was perhaps created under a \
-                 strict umask",
-                shown(closed)
+                "{name} cannot enter {shown}, which has mode {mode:04o}; it was perhaps created \
+                 under a strict umask"
             );
-            (found, format!("chmod o+x {}", shown(closed)))
+            (found, if is_secret { own() } else { format!("chmod o+x {shown}") })
         } else {
             let (verb, right) = if missing & WRITE != 0 {
-                ("write", format!("chown {name} {}", shown(closed)))
+                ("write", own())
+            } else if is_secret {
+                ("read", own())
             } else {
-                ("read", format!("chmod o+r {}, or make {name} its owner", shown(closed)))
+                ("read", format!("chmod o+r {shown}, or make {name} its owner"))
             };
             (format!("{name} cannot {verb} it; it has mode {mode:04o}"), right)
         };
-        findings.add(
-            Severity::Error,
-            "closed-to-workers",
-            path,
-            Texts { found, means: means.to_string(), advice },
-        );
+        Texts { found, means: means.to_string(), advice }
     }
 }
 
@@ -149,6 +169,7 @@ pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: 
     inspect_secret(config.receipt_secret(), "receipt-secret", findings);
     if let Some(key_file) = &inspection.key_file {
         inspect_secret(key_file, "vendor-key", findings);
+        inspect_key(key_file, inspection.workers.as_ref(), findings);
     }
     inspect_writers(inspection, config, findings);
 }
@@ -173,10 +194,46 @@ fn inspect_workers(workers: &Workers, config: &VendorConfig, findings: &mut Find
         });
         // One is enough: all of them have the same reason, such as a tool that ran as another user.
         if let Some((path, obstacle)) = closed {
-            workers.closed(&path, &obstacle, means, findings);
+            let texts = workers.closed(&path, &obstacle, means, Openness::Secret);
+            findings.add(Severity::Error, "closed-to-workers", path, texts);
         }
     }
-    workers.need(config.receipt_secret(), READ, "the workers cannot serve priced pages", findings);
+    let secret = config.receipt_secret();
+    let means = "the workers cannot serve priced pages";
+    if let Some(texts) = workers.secret_closed(secret, means) {
+        findings.add(Severity::Error, "closed-to-workers", secret, texts);
+    }
+}
+
+/// Whether there is a vendor key that `mmvendor` can use.
+fn inspect_key(path: &Path, workers: Option<&Workers>, findings: &mut Findings) {
+    let mut add = |severity, texts| findings.add(severity, "vendor-key", path, texts);
+    let means = "coins are not redeemed with it: `mmvendor redeem` and `mmvendor sync` need it";
+    let texts = |found: String, advice: String| Texts { found, means: means.to_string(), advice };
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let advice = "put the key there that your broker gave you, for its owner alone (chmod \
+                          600); or name it with --key-file";
+            return add(Severity::Note, texts("does not exist".into(), advice.into()));
+        }
+        // A finding of the secrets.
+        Err(_) => return,
+        Ok(metadata) if !metadata.is_file() => {
+            let advice = "put the key there that your broker gave you";
+            return add(Severity::Error, texts("is not a file".into(), advice.into()));
+        }
+        Ok(_) => {}
+    }
+    let read = DiskDirectory::of_file(path).map(|(directory, name)| read_key(&directory, &name));
+    if let Ok(Err(KeyFileError::Content { why, .. })) = read {
+        let advice = "put the key there that your broker gave you: 64 hexadecimal digits";
+        add(Severity::Error, texts(why, advice.into()));
+    }
+    let means = "micromint-vendor.service, which runs as this user, redeems nothing and fetches no \
+                 owners; right if another user runs mmvendor";
+    if let Some(texts) = workers.and_then(|workers| workers.secret_closed(path, means)) {
+        add(Severity::Note, texts);
+    }
 }
 
 /// The files in a folder; none if it cannot be read.
@@ -265,6 +322,56 @@ mod tests {
             assert_eq!(other(&path, true).may(&metadata, READ), as_group, "{mode:o}");
             assert_eq!(other(&path, false).may(&metadata, READ), as_other, "{mode:o}");
         }
+    }
+
+    /// What `chmod` would open to all is refused as a secret at the next start.
+    #[test]
+    fn a_secret_that_the_workers_cannot_read_gets_another_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        set_mode(folder.path(), 0o755);
+        let inner = folder.path().join("till");
+        fs::create_dir(&inner).unwrap();
+        let path = inner.join("secret");
+        fs::write(&path, "x").unwrap();
+        let workers = other(&path, false);
+        for (folder_mode, mode, closed) in [(0o711, 0o600, &path), (0o700, 0o600, &inner)] {
+            set_mode(&inner, folder_mode);
+            set_mode(&path, mode);
+            let texts = workers.secret_closed(&path, "x").unwrap();
+            assert_eq!(texts.advice, format!("chown www-data {}", closed.display()));
+        }
+        // Further up, a folder may be entered by all.
+        set_mode(folder.path(), 0o700);
+        let texts = workers.secret_closed(&path, "x").unwrap();
+        assert_eq!(texts.advice, format!("chmod o+x {}", folder.path().display()));
+    }
+
+    #[test]
+    fn a_vendor_key_that_cannot_be_used_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vendor.key");
+        let found = |workers: Option<&Workers>| {
+            let mut findings = Findings::default();
+            inspect_key(&path, workers, &mut findings);
+            let found = findings.0.into_iter().map(|it| (it.severity, it.found, it.advice));
+            found.collect::<Vec<_>>()
+        };
+        let [(Severity::Note, text, _)] = &found(None)[..] else { panic!("{:?}", found(None)) };
+        assert_eq!(text, "does not exist");
+        for (key, is_key) in [("abc", false), ("", false), (&"0a".repeat(32), true)] {
+            fs::write(&path, key).unwrap();
+            set_mode(&path, 0o600);
+            let severities: Vec<Severity> = found(None).into_iter().map(|it| it.0).collect();
+            let expected = if is_key { vec![] } else { vec![Severity::Error] };
+            assert_eq!(severities, expected, "{key:?}");
+        }
+        let [(Severity::Note, _, advice)] = &found(Some(&other(&path, false)))[..] else {
+            panic!("a note is expected");
+        };
+        assert!(advice.starts_with("chown www-data ") || advice.starts_with("chmod o+x "));
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!(found(None)[0].0, Severity::Error);
     }
 
     #[test]

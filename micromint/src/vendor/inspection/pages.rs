@@ -9,24 +9,28 @@ use crate::money::{Money, coins};
 use crate::vendor::check::Checker;
 use crate::vendor::config::VendorConfig;
 use crate::vendor::periods::load_periods;
+use crate::vendor::price::parse_price;
 use crate::vendor::price_files::{ListedFolder, PriceFact, PricedPage, survey};
-use crate::vendor::prices::PriceList;
+use crate::vendor::prices::{ListEntry, PriceList};
 
 /// The bit of a mode that lets a file be read.
 const READ: u32 = 4;
 
 pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: &mut Findings) {
+    inspect_own_page(inspection, config, findings);
     let list = read_list(inspection, config, findings);
     // Periods that cannot be read are a finding of `periods`.
     let folder = DiskDirectory::new(config.periods());
     let checker = load_periods(&folder, config.coin_value()).ok().map(|periods| {
         Checker::new(config.vendor().clone(), &periods).counted_in(config.coin_value())
     });
+    inspect_directives(checker.as_ref(), inspection, config, findings);
     if let (Some(path), Some(list)) = (config.prices(), &list) {
         for entry in list.entries() {
             let what = format!("{}: ", entry.entry);
             add_too_high(checker.as_ref(), path, what, entry.highest(), inspection, findings);
         }
+        inspect_never_deciding(path, list, findings);
     }
     let roots: BTreeSet<&Path> = inspection.roots().collect();
     for root in roots {
@@ -46,6 +50,66 @@ pub(super) fn inspect(inspection: &Inspection, config: &VendorConfig, findings: 
                 workers.need(&path, READ, means, findings);
             }
         }
+    }
+}
+
+/// What a page of the vendor's own leaves out.
+fn inspect_own_page(inspection: &Inspection, config: &VendorConfig, findings: &mut Findings) {
+    for warning in config.page().warnings() {
+        let (place, found) = split_position(&inspection.config, warning);
+        let means = "people who are asked to pay see less than on the shipped page";
+        let advice = "add it to the page; docs/reference/vendor.md, \"A page of your own\", has the \
+                      placeholders and texts";
+        let texts = Texts { found, means: means.to_string(), advice: advice.to_string() };
+        findings.add(Severity::Warning, "page", place, texts);
+    }
+}
+
+/// The prices of directives that cannot be asked for. The server notices it with each request only.
+fn inspect_directives(
+    checker: Option<&Checker>,
+    inspection: &Inspection,
+    config: &VendorConfig,
+    findings: &mut Findings,
+) {
+    for (position, price) in inspection.sites.iter().flat_map(|site| &site.prices) {
+        // A text that is no price stops the server, or is an expression.
+        let Ok(price) = parse_price(price.as_bytes()) else { continue };
+        let error = match price.coins(config.coin_value()) {
+            Ok(coins) => {
+                let place = Path::new(position);
+                add_too_high(checker, place, String::new(), coins, inspection, findings);
+                continue;
+            }
+            Err(error) => error,
+        };
+        let means = "every request for a page there is answered with 500";
+        let advice = "ask for less, or see whether the price is in the currency of `coin-value`";
+        let texts = Texts {
+            found: error.to_string(),
+            means: means.to_string(),
+            advice: advice.to_string(),
+        };
+        findings.add(Severity::Error, "price-directive", position, texts);
+    }
+}
+
+/// The entries of the list that another one always hides.
+fn inspect_never_deciding(path: &Path, list: &PriceList, findings: &mut Findings) {
+    for (entry, other) in list.never_deciding() {
+        let coins_of = |entry: &ListEntry| coins(entry.coins.into());
+        let found = format!(
+            "{}, {}, never decides: {}, {}, counts wherever it would",
+            entry.entry,
+            coins_of(&entry),
+            other.entry,
+            coins_of(&other)
+        );
+        let means = "its price is asked of nobody; of entries that are equally specific the \
+                     highest price counts";
+        let advice = "remove it, or make the other entry more general, such as one without a query";
+        let texts = Texts { found, means: means.to_string(), advice: advice.to_string() };
+        findings.add(Severity::Warning, "price-never", path, texts);
     }
 }
 

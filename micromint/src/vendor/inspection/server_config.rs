@@ -26,6 +26,8 @@ pub struct Site {
     /// What `.htaccess` files may say: a folder and the words of its `AllowOverride` and
     /// `AllowOverrideList`. `None` for nginx, which does not read these files.
     pub overrides: Option<Vec<(PathBuf, String)>>,
+    /// The prices of its directives, as they are written, each with its file and line.
+    pub prices: Vec<(String, String)>,
 }
 
 /// A port where a site accepts connections.
@@ -187,6 +189,10 @@ fn port_of(address: &str) -> Option<u16> {
 fn add_places(block: &[Directive], inherited: &Settings, folder: &Path, site: &mut Site) -> bool {
     let settings = inherited.with(block, folder);
     settings.add_to(site);
+    let is_price = |it: &&Directive| matches!(&*it.name, "micromint_price" | "micromintprice");
+    for price in block.iter().filter(is_price) {
+        add(&mut site.prices, (price.position.clone(), price.arg().to_string()));
+    }
     let places = block.iter().filter(|directive| !directive.block.is_empty());
     places.fold(settings.is_on, |is_on, place| {
         add_places(&place.block, &settings, folder, site) || is_on
@@ -207,8 +213,57 @@ fn apache_sites(tree: &[Directive], folder: &Path) -> Vec<(Site, bool)> {
     flatten(tree, &mut main);
     let inherited = Settings::default().with(&main, folder);
     let overrides = apache_overrides(tree);
-    let site = |host| apache_site(host, &inherited, folder, &overrides);
-    hosts.into_iter().filter_map(site).collect()
+    // The main server answers where no virtual host does.
+    let server = main_server(&main, &hosts);
+    let hosts = hosts.into_iter().chain(&server);
+    hosts
+        .filter_map(|host| {
+            let (mut site, is_on) = apache_site(host, &inherited, folder, &overrides)?;
+            let places = main.iter().filter(|place| is_place_of(place, &site.roots));
+            let places: Vec<Directive> = places.cloned().collect();
+            let is_on_there = add_places(&places, &Settings::default(), folder, &mut site);
+            Some((site, is_on || is_on_there))
+        })
+        .collect()
+}
+
+/// Apache's main server as a host, if it has a document root and connections of its own: those at a
+/// port that no virtual host has for all addresses.
+fn main_server(main: &[Directive], hosts: &[&Directive]) -> Option<Directive> {
+    let root = main.iter().find(|directive| directive.name == "documentroot")?;
+    let is_taken = |port: u16| {
+        let addresses = hosts.iter().flat_map(|host| &host.args);
+        let is_everywhere = |address: &&String| {
+            let name = address.rsplit_once(':').map_or(address.as_str(), |(name, _)| name);
+            matches!(name, "*" | "_default_")
+        };
+        addresses.filter(is_everywhere).any(|address| {
+            !address.contains(':') || address.ends_with(":*") || port_of(address) == Some(port)
+        })
+    };
+    let listens: Vec<&Directive> = main.iter().filter(|it| it.name == "listen").collect();
+    let own = listens.iter().filter(|it| port_of(it.arg()).is_some_and(|port| !is_taken(port)));
+    let args: Vec<String> = own.map(|it| it.arg().to_string()).collect();
+    if args.is_empty() && !(listens.is_empty() && hosts.is_empty()) {
+        return None;
+    }
+    let block = main.iter().filter(|it| !is_place(it)).cloned().collect();
+    Some(Directive { name: "virtualhost".into(), args, position: root.position.clone(), block })
+}
+
+/// Whether a directive begins a place, such as `<Directory>`.
+fn is_place(directive: &Directive) -> bool {
+    let name = directive.name.trim_end_matches("match");
+    matches!(name, "directory" | "location" | "files" | "if" | "proxy" | "limit" | "limitexcept")
+}
+
+/// Whether a place outside of virtual hosts has pages of a site with these roots.
+fn is_place_of(place: &Directive, roots: &[PathBuf]) -> bool {
+    let path = Path::new(place.arg());
+    // A pattern may be any folder.
+    let is_literal = place.name == "directory" && !place.arg().contains(['~', '*', '?', '[']);
+    let is_its = |root: &PathBuf| path.starts_with(root) || root.starts_with(path);
+    is_place(place) && (!is_literal || roots.iter().any(is_its))
 }
 
 /// What `.htaccess` files may say in which folder.
@@ -230,12 +285,13 @@ fn apache_overrides(tree: &[Directive]) -> Vec<(PathBuf, String)> {
     overrides
 }
 
-/// The directives outside of virtual hosts and of places.
+/// The directives outside of virtual hosts, and the places with what is in them.
 fn flatten(block: &[Directive], all: &mut Vec<Directive>) {
     for directive in block {
         match directive.name.as_str() {
             "ifmodule" | "ifdefine" | "ifversion" => flatten(&directive.block, all),
-            _ => all.push(Directive { block: Vec::new(), ..directive.clone() }),
+            "virtualhost" => {}
+            _ => all.push(directive.clone()),
         }
     }
 }
@@ -365,6 +421,67 @@ mod tests {
         let without: Vec<&str> =
             found.sites_without.iter().flat_map(|site| &site.names).map(String::as_str).collect();
         assert_eq!(without, ["b.example"]);
+    }
+
+    #[test]
+    fn the_main_server_of_apache_is_a_site_where_no_virtual_host_answers() {
+        let main = "Listen 80\nListen 8080\nServerName main.example\nDocumentRoot /srv/main\n\
+                    <IfModule micromint_module>\nMicroMint On\n</IfModule>\n\
+                    <Location /x>\nMicroMintPrice \"5.01 USD\"\n</Location>\n";
+        let host = |address: &str| {
+            format!("<VirtualHost {address}>\nServerName host.example\n</VirtualHost>\n")
+        };
+        for (hosts, ports) in [
+            (String::new(), Some(vec![80, 8080])),
+            (host("*:80"), Some(vec![8080])),
+            (host("_default_:8080"), Some(vec![80])),
+            (host("192.0.2.1:80") + &host("*:8080"), Some(vec![80])),
+            (host("*:80") + &host("*:8080"), None),
+            (host("*"), None),
+            (host("*:*"), None),
+        ] {
+            let folder = folder(&[("apache2.conf", &format!("{main}{hosts}"))]);
+            let found = ServerConfig::apache(&folder.path().join("apache2.conf")).unwrap();
+            let server = found.sites.iter().find(|site| site.names == ["main.example"]);
+            let its = server.map(|it| it.listens.iter().map(|it| it.port).collect::<Vec<_>>());
+            assert_eq!(its, ports, "{hosts}");
+            if let Some(server) = server {
+                assert_eq!(server.roots, [Path::new("/srv/main")]);
+                assert_eq!(server.prices.len(), 1);
+                assert_eq!(server.prices[0].1, "5.01 USD");
+            }
+        }
+        // Debian's main server has no folder.
+        let folder = folder(&[("apache2.conf", "Listen 80\nMicroMint On\n")]);
+        let found = ServerConfig::apache(&folder.path().join("apache2.conf")).unwrap();
+        assert!(found.sites.is_empty() && found.sites_without.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn a_place_outside_of_a_virtual_host_counts_for_its_pages() {
+        for (place, is_on) in [
+            ("<Directory /srv/www/paid>\nMicroMintPrice 3\n</Directory>", true),
+            ("<Directory /srv>\nMicroMintPrice 3\n</Directory>", true),
+            ("<Directory /other>\nMicroMintPrice 3\n</Directory>", false),
+            ("<DirectoryMatch ^/x>\nMicroMintPrice 3\n</DirectoryMatch>", true),
+            ("<Location /x>\nMicroMint On\n</Location>", true),
+            ("<Location /x>\nMicroMint Off\n</Location>", false),
+            ("<Directory /srv/www>\nRequire all granted\n</Directory>", false),
+        ] {
+            let text = format!(
+                "{place}\n<VirtualHost *:80>\nServerName a\nDocumentRoot /srv/www\n</VirtualHost>\n"
+            );
+            let folder = folder(&[("apache2.conf", &text)]);
+            let found = ServerConfig::apache(&folder.path().join("apache2.conf")).unwrap();
+            assert_eq!(
+                (found.sites.len(), found.sites_without.len()),
+                match is_on {
+                    true => (1, 0),
+                    false => (0, 1),
+                },
+                "{place}"
+            );
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! The invariant: size, number and depth of what is read are bounded, and nothing is evaluated.
 
 use std::fs;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// The largest file that is read, in bytes.
@@ -56,13 +56,19 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn new(path: &Path, syntax: Syntax) -> Files {
-        let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        // A name alone is a file of the current folder.
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let folder = parent.unwrap_or(Path::new(".")).to_path_buf();
         Files { syntax, folder, count: 0, unread: Vec::new() }
     }
 
     /// The directives of a file and of the files that it includes; `depth` is that of the includes.
     pub(super) fn read(&mut self, path: &Path, depth: usize) -> std::io::Result<Vec<Directive>> {
         let mut bytes = Vec::new();
+        // A pipe would wait for a writer, for ever.
+        if !fs::metadata(path)?.is_file() {
+            return Err(ErrorKind::InvalidInput.into());
+        }
         fs::File::open(path)?.take(FILE_SIZE_MAX).read_to_end(&mut bytes)?;
         let text = String::from_utf8_lossy(&bytes);
         let directives = match self.syntax {

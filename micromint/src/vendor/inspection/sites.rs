@@ -47,7 +47,10 @@ fn inspect_site_without(
         .sites
         .iter()
         .any(|other| site.names.is_empty() || other.names.is_empty() || shares_a_name(site, other));
-    if !is_ours || has_paywall_elsewhere {
+    // The directives of .htaccess files are findings of their own, if they have no effect.
+    let has_overrides =
+        || site.overrides.is_some() && site.roots.iter().any(|it| !override_files(it).is_empty());
+    if !is_ours || has_paywall_elsewhere || has_overrides() {
         return;
     }
     let found = if config.prices().is_some() {
@@ -103,7 +106,7 @@ fn inspect_use(inspection: &Inspection, findings: &mut Findings) {
 /// The `.htaccess` files whose directives of the paywall Apache ignores or refuses.
 fn inspect_overrides(inspection: &Inspection, findings: &mut Findings) {
     let mut seen = BTreeSet::new();
-    for site in &inspection.sites {
+    for site in inspection.sites.iter().chain(&inspection.sites_without) {
         let Some(overrides) = &site.overrides else { continue };
         for root in &site.roots {
             for file in override_files(root).into_iter().filter(|file| seen.insert(file.clone())) {

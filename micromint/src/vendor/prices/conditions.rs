@@ -139,6 +139,22 @@ impl Conditions {
         self.query.iter().map(|wanted| query().has(wanted)).min().unwrap_or(Holds::Yes)
     }
 
+    /// Whether they hold wherever `other` do.
+    pub(super) fn cover(&self, other: &Conditions) -> bool {
+        let has_hosts = self.hosts.is_empty()
+            || !other.hosts.is_empty() && other.hosts.iter().all(|it| self.hosts.contains(it));
+        let is_implied = |own: &Parameter| {
+            let implies = |it: &Parameter| {
+                it.name == own.name && (own.value.is_none() || it.value == own.value)
+            };
+            other.query.iter().any(implies)
+        };
+        let ends = |it: &Suffix| self.suffixes.iter().any(|own| it.0.ends_with(&*own.0));
+        let has_suffixes = self.suffixes.is_empty()
+            || !other.suffixes.is_empty() && other.suffixes.iter().all(ends);
+        has_hosts && has_suffixes && self.query.iter().all(is_implied)
+    }
+
     /// How specific they are: a host first, then the number of parameters, then the suffix. A value
     /// does not count: an exception for one parameter must not hide the price for another.
     pub(super) fn rank(&self) -> (bool, usize, usize) {
@@ -164,6 +180,36 @@ mod tests {
     fn holds_at(path: &str, wanted: &[&str], query: &str) -> Holds {
         let query = Query::parse(path.as_bytes(), query.as_bytes());
         conditions(wanted).hold("", b"/", || &query)
+    }
+
+    #[test]
+    fn conditions_cover_those_that_imply_them() {
+        let all = |hosts: &[&str], query: &[&str], suffixes: &[&str]| Conditions {
+            hosts: hosts.iter().map(|it| it.to_string()).collect(),
+            suffixes: suffixes.iter().map(|it| it.parse().unwrap()).collect(),
+            ..conditions(query)
+        };
+        let none = all(&[], &[], &[]);
+        let (a, ab) = (all(&["a"], &[], &[]), all(&["a", "b"], &[], &[]));
+        let (p, p7, p8) = (conditions(&["p"]), conditions(&["p=7"]), conditions(&["p=8"]));
+        let (pdf, a_pdf) = (all(&[], &[], &[".pdf"]), all(&[], &[], &["a.pdf", "b.pdf"]));
+        for (one, other, covers) in [
+            (&none, &a, true),
+            (&a, &none, false),
+            (&ab, &a, true),
+            (&a, &ab, false),
+            (&none, &p7, true),
+            (&p, &p7, true),
+            (&p7, &p, false),
+            (&p7, &p8, false),
+            (&p7, &conditions(&["p=7", "q"]), true),
+            (&conditions(&["p", "q"]), &p7, false),
+            (&pdf, &a_pdf, true),
+            (&a_pdf, &pdf, false),
+            (&pdf, &none, false),
+        ] {
+            assert_eq!(one.cover(other), covers, "{one}, {other}");
+        }
     }
 
     #[test]

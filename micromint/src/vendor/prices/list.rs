@@ -32,6 +32,9 @@ const UNCERTAIN_MAX: usize = 64;
 /// target, so the paywall answers 400 to what has a price there.
 const COINS_WITHOUT_PAGE: u32 = 1;
 
+/// With more entries of one path, none of them is looked for that another one hides.
+const COMPARED_MAX: usize = 1000;
+
 /// An entry of the price list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -228,6 +231,28 @@ impl PriceList {
     /// All entries, in the order of the file.
     pub fn entries(&self) -> impl Iterator<Item = ListEntry> {
         self.entries.iter().map(Entry::shown)
+    }
+
+    /// The entries that decide about no request, each with one that hides it: of the same path, at
+    /// least as specific, and counting wherever the first would.
+    pub(in crate::vendor) fn never_deciding(&self) -> Vec<(ListEntry, ListEntry)> {
+        let mut found = Vec::new();
+        for node in self.shapes.iter().flat_map(|shape| shape.nodes.values()) {
+            // Prices for bots may rank the entries in another order.
+            let ranked: Vec<&Entry> = node.ranked.iter().map(|it| &self.entries[*it]).collect();
+            if ranked.len() > COMPARED_MAX || ranked.iter().any(|entry| entry.has_bot_prices()) {
+                continue;
+            }
+            for (at, entry) in ranked.iter().enumerate() {
+                let hides =
+                    |it: &&&Entry| it.path == entry.path && it.conditions.cover(&entry.conditions);
+                if let Some(other) = ranked[..at].iter().find(hides) {
+                    found.push((entry.shown(), other.shown()));
+                }
+            }
+        }
+        found.sort_by(|one, other| one.0.entry.cmp(&other.0.entry));
+        found
     }
 
     fn find_sent<T>(

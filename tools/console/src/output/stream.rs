@@ -62,7 +62,10 @@ impl Rules<'_> {
     /// # Errors
     /// The folder cannot be written.
     pub fn unnamed(&self, folder: &Path) -> Result<Stream, ToolError> {
-        let made = tempfile::Builder::new().prefix(".micromint-").tempfile_in(folder);
+        // The umask applies to it, as to every new file.
+        let mode = Permissions::from_mode(0o666);
+        let made =
+            tempfile::Builder::new().prefix(".micromint-").permissions(mode).tempfile_in(folder);
         let made = made.map_err(FileError::on("write", folder))?;
         let used = self.used.iter().filter_map(|(path, _)| followed(path).ok());
         Ok(Stream(Sink::Unnamed(Some(made), used.collect())))
@@ -109,8 +112,6 @@ impl Stream {
     pub fn name(&mut self, folder: &Path, name: &OsStr) -> io::Result<Option<PathBuf>> {
         let Sink::Unnamed(made, used) = &mut self.0 else { return Ok(None) };
         let Some(mut made) = made.take() else { return Ok(None) };
-        // The mode that the umask gives to a new file is not known without making one.
-        made.as_file().set_permissions(Permissions::from_mode(0o644))?;
         for number in 0..NAMES_MAX {
             let mut tried = name.to_os_string();
             if number > 0 {

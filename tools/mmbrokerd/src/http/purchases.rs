@@ -256,7 +256,18 @@ async fn buy_for(app: &App, sender: &Sender, headers: &HeaderMap, body: Body) ->
         });
     }
     let Some(sets) = asked.sets else { return Err(no_such_sale(asked.transaction)) };
-    let period = period_of(app, asked.period.as_ref())?;
+    let period = match period_of(app, asked.period.as_ref()) {
+        Err(problem) if asked.period.is_none() => {
+            let periods = app.service.periods().into_iter();
+            // A refusal names a period; the order named none.
+            let last = periods.max_by_key(|period| period.params().raw().expiration);
+            return Err(match last {
+                Some(last) => not_sold(problem, last.name(), asked.transaction),
+                None => problem,
+            });
+        }
+        period => period?,
+    };
     if !(1..=app.sets_max).contains(&sets) {
         let (max, found) = (app.sets_max, sets);
         let problem = Problem::bad_request(SaleRefusal::Sets { max, found });

@@ -131,6 +131,10 @@ fn unspent_coins_are_returned_after_the_expiration() {
     assert_eq!(problem, (422, "other-content".to_string()));
     let order = running.order(&key, r#"{"sets": 1, "transaction": "9", "period": "2026-12"}"#);
     assert_eq!(order.problem(), (410, "expired".to_string()));
+    // An order without a period is closed in a wallet too.
+    let order = running.order(&key, r#"{"sets": 1, "transaction": "10"}"#);
+    assert_eq!(order.header("micromint-not-sold"), Some("2026-12 10"), "{}", order.text());
+    assert_eq!(order.problem(), (409, "nothing-on-sale".to_string()));
 }
 
 #[test]

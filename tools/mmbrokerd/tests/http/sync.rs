@@ -304,3 +304,32 @@ fn a_running_sync_takes_the_new_key_from_the_file() {
     wait("no watch", &|| home.number(shown) == 1);
     assert!(running.0.try_wait().unwrap().is_none());
 }
+
+/// What is wrong with one period keeps the lists of no other from being fetched.
+#[test]
+fn a_period_that_is_wrong_stops_no_other() {
+    let (_home, running) = crate::vendors::with_sale();
+    let site = Site::new();
+    assert_eq!(site.sync(&running).0, Some(0));
+    let params = site.read("2026-12.params").unwrap();
+    let periods = site.folder.path().join("periods");
+    // One that the broker does not know, before and after the good one, and a damaged file.
+    for name in ["2026-10b", "2026-12b"] {
+        let other = params.replace("\"2026-12\"", &format!("\"{name}\""));
+        assert_ne!(other, params);
+        std::fs::write(periods.join(format!("{name}.params")), other).unwrap();
+    }
+    std::fs::write(periods.join("2026-09.params"), "x").unwrap();
+    for list in ["2026-12.owners", "2026-12.revoked"] {
+        let _ = std::fs::remove_file(periods.join(list));
+    }
+    std::fs::write(periods.join("2026-12.revoked"), "old\n").unwrap();
+    let (status, _, told) = site.sync(&running);
+    assert_eq!(status, Some(1), "{told}");
+    assert!(site.names().contains(&"2026-12.owners".to_string()), "{told}");
+    assert_eq!(site.read("2026-12.revoked").as_deref(), Some(""), "{told}");
+    for name in ["2026-09", "2026-10b", "2026-12b"] {
+        assert!(told.contains(&format!("period {name}: ")), "{told}");
+    }
+    assert!(!told.contains("period 2026-12: "), "{told}");
+}

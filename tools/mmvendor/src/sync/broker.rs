@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use micromint::params::normal_broker_url;
 use micromint::protocol::{MEDIA_TYPE, Url};
-use micromint_console::{ToolError, read_input};
+use micromint_console::{ToolError, one_line, read_input};
 use serde::Deserialize;
 use ureq::Agent;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
@@ -68,6 +68,13 @@ pub(super) struct Answer {
     pub(super) witness: Option<String>,
 }
 
+impl WellKnown {
+    pub(super) fn read(answer: Answer) -> Result<WellKnown, ToolError> {
+        let body = answer.good()?;
+        Ok(serde_json::from_slice(&body).map_err(|error| format!("the broker: {error}"))?)
+    }
+}
+
 impl Broker {
     pub(super) fn new(url: &str, cacert: Option<&Path>) -> Result<Broker, ToolError> {
         let url = normal_broker_url(url).trim_end_matches('/').to_string();
@@ -83,13 +90,11 @@ impl Broker {
         &self.url
     }
 
-    /// The broker's periods.
-    pub(super) fn well_known(&self) -> Result<WellKnown, ToolError> {
+    /// What answers at the place where a broker says what it is.
+    pub(super) fn ask_well_known(&self) -> Result<Answer, ToolError> {
         // The document is at the root of the host.
         let url: Url = format!("{}/", self.url).parse()?;
-        let answer = self.fetch(&format!("{}/.well-known/micromint-broker", url.origin()))?;
-        let body = answer.good()?;
-        Ok(serde_json::from_slice(&body).map_err(|error| format!("the broker: {error}"))?)
+        self.fetch(&format!("{}/.well-known/micromint-broker", url.origin()))
     }
 
     /// The document at a path of the service.
@@ -189,7 +194,7 @@ impl Answer {
     pub(super) fn words(&self) -> String {
         let detail = self.problem().map(|problem| problem.detail);
         let text = detail.unwrap_or_else(|| String::from_utf8_lossy(&self.body).into_owned());
-        let words: String = text.chars().filter(|c| (' '..='~').contains(c)).take(400).collect();
+        let words = one_line(&text);
         format!("the broker answers {}: {words}", self.status)
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! The invariant about parameters, on which selling depends: they are written only after the broker
 //! has proved that it knows the key of this vendor, and never replaced. If the broker has others
-//! than those that are there, they are written beside them, and a person decides.
+//! than those that are there, they are written beside them, and a person decides. What is wrong
+//! with one period stops no other.
 
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use micromint::error::FileError;
+use micromint::error::{FileError, chain};
 use micromint::host::{Directory, Entropy, Open, SystemEntropy, replace_public, replace_whole};
 use micromint::identity::UserId;
 use micromint::owner::{OwnerTag, Owners, OwnersError, Written};
@@ -19,52 +20,71 @@ use micromint::protocol::{OWNERS_PER_ANSWER_MAX, OwnersSold, RequestOwners, Unsi
 use micromint::time::UnixTime;
 use micromint::vendor::redemption::send_again;
 use micromint::vendor::{PARAMS_OF_BROKER_ENDING, check_period_beside};
-use micromint_console::{ToolError, say, tell};
+use micromint_console::{ToolError, one_line, say, tell};
 
 use super::Link;
-use super::broker::KnownPeriod;
+use super::broker::{KnownPeriod, WellKnown};
 
 impl Link<'_> {
     /// Writes the parameters of periods that have begun and are not there yet, and compares those
-    /// that are there with the broker's. Returns what is wrong with single periods.
-    pub(super) fn params(&self) -> Result<Vec<String>, ToolError> {
+    /// that are there with the broker's. Returns what is wrong with single periods, or with what
+    /// the broker says of them.
+    ///
+    /// # Errors
+    /// The broker cannot be reached.
+    pub(super) fn params(&self, known: &[Period]) -> Result<Vec<String>, ToolError> {
+        let answer = self.broker.ask_well_known()?;
+        let periods = match WellKnown::read(answer) {
+            Ok(of_broker) => of_broker.periods,
+            Err(error) => return Ok(vec![chain(error.as_ref())]),
+        };
+        let one = |of_broker: &KnownPeriod| {
+            let failed = |error: ToolError| {
+                let name = one_line(&of_broker.period);
+                Some(format!("period {name}: {}", chain(error.as_ref())))
+            };
+            self.params_of_period(of_broker, known).unwrap_or_else(failed)
+        };
+        Ok(periods.iter().filter_map(one).collect())
+    }
+
+    /// Writes or compares the parameters of a period of the broker. Returns what a person must
+    /// know.
+    fn params_of_period(
+        &self,
+        KnownPeriod { period, start, redeem_until }: &KnownPeriod,
+        known: &[Period],
+    ) -> Result<Option<String>, ToolError> {
         let now = self.files.now();
-        let known = self.known_periods()?;
-        let mut problems = Vec::new();
-        for KnownPeriod { period, start, redeem_until } in self.broker.well_known()?.periods {
-            let name: Period = period.parse()?;
-            let (start, end): (UnixTime, UnixTime) = (start.parse()?, redeem_until.parse()?);
-            if now < start || now >= end {
-                continue;
-            }
-            let (of_broker, text) = self.params_of_broker(&name)?;
-            if known.contains(&name) {
-                problems.extend(self.compare(&name, &of_broker, &text)?);
-                continue;
-            }
-            if let Err(error) = self.ask_owners(&name, None) {
-                // A vendor that came later is not registered for what is over.
-                if now < of_broker.raw().expiration {
-                    problems.push(format!("no parameters of {name} were written: {error}"));
-                }
-                continue;
-            }
-            // The server would not start with periods that do not go together.
-            let held = self.known_periods()?;
-            let held: Vec<Params> =
-                held.iter().filter_map(|period| self.params_of(period).ok()).collect();
-            let base = self.files.config()?.coin_value();
-            if let Err(why) = check_period_beside(&held, &of_broker, base) {
-                problems.push(format!(
-                    "no parameters of {name} were written: a server would refuse them beside \
-                     those that are there: {why}; ask the broker"
-                ));
-                continue;
-            }
-            let path = self.write_params(&format!("{name}.params"), &text)?;
-            say!("period {name} has begun: wrote {}", path.display());
+        let name: Period = period.parse()?;
+        let (start, end): (UnixTime, UnixTime) = (start.parse()?, redeem_until.parse()?);
+        if now < start || now >= end {
+            return Ok(None);
         }
-        Ok(problems)
+        let (of_broker, text) = self.params_of_broker(&name)?;
+        if known.contains(&name) {
+            return self.compare(&name, &of_broker, &text);
+        }
+        if let Err(error) = self.ask_owners(&name, None) {
+            // A vendor that came later is not registered for what is over.
+            let is_over = now >= of_broker.raw().expiration;
+            let problem = format!("no parameters of {name} were written: {error}");
+            return Ok((!is_over).then_some(problem));
+        }
+        // The server would not start with periods that do not go together.
+        let held = self.known_periods()?;
+        let held: Vec<Params> =
+            held.iter().filter_map(|period| self.params_of(period).ok()).collect();
+        let base = self.files.config()?.coin_value();
+        if let Err(why) = check_period_beside(&held, &of_broker, base) {
+            return Ok(Some(format!(
+                "no parameters of {name} were written: a server would refuse them beside those \
+                 that are there: {why}; ask the broker"
+            )));
+        }
+        let path = self.write_params(&format!("{name}.params"), &text)?;
+        say!("period {name} has begun: wrote {}", path.display());
+        Ok(None)
     }
 
     /// Compares the parameters of a period that are there with the broker's. Says what to do if
@@ -125,15 +145,31 @@ impl Link<'_> {
         Ok(path)
     }
 
-    /// Brings the owners files of all periods up to date.
-    pub(super) fn owners(&self) -> Result<(), ToolError> {
-        for period in self.known_periods()? {
-            let params = self.params_of(&period)?;
-            if self.files.now() < params.raw().expiration {
-                self.owners_of(&period, &params)?;
-            }
-        }
-        Ok(())
+    /// Brings the owners files of these periods up to date. Returns what is wrong with single ones.
+    pub(super) fn owners(&self, periods: &[Period]) -> Vec<String> {
+        self.each_valid(periods, |period, params| self.owners_of(period, params))
+    }
+
+    /// Writes the lists of revoked users that changed. Returns what is wrong with single periods.
+    pub(super) fn revoked(&self, periods: &[Period]) -> Vec<String> {
+        self.each_valid(periods, |period, _| self.revoked_of(period))
+    }
+
+    /// Does something for each period that has not expired. Returns what is wrong with single ones.
+    fn each_valid(
+        &self,
+        periods: &[Period],
+        act: impl Fn(&Period, &Params) -> Result<(), ToolError>,
+    ) -> Vec<String> {
+        let one = |period: &Period| {
+            let params = self.params_of(period)?;
+            if self.files.now() < params.raw().expiration { act(period, &params) } else { Ok(()) }
+        };
+        let failed = |period: &Period| {
+            let error = one(period).err()?;
+            Some(format!("period {period}: {}", chain(error.as_ref())))
+        };
+        periods.iter().filter_map(failed).collect()
     }
 
     fn params_of(&self, period: &Period) -> Result<Params, ToolError> {
@@ -226,26 +262,22 @@ impl Link<'_> {
         Ok(answer)
     }
 
-    /// Writes the lists of revoked users that changed.
-    pub(super) fn revoked(&self) -> Result<(), ToolError> {
-        for period in self.known_periods()? {
-            if self.files.now() >= self.params_of(&period)?.raw().expiration {
-                continue;
-            }
-            let list = self.broker.document(&format!("/v1/periods/{period}/revoked"))?;
-            let text = String::from_utf8(list)?;
-            for line in text.lines() {
-                let parsed: Result<UserId, _> = line.parse();
-                parsed.map_err(|error| format!("{period}.revoked: {error}"))?;
-            }
-            let name = format!("{period}.revoked");
-            let path = self.periods.path().join(&name);
-            let before = std::fs::read_to_string(&path).unwrap_or_default();
-            if before != text {
-                replace_public(&self.periods, &name, text.as_bytes())
-                    .map_err(FileError::on("write", &path))?;
-                tell!("mmvendor: {name}: users refused: {}", text.lines().count());
-            }
+    fn revoked_of(&self, period: &Period) -> Result<(), ToolError> {
+        let list = self.broker.document(&format!("/v1/periods/{period}/revoked"))?;
+        let text = String::from_utf8(list)?;
+        for line in text.lines() {
+            let parsed: Result<UserId, _> = line.parse();
+            parsed.map_err(|_| {
+                format!("{period}.revoked: expected a User-ID, found {:?}", one_line(line))
+            })?;
+        }
+        let name = format!("{period}.revoked");
+        let path = self.periods.path().join(&name);
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        if before != text {
+            replace_public(&self.periods, &name, text.as_bytes())
+                .map_err(FileError::on("write", &path))?;
+            tell!("mmvendor: {name}: users refused: {}", text.lines().count());
         }
         Ok(())
     }

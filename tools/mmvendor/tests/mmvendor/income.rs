@@ -51,10 +51,20 @@ fn income_is_summed_by_day_page_and_period_in_coins_and_money() {
 
     // Days that are not asked for do not count.
     let (text, _) = output(&mut site.command(&["status", "--to", "2020-01-01"]), 0);
-    assert!(text.contains("income: 0 payments, 0 coins"), "{text}");
+    assert!(text.contains("income: 0 payments, 0 coins\n"), "{text}");
     let (text, _) = output(&mut site.command(&["status", "--from", "2020-01-01"]), 0);
     assert!(text.contains("income: 3 payments"), "{text}");
     output(&mut site.command(&["status", "--from", "yesterday"]), 2);
+    let wrong = ["status", "--from", "2026-12-01", "--to", "2026-11-01"];
+    let (_, stderr) = output(&mut site.command(&wrong), 1);
+    assert!(stderr.contains("--from 2026-12-01 is later than --to 2026-11-01"), "{stderr}");
+    let one_day = ["status", "--from", "2020-01-01", "--to", "2020-01-01"];
+    output(&mut site.command(&one_day), 0);
+    // Money has two decimals, as everywhere.
+    spend_young(folder, 4, 4);
+    spend_young(folder, 5, 5);
+    let (text, _) = output(&mut site.command(&["status"]), 0);
+    assert!(text.contains("income: 5 payments, 10 coins (0.10 USD)\n"), "{text}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Input: a format with `%{variable}`, `%header{name}`, `%%`, `\n`, `\r` and `\t`. Output: text for
 //! standard output and for standard error. The invariant: no variable holds a coin or a key.
 
+use micromint_console::harmless;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -36,11 +37,11 @@ pub(super) fn written(format: &str, fetched: &Fetched<'_>) -> (String, String) {
                 // The rest is only for failures.
                 "onerror" if fetched.exit_status == 0 => break,
                 "onerror" => {}
-                _ => texts[to].push_str(&fetched.text_of(name)),
+                _ => texts[to].push_str(&harmless(&fetched.text_of(name))),
             }
             rest = after;
         } else if let Some((name, after)) = name_in(rest, "%header{") {
-            texts[to].push_str(&fetched.header(name));
+            texts[to].push_str(&harmless(&fetched.header(name)));
             rest = after;
         } else {
             let pairs = [("%%", '%'), ("\\n", '\n'), ("\\r", '\r'), ("\\t", '\t')];

@@ -1,7 +1,7 @@
 //! The messages of the Model Context Protocol that a server of tools needs.
 //!
 //! Input: a line of JSON-RPC 2.0. Output: what it asks for, and its answer. The invariant: every
-//! request gets exactly one answer, and a notification none.
+//! request gets exactly one answer, unless it is cancelled; a notification gets none.
 
 use serde_json::{Value, json};
 
@@ -38,6 +38,10 @@ pub(super) enum Incoming {
         name: String,
         arguments: Value,
     },
+    /// The answer to the request with this identifier is not needed any more.
+    Cancelled {
+        id: Value,
+    },
     /// A request that this server does not know, or that is incomplete.
     Wrong {
         id: Value,
@@ -47,7 +51,7 @@ pub(super) enum Incoming {
 }
 
 impl Incoming {
-    /// Reads a line; `None` for an empty line, a notification or an answer.
+    /// Reads a line; `None` for an empty line, an answer, or a notification that needs nothing.
     pub(super) fn parse(line: &[u8]) -> Result<Option<Incoming>, String> {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Ok(None);
@@ -65,7 +69,9 @@ impl Incoming {
             return Ok((!is_answer).then_some(wrong));
         };
         if message.get("id").is_none() {
-            return Ok(None);
+            let request = message.get("params").and_then(|params| params.get("requestId"));
+            let cancelled = request.filter(|_| method == "notifications/cancelled");
+            return Ok(cancelled.map(|id| Incoming::Cancelled { id: id.clone() }));
         }
         if !is_id {
             let why = "expected an id that is a number or a short text";
@@ -116,7 +122,7 @@ pub(super) fn answer_to(incoming: Incoming, tools: &Tools<'_>) -> Option<Value> 
             json!({ "jsonrpc": "2.0", "id": id, "result": { "tools": tools.list() } })
         }
         Incoming::Wrong { id, code, why } => error(id, code, &why),
-        Incoming::Call { .. } => return None,
+        Incoming::Call { .. } | Incoming::Cancelled { .. } => return None,
     })
 }
 
@@ -161,10 +167,14 @@ mod tests {
         let (id, name) = (json!("a"), "fetch".to_string());
         assert_eq!(parse(call), Some(Incoming::Call { id, name, arguments: json!({"url": 1}) }));
         assert_eq!(parse(r#"{"id":1,"method":"ping"}"#), Some(Incoming::Ping { id: json!(1) }));
+        let cancelled = r#"{"method":"notifications/cancelled","params":{"requestId":"a"}}"#;
+        assert_eq!(parse(cancelled), Some(Incoming::Cancelled { id: json!("a") }));
         for silent in [
             "",
             " \n",
             r#"{"method":"notifications/initialized"}"#,
+            r#"{"method":"notifications/cancelled"}"#,
+            r#"{"method":"notifications/other","params":{"requestId":1}}"#,
             r#"{"id":1,"result":{}}"#,
             r#"{"id":1,"error":{}}"#,
             r#"{"method":"tools/call","params":{"name":"fetch"}}"#,

@@ -39,7 +39,8 @@ fn answers(lines: &str) -> Vec<Value> {
     let folder = tempfile::tempdir().unwrap();
     let (file, sink) = (file(folder.path()), Sink::default());
     let output: Answers<'_> = Mutex::new(Box::new(sink.clone()));
-    serve_on(&mut Cursor::new(lines.as_bytes()), &output, &tools(&file)).unwrap();
+    serve_on(&mut Cursor::new(lines.as_bytes()), &output, &tools(&file), &Calls::default())
+        .unwrap();
     let written = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
     let mut found: Vec<Value> =
         written.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -122,18 +123,19 @@ fn arguments_that_a_tool_does_not_take_are_refused() {
 }
 
 #[test]
-fn the_command_line_has_the_users_limits_and_the_agents_words_as_one_value() {
+fn the_command_line_has_the_users_limits_and_no_word_of_the_agent() {
     let folder = tempfile::tempdir().unwrap();
     let file = file(folder.path());
     let tools = tools(&file);
-    let asked = "an agent, mcp fetch: --autopay=9 \"; rm -rf /";
-    let arguments = tools.fetcher().arguments("https://a.example/", asked, "/f".as_ref());
+    let arguments = tools.fetcher().arguments("/f".as_ref());
     let texts: Vec<String> = arguments.iter().map(|it| it.to_string_lossy().into_owned()).collect();
-    assert!(texts.contains(&format!("--asked={asked}")));
-    for option in ["get", "--task=t", "--autopay=2", "--public-only", "--max-redirs=5"] {
+    for option in
+        ["get", "--task=t", "--autopay=2", "--public-only", "--max-redirs=5", "--page-from-stdin"]
+    {
         assert_eq!(texts.iter().filter(|text| *text == option).count(), 1, "{option}: {texts:?}");
     }
-    assert_eq!(texts[texts.len() - 3..], ["/f", "--", "https://a.example/"]);
+    assert!(!texts.iter().any(|text| text.starts_with("--asked")), "{texts:?}");
+    assert_eq!(texts[texts.len() - 3..], ["--output", "/f", "-"]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use micromint::error::chain;
 use micromint::money::{Money, coins_worth};
 use micromint::wallet::{ASKED_LEN_MAX, PastPayment, Policy, Purpose, WalletState};
 
+use super::calls::Call;
 use super::content::{PIECE_SIZE_MAX, Piece};
 use super::fetch::{Fetcher, Page};
 use crate::get::checked_url;
@@ -131,8 +132,13 @@ impl<'a> Tools<'a> {
         ])
     }
 
+    /// Whether a tool connects to a server, which may take long.
+    pub(super) fn is_slow(name: &str) -> bool {
+        matches!(name, "fetch" | "price")
+    }
+
     /// Runs a tool.
-    pub(super) fn call(&self, name: &str, arguments: &Value) -> ToolResult {
+    pub(super) fn call(&self, call: &Call, name: &str, arguments: &Value) -> ToolResult {
         let empty = Map::new();
         let arguments = match arguments {
             Value::Object(arguments) => arguments,
@@ -150,19 +156,19 @@ impl<'a> Tools<'a> {
             return Err(format!("{name}: expected no other arguments than {known:?}"));
         }
         match name {
-            "fetch" => self.fetch(&url_in(arguments)?, arguments.get("reason")),
+            "fetch" => self.fetch(call, &url_in(arguments)?, arguments.get("reason")),
             "read_more" => self.read_more(&url_in(arguments)?, arguments.get("offset")),
             "price" => {
-                let price = self.fetcher.price(&url_in(arguments)?)?;
+                let price = self.fetcher.price(call, &url_in(arguments)?)?;
                 Ok(vec![json!({ "type": "text", "text": price.to_string() })])
             }
             _ => Ok(vec![json!({ "type": "text", "text": self.budget()?.to_string() })]),
         }
     }
 
-    fn fetch(&self, url: &str, reason: Option<&Value>) -> ToolResult {
+    fn fetch(&self, call: &Call, url: &str, reason: Option<&Value>) -> ToolResult {
         let asked = self.asked(reason)?;
-        let page = self.fetcher.fetch(url, &asked)?;
+        let page = self.fetcher.fetch(call, url, &asked)?;
         let shown = self.show(url, &page, 0);
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
         let dropped: Vec<(String, Page)> =

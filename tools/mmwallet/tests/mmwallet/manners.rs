@@ -294,3 +294,26 @@ fn a_location_that_leads_nowhere_is_not_followed() {
     let output = home.run(&["get", "-L", &site.url("/moved-login")]);
     assert!(stderr(&output).contains("URL for 127.0.0.1: give a name"), "{output:?}");
 }
+
+/// A file that the server names gets the mode that the umask allows, as `-o` and curl's files do.
+#[test]
+fn the_umask_applies_to_every_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let (home, site) = (Home::new(), Site::start());
+    for (umask, mode) in [("077", 0o600), ("022", 0o644), ("007", 0o660)] {
+        for (options, name) in [("-OJ", "said.txt"), ("-O", "named"), ("-o out", "out")] {
+            let script = format!(
+                "umask {umask}; cd '{}'; exec '{}' --wallet w.mmw get {options} {}",
+                text(&home.path("")),
+                assert_cmd::cargo::cargo_bin("mmwallet").display(),
+                site.url("/named")
+            );
+            let ran = Command::new("sh").args(["-c", &script]).env_clear().output();
+            assert_eq!(status(&ran.unwrap()), 0, "{script}");
+            let path = home.path(name);
+            let found = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(found, mode, "{options}, umask {umask}");
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+}

@@ -84,7 +84,7 @@ fn text(result: &Value, block: usize) -> &str {
 
 /// Serves these bytes for every request on this machine, and then more of them for ever if
 /// `is_endless`. Returns the URL.
-fn serve(answer: Vec<u8>, is_endless: bool) -> String {
+pub(super) fn serve(answer: Vec<u8>, is_endless: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -154,13 +154,7 @@ fn an_agent_pays_within_its_limits_and_the_history_says_why() {
     assert_eq!((home.unspent(), vendor.spent()), (coins - 6, 6));
     again.end();
     fresh.end();
-    // Nothing is left behind.
-    let left = std::fs::read_dir(home.path("")).unwrap();
-    let names: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
-    assert!(
-        !names.iter().any(|name| name.to_string_lossy().starts_with("mmwallet-mcp")),
-        "{names:?}"
-    );
+    assert_nothing_is_left(&home);
 }
 
 #[test]
@@ -282,4 +276,126 @@ fn a_paid_page_that_is_too_long_costs_once() {
     assert_eq!((home.unspent(), vendor.spent(), home.outcome()), (coins - 2, 2, "paid".into()));
     agent.end();
     assert!(stdout(&home.run(&["history"])).contains("task mcp-"), "the task is in the history");
+}
+
+/// A page that never answers.
+fn silent() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let held: Vec<_> = listener.incoming().collect();
+        drop(held);
+    });
+    url
+}
+
+/// The command lines of the processes that this process has started.
+fn children_of(pid: u32) -> Vec<String> {
+    let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    // A thread starts them, so the other tasks of the process are asked as well.
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    let all = lists.chain(list).collect::<Vec<_>>().join(" ");
+    let mut pids: Vec<&str> = all.split_whitespace().collect();
+    pids.sort_unstable();
+    pids.dedup();
+    let line = |pid: &&str| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok();
+    pids.iter().filter_map(line).filter(|line| !line.is_empty()).collect()
+}
+
+fn wait_until(what: impl Fn() -> bool) {
+    let began = std::time::Instant::now();
+    while !what() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(30), "in vain");
+        thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+/// Pages that do not answer delay nothing else, can be cancelled, and end with the agent.
+#[test]
+fn slow_pages_delay_nothing_else_and_end_with_the_input() {
+    let (home, site) = (Home::with_coins(), silent());
+    let mut agent = Agent::start(&home, &LIMITS);
+    let secret = "private-words";
+    let mut ids = Vec::new();
+    for number in 0..10 {
+        let url = format!("{site}/{number}?token={secret}");
+        let arguments = json!({ "url": url, "reason": secret });
+        ids.push(agent.send("tools/call", json!({ "name": "fetch", "arguments": arguments })));
+    }
+    let ping = agent.send("ping", json!({}));
+    assert_eq!(agent.receive()["id"], ping);
+    assert!(agent.budget()["payments"].as_array().unwrap().is_empty());
+
+    let pid = agent.child.id();
+    wait_until(|| children_of(pid).len() == 8);
+    let lines = children_of(pid);
+    assert!(
+        !lines.iter().any(|line| line.contains(secret) || line.contains("127.0.0.1")),
+        "{lines:?}"
+    );
+    // Places are free again: two calls that run, and the two that wait for a place.
+    for id in &ids {
+        let params = json!({ "requestId": id });
+        let message =
+            json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params });
+        writeln!(agent.input.as_mut().unwrap(), "{message}").unwrap();
+    }
+    wait_until(|| children_of(pid).is_empty());
+    let result = agent.fetch(&serve(page("", b"quick"), false));
+    assert_eq!(text(&result, 1), "quick");
+
+    // With calls that run, it ends soon after its input, and leaves nothing.
+    for number in 0..3 {
+        let arguments = json!({ "url": format!("{site}/{number}") });
+        agent.send("tools/call", json!({ "name": "fetch", "arguments": arguments }));
+    }
+    wait_until(|| children_of(pid).len() == 3);
+    let began = std::time::Instant::now();
+    agent.end();
+    assert!(began.elapsed() < std::time::Duration::from_secs(20));
+    assert_nothing_is_left(&home);
+}
+
+/// A termination ends the fetches too; so does a death by a signal that cannot be caught.
+#[test]
+fn no_fetch_outlives_the_server() {
+    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::KILL] {
+        let (home, site) = (Home::with_coins(), silent());
+        let mut agent = Agent::start(&home, &LIMITS);
+        let url = json!({ "url": site });
+        agent.send("tools/call", json!({ "name": "fetch", "arguments": url }));
+        let pid = agent.child.id();
+        wait_until(|| children_of(pid).len() == 1);
+        let wallet = home.wallet();
+        let is_left = || fetches_of(text_of(&wallet)) > 0;
+        assert!(is_left());
+        rustix::process::kill_process(rustix::process::Pid::from_child(&agent.child), signal)
+            .unwrap();
+        assert!(!agent.child.wait().unwrap().success());
+        wait_until(|| !is_left());
+        if signal == rustix::process::Signal::TERM {
+            assert_nothing_is_left(&home);
+        }
+    }
+}
+
+fn text_of(path: &std::path::Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// How many processes have this text in their command line, and fetch.
+fn fetches_of(text: &str) -> usize {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines =
+        entries.filter_map(|entry| std::fs::read_to_string(entry.path().join("cmdline")).ok());
+    lines.filter(|line| line.contains(text) && line.contains("\0get\0")).count()
+}
+
+/// No folder of the server is left.
+fn assert_nothing_is_left(home: &Home) {
+    let left = std::fs::read_dir(home.path("")).unwrap();
+    let names: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    let is_its = |name: &std::ffi::OsString| name.to_string_lossy().starts_with("mmwallet-mcp");
+    assert!(!names.iter().any(is_its), "{names:?}");
 }

@@ -203,6 +203,76 @@ fn a_complaint_says_where_the_answers_come_and_that_there_is_one() {
     assert!(!told.contains("422"), "{told}");
 }
 
+/// The wallet takes the coins of a broker from its own URL only, so none are bought elsewhere.
+#[test]
+fn a_broker_by_another_name_is_refused_before_the_key_is_sent() {
+    let (home, broker) = (Home::new(), Vendor::start(&MINT));
+    let (url, own) =
+        (broker.url("/broker").replace("127.0.0.1", "localhost"), broker.url("/broker"));
+    let secret = secret_file(&home, &api_key());
+    let login =
+        |url: &str| home.run(&["login", url, "--user", "alice", "--key-file", text(&secret)]);
+    let output = login(&url);
+    assert_eq!(status(&output), 1, "{output:?}");
+    let told = stderr(&output);
+    let says = format!("{url} is the broker {own} under another name");
+    let advice = format!("Log in there: mmwallet login {own} --user alice --key-file ");
+    assert!(told.contains(&says) && told.contains(&advice), "{told}");
+    assert!(broker.seen().iter().all(|seen| !seen.headers.contains_key("authorization")));
+    assert_eq!(status(&login(&own)), 0);
+
+    // A login of an earlier program, at the other name.
+    let kept = std::fs::read_to_string(home.path("data/wallet.login")).unwrap();
+    std::fs::write(home.path("data/wallet.login"), kept.replace("127.0.0.1", "localhost")).unwrap();
+    let before = broker.seen().len();
+    let output = home.run(&["buy", "--sets", "1"]);
+    assert_eq!(status(&output), 1, "{output:?}");
+    let told = stderr(&output);
+    assert!(told.contains(&says) && told.contains("nothing was ordered"), "{told}");
+    assert!(told.contains(&advice), "{told}");
+    assert_eq!(broker.seen().len(), before + 1);
+    assert!(home.history().is_empty());
+}
+
+#[test]
+fn nothing_is_ordered_while_nothing_is_sold() {
+    let (home, broker) = (Home::new(), Vendor::start(&MINT));
+    let output = home.run(&["receive", "--from", &broker.url("/broker/shut/v1/purchases")]);
+    assert_eq!(status(&output), 6, "{output:?}");
+    let told = stderr(&output);
+    assert!(told.contains("no period is being sold now; nothing was ordered"), "{told}");
+    assert!(broker.seen().iter().all(|seen| seen.method != "POST"));
+    assert!(home.history().is_empty());
+}
+
+/// What a hostile server says reaches the terminal as one line that only shows.
+#[test]
+fn words_of_a_server_are_one_line_of_printable_text() {
+    let home = Home::with_coins();
+    let secret = secret_file(&home, &api_key());
+    // In JSON: a line end with a forged line, ESC, C1 CSI, and a change of order.
+    let bad = "a\\u001b[2J\\u009b1m\\u202eb\\nmmwallet: forged";
+    let long = "x".repeat(100_000);
+    let detail = format!(r#"{{"detail":"{bad}"}}"#);
+    let user = format!(r#"{{"user":"{bad}"}}"#);
+    let balances = format!(r#"{{"user":"alice","balances":["{bad}","{long}"]}}"#);
+    for (status_line, body, code) in
+        [("403 Forbidden", detail, 1), ("200 OK", user, 1), ("200 OK", balances, 0)]
+    {
+        let head = format!("HTTP/1.1 {status_line}\r\nContent-Length: {}\r\n\r\n", body.len());
+        let url = super::mcp::serve([head.into_bytes(), body.into_bytes()].concat(), false);
+        let output = home.run(&["login", &url, "--user", "alice", "--key-file", text(&secret)]);
+        assert_eq!(status(&output), code, "{output:?}");
+        let told = format!("{}{}", stdout(&output), stderr(&output));
+        assert!(told.contains("a[2J1mb mmwallet: forged"), "{told:?}");
+        assert!(
+            told.ends_with('\n') && told.trim_end().chars().all(|c| !c.is_control()),
+            "{told:?}"
+        );
+        assert!(told.chars().count() < 1000, "{}", told.len());
+    }
+}
+
 #[test]
 fn a_broker_that_does_not_answer_is_named() {
     let home = Home::with_coins();

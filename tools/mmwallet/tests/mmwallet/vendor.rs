@@ -174,6 +174,10 @@ impl Vendor {
                 false => http("404 Not Found", "", b""),
             };
         }
+        if path == "/.well-known/micromint-broker" {
+            let said = format!(r#"{{"url":"{}"}}"#, self.url("/broker/"));
+            return http("200 OK", "Content-Type: application/json\r\n", said.as_bytes());
+        }
         if path.starts_with("/broker") {
             return self.sell_or_credit(seen, tries);
         }
@@ -246,7 +250,8 @@ impl Vendor {
     /// ball. It names its period at `/broker` and at `/broker/sold-out-later`, whose first answer
     /// is lost, as is the first answer to a return at `/broker/lost`. `/broker/strange` sells coins
     /// of another broker. `/broker/no-shop` takes no orders, and `/broker/v1/purchases` knows
-    /// nobody. `/broker/later/return` decides later. Alice has an account, and makes complaint 3.
+    /// nobody. `/broker/shut/v1/purchases` sells no period. `/broker/later/return` decides later.
+    /// Alice has an account, and makes complaint 3.
     fn sell_or_credit(&self, seen: &Seen, tries: usize) -> Vec<u8> {
         if seen.path == "/broker/v1/purchases" {
             return http("401 Unauthorized", "", b"");

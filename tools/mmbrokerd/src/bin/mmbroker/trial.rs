@@ -2,7 +2,8 @@
 //! machine.
 //!
 //! Input: the vendor's host name. Output: a folder with a broker of the current month, the files
-//! for the vendor, and coins for a reader. The invariant: nothing that exists is replaced.
+//! for the vendor, and coins for a reader. The invariants: nothing that exists is replaced, and the
+//! coins do not expire during the trial.
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use micromint::key_file::create_key;
 use micromint::minting::{MintJobBuilder, NewPeriod, Profile};
 use micromint::money::Money;
 use micromint::period::Period;
+use micromint::time::UnixTime;
 use micromint_console::output::Existing;
 use micromint_console::{EXIT_OK, ToolError, say};
 use mmbrokerd::programs::{Broker, BrokerArgs, random_number};
@@ -25,6 +27,8 @@ use mmbrokerd::store::CONSOLE;
 const BROKER_URL: &str = "https://broker.example/";
 /// The value of a coin in a trial.
 const COIN_VALUE: &str = "0.01 USD";
+/// How long the coins of a trial are valid at least, in seconds.
+const VALID_SECONDS_MIN: i64 = 7 * 86_400;
 /// The sets that the reader gets.
 const SETS: u32 = 4;
 /// The money from which the reader buys them. The rest is for more sets.
@@ -61,9 +65,12 @@ impl Trial {
 
     /// Mints a period of the smallest size for this month.
     fn mint(&self) -> Result<(), ToolError> {
-        let today = SystemClock.now().day();
+        let now = SystemClock.now();
+        let today = now.day();
         let period: Period = today.rsplit_once('-').map_or("", |(month, _)| month).parse()?;
+        let expiration = expiration(&period, now);
         let new = NewPeriod::new(Profile::Test, period, BROKER_URL, COIN_VALUE.parse()?);
+        let new = NewPeriod { expiration, ..new };
         let config = NewPeriod { weak: true, ..new }.draw(&SystemEntropy)?;
         self.check_new(&self.out.join(&config.coinfile))?;
         let directory = DiskDirectory::new(&self.out);
@@ -111,10 +118,37 @@ impl Trial {
         let [params, owners, key, coins] = files.map(|(name, ..)| name);
         let folder = self.out.display();
         say!("wrote {folder}/, for a trial: these coins are easy to forge and worth nothing");
+        say!("  they expire at {}", period.params().raw().expiration);
         say!("  {params}, {owners}: for the folder `periods` of the vendor {}", self.vendor);
         say!("  {key}: the vendor's key, with which it redeems coins; keep it secret");
         say!("  {coins}: coins for {}, read by `mmwallet receive`", self.user);
         say!("  broker.toml: the broker, for `mmbroker --config {folder}/broker.toml`");
         Ok(EXIT_OK)
+    }
+}
+
+/// When the coins of a trial in this month expire: with it, or later if that is soon.
+fn expiration(month: &Period, now: UnixTime) -> Option<UnixTime> {
+    let (_, end) = month.month()?;
+    let soonest = now.plus_seconds(VALID_SECONDS_MIN);
+    Some(if end < soonest { soonest } else { end })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trial_at_the_end_of_a_month_goes_on() {
+        let period: Period = "2026-11".parse().unwrap();
+        for (now, expected) in [
+            ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"),
+            ("2026-11-24T00:00:00Z", "2026-12-01T00:00:00Z"),
+            ("2026-11-24T00:00:01Z", "2026-12-01T00:00:01Z"),
+            ("2026-11-30T23:59:30Z", "2026-12-07T23:59:30Z"),
+        ] {
+            let found = expiration(&period, now.parse().unwrap());
+            assert_eq!(found.unwrap().to_string(), expected, "{now}");
+        }
     }
 }
