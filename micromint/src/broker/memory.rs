@@ -69,7 +69,7 @@ pub use self::watch::WatchAnswer;
 /// match broker.withdraw(&alice, 100, 2, now)? {
 ///     Reply::Granted(_) => panic!("the file has 32 sets"),
 ///     Reply::Refused(refusal) => {
-///         assert_eq!(refusal.to_string(), "sold out: 100 sets wanted, 30 remain");
+///         assert_eq!(refusal.to_string(), "sold out: sets wanted 100, sets left 30");
 ///     }
 /// }
 /// # Ok(())

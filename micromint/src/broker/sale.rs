@@ -28,7 +28,7 @@ pub enum SaleRefusal {
         expiration: UnixTime,
     },
     /// Fewer sets are left.
-    #[error("sold out: {wanted} sets wanted, {left} remain")]
+    #[error("sold out: sets wanted {wanted}, sets left {left}")]
     SoldOut {
         /// The requested number of sets.
         wanted: u32,

@@ -212,13 +212,13 @@ fn sales_are_refused_with_the_reason() {
     };
     assert_eq!(refusal(0, DURING), "expected 1 to 10000 sets, found 0");
     assert_eq!(refusal(10_001, DURING), "expected 1 to 10000 sets, found 10001");
-    assert_eq!(refusal(30, DURING), "sold out: 30 sets wanted, 29 remain");
+    assert_eq!(refusal(30, DURING), "sold out: sets wanted 30, sets left 29");
     assert!(refusal(1, EXPIRED).contains("expired at 2027-01-01T00:00:00Z"));
     assert!(
         world.broker.withdraw(&alice, 29, 51, UnixTime(EXPIRED.0 - 1)).unwrap().granted().is_some()
     );
     let refused = world.broker.withdraw(&alice, 1, 52, DURING).unwrap();
-    assert_eq!(refused.refused().unwrap().to_string(), "sold out: 1 sets wanted, 0 remain");
+    assert_eq!(refused.refused().unwrap().to_string(), "sold out: sets wanted 1, sets left 0");
     assert_eq!(world.broker.revoke(&world.bob, DURING), [world.bob.clone()]);
     let refused = world.broker.withdraw(&world.bob, 1, 53, DURING).unwrap();
     assert!(matches!(refused, Reply::Refused(SaleRefusal::Revoked { .. })));

@@ -395,7 +395,8 @@ pub(super) async fn vendor(
     let vendor = own_vendor(&shop, &person, &name).await?;
     let store = shop.service.store();
     let mut page = note.on(&visitor, Page::new(vendor.to_string()));
-    if store.is_disabled(&vendor).await? {
+    let is_disabled = store.is_disabled(&vendor).await?;
+    if is_disabled {
         page = page.with(Part::Bad(words.get("vendor-disabled")));
     }
     let balances = store.balances(AccountKind::Vendor, vendor.as_str()).await?;
@@ -476,13 +477,17 @@ pub(super) async fn vendor(
             (words.get("verdict-before"), words.get("verdict-before-text")),
             (words.get("verdict-forged"), words.get("verdict-forged-text")),
             (words.get("verdict-not-owner"), words.get("verdict-not-owner-text")),
-        ]))
-        .heading(words.get("vendor-key-title"))
-        .text(words.get("vendor-key-text"))
-        .with(key.into())
-        .heading(words.get("key-new-title"))
-        .text(words.get("key-new-text"))
-        .with(replace.into());
+        ]));
+    // A disabled vendor gets no key.
+    if !is_disabled {
+        page = page
+            .heading(words.get("vendor-key-title"))
+            .text(words.get("vendor-key-text"))
+            .with(key.into())
+            .heading(words.get("key-new-title"))
+            .text(words.get("key-new-text"))
+            .with(replace.into());
+    }
     page = bank_part(&shop, &visitor, page, (AccountKind::Vendor, vendor.as_str())).await?;
     page = super::complaints::vendor_part(&shop, &visitor, page, (&vendor, older)).await?;
     page = page

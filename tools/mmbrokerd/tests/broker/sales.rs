@@ -119,7 +119,7 @@ async fn a_refused_order_stays_refused(database: Database) {
     world.fund("bob", 10_000).await;
     let many = refused(world.order("bob", 32, 7).await);
     assert_eq!(many.reason, RefusedFor::SoldOut);
-    assert_eq!(many.why, "sold out: 32 sets wanted, 31 remain");
+    assert_eq!(many.why, "sold out: sets wanted 32, sets left 31");
     let late = refused(world.order_at("bob", 1, 8, EXPIRED).await);
     assert_eq!(late.reason, RefusedFor::Expired);
     world.service.store().revoke(&user("bob"), DURING).await.unwrap();

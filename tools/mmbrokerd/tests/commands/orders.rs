@@ -117,7 +117,7 @@ fn a_refusal_of_the_broker_ends_an_order() {
     assert_eq!(buy(&shop.file, &client(), &many).unwrap(), exit::HTTP);
     let closed = shop.wallet().state().orders()[0].closed.clone().unwrap();
     assert!(closed.is_refused);
-    assert!(closed.reason.contains("sold out: 33 sets wanted, 32 remain"), "{}", closed.reason);
+    assert!(closed.reason.contains("sold out: sets wanted 33, sets left 32"), "{}", closed.reason);
     assert_eq!(shop.open_orders(), 0);
 
     shop.site.fail_next_post(Fault::Lost);

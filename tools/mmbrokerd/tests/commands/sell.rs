@@ -102,7 +102,7 @@ fn a_user_without_money_gets_nothing() {
 fn refusals_and_wrong_usage_have_their_status_and_reason() {
     let place = Place::new();
     for (line, says) in [
-        ("mmbroker withdraw --user alice --sets 33", "sold out: 33 sets wanted, 32 remain"),
+        ("mmbroker withdraw --user alice --sets 33", "sold out: sets wanted 33, sets left 32"),
         ("mmbroker withdraw --user alice --sets 0", "expected 1 to 10000 sets, found 0"),
         (
             &format!("mmbroker withdraw --user alice --sets 1 --as-of {EXPIRED}"),

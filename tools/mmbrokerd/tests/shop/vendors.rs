@@ -197,6 +197,10 @@ async fn the_key_of_a_disabled_vendor_is_not_replaced(database: Database) {
     owner.send(&page, action, &[("password", PASSWORD)]).says(422, "has disabled this vendor");
     let key = site.world.service.vendor_key(&vendor("news.example")).await.unwrap();
     assert_eq!(key.number, 0);
+    // The page offers neither the key nor a new one.
+    let page = owner.get("/vendor/news.example");
+    page.says(200, "disabled");
+    assert!(!page.text.contains("/key"), "{}", page.text);
 }
 
 /// A broker with a vendor, who acts for it, and an operator.
