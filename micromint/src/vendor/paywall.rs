@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub(super) use self::ask::Ask;
 use self::dry_run::rehearsed;
 pub(super) use self::files::open_prices;
-pub(super) use self::folder::{Owner, check as check_till_folder};
+pub(super) use self::folder::Owner;
 pub(super) use self::free::free;
 use self::free::free_post;
 pub(super) use self::judge::{Checked, May, WouldBlock};

@@ -18,7 +18,7 @@ use super::decision::Decision;
 use super::exempt::Exemptions;
 use super::manifest::OwnDocument;
 use super::metrics::Gauges;
-use super::paywall::{Owner, Paywall, PaywallError, at_list_price, check_till_folder, open_prices};
+use super::paywall::{Owner, Paywall, PaywallError, at_list_price, open_prices};
 use super::price::{Price, PriceError};
 use super::prices::{ListPrice, PriceList, Prices};
 use super::request::Request;
@@ -92,7 +92,6 @@ impl Vendor {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Vendor, ConfigError> {
         let config = VendorConfig::load(&path)?;
-        check_till_folder(config.till())?;
         let lists = Accepted::open_on_disk(&config, KnownLists::new(), clock.now())?.lists();
         let prices = open_prices(&config, clock.now())?;
         let listed = prices.as_ref().map(|prices| prices.current().unpublished());

@@ -21,7 +21,6 @@ use super::sync_wanted::SYNC_WANTED_FILE;
 use crate::error::FileError;
 use crate::till::{LOCK_NAME, is_till_file};
 use crate::vendor::blocked::BLOCKED_FILE;
-use crate::vendor::config_error::ConfigError;
 use crate::vendor::views::VIEWS_NAME;
 use crate::vendor::watch::SHOWN_FILE;
 
@@ -56,20 +55,6 @@ pub(super) fn prepare(path: &Path, owner: Option<Owner>) -> Result<(), FileError
         Some(owner) => give(&folder, is_linked, owner).map_err(FileError::on("give away", path)),
         None => Ok(()),
     }
-}
-
-/// Checks that a folder can be that of a till, as far as this user can see. One that does not exist
-/// can.
-///
-/// # Errors
-/// There is something else at the path.
-pub(in crate::vendor) fn check(path: &Path) -> Result<(), ConfigError> {
-    let checked = match open(path, false) {
-        Ok((folder, _)) => check_content(&folder),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(error),
-        Err(_) => Ok(()),
-    };
-    checked.map_err(|error| ConfigError::file(path, format!("cannot be the till: {error}")))
 }
 
 /// Gives a file at a path to `owner`, unless it is a link or has several names.
@@ -272,12 +257,8 @@ mod tests {
         std::fs::create_dir(till.join("lost+found")).unwrap();
         for name in ["letters", "lock.txt", "till-2026-13-01.journal", "lockx"] {
             std::fs::write(till.join(name), "").unwrap();
-            for error in [
-                prepare(&till, None).unwrap_err().to_string(),
-                check(&till).unwrap_err().to_string(),
-            ] {
-                assert!(error.contains(&format!("found {name} in it and no till")), "{error}");
-            }
+            let error = prepare(&till, None).unwrap_err().to_string();
+            assert!(error.contains(&format!("found {name} in it and no till")), "{error}");
             std::fs::remove_file(till.join(name)).unwrap();
         }
         assert!(!till.join("lock").exists());
@@ -285,9 +266,8 @@ mod tests {
         // Notes beside a till are left alone.
         std::fs::write(till.join("notes"), "").unwrap();
         prepare(&till, None).unwrap();
-        check(&till).unwrap();
-        check(&place.path().join("missing")).unwrap();
-        assert!(check(Path::new("/dev/null")).is_err() && check(Path::new("/")).is_err());
+        assert!(prepare(Path::new("/dev/null"), None).is_err());
+        assert!(prepare(Path::new("/"), None).is_err());
     }
 
     #[test]
