@@ -26,9 +26,7 @@ pub fn normal_broker_url(text: &str) -> String {
     });
     let host = host.to_ascii_lowercase();
     let host = match host.rsplit_once(':') {
-        Some((name, port))
-            if port.bytes().all(|c| c.is_ascii_digit()) && !name.is_empty() && !is_cut(name) =>
-        {
+        Some((name, port)) if port.bytes().all(|c| c.is_ascii_digit()) && is_host(name) => {
             match port.trim_start_matches('0') {
                 number if number == port_default => name.to_string(),
                 "" if port.is_empty() => name.to_string(),
@@ -44,13 +42,19 @@ pub fn normal_broker_url(text: &str) -> String {
     format!("{scheme}://{user}{host}{path}")
 }
 
-/// Whether a host that begins an IPv6 address in brackets does not end it: its colon is no port's.
-fn is_cut(host: &str) -> bool {
-    host.starts_with('[') && !host.ends_with(']')
+/// Whether a text can be a host, so that what follows its colon is a port. The colons of an IPv6
+/// address are in brackets.
+fn is_host(name: &str) -> bool {
+    match name.starts_with('[') {
+        true => name.ends_with(']'),
+        false => !name.is_empty() && !name.contains(':'),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -77,10 +81,21 @@ mod tests {
             }
             assert_eq!(normal_broker_url(normal), normal);
         }
-        for other in ["", "h", "ftp://H", "http://", "https:///x", "x://y://Z", "http://:80/"] {
+        for other in
+            ["", "h", "ftp://H", "http://", "https:///x", "x://y://Z", "http://:80/", "http://!::/"]
+        {
             let found = normal_broker_url(other);
             assert_eq!(found, normal_broker_url(&found), "{other}");
             assert!(found == other || other == "http://:80/", "{other}: {found}");
+        }
+    }
+
+    proptest! {
+        /// Parameters are read back from the text that they are written to.
+        #[test]
+        fn a_normal_form_is_its_own(text in "(HTTP|https)://[!-~]{0,12}|https://[]\\[:@/?#.A0-]{0,12}") {
+            let normal = normal_broker_url(&text);
+            prop_assert_eq!(&normal, &normal_broker_url(&normal), "{}", text);
         }
     }
 }
