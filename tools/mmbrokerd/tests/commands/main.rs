@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod audit;
+#[path = "../broker/databases.rs"]
+mod databases;
 mod kill;
 mod mistakes;
+mod relocate;
 mod orders;
 mod outputs;
 mod redeem;
