@@ -112,6 +112,7 @@ async fn an_order_that_cannot_be_made_says_why(database: Database) {
     // It is said before the form is sent.
     let page = browser.get("/buy");
     page.says(200, "cannot buy any more");
+    browser.get("/").says(200, "cannot buy any more");
     assert!(!page.text.contains("name=\"sets\""), "{}", page.text);
     // The session is over too, after so long.
     site.world.clock.set(EXPIRED);
