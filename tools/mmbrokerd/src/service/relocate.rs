@@ -80,7 +80,9 @@ const TABLES: [&str; 52] = [
 #[derive(Debug, thiserror::Error)]
 pub enum MoveRefusal {
     /// The databases are not one on SQLite and one on PostgreSQL.
-    #[error("expected a move from SQLite to PostgreSQL, found other databases; nothing was changed")]
+    #[error(
+        "expected a move from SQLite to PostgreSQL, found other databases; nothing was changed"
+    )]
     Dialects,
     /// The new database is in use.
     #[error(
@@ -235,7 +237,8 @@ async fn insert(
 ) -> Result<(), StoreError> {
     let Some(width) = rows.first().map(Vec::len) else { return Ok(()) };
     let row = |index: usize| {
-        let places: Vec<String> = (1..=width).map(|at| format!("${}", index * width + at)).collect();
+        let places: Vec<String> =
+            (1..=width).map(|at| format!("${}", index * width + at)).collect();
         format!("({})", places.join(", "))
     };
     let places: Vec<String> = (0..rows.len()).map(row).collect();

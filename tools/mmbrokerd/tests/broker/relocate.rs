@@ -82,8 +82,10 @@ async fn a_broker_moves_to_postgresql_with_everything() {
     let pool = old.service.store().pool();
     for number in 0..1_100i64 {
         let text = if number % 500 == 0 { long.as_str() } else { "short" };
-        sqlx::query("INSERT INTO mail (at, address, subject, text, tries, next_at, fault) \
-             VALUES ($1, 'a@example.org', 'x', $2, 0, 0, '')")
+        sqlx::query(
+            "INSERT INTO mail (at, address, subject, text, tries, next_at, fault) \
+             VALUES ($1, 'a@example.org', 'x', $2, 0, 0, '')",
+        )
         .bind(number)
         .bind(text.to_string())
         .execute(pool)
@@ -119,7 +121,10 @@ async fn a_broker_moves_to_postgresql_with_everything() {
         panic!("expected a sale");
     };
     assert!(next.first >= sale.first + 4, "{} after {}", next.first, sale.first);
-    assert_eq!(last_rows(new.service.store(), 1).await.unwrap()[0].what, "moved to another database");
+    assert_eq!(
+        last_rows(new.service.store(), 1).await.unwrap()[0].what,
+        "moved to another database"
+    );
     new.settle().await;
     new.check_ledger().await;
     assert_eq!(audit_faults(new.service.store()).await.unwrap(), [""; 0]);

@@ -25,7 +25,8 @@ fn a_broker_moves_by_its_configuration() {
     let done = place.text("mmbroker move new.toml");
     assert!(done.contains("moved the broker: ") && done.contains("--config new.toml"), "{done}");
 
-    let deposit = place.program("mmbroker deposit alice").args(["1 USD", "--reference", "x"]).output();
+    let deposit =
+        place.program("mmbroker deposit alice").args(["1 USD", "--reference", "x"]).output();
     let why = String::from_utf8(deposit.unwrap().stderr).unwrap();
     assert!(why.contains("this broker was moved to another database"), "{why}");
     assert!(refused(&new).contains("expected an empty database"));

@@ -155,8 +155,14 @@ impl Move {
         let done = broker.service.move_to(&target).await;
         target.close().await;
         let rows = done?.into_result()?;
-        say!("moved the broker: {}; the old database is closed to every change", counted(rows, "row"));
-        say!("start the broker with the new configuration: mmbrokerd --config {}", self.new.display());
+        say!(
+            "moved the broker: {}; the old database is closed to every change",
+            counted(rows, "row")
+        );
+        say!(
+            "start the broker with the new configuration: mmbrokerd --config {}",
+            self.new.display()
+        );
         Ok(EXIT_OK)
     }
 }
