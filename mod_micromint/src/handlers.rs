@@ -50,6 +50,13 @@ pub(crate) fn check(parent: &Parent) -> Result<(), ()> {
     for (position, reason) in &unpriced {
         parent.refuse_at(position, &format!("MicroMintPrice: {reason}"));
     }
+    for gate in parent.gates_without_require_line() {
+        parent.warn_at(
+            &gate.position,
+            "MicroMint Require: no page costs anything, because nothing says `Require micromint`; \
+             only .htaccess files may still say it",
+        );
+    }
     if missing.is_empty() && unpriced.is_empty() { Ok(()) } else { Err(()) }
 }
 

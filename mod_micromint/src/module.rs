@@ -69,7 +69,7 @@ pub(crate) fn set_gate(
 ) -> Result<(), String> {
     own.set_mode(word, true).map_err(text)?;
     if own.mode() != Mode::Off {
-        place.note_gate("MicroMint", None);
+        place.note_gate("MicroMint", own.mode(), None);
     }
     Ok(())
 }
@@ -85,7 +85,7 @@ pub(crate) fn set_price(
         Some(PriceValue::Fixed(price)) => Some(price),
         _ => None,
     };
-    place.note_gate("MicroMintPrice", fixed);
+    place.note_gate("MicroMintPrice", Mode::On, fixed);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::ptr::null_mut;
 use std::sync::Arc;
 
-use micromint::vendor::gate::Vendors;
+use micromint::vendor::gate::{Mode, Vendors};
 use micromint::vendor::{Price, Vendor};
 
 use super::bindings::{
@@ -26,6 +26,8 @@ pub(crate) struct ModuleConfig {
     /// The vendors that its servers name.
     pub(crate) vendors: Vendors,
     gates: Vec<GatePlace>,
+    /// Whether there is a `Require micromint` outside of `.htaccess` files.
+    has_require_line: bool,
 }
 
 /// A place where the paywall is switched on.
@@ -34,6 +36,8 @@ pub(crate) struct GatePlace {
     server: *const server_rec,
     /// Its price, if that is not computed.
     price: Option<Price>,
+    /// Whether only what `Require micromint` lets in pays.
+    needs_require_line: bool,
     /// The directive that switches it on.
     pub(crate) directive: &'static str,
     /// File and line.
@@ -108,14 +112,22 @@ impl ConfigPlace {
 
     /// Records that the paywall is switched on here, to be checked when everything is read.
     /// Paywalls in `.htaccess` files are only seen at requests.
-    pub(crate) fn note_gate(&mut self, directive: &'static str, price: Option<Price>) {
+    pub(crate) fn note_gate(&mut self, directive: &'static str, mode: Mode, price: Option<Price>) {
         if self.is_htaccess() {
             return;
         }
         // SAFETY: the server lives as long as the configuration.
         let server = unsafe { (*self.0).server };
-        let position = self.position();
-        self.module().gates.push(GatePlace { server, price, directive, position });
+        let (position, needs_require_line) = (self.position(), mode == Mode::Require);
+        let gate = GatePlace { server, price, needs_require_line, directive, position };
+        self.module().gates.push(gate);
+    }
+
+    /// Records that there is a `Require micromint`.
+    pub(super) fn note_require_line(&mut self) {
+        if !self.is_htaccess() {
+            self.module().has_require_line = true;
+        }
     }
 
     /// Parses an expression whose value is a text. In an `.htaccess` file it may not read files.
@@ -185,6 +197,12 @@ impl Parent {
         gates.filter(|gate| self.vendors_at(gate).next().is_none()).cloned().collect()
     }
 
+    /// The places where `Require micromint` must let in what pays, if no place has that line.
+    pub(crate) fn gates_without_require_line(&self) -> impl Iterator<Item = &GatePlace> {
+        let module = self.module();
+        module.gates.iter().filter(|gate| gate.needs_require_line && !module.has_require_line)
+    }
+
     /// The fixed prices that a vendor cannot express in coins: file and line, and why.
     pub(crate) fn prices_without_coins(&self) -> Vec<(String, String)> {
         let fault = |gate: &GatePlace| {
@@ -236,6 +254,11 @@ impl Parent {
     /// Reports that something at a place of the configuration is wrong.
     pub(crate) fn refuse_at(&self, position: &str, reason: &str) {
         self.log().write(Level::Emergency, &format!("{position}: {reason}"));
+    }
+
+    /// Warns that something at a place of the configuration may be wrong.
+    pub(crate) fn warn_at(&self, position: &str, reason: &str) {
+        self.log().write(Level::Warn, &format!("{position}: {reason}"));
     }
 
     fn servers(&self) -> impl Iterator<Item = *const server_rec> {

@@ -11,7 +11,7 @@ use super::bindings::{
     ap_hook_post_config, ap_register_auth_provider, apr_pool_t, authz_provider, authz_status,
     request_rec, server_rec,
 };
-use super::config::Parent;
+use super::config::{ConfigPlace, Parent};
 use super::{Code, DECLINED, Log, OK, Request, filters, guard};
 use crate::handlers;
 
@@ -168,14 +168,15 @@ unsafe extern "C" fn check_authorization(
 }
 
 unsafe extern "C" fn parse_require_line(
-    _cmd: *mut super::bindings::cmd_parms,
+    cmd: *mut super::bindings::cmd_parms,
     line: *const c_char,
     parsed: *mut *const c_void,
 ) -> *const c_char {
-    // SAFETY: Apache gives the rest of the line and a place for the parsed value.
+    // SAFETY: Apache gives the command, the rest of the line and a place for the parsed value.
     unsafe {
         *parsed = null_mut();
         if super::bytes(line).is_empty() {
+            guard(Log::Server((*cmd).server), (), || ConfigPlace::new(cmd).note_require_line());
             null()
         } else {
             c"Require micromint: expected no argument".as_ptr()

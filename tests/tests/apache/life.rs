@@ -31,6 +31,22 @@ fn testing_a_configuration_has_no_side_effect() {
 }
 
 #[test]
+fn a_test_of_the_configuration_warns_if_nothing_requires_a_payment() {
+    let site = Site::new();
+    site.write("vendor.toml", &site.vendor_toml("till"));
+    for (lines, is_warned) in
+        [("MicroMint Require", true), ("MicroMint Require\nRequire micromint", false)]
+    {
+        let place = format!("<Location /archive/>\nMicroMintPrice 1\n{lines}\n</Location>\n");
+        write_configuration(&site, &format!("MicroMintConfig vendor.toml\n{place}"));
+        let output = apache(&site, &["-t"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        assert_eq!(said.contains("MicroMint Require: no page costs anything"), is_warned, "{said}");
+    }
+}
+
+#[test]
 fn a_bad_configuration_is_refused_with_its_place_and_reason() {
     let good = Site::new().vendor_toml("till");
     let with = |text: &str| format!("MicroMintConfig vendor.toml\n{text}\n");

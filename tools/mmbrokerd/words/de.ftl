@@ -542,6 +542,7 @@ audit-mail-confirmed = Mailadresse bestätigt
 audit-mail-removed = Mailadresse entfernt
 audit-mint-planned = Prägen einer Periode geplant
 audit-mint-stopped = Prägen angehalten (Periode)
+audit-moved = Broker in eine andere Datenbank umgezogen
 audit-passkey-added = Passkey hinzugefügt
 audit-passkey-copied = Passkey abgelehnt: Er kann kopiert sein
 audit-passkey-removed = Passkey entfernt

@@ -542,6 +542,7 @@ audit-mail-confirmed = Mail address confirmed
 audit-mail-removed = Mail address removed
 audit-mint-planned = Minting of a period planned
 audit-mint-stopped = Minting stopped (period)
+audit-moved = Broker moved to another database
 audit-passkey-added = Passkey added
 audit-passkey-copied = Passkey refused: it may be copied
 audit-passkey-removed = Passkey removed

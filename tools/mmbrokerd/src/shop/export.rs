@@ -40,8 +40,9 @@ const LISTS: [(&str, List); 7] = [
 
 /// Two texts and two numbers of each row behind a number, the last a time; the number of the row;
 /// and the currency of the first number if that is an amount.
-const RETURNS: &str = "SELECT name, period, waiting, at, id, '' FROM give_back \
-     WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+const RETURNS: &str = "SELECT name, period, CASE WHEN EXISTS (SELECT 1 FROM period \
+     WHERE period.name = give_back.period AND settled_at IS NOT NULL) THEN 0 ELSE waiting END, \
+     at, id, '' FROM give_back WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 const COMPLAINTS: &str = "SELECT name, text, id, at, id, vendor FROM complaint \
      WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 const TRANSFERS: &str = "SELECT transfer.kind, transfer.reference, entry.amount, transfer.at, \
@@ -226,7 +227,8 @@ impl Export {
         let after = self.after.1;
         let rows = self.read(COMPLAINTS).await?;
         let answers = sqlx::query(
-            "SELECT complaint, by_whom, complaint_answer.text FROM complaint_answer \
+            "SELECT complaint, by_whom, complaint_answer.text, complaint_answer.at \
+             FROM complaint_answer \
              JOIN complaint ON complaint.id = complaint_answer.complaint \
              WHERE user_id = $1 AND complaint > $2 AND complaint <= $3 \
              ORDER BY complaint, complaint_answer.at, by_whom",
@@ -236,10 +238,12 @@ impl Export {
         .bind(self.after.1)
         .fetch_all(self.shop.service.store().pool())
         .await?;
-        let mut of: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+        let mut of: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
         for row in &answers {
             let (by, text): (String, String) = (row.try_get(1)?, row.try_get(2)?);
-            of.entry(row.try_get(0)?).or_default().push(format!("{by}: {text}"));
+            let at = UnixTime(row.try_get(3)?).to_string();
+            let answer = json!({ "by": by, "text": text, "at": at });
+            of.entry(row.try_get(0)?).or_default().push(answer);
         }
         let read = |row: &AnyRow| {
             let (name, text): (String, String) = (row.try_get(0)?, row.try_get(1)?);

@@ -84,10 +84,12 @@ async fn overview(shop: &Shop, visitor: &Visitor, user: &UserId, note: &Note) ->
         ("/buy".to_string(), words.get("buy-title")),
         ("/voucher".to_string(), words.get("voucher-title")),
     ];
-    if let Some(period) = on_sale(shop)
-        && !matches!(trial::offer(shop, &period, user).await?, trial::Offer::Nothing)
-    {
-        links.insert(0, ("/buy".to_string(), words.get("free-link")));
+    if let Some(period) = on_sale(shop) {
+        if store.is_refused(period.name(), user).await? {
+            page = page.with(Part::Bad(words.get("buy-revoked")));
+        } else if !matches!(trial::offer(shop, &period, user).await?, trial::Offer::Nothing) {
+            links.insert(0, ("/buy".to_string(), words.get("free-link")));
+        }
     }
     page = page.with(Part::Links(links));
     let open: Vec<SaleRow> = open.into_iter().filter(|sale| !is_over(shop, &sale.period)).collect();

@@ -79,6 +79,9 @@ pub enum StoreError {
     /// Another process sold what this one had reserved.
     #[error("other processes sell faster than this one can reserve sets")]
     Unreserved,
+    /// A table cannot be copied to another database.
+    #[error("the rows of the table {0} cannot be copied: {1}")]
+    NotCopied(&'static str, #[source] Box<StoreError>),
     /// An amount does not fit.
     #[error("{0}: the amount is too large")]
     TooLarge(&'static str),

@@ -162,6 +162,7 @@ pub(crate) struct Database {
 }
 
 impl Database {
+    #[allow(dead_code, reason = "each test program uses some")]
     pub(crate) fn sqlite() -> Database {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("broker.db").display());

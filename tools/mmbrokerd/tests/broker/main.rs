@@ -10,6 +10,7 @@ mod disputes;
 mod faults;
 mod model;
 mod redemption;
+mod relocate;
 mod restore;
 mod returns;
 mod sales;

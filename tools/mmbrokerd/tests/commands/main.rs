@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod audit;
+#[path = "../broker/databases.rs"]
+mod databases;
 mod kill;
 mod mistakes;
 mod orders;
 mod outputs;
 mod redeem;
+mod relocate;
 mod restore;
 mod sell;
 mod site;

@@ -381,6 +381,16 @@ fn check_looks_at_the_files_of_secrets() {
 }
 
 #[test]
+fn check_warns_before_there_is_nothing_to_sell() {
+    let place = Place::new();
+    for (time, is_near) in [("2198-12-24T00:00:00Z", false), ("2198-12-26T00:00:00Z", true)] {
+        let output = place.run(&format!("mmbroker check --as-of {time}"), 0);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(told.contains("no period follows 2026-12"), is_near, "{told}");
+    }
+}
+
+#[test]
 fn check_tells_of_a_halt_an_open_database_and_a_fee_that_counts_for_nothing() {
     let place = Place::new();
     for key in ["payout-fee", "payout-min"] {

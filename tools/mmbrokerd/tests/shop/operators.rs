@@ -2,6 +2,7 @@
 
 use micromint::broker::{Ruling, RulingOutcome};
 use micromint::protocol::Verdict::*;
+use micromint::time::UnixTime;
 use mmbrokerd::service::{Progress, Restore};
 use mmbrokerd::shop::{Role, ShopSettings, set_person};
 use mmbrokerd::store::AccountKind;
@@ -163,11 +164,15 @@ async fn numbers_are_for_those_with_the_secret(database: Database) {
         "micromint_payouts_blocked 0",
         "micromint_halted 0",
         "micromint_generation 1",
+        "micromint_sales_end_soon 0",
         "# EOF",
     ] {
         assert!(text.lines().any(|found| found == line), "no {line} in {text}");
     }
     assert!(!text.contains("alice"), "{text}");
+    site.world.clock.set(UnixTime(EXPIRED.0 - 86_400));
+    let (_, text) = read("0123456789abcdef0123456789abcdef");
+    assert!(text.lines().any(|found| found == "micromint_sales_end_soon 1"), "{text}");
     // Without the setting there is no such page.
     let site = crate::browser::site(Database::sqlite()).await;
     assert_eq!(site.browser().get("/metrics").status, 404);

@@ -112,6 +112,7 @@ async fn an_order_that_cannot_be_made_says_why(database: Database) {
     // It is said before the form is sent.
     let page = browser.get("/buy");
     page.says(200, "cannot buy any more");
+    browser.get("/").says(200, "cannot buy any more");
     assert!(!page.text.contains("name=\"sets\""), "{}", page.text);
     // The session is over too, after so long.
     site.world.clock.set(EXPIRED);
@@ -479,7 +480,10 @@ async fn an_export_has_everything(database: Database) {
     assert_eq!(export["keys"].as_array().unwrap().len(), 1);
     assert_eq!(export["refund"].as_array().unwrap().len(), 1);
     assert_eq!(export["complaints"][0]["text"], "no page came");
-    assert_eq!(export["complaints"][0]["answers"][0], "MicroMint: We are sorry.");
+    let answer = serde_json::json!({
+        "by": "MicroMint", "text": "We are sorry.", "at": DURING.to_string(),
+    });
+    assert_eq!(export["complaints"][0]["answers"], serde_json::json!([answer]));
     assert_eq!(export["complaints"][0]["vendor"], "news.example");
     assert_eq!(export["log"][0]["what"], "bank account of a client");
     let page = operator.get("/operator/payouts");
@@ -487,6 +491,20 @@ async fn an_export_has_everything(database: Database) {
     let export = read(&mut browser);
     assert_eq!(export["payouts"][0]["amount"], "5 USD");
     assert_eq!(export["payouts"][0]["to"], format!("{IBAN}, Reader R."));
+    let pool = store.pool();
+    sqlx::query(
+        "INSERT INTO give_back (period, user_id, name, sha256, transaction_id, at, waiting, \
+         forged, not_from_owner, claims) VALUES ('2026-12', $1, 'r-1', $2, 1, 0, 3, 0, 0, $2)",
+    )
+    .bind(name)
+    .bind(vec![0u8; 32])
+    .execute(pool)
+    .await
+    .unwrap();
+    assert_eq!(read(&mut browser)["returns"][0]["waiting"], 3);
+    // After the settlement no coin waits.
+    sqlx::query("UPDATE period SET settled_at = 1").execute(pool).await.unwrap();
+    assert_eq!(read(&mut browser)["returns"][0]["waiting"], 0);
     // Nothing of others.
     let (mut other, _) = site.reader();
     let export = read(&mut other);

@@ -335,7 +335,10 @@ async fn no_answer_looks_like_that_of_another(database: Database) {
     }
     let form = operator.get(&page);
     assert_eq!(operator.send(&form, "/complaints/answer", &[("text", "Sorry")]).status, 303);
-    reader.get(&page).says(200, &format!("{of_operator}<bdi>Sorry</bdi>"));
+    let seen = reader.get(&page);
+    seen.says(200, &format!("{of_operator}<bdi>Sorry</bdi>"));
+    // In the order in which they were given, also within a second.
+    assert!(seen.text.find("We look at it") < seen.text.find("Sorry"), "{}", seen.text);
     reader.get("/complaints").says(200, &format!("{of_operator}<bdi>Sorry</bdi>"));
 }
 

@@ -108,6 +108,11 @@ enum Command {
     /// The copy has the status bits of the thesis's figure 3-1, for tools that read them. The
     /// broker never writes its coin files, and refuses one that is marked.
     Mark(settle::Mark),
+    /// Move the broker from SQLite to PostgreSQL
+    ///
+    /// Copies every row to the empty database that another configuration names, and closes the old
+    /// database to every change. Stop the service before, and start it with the new configuration.
+    Move(operate::Move),
     /// Continue after the database was restored from a backup
     ///
     /// Begins a new generation and skips all sets that may have been sold since the backup. Let the
@@ -183,6 +188,7 @@ impl Command {
             Command::Compromise(compromise) => compromise.run(broker).await,
             Command::Settle => settle::settle(broker).await,
             Command::Mark(mark) => mark.run(broker).await,
+            Command::Move(to) => to.run(broker).await,
             Command::Restored(restored) => restored.run(service).await,
             Command::ReleasePayouts(release) => release.run(service).await,
             Command::Payout(payout) => payout.run(service).await,

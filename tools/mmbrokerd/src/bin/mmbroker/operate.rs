@@ -1,5 +1,5 @@
-//! The commands that set a broker up, put money into accounts, print the audit log, and continue
-//! after a restore.
+//! The commands that set a broker up, move it, put money into accounts, print the audit log, and
+//! continue after a restore.
 
 use std::io::{ErrorKind, Write};
 use std::num::NonZero;
@@ -14,7 +14,7 @@ use micromint::params::normal_broker_url;
 use micromint::period::Period;
 use micromint_console::{EXIT_OK, ToolError, say, tell};
 use mmbrokerd::config::Config;
-use mmbrokerd::programs::counted;
+use mmbrokerd::programs::{Broker, counted};
 use mmbrokerd::service::{Restore, RestoredPeriod, Service};
 use mmbrokerd::shop::{deposit, last_rows};
 use mmbrokerd::store::{CONSOLE, Store};
@@ -88,6 +88,12 @@ pub(crate) struct ReleasePayouts {
     force: bool,
 }
 
+#[derive(Args)]
+pub(crate) struct Move {
+    /// The new configuration: a copy of the old one with another `database`
+    new: PathBuf,
+}
+
 fn period_and_sets(text: &str) -> Result<(Period, u64), String> {
     let (period, sets) = text.split_once('=').ok_or("expected PERIOD=SETS")?;
     let sets: u64 = sets.parse().map_err(|_| format!("expected a number of sets, found {sets}"))?;
@@ -129,6 +135,34 @@ impl Restored {
         say!("payouts are blocked: compare the last payout with the bank, then run");
         say!("  mmbroker payout book FILE, for each run that `mmbroker payout list` has not");
         say!("  mmbroker release-payouts --run NUMBER --total AMOUNT");
+        Ok(EXIT_OK)
+    }
+}
+
+impl Move {
+    pub(crate) async fn run(&self, broker: &Broker) -> Result<u8, ToolError> {
+        let new = Config::load(&self.new)?;
+        let is_same = |of: fn(&Config) -> PathBuf| of(&new) == of(&broker.config);
+        if !is_same(Config::secret_file) || !is_same(Config::witness_file) {
+            return Err(format!(
+                "{}: expected the same secret and witness as in the old configuration, found \
+                 others; nothing was changed",
+                self.new.display()
+            )
+            .into());
+        }
+        let target = Store::open(&new.database).await?;
+        let done = broker.service.move_to(&target).await;
+        target.close().await;
+        let rows = done?.into_result()?;
+        say!(
+            "moved the broker: {}; the old database is closed to every change",
+            counted(rows, "row")
+        );
+        say!(
+            "start the broker with the new configuration: mmbrokerd --config {}",
+            self.new.display()
+        );
         Ok(EXIT_OK)
     }
 }
