@@ -1,6 +1,6 @@
 //! The operator's programs as people run them, several at a time, and killed; and the wallet that
 //! buys from the broker through a server that fails.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod audit;
 #[path = "../broker/databases.rs"]
