@@ -29,7 +29,8 @@ fn a_broker_moves_by_its_configuration() {
         place.program("mmbroker deposit alice").args(["1 USD", "--reference", "x"]).output();
     let why = String::from_utf8(deposit.unwrap().stderr).unwrap();
     assert!(why.contains("this broker was moved to another database"), "{why}");
-    assert!(refused(&new).contains("expected an empty database"));
+    let again = refused(&new);
+    assert!(again.contains("this broker was moved to another database"), "{again}");
     std::fs::rename(place.path("new.toml"), place.path("broker.toml")).unwrap();
     assert_eq!(place.text("mmbroker status"), status);
     assert!(place.text("mmbroker check").contains("faults in the ledger: 0, in the audit log: 0"));
