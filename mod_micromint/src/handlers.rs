@@ -188,8 +188,10 @@ fn subrequest(mut request: Request<'_>) -> Code {
 
 /// The request arrives at content. `DECLINED` lets it continue.
 fn arrive(request: Request<'_>) -> Code {
-    // It will only become another request: a per-directory rewrite, a type map.
+    // It will only become another request: a per-directory rewrite, a type map. The filter refuses
+    // content that is sent nevertheless.
     if request.leads_on() {
+        request.add_head_filter();
         return DECLINED;
     }
     let is_error_page = request.is_error_answer();

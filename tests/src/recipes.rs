@@ -668,6 +668,15 @@ pub fn crawlers(server: &impl Server) {
         let paid = from(target, address).with_payment(&payment(target, price as usize));
         assert_eq!(server.ask(&paid).seen(), (200, "paid".into(), "an article"));
     }
+    // No spelling makes the teaser of one page another page.
+    for target in [
+        "/articles/%252e%252e/%252e%252e/articles/a.html",
+        "/articles/%252e%252e/articles/a.html",
+        "/articles/..%2f..%2farticles/a.html",
+    ] {
+        let asked = server.ask(&from(target, "203.0.113.5"));
+        assert!(!asked.body.contains("an article"), "{target}: {asked:?}");
+    }
     let pretends = from("/articles/a.html", "203.0.113.5").with("User-Agent", "Googlebot/2.1");
     assert_eq!(server.ask(&pretends).status, 402);
     let cheap = from("/articles/a.html", "203.0.113.5");
@@ -698,6 +707,11 @@ pub fn video(server: &impl Server) {
     }
     let other = part("/video/other/other.mp4", "bytes=0-3").with("Cookie", &cookie);
     assert_eq!(server.ask(&other).short(), word(402, "unpaid"), "another film");
+    for target in ["/video/lecture/..%2fother/other.mp4", "/video/lecture/%2e%2e%2fother/other.mp4"]
+    {
+        let other = server.ask(&part(target, "bytes=0-3").with("Cookie", &cookie));
+        assert!([402, 404].contains(&other.status), "{target}: {other:?}");
+    }
     // Paid for a part of the film itself: everything else is open too.
     let first = server.ask(&part(film, "bytes=2-3").with_payment(&payment(film, 5)));
     assert_eq!(first.seen(), (206, "paid".into(), "23"));

@@ -15,6 +15,9 @@ use smallvec::{SmallVec, smallvec};
 
 use super::origin::split_authority;
 
+/// How often a path is decoded after the first time.
+const DECODINGS_MAX: usize = 3;
+
 /// Everything that a path may mean, its normal form first.
 pub(super) type Readings<'a> = SmallVec<[NormalPath<'a>; 1]>;
 
@@ -40,11 +43,13 @@ impl<'a> NormalPath<'a> {
     }
 
     /// The normal forms of everything that a path may mean, as a client sent it. Contents differ in
-    /// five points, and each can change which page a path is for:
+    /// six points, and each can change which page a path is for:
     ///
     /// - `%2F` is a slash before `.` and `..` are removed (nginx), or only then becomes one (Apache
     ///   with `AllowEncodedSlashes On`, which removes them again), or stays;
     /// - `%252F` is left as `%2F`, like `%2F` itself (Apache with `AllowEncodedSlashes NoDecode`);
+    /// - what an escape stands for is decoded again, such as `%2541` to `A`, where a server passes
+    ///   the decoded path on (`/index.php?q=$uri` of nginx, `index.php/$1` in an `.htaccess` file);
     /// - `\\` is a slash (IIS, .NET) or a character like others;
     /// - what follows a `;` in a part is a parameter that does not count (Tomcat, Spring), or a
     ///   part of the name;
@@ -53,7 +58,10 @@ impl<'a> NormalPath<'a> {
         if is_normal(path) && memchr::memchr2(b';', b'\\', path).is_none() {
             return smallvec![NormalPath(path.into())];
         }
-        readings(&decoded(path))
+        let decoded = decoded(path);
+        let mut found = readings(&decoded);
+        decoded_again(&decoded).for_each(|path| add_readings(&path, &mut found));
+        found
     }
 
     /// These readings, and that of an application for which `.` and `..` are parts like others:
@@ -62,17 +70,32 @@ impl<'a> NormalPath<'a> {
     pub(super) fn readings_with_dots(path: &'a [u8]) -> Readings<'a> {
         let mut found = NormalPath::readings(path);
         if contains(path, b"/.") || contains(path, b"/%") {
+            let mut add = |decoded: &[u8]| {
+                if has_dots(decoded) {
+                    found.push(NormalPath(with_dots(decoded).into()));
+                }
+            };
             let decoded = decoded(path);
-            if has_dots(&decoded) {
-                found.push(NormalPath(with_dots(&decoded).into()));
-            }
+            add(&decoded);
+            decoded_again(&decoded).for_each(|decoded| add(&decoded));
         }
         found
     }
 
-    /// The same for a path that a server decoded.
+    /// The readings of a path that a server decoded, and that is not decoded again.
     pub(super) fn readings_of_decoded(path: &[u8]) -> Readings<'static> {
         readings(&percent_escaped(path))
+    }
+
+    /// Whether a page is certainly in a folder, whichever reading of its path holds.
+    pub(super) fn is_within(path: &[u8], folder: &[u8]) -> bool {
+        let folder = NormalPath::of_sent(folder);
+        let folder = folder.0.strip_suffix(b"/").unwrap_or(&folder.0);
+        let is_in = |reading: &NormalPath<'_>| {
+            let rest = reading.0.strip_prefix(folder);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        };
+        NormalPath::readings_with_dots(path).iter().all(is_in)
     }
 
     /// Its bytes.
@@ -183,6 +206,27 @@ fn percent_escaped(path: &[u8]) -> Vec<u8> {
         }
     }
     encoded
+}
+
+/// What a path becomes, whose escapes are decoded, if they are decoded again and again.
+fn decoded_again(path: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    std::iter::successors(decoded_once_more(path), |path| decoded_once_more(path))
+        .take(DECODINGS_MAX)
+}
+
+/// `None` if no escape is left.
+fn decoded_once_more(path: &[u8]) -> Option<Vec<u8>> {
+    let is_escape = |at: usize| escape_at(&path[at + 3..]).is_some();
+    memchr::memmem::find_iter(path, b"%25").any(is_escape).then(|| {
+        let mut escaped = Vec::with_capacity(path.len());
+        let mut rest = path;
+        while let Some(at) = memchr::memmem::find(rest, b"%25") {
+            escaped.extend_from_slice(&rest[..=at]);
+            rest = &rest[at + 3..];
+        }
+        escaped.extend_from_slice(rest);
+        decoded(&escaped)
+    })
 }
 
 /// One way to read a path, see [`NormalPath::readings`].
@@ -407,7 +451,13 @@ mod tests {
             // Apache leaves `%2F` of both with `AllowEncodedSlashes NoDecode`.
             ("/a%252Fb", &["/a%252Fb", "/a%2Fb", "/a/b"]),
             ("/a%252fb", &["/a%252fb", "/a%2Fb", "/a/b"]),
-            ("/a%25252Fb", &["/a%25252Fb"]),
+            ("/a%25252Fb", &["/a%25252Fb", "/a%252Fb", "/a%2Fb", "/a/b"]),
+            // What nginx and Apache decoded is decoded again.
+            ("/%2561", &["/%2561", "/a"]),
+            ("/%252561", &["/%252561", "/%2561", "/a"]),
+            ("/%252525252561", &["/%252525252561", "/%2525252561", "/%25252561", "/%252561"]),
+            ("/x/%252e%252e/a", &["/x/%252e%252e/a", "/a"]),
+            ("/100%25/%25zz", &["/100%25/%25zz"]),
             ("/a%2fb", &["/a%2Fb", "/a/b"]),
             ("/a%2F%2Fb%2f", &["/a%2F%2Fb%2F", "/a/b/"]),
             // nginx decodes %2F before it resolves `..`.
@@ -454,6 +504,30 @@ mod tests {
         let decoded: Vec<_> = decoded.iter().map(NormalPath::as_bytes).collect();
         assert_eq!(decoded[..2], [b"/a%252Fb;c".as_slice(), b"/a%252Fb"]);
         assert!(decoded.contains(&b"/a/b".as_slice()));
+    }
+
+    #[test]
+    fn a_page_is_in_a_folder_if_all_its_readings_are() {
+        for (path, folder, expected) in [
+            ("/posts/one/", "/posts/one/", true),
+            ("/posts/one/", "/posts/one", true),
+            ("/posts/one", "/posts/one/", true),
+            ("/posts/one/x/../y", "/posts/one/", true),
+            ("/posts/two/../one/", "/posts/one/", false),
+            ("/posts/one/%78", "/posts/one/", true),
+            ("/posts/f%C3%BCr/x", "/posts/f%c3%bcr", true),
+            ("/a", "/", true),
+            ("/posts/one-more/", "/posts/one", false),
+            ("/posts/one/..%2ftwo/", "/posts/one/", false),
+            ("/posts/one/%2e%2e%2ftwo/", "/posts/one/", false),
+            ("/posts/one/..;/two/", "/posts/one/", false),
+            ("/posts/one/..\\two/", "/posts/one/", false),
+            ("/posts/one/..%5ctwo/", "/posts/one/", false),
+            ("/posts/one/%252e%252e/two/", "/posts/one/", false),
+        ] {
+            let found = NormalPath::is_within(path.as_bytes(), folder.as_bytes());
+            assert_eq!(found, expected, "{path} in {folder}");
+        }
     }
 
     #[test]

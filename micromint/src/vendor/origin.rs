@@ -271,6 +271,9 @@ pub(super) struct AskedHost<'a> {
     is_https: bool,
     /// In any case; empty if the request names no host.
     name: &'a [u8],
+    /// The name by which a server finds a virtual host: of `b.example:99999`, which names no port,
+    /// `b.example`.
+    found_by: &'a [u8],
     /// The port that the request reached or names; `None` for the default.
     port: Option<u16>,
 }
@@ -286,11 +289,12 @@ impl<'a> AskedHost<'a> {
             [before @ .., b'.'] if !before.is_empty() => before,
             _ => name,
         };
+        let found_by = without_port(name);
         let is_configured = |port: &u16| {
-            roots.iter().any(|root| root.origin.has_host(name) && root.origin.port == *port)
+            roots.iter().any(|root| root.origin.has_host(found_by) && root.origin.port == *port)
         };
         let port = request.port.filter(is_configured).or(named_port);
-        AskedHost { is_https: request.is_https, name, port }
+        AskedHost { is_https: request.is_https, name, found_by, port }
     }
 
     /// The root in `roots` whose host has this name; if several have, preferably the one with this
@@ -298,7 +302,7 @@ impl<'a> AskedHost<'a> {
     /// the first; `None` if `roots` is empty.
     pub(super) fn pick<'b>(&self, roots: &'b [PublicRoot]) -> Option<&'b PublicRoot> {
         let mut best = None;
-        for root in roots.iter().filter(|root| root.origin.has_host(self.name)) {
+        for root in roots.iter().filter(|root| root.origin.has_host(self.found_by)) {
             let (is_https, port) = (root.origin.is_https(), root.origin.port);
             let has_port = self.port.unwrap_or(default_port(is_https)) == port;
             let rank = (has_port, is_https == self.is_https);
@@ -323,6 +327,20 @@ impl<'a> AskedHost<'a> {
         }
         bytes
     }
+}
+
+/// A host as servers look it up: without whatever follows its first colon, also if that is no port
+/// (nginx), without a dot at the end, and without brackets around what is no IPv6 address (Apache).
+fn without_port(host: &[u8]) -> &[u8] {
+    let end = match host.first() {
+        Some(b'[') => memchr::memchr(b']', host).map_or(host.len(), |at| at + 1),
+        _ => memchr::memchr(b':', host).unwrap_or(host.len()),
+    };
+    let name = match &host[..end] {
+        [b'[', name @ .., b']'] if !name.contains(&b':') => name,
+        name => name,
+    };
+    name.strip_suffix(b".").filter(|before| !before.is_empty()).unwrap_or(name)
 }
 
 fn default_port(is_https: bool) -> u16 {
@@ -386,6 +404,15 @@ mod tests {
             (true, Some("www.news.example"), "https://www.news.example:8443"),
             (true, Some("www.news.example.:444"), "https://www.news.example:8443"),
             (true, Some("news.example:444"), "https://news.example"),
+            // What follows the name is no port, and the server finds its host by the name.
+            (true, Some("www.news.example:port"), "https://www.news.example:8443"),
+            (true, Some("www.news.example:65536"), "https://www.news.example:8443"),
+            (true, Some("www.news.example:-1"), "https://www.news.example:8443"),
+            (true, Some("www.news.example:80:80"), "https://www.news.example:8443"),
+            (true, Some("WWW.news.example.:99999"), "https://www.news.example:8443"),
+            (true, Some("[www.news.example]"), "https://www.news.example:8443"),
+            (true, Some("[www.news.example]:1"), "https://www.news.example:8443"),
+            (true, Some("[2001:db8::1]:99999"), "https://[2001:db8::1]"),
             // No name of ours.
             (false, Some("evil.example"), "https://news.example"),
             (true, Some("news.example:port"), "https://news.example"),

@@ -3,16 +3,25 @@
 
 use micromint::protocol::RequestOutcome;
 use micromint::vendor::HeadChanges;
-use micromint::vendor::gate::Thread;
+use micromint::vendor::gate::{Mode, Thread};
 
+use super::FORBIDDEN;
 use super::report::tell;
-use crate::ap::{Code, Request};
+use crate::ap::{Code, Level, Request};
 use crate::module::Variable;
 
 /// Processes the head of a response before it is sent. It may run twice: what looked like a success
 /// may still become an error (a range that cannot be satisfied), for which Apache makes a new
 /// response. `Err` is the error with which the response ends instead.
 pub(crate) fn filter_head(request: Request<'_>) -> Result<(), Code> {
+    if is_content_of_map(request) {
+        request.log().write(
+            Level::Error,
+            "a type map with content of its own (Body), or without mod_negotiation, cannot be \
+             sold: it costs something, and nobody was asked to pay; name files in it",
+        );
+        return Err(FORBIDDEN);
+    }
     let Some(visit) = request.visit() else { return Ok(()) };
     let status = request.answer_status();
     // An error page is shown whatever it costs, but a script must not make it a success.
@@ -35,6 +44,18 @@ pub(crate) fn filter_head(request: Request<'_>) -> Result<(), Code> {
         tell(request, visit);
     }
     Ok(())
+}
+
+/// Whether this is content where a request was expected to lead on to another one, which would be
+/// asked for the price.
+fn is_content_of_map(request: Request<'_>) -> bool {
+    let place = request.place();
+    let is_owed = || request.visit().is_some_and(|visit| visit.gate.borrow().is_unpaid());
+    let is_rule = || request.is_required() && place.mode() == Mode::Require;
+    request.leads_on()
+        && request.answer_status() < 300
+        && !place.is_dry_run()
+        && (is_owed() || is_rule())
 }
 
 /// The fields that the paywall adds to a switch of protocols, as lines. The content, which sends

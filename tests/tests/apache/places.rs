@@ -103,6 +103,53 @@ fn every_way_to_a_file_leads_to_its_price() {
     });
 }
 
+/// A map that has the content itself, and one that the default handler sends.
+#[test]
+fn a_type_map_that_answers_itself_is_not_sold_and_not_given_away() {
+    let site = || {
+        let site = Site::new();
+        let map =
+            "Content-language: en\nContent-type: text/html\nBody:----x----\nsecret\n----x----\n";
+        for (name, price) in [("priced", Some("2")), ("free", None)] {
+            site.page(&format!("map/{name}.var"), map, price);
+        }
+        for folder in ["rule", "open", "dry"] {
+            site.page(&format!("{folder}/a.var"), map, None);
+        }
+        site
+    };
+    let text = r#"
+        AddLanguage en .en
+        AddHandler type-map .var
+        <Location /rule/>
+            MicroMint Require
+            MicroMintPrice 3
+            Require micromint
+        </Location>
+        <Location /open/>
+            MicroMint Require
+            MicroMintPrice 0
+            <RequireAny>
+                Require ip 192.0.2.1
+                Require micromint
+            </RequireAny>
+        </Location>
+        <Location /dry/>
+            MicroMintPrice 3
+            MicroMintDryRun on
+        </Location>"#;
+    on_each(site, text, |apache| {
+        for target in ["/map/priced.var", "/rule/a.var", "/open/a.var"] {
+            let seen = apache.get(target);
+            assert_eq!(seen.status, 403, "{target}");
+            assert!(!seen.body.contains("secret"), "{target}: {}", seen.body);
+        }
+        for target in ["/map/free.var", "/dry/a.var"] {
+            assert!(apache.get(target).body.contains("secret"), "{target}");
+        }
+    });
+}
+
 #[test]
 fn what_leads_on_to_a_costly_place_asks_for_its_price() {
     use std::os::unix::fs::PermissionsExt;

@@ -260,7 +260,7 @@ fn a_teaser_stands_in_for_the_page_and_wallets_still_pay() {
     };
     let text = r#"
         <Location /articles/>
-            ErrorDocument 402 /teaser%{REQUEST_URI}
+            ErrorDocument 402 /teaser%{escape:%{REQUEST_URI}}
         </Location>
         RewriteEngine On
         RewriteCond %{DOCUMENT_ROOT}%{REQUEST_URI} !-f

@@ -57,6 +57,16 @@ impl BrokerArgs {
         self.make().await
     }
 
+    /// Opens the broker without its coin files, which a database that is closed cannot register.
+    ///
+    /// # Errors
+    /// There is no database, or the configuration, the secret or the database cannot be used.
+    pub async fn open_database(&self) -> Result<(Service, Config), ToolError> {
+        let config = Config::load(&self.config)?;
+        Store::check_exists(&config.database)?;
+        Ok((without_coin_files(&config, self.as_of).await?, config))
+    }
+
     /// Opens the broker, with a new database if there is none.
     ///
     /// # Errors
@@ -127,6 +137,15 @@ pub async fn open(config: &Config, as_of: Option<UnixTime>) -> Result<Arc<Servic
 }
 
 async fn opened(config: &Config, as_of: Option<UnixTime>) -> Result<Service, ToolError> {
+    let service = without_coin_files(config, as_of).await?;
+    service.open_coin_files(&config.coins).await?;
+    Ok(service)
+}
+
+async fn without_coin_files(
+    config: &Config,
+    as_of: Option<UnixTime>,
+) -> Result<Service, ToolError> {
     let secret_file = config.secret_file();
     let (directory, name) =
         DiskDirectory::of_file(&secret_file).map_err(FileError::on("open", &secret_file))?;
@@ -138,7 +157,6 @@ async fn opened(config: &Config, as_of: Option<UnixTime>) -> Result<Service, Too
     let store = Store::open(&config.database).await?;
     let mut service = Service::open(store, secret, Some(&config.witness_file()), clock).await?;
     service.set_url(&config.url);
-    service.open_coin_files(&config.coins).await?;
     Ok(service)
 }
 

@@ -19,6 +19,8 @@ use tokio::signal::unix::{SignalKind, signal};
 const TURN: Duration = Duration::from_secs(60);
 /// How often the mint is looked at.
 const MINT_TURN: Duration = Duration::from_secs(5);
+/// How often is looked whether the broker was moved to another database.
+const MOVED_TURN: Duration = Duration::from_secs(5);
 /// How often mail is sent.
 const MAIL_TURN: Duration = Duration::from_secs(2);
 
@@ -50,10 +52,11 @@ pub(crate) async fn serve(
     let mint = tokio::spawn(mint(minter));
     let mail = config.shop.mail.clone().map(|settings| Mailer::new(Arc::clone(&service), settings));
     let mail = mail.map(|mailer| tokio::spawn(send_mail(mailer)));
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let is_moved = tokio::select! {
+        _ = term.recv() => false,
+        _ = interrupt.recv() => false,
+        () = moved(&service) => true,
+    };
     turns.abort();
     mail.inspect(|mail| mail.abort());
     mint.abort();
@@ -61,8 +64,21 @@ pub(crate) async fn serve(
     let _ = mint.await;
     server.end().await?;
     service.store().close().await;
+    if is_moved {
+        return Err("this broker was moved to another database: start it with the configuration \
+                    that names that one"
+            .to_string()
+            .into());
+    }
     say!("mmbrokerd: ended");
     Ok(EXIT_OK)
+}
+
+/// Waits until the broker is moved to another database: what this one says is old from then on.
+async fn moved(service: &Service) {
+    while !matches!(service.is_moved().await, Ok(true)) {
+        tokio::time::sleep(MOVED_TURN).await;
+    }
 }
 
 /// Tells what is wrong with coin files, such as a period of another broker than the last one.

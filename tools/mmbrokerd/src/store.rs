@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{Any, AnyPool, AssertSqlSafe, Connection, SqlSafeStr};
+use sqlx::{Any, AnyPool, AssertSqlSafe, Connection, Row, SqlSafeStr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::files::Files;
@@ -56,6 +56,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(20);
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// What in the URL of a SQLite file says that it is created if it does not exist.
 const CREATES: &str = "mode=rwc";
+/// The encoding of a database that can hold every text.
+const ENCODING: &str = "UTF8";
 /// The error of PostgreSQL while it starts: such a server is waited for.
 const STARTING_CODE: &str = "57P03";
 /// How often a transaction is tried again that the database gave up because of other ones.
@@ -230,7 +232,8 @@ impl Store {
         Files::of(url, dialect)?.map_or(Ok(()), |files| files.check_exists())
     }
 
-    async fn connect(url: &str) -> Result<Store, StoreError> {
+    /// Opens the database without its migrations.
+    pub(crate) async fn connect(url: &str) -> Result<Store, StoreError> {
         install_default_drivers();
         let dialect = Dialect::of(url).ok_or_else(|| StoreError::Url(url.to_string()))?;
         let files = Files::of(url, dialect)?.map(Arc::new);
@@ -261,7 +264,7 @@ impl Store {
         Ok(Store { pool, dialect, writer, files, accounts: KnownAccounts::default() })
     }
 
-    async fn migrate(&self) -> Result<(), StoreError> {
+    pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
         let migrations = MIGRATIONS.iter().map(|(number, name, sqlite, postgres)| {
             let text = if self.dialect == Dialect::Sqlite { *sqlite } else { *postgres };
             let (name, text) = ((*name).into(), text.into_sql_str());
@@ -302,7 +305,7 @@ impl Store {
     }
 
     /// Begins a transaction that only reads: its statements see the database as it is now.
-    async fn snapshot(&self) -> Result<sqlx::Transaction<'static, Any>, StoreError> {
+    pub(crate) async fn snapshot(&self) -> Result<sqlx::Transaction<'static, Any>, StoreError> {
         Ok(match self.dialect {
             Dialect::Sqlite => self.pool.begin().await?,
             Dialect::Postgres => {
@@ -409,11 +412,25 @@ async fn try_connection(url: &str, dialect: Dialect) -> Result<(), StoreError> {
     let open = async {
         let mut connection = sqlx::AnyConnection::connect(&full_url).await?;
         sqlx::raw_sql(settings(dialect)).execute(&mut connection).await?;
-        connection.close().await
+        let encoding = match dialect {
+            Dialect::Sqlite => ENCODING.to_string(),
+            Dialect::Postgres => {
+                let row = sqlx::query("SHOW server_encoding").fetch_one(&mut connection).await?;
+                row.try_get(0)?
+            }
+        };
+        connection.close().await?;
+        Ok(encoding)
+    };
+    let encoded = |encoding: String| match encoding.as_str() {
+        ENCODING => Ok(()),
+        _ => Err(StoreError::Encoding { which: shown_url(url, dialect), encoding }),
     };
     let failed = |why: String| StoreError::Open { which: shown_url(url, dialect), why };
     match dialect {
-        Dialect::Sqlite => open.await.map_err(|error| failed(error.to_string())),
+        Dialect::Sqlite => {
+            open.await.map_err(|error: sqlx::Error| failed(error.to_string())).and_then(encoded)
+        }
         Dialect::Postgres => match tokio::time::timeout(OPEN_TIMEOUT, open).await {
             Err(_) => Err(failed(format!("no answer in {} seconds", OPEN_TIMEOUT.as_secs()))),
             Ok(Err(sqlx::Error::Database(error)))
@@ -421,13 +438,13 @@ async fn try_connection(url: &str, dialect: Dialect) -> Result<(), StoreError> {
             {
                 Ok(())
             }
-            Ok(done) => done.map_err(|error| failed(error.to_string())),
+            Ok(done) => done.map_err(|error| failed(error.to_string())).and_then(encoded),
         },
     }
 }
 
 /// The URL for messages: it may contain a password.
-fn shown_url(url: &str, dialect: Dialect) -> String {
+pub(crate) fn shown_url(url: &str, dialect: Dialect) -> String {
     match (dialect, url::Url::parse(url)) {
         (Dialect::Sqlite, _) => url.trim_start_matches("sqlite:").to_string(),
         (Dialect::Postgres, Ok(url)) => {

@@ -13,6 +13,7 @@ use crate::vendor::conditions::{Withheld, withheld};
 use crate::vendor::cors::CorsPolicy;
 use crate::vendor::crawler::{CrawlerError, CrawlerLimit};
 use crate::vendor::decision::{Answer, Decision};
+use crate::vendor::normal_path::{NormalPath, path_and_query};
 use crate::vendor::offer::Offer;
 use crate::vendor::origin::{AskedHost, TargetFault};
 use crate::vendor::price::PriceError;
@@ -80,6 +81,13 @@ impl Ask<'_> {
     }
 }
 
+/// Whether a page is certainly under a receipt path. A target that contents may read as a page
+/// elsewhere has a receipt of its own, so that a receipt for one folder opens no other.
+fn is_within(target: &[u8], receipt_path: &str) -> bool {
+    path_and_query(target)
+        .is_some_and(|(path, _)| NormalPath::is_within(path, receipt_path.as_bytes()))
+}
+
 impl Paywall {
     /// The decision of `decide` about a page, completed.
     pub(super) fn tell(&self, ask: Ask<'_>, decide: impl FnOnce(&Ask<'_>) -> Decision) -> Decision {
@@ -116,6 +124,7 @@ impl Paywall {
             .place
             .receipt_path
             .and_then(|path| parse_receipt_path(path).unwrap_or_default())
+            .filter(|path| is_within(request.target, path))
             .map(|path| root.public_path(path));
         Ok(Ask {
             request,

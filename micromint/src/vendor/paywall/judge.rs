@@ -118,9 +118,9 @@ impl Paywall {
     ) -> Result<Decision, WouldBlock> {
         let judged = match self.demand(ask, checked) {
             Demand::Record(first_bins) => self.record(ask, checked, first_bins, may),
-            Demand::Recall(first_bin, otherwise) => {
-                self.retry_or(ask, checked, first_bin, may, otherwise)
-            }
+            Demand::Recall(first_bin, otherwise) => self
+                .retry_or(ask, checked, first_bin, may, otherwise)
+                .and_then(|judged| self.unless_spent(ask, checked, may, judged)),
         };
         // Where waiting is allowed, the result may be another one.
         if judged.is_err() && may == May::NotWait {
@@ -303,6 +303,26 @@ impl Paywall {
             }
             None => otherwise,
         })
+    }
+
+    /// A payment that would not be recorded, because no content is sent, is refused like any other
+    /// if its coins are spent: a spent coin opens nothing, not even the version of a file.
+    fn unless_spent(
+        &self,
+        ask: &Ask<'_>,
+        checked: &Checked,
+        may: May,
+        judged: Judged,
+    ) -> Result<Judged, Unrecorded> {
+        let (Judged::Withheld(_), Ok(first_bins)) = (&judged, &checked.result) else {
+            return Ok(judged);
+        };
+        if may == May::NotWait {
+            return Err(Unrecorded::Waits);
+        }
+        let spend = self.spend(ask, checked, first_bins)?;
+        let spent = self.till.would(&spend)?;
+        Ok(spent.map_or(judged, |spent| self.judged(ask, checked, spent)))
     }
 
     /// What a retry must have in common with this payment; `None` if it cannot be retried. A page

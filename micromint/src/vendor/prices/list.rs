@@ -255,7 +255,7 @@ impl PriceList {
         found
     }
 
-    fn find_sent<T>(
+    fn find_sent<T: Opens>(
         &self,
         (path, query): (&[u8], &[u8]),
         request: &Request<'_>,
@@ -287,7 +287,8 @@ impl PriceList {
     }
 
     /// Of the readings of a path the highest price counts: which one holds depends on the content.
-    fn find_path<T>(
+    /// A receipt opens more than this page only if it would do so in all readings.
+    fn find_path<T: Opens>(
         &self,
         readings: Readings<'_>,
         host: &str,
@@ -295,16 +296,19 @@ impl PriceList {
         asker: &LazyAsker<'_>,
         make: impl Fn(&Entry, &SplitPath<'_>) -> T,
     ) -> Option<T> {
-        let mut found: Option<(u32, T)> = None;
-        for path in &readings {
+        let (mut found, mut differ) = (None::<(u32, T)>, false);
+        for (at, path) in readings.iter().enumerate() {
             let split = SplitPath::new(path);
-            let Some(entry) = self.decisive(&split, host, &query, asker) else { continue };
-            let coins = entry.coins_for(asker);
-            if found.as_ref().is_none_or(|(highest, _)| coins > *highest) {
-                found = Some((coins, make(entry, &split)));
-            }
+            let entry = self.decisive(&split, host, &query, asker);
+            let made = entry.map(|entry| (entry.coins_for(asker), make(entry, &split)));
+            let (one, other) = (opened(&found), opened(&made));
+            differ |= at > 0 && one != other;
+            found = match (found, made) {
+                (Some(found), Some(made)) if made.0 > found.0 => Some(made),
+                (found, made) => found.or(made),
+            };
         }
-        found.map(|(_, made)| made)
+        found.map(|(_, made)| if differ { made.alone() } else { made })
     }
 
     fn decisive(
@@ -381,6 +385,38 @@ impl PriceList {
         *place = Some(Arc::clone(&known));
         Some(known)
     }
+}
+
+/// What is found for a page, and what a receipt for it opens.
+trait Opens {
+    /// The receipt path.
+    fn receipt_path(&self) -> Option<&str>;
+    /// The same with a receipt that opens this page alone.
+    fn alone(self) -> Self;
+}
+
+impl Opens for ListPrice {
+    fn receipt_path(&self) -> Option<&str> {
+        self.receipt_path.as_deref()
+    }
+
+    fn alone(self) -> ListPrice {
+        ListPrice { receipt_path: None, ..self }
+    }
+}
+
+impl Opens for ListEntry {
+    fn receipt_path(&self) -> Option<&str> {
+        None
+    }
+
+    fn alone(self) -> ListEntry {
+        self
+    }
+}
+
+fn opened<T: Opens>(found: &Option<(u32, T)>) -> Option<&str> {
+    found.as_ref().and_then(|(_, found)| found.receipt_path())
 }
 
 /// The query of a request, parsed if an entry has a condition on it.

@@ -1,9 +1,9 @@
 //! Moving a broker to PostgreSQL, when it outgrows the SQLite of one machine.
 //!
 //! Input: the open SQLite database, and an empty one on PostgreSQL. Output: every row in the new
-//! one, and the old one closed to every change. The invariants: the new database has all rows or
-//! none; from the moment at which the copy is the broker's database, no process can change the old
-//! one, also a service that still runs.
+//! one. The invariants: the old database is closed to every change, durably and for all processes,
+//! before a row is copied, and is opened again only while the new one certainly has no broker; so
+//! there is never a moment at which both can sell. The new database has all rows or none.
 
 use futures_util::TryStreamExt;
 use micromint::reply::Reply;
@@ -13,12 +13,15 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe, Row};
 
 use super::{Service, ServiceError};
 use crate::shop::Act;
-use crate::store::{CONSOLE, Dialect, Store, StoreError};
+use crate::store::{CONSOLE, Dialect, Store, StoreError, shown_url};
 
 /// How many rows one statement inserts. PostgreSQL takes 65,535 values in one.
 const ROWS_AT_A_TIME: usize = 500;
 /// After how many bytes of blobs and texts a statement inserts no further row.
 const BYTES_AT_A_TIME: usize = 4 << 20;
+
+/// Where sqlx keeps which migrations were applied.
+const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
 
 /// The tables, each after those to which its rows refer.
 const TABLES: [&str; 52] = [
@@ -76,20 +79,45 @@ const TABLES: [&str; 52] = [
     "passkey_challenge",
 ];
 
-/// Why a broker is not moved. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
+/// How the triggers of a closed database begin.
+const TRIGGER: &str = "moved_";
+
+/// Why a broker is not moved, or not taken back. Nothing was changed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MoveRefusal {
     /// The databases are not one on SQLite and one on PostgreSQL.
     #[error(
         "expected a move from SQLite to PostgreSQL, found other databases; nothing was changed"
     )]
     Dialects,
-    /// The new database is in use.
+    /// The new database has something else in it.
     #[error(
-        "expected an empty database to move to, found one with a broker in it; nothing was \
-         changed. If an earlier move to it was cut off, make the database again, and repeat it"
+        "expected an empty database to move to, found the table {0} in it; nothing was changed"
     )]
-    NotEmpty,
+    OtherTables(String),
+    /// The new database is in use by another broker.
+    #[error(
+        "expected an empty database to move to, found a broker with another secret in it; nothing \
+         was changed"
+    )]
+    OtherBroker,
+    /// The broker is there.
+    #[error(
+        "this broker is in the new database already, complete; nothing was changed. Start it with \
+         the configuration that names that database"
+    )]
+    Moved,
+    /// There is nothing to take back.
+    #[error("this database is open; nothing was changed")]
+    Open,
+}
+
+/// What an empty or used database has of a broker.
+enum Tenant {
+    Nobody,
+    OtherTables(String),
+    OtherBroker,
+    ThisBroker,
 }
 
 /// What a column holds.
@@ -113,42 +141,183 @@ enum Value {
 }
 
 impl Service {
-    /// Copies every row to the empty database `target`, and closes this one to every change.
-    /// Returns the number of rows.
-    ///
-    /// It holds the lock for writing of this database until the end, so other processes that want
-    /// to write wait, and fail after ten seconds.
+    /// Closes this database, copies every row to the empty one at `url`, and returns the number of
+    /// rows. A move that was cut off goes on. At most one process may do this at a time.
     ///
     /// # Errors
-    /// A database failed. Then nothing was copied, except if the connection to PostgreSQL was lost
-    /// while it made the copy durable: then the copy is there or not, and this database goes on.
-    pub async fn move_to(&self, target: &Store) -> Result<Reply<u64, MoveRefusal>, ServiceError> {
-        if (self.store.dialect(), target.dialect()) != (Dialect::Sqlite, Dialect::Postgres) {
-            return Ok(Reply::Refused(MoveRefusal::Dialects));
+    /// The broker is halted, or a database failed. If the copy failed, this database is open again;
+    /// if it is not known whether the copy is complete, it stays closed, and the error says so.
+    pub async fn move_to(&self, url: &str) -> Result<Reply<u64, MoveRefusal>, ServiceError> {
+        if let Some(refusal) = self.dialects(url) {
+            return Ok(Reply::Refused(refusal));
         }
-        let (mut from, mut to) = (self.store.begin().await?, target.begin().await?);
-        if !is_empty(to.connection()).await? {
-            return Ok(Reply::Refused(MoveRefusal::NotEmpty));
+        let target = match self.tenant(url).await? {
+            (Tenant::Nobody, store) => store,
+            (Tenant::OtherTables(name), _) => {
+                return Ok(Reply::Refused(MoveRefusal::OtherTables(name)));
+            }
+            (Tenant::OtherBroker, _) => return Ok(Reply::Refused(MoveRefusal::OtherBroker)),
+            (Tenant::ThisBroker, _) => return Ok(Reply::Refused(MoveRefusal::Moved)),
+        };
+        self.check_progress().await?;
+        target.migrate().await?;
+        self.close_database(&shown_url(url, Dialect::Postgres)).await?;
+        let copied = copy(&self.store, &target).await;
+        target.close().await;
+        match copied {
+            Ok(rows) => Ok(Reply::Granted(rows)),
+            Err(error) => Err(self.go_back(url, error).await),
         }
-        from.audit(CONSOLE, Act::Moved, "", self.now()).await?;
-        let mut rows = 0;
+    }
+
+    /// Opens this database again after a move to the one at `url` was cut off, or after that one
+    /// was lost and made again.
+    ///
+    /// # Errors
+    /// A database failed.
+    pub async fn undo_move(&self, url: &str) -> Result<Reply<(), MoveRefusal>, ServiceError> {
+        if let Some(refusal) = self.dialects(url) {
+            return Ok(Reply::Refused(refusal));
+        }
+        if !self.is_moved().await? {
+            return Ok(Reply::Refused(MoveRefusal::Open));
+        }
+        match self.tenant(url).await?.0 {
+            Tenant::ThisBroker => Ok(Reply::Refused(MoveRefusal::Moved)),
+            Tenant::OtherBroker => Ok(Reply::Refused(MoveRefusal::OtherBroker)),
+            Tenant::Nobody | Tenant::OtherTables(_) => {
+                self.reopen().await?;
+                Ok(Reply::Granted(()))
+            }
+        }
+    }
+
+    /// Whether this database is closed, because the broker was moved to another one.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn is_moved(&self) -> Result<bool, StoreError> {
+        Ok(self.store.dialect() == Dialect::Sqlite && is_closed(&self.store).await?)
+    }
+
+    fn dialects(&self, url: &str) -> Option<MoveRefusal> {
+        let found = (self.store.dialect(), Dialect::of(url));
+        (found != (Dialect::Sqlite, Some(Dialect::Postgres))).then_some(MoveRefusal::Dialects)
+    }
+
+    /// Who is in a database, which is not changed.
+    async fn tenant(&self, url: &str) -> Result<(Tenant, Store), StoreError> {
+        let store = Store::connect(url).await?;
+        let tag = super::secret_tag(&self.secret);
+        Ok((tenant_of(&store, &tag).await?, store))
+    }
+
+    /// Lets every change of this database fail, by whichever process.
+    async fn close_database(&self, to: &str) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        drop_triggers(tx.connection()).await?;
+        tx.audit(CONSOLE, Act::Moved, to, self.now()).await?;
+        let why = format!(
+            "this database is closed, because its broker was moved to {to}; nothing was changed. \
+             Use the configuration that names that one; if the move was cut off, run `mmbroker \
+             move` again"
+        );
+        let why = why.replace('\'', "''");
         for table in TABLES {
-            let copied = copy_table(table, from.connection(), to.connection()).await;
-            rows += copied.map_err(|error| StoreError::NotCopied(table, Box::new(error)))?;
+            for change in ["INSERT", "UPDATE", "DELETE"] {
+                let text = format!(
+                    "CREATE TRIGGER {TRIGGER}{table}_{change} BEFORE {change} ON {table} BEGIN \
+                     SELECT RAISE(ABORT, '{why}'); END"
+                );
+                sqlx::raw_sql(AssertSqlSafe(text)).execute(tx.connection()).await?;
+            }
         }
-        continue_ids(to.connection()).await?;
-        close(from.connection()).await?;
-        // In this order: the broker would be lost if its old database were closed first.
-        to.commit().await?;
-        from.commit().await?;
-        Ok(Reply::Granted(rows))
+        tx.commit().await
+    }
+
+    async fn reopen(&self) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        drop_triggers(tx.connection()).await?;
+        tx.audit(CONSOLE, Act::MoveTakenBack, "", self.now()).await?;
+        tx.commit().await
+    }
+
+    /// After a copy that failed: opens this database again if the new one has no broker. Returns
+    /// the error to report.
+    async fn go_back(&self, url: &str, error: StoreError) -> ServiceError {
+        match self.tenant(url).await {
+            Ok((Tenant::Nobody, _)) => match self.reopen().await {
+                Ok(()) => error.into(),
+                Err(other) => StoreError::MoveCutOff(Box::new(other)).into(),
+            },
+            Ok(_) | Err(_) => StoreError::MoveCutOff(Box::new(error)).into(),
+        }
     }
 }
 
-/// Whether a database has no broker yet.
-async fn is_empty(connection: &mut AnyConnection) -> Result<bool, StoreError> {
-    let row = sqlx::query("SELECT COUNT(*) FROM broker").fetch_one(connection).await?;
-    Ok(row.try_get::<i64, _>(0)? == 0)
+/// Who is in a database on PostgreSQL. Waits for a transaction that is putting a broker into it.
+async fn tenant_of(store: &Store, tag: &[u8]) -> Result<Tenant, StoreError> {
+    let mut tx = store.begin().await?;
+    let tables = sqlx::query(
+        "SELECT CAST(table_name AS TEXT) FROM information_schema.tables \
+         WHERE table_schema = current_schema() ORDER BY table_name",
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    let mut is_ours = false;
+    for row in tables {
+        let name: String = row.try_get(0)?;
+        is_ours |= name == "broker";
+        if name != MIGRATIONS_TABLE && !TABLES.contains(&name.as_str()) {
+            return Ok(Tenant::OtherTables(name));
+        }
+    }
+    if !is_ours {
+        return Ok(Tenant::Nobody);
+    }
+    sqlx::raw_sql("LOCK TABLE broker IN SHARE MODE").execute(tx.connection()).await?;
+    let row = sqlx::query("SELECT secret_tag FROM broker").fetch_optional(tx.connection()).await?;
+    let found: Option<Vec<u8>> = row.map(|row| row.try_get(0)).transpose()?;
+    Ok(match found {
+        None => Tenant::Nobody,
+        Some(found) if found == tag => Tenant::ThisBroker,
+        Some(_) => Tenant::OtherBroker,
+    })
+}
+
+/// Copies every row in one transaction. Returns their number.
+async fn copy(from: &Store, target: &Store) -> Result<u64, StoreError> {
+    let mut from = from.snapshot().await?;
+    let mut to = target.begin().await?;
+    let mut rows = 0;
+    for table in TABLES {
+        let copied = copy_table(table, &mut from, to.connection()).await;
+        rows += copied.map_err(|error| StoreError::NotCopied(table, Box::new(error)))?;
+    }
+    continue_ids(to.connection()).await?;
+    to.commit().await?;
+    Ok(rows)
+}
+
+/// Whether a database of SQLite is closed.
+async fn is_closed(store: &Store) -> Result<bool, StoreError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) FROM sqlite_master WHERE type = 'trigger' \
+         AND name = 'moved_broker_INSERT'",
+    )
+    .fetch_one(store.pool())
+    .await?;
+    Ok(row.try_get::<i64, _>(0)? > 0)
+}
+
+async fn drop_triggers(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    for table in TABLES {
+        for change in ["INSERT", "UPDATE", "DELETE"] {
+            let text = format!("DROP TRIGGER IF EXISTS {TRIGGER}{table}_{change}");
+            sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *connection).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies the rows of a table. Returns their number.
@@ -264,21 +433,6 @@ async fn continue_ids(to: &mut AnyConnection) -> Result<(), StoreError> {
             "SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT MAX(id) FROM {table}))"
         );
         sqlx::query(AssertSqlSafe(text)).execute(&mut *to).await?;
-    }
-    Ok(())
-}
-
-/// Lets every change of this database of SQLite fail, by whichever process.
-async fn close(from: &mut AnyConnection) -> Result<(), StoreError> {
-    for table in TABLES {
-        for change in ["INSERT", "UPDATE", "DELETE"] {
-            let text = format!(
-                "CREATE TRIGGER moved_{table}_{change} BEFORE {change} ON {table} BEGIN \
-                 SELECT RAISE(ABORT, 'this broker was moved to another database, and this one is \
-                 closed; nothing was changed'); END"
-            );
-            sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *from).await?;
-        }
     }
     Ok(())
 }

@@ -78,6 +78,7 @@ acts! {
     MailRemoved, "mail address removed", "audit-mail-removed";
     MintPlanned, "mint planned", "audit-mint-planned";
     MintStopped, "mint stopped", "audit-mint-stopped";
+    MoveTakenBack, "move taken back", "audit-move-taken-back";
     Moved, "moved to another database", "audit-moved";
     PasskeyAdded, "passkey added", "audit-passkey-added";
     PasskeyCopied, "passkey refused, may be copied", "audit-passkey-copied";

@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use hmac::{Hmac, KeyInit, Mac};
 use micromint::identity::UserId;
 use micromint::money::Money;
+use micromint::reply::Reply;
 use micromint::time::UnixTime;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -22,7 +23,7 @@ use sqlx::Row;
 
 use super::audit::Act;
 use super::form::{is_plain_line, read_body};
-use super::money::{Credited, accounts, credit, deposit_units};
+use super::money::{Credited, accounts, credit, deposit_units, one_spelling};
 use super::payouts::CENT;
 use super::{Shop, random};
 use crate::places::Sender;
@@ -45,6 +46,10 @@ pub(super) const SECRET_LEN_MIN: usize = 16;
 
 /// Who tells of payments.
 pub(super) const SOURCES: [&str; 4] = ["deposit", "stripe", "btcpay", "taler"];
+
+/// Why a payment is refused.
+const NO_ACCOUNT: &str = "there is no such account";
+const OTHERWISE: &str = "this payment was told otherwise before";
 
 /// A payment that was told.
 #[derive(Debug, PartialEq, Eq)]
@@ -180,8 +185,8 @@ fn amount(text: Option<&str>) -> Option<Money> {
 }
 
 fn told(id: Option<&str>, user: Option<&str>, amount: Option<Money>) -> Reading {
-    let id = id.filter(|id| (1..=ID_LEN_MAX).contains(&id.len()) && is_plain_line(id));
-    let id = id.ok_or("expected an identifier of the payment")?.to_string();
+    let id = id.filter(|id| id.len() <= ID_LEN_MAX && is_plain_line(id)).map(one_spelling);
+    let id = id.filter(|id| !id.is_empty()).ok_or("expected an identifier of the payment")?;
     let user = user.and_then(|user| user.parse().ok()).ok_or("expected a User-ID")?;
     Ok(Some(Told { id, user, amount: amount.ok_or("expected an amount")? }))
 }
@@ -229,9 +234,9 @@ fn read_btcpay(value: &Value) -> Reading {
 
 async fn add(shop: &Shop, source: &'static str, told: &Told) -> Response {
     match try_add(shop, source, told).await {
-        Ok(Ok(true)) => answer(StatusCode::OK, "added"),
-        Ok(Ok(false)) => answer(StatusCode::OK, "added before"),
-        Ok(Err(why)) => answer(StatusCode::UNPROCESSABLE_ENTITY, why),
+        Ok(Reply::Granted(true)) => answer(StatusCode::OK, "added"),
+        Ok(Reply::Granted(false)) => answer(StatusCode::OK, "added before"),
+        Ok(Reply::Refused(why)) => answer(StatusCode::UNPROCESSABLE_ENTITY, why),
         Err(error) => {
             micromint_console::tell!("mmbrokerd: error: {}", micromint::error::chain(&error));
             // The sender sends it again.
@@ -245,17 +250,17 @@ async fn try_add(
     shop: &Shop,
     source: &'static str,
     told: &Told,
-) -> Result<Result<bool, &'static str>, ServiceError> {
+) -> Result<Reply<bool, &'static str>, ServiceError> {
     let store = shop.service.store();
     shop.service.check_progress().await?;
     let Some(units) = deposit_units(told.amount) else {
-        return Ok(Err("expected an amount above 0 and up to 1000000"));
+        return Ok(Reply::Refused("expected an amount above 0 and up to 1000000"));
     };
     if !store.currencies().await?.contains(&told.amount.currency()) {
-        return Ok(Err("no period of the broker is in this currency"));
+        return Ok(Reply::Refused("no period of the broker is in this currency"));
     }
-    if super::people::login(store, told.user.as_str()).await?.is_none() {
-        return Ok(Err("there is no such account"));
+    if !store.has_account(&told.user).await? {
+        return Ok(Reply::Refused(NO_ACCOUNT));
     }
     let own = accounts(store, &told.user, told.amount.currency()).await?;
     let now = shop.service.now();
@@ -270,7 +275,7 @@ async fn add_once(
     told: &Told,
     moved: (i64, i64, i64),
     now: UnixTime,
-) -> Result<Result<bool, &'static str>, StoreError> {
+) -> Result<Reply<bool, &'static str>, StoreError> {
     let content = format!("{} {} {}", told.id, told.user, told.amount);
     let sha256 = Sha256::digest(&content).to_vec();
     let mut tx = store.begin().await?;
@@ -292,19 +297,17 @@ async fn add_once(
             .await?
             .try_get(0)?;
         let is_same = known == sha256;
-        return Ok(if is_same { Ok(false) } else { Err("this payment was told otherwise before") });
+        return Ok(if is_same { Reply::Granted(false) } else { Reply::Refused(OTHERWISE) });
     }
     let reference = format!("hook {source} {}", told.id);
     match credit(&mut tx, ("deposit", &reference), told.user.as_str(), moved, now).await? {
         Credited::Now => {}
-        Credited::Closed => return Ok(Err("there is no such account")),
-        Credited::Before | Credited::Otherwise => {
-            return Ok(Err("this payment was told otherwise before"));
-        }
+        Credited::Closed => return Ok(Reply::Refused(NO_ACCOUNT)),
+        Credited::Before | Credited::Otherwise => return Ok(Reply::Refused(OTHERWISE)),
     }
     tx.audit(source, Act::Deposit, &content, now).await?;
     tx.commit().await?;
-    Ok(Ok(true))
+    Ok(Reply::Granted(true))
 }
 
 #[cfg(test)]
@@ -377,5 +380,15 @@ mod tests {
         ] {
             assert!(read("deposit", &wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn identifiers_that_look_alike_are_of_one_payment() {
+        let id = |id: &str| read("deposit", &json!({"id": id, "user": "alice", "amount": "5 EUR"}));
+        for same in ["t t", " t t ", "t  t", "t\u{a0}t", "t\u{3000}t"] {
+            assert_eq!(id(same), payment("t t", "5 EUR"), "{same:?}");
+        }
+        assert_eq!(id("e\u{301}q"), payment("\u{e9}q", "5 EUR"));
+        assert!(id(" \u{a0}").is_err());
     }
 }

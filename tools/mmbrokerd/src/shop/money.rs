@@ -284,7 +284,7 @@ pub async fn deposit(
 
 /// A reference in one way of writing it: composed letters (Unicode's NFC), and one space between
 /// words. References that look alike are of the same money.
-fn one_spelling(reference: &str) -> String {
+pub(super) fn one_spelling(reference: &str) -> String {
     let words: Vec<&str> = reference.split_whitespace().collect();
     ComposingNormalizer::new_nfc().normalize(&words.join(" ")).into_owned()
 }

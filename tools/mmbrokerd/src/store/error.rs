@@ -79,6 +79,24 @@ pub enum StoreError {
     /// Another process sold what this one had reserved.
     #[error("other processes sell faster than this one can reserve sets")]
     Unreserved,
+    /// The database cannot hold every text.
+    #[error(
+        "database: {which} has the encoding {encoding}: expected UTF8, as `createdb -E UTF8 -T \
+         template0` makes it"
+    )]
+    Encoding {
+        /// The database, without a password.
+        which: String,
+        /// Its encoding.
+        encoding: String,
+    },
+    /// It is not known whether a copy is complete.
+    #[error(
+        "the move was cut off, and it is not known whether the new database is complete: {0}. The \
+         old one is closed. Run the same command again: it finishes the move, or says that the \
+         broker is there"
+    )]
+    MoveCutOff(#[source] Box<StoreError>),
     /// A table cannot be copied to another database.
     #[error("the rows of the table {0} cannot be copied: {1}")]
     NotCopied(&'static str, #[source] Box<StoreError>),

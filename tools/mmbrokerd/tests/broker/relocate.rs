@@ -7,7 +7,8 @@ use std::sync::Arc;
 use micromint::coin_file::CoinFile;
 use micromint::host::{Clock, DiskDirectory};
 use micromint::protocol::Verdict;
-use mmbrokerd::service::{MoveRefusal, SaleAnswer, SaleOrder, Service};
+use micromint::reply::Reply;
+use mmbrokerd::service::{MoveRefusal, Progress, SaleAnswer, SaleOrder, Service};
 use mmbrokerd::shop::{audit_faults, last_rows};
 use mmbrokerd::store::{AccountKind, Store};
 use sqlx::{AssertSqlSafe, Row};
@@ -94,8 +95,8 @@ async fn a_broker_moves_to_postgresql_with_everything() {
     }
 
     let target = Database::postgres();
+    let moved = old.service.move_to(&target.url).await.unwrap().granted().unwrap();
     let to = Store::open(&target.url).await.unwrap();
-    let moved = old.service.move_to(&to).await.unwrap().granted().unwrap();
     assert!(moved > 1_100, "{moved}");
     let (before, after) = (dump(old.service.store(), old.service.store()).await, {
         dump(old.service.store(), &to).await
@@ -108,7 +109,13 @@ async fn a_broker_moves_to_postgresql_with_everything() {
     // A service that still runs on the old database changes nothing.
     let order = SaleOrder { user: user("alice"), sets: 1, transaction: 2, now: DURING };
     let why = old.service.buy(&old.period, order.clone()).await.unwrap_err().to_string();
-    assert!(why.contains("this broker was moved to another database"), "{why}");
+    assert!(why.contains("its broker was moved to postgres://"), "{why}");
+    assert!(old.service.is_moved().await.unwrap());
+    assert_eq!(old.service.move_to(&target.url).await.unwrap(), Reply::Refused(MoveRefusal::Moved));
+    assert_eq!(
+        old.service.undo_move(&target.url).await.unwrap(),
+        Reply::Refused(MoveRefusal::Moved)
+    );
     let more = batch("news.example", "b-3", &[payment("alice", "news.example", "3", &all[5..6])]);
     assert!(old.service.redeem(more.clone(), DURING).await.is_err());
     assert_eq!(old.number("SELECT COUNT(*) FROM sale").await, 1);
@@ -136,13 +143,37 @@ async fn a_move_needs_an_empty_database_on_postgresql() {
     let old = world(Database::sqlite()).await;
     old.sell("alice", 1, 1).await;
     let (sqlite, used) = (Database::sqlite(), world(Database::postgres()).await);
-    let other = Store::open(&sqlite.url).await.unwrap();
-    let refused = |found| matches!(found, Some(MoveRefusal::Dialects));
-    assert!(refused(old.service.move_to(&other).await.unwrap().refused()));
-    assert!(refused(used.service.move_to(&other).await.unwrap().refused()));
-    let found = old.service.move_to(used.service.store()).await.unwrap().refused();
-    assert!(matches!(found, Some(MoveRefusal::NotEmpty)));
+    for (service, url) in [
+        (&old.service, &sqlite.url),
+        (&used.service, &sqlite.url),
+        (&used.service, &old._database.url),
+    ] {
+        let refused = Reply::Refused(MoveRefusal::Dialects);
+        assert_eq!(service.move_to(url).await.unwrap(), refused);
+        let refused = Reply::Refused(MoveRefusal::Dialects);
+        assert_eq!(service.undo_move(url).await.unwrap(), refused);
+    }
+    // The same secret, as if an older copy of the database were moved once more.
+    let found = old.service.move_to(&used._database.url).await.unwrap();
+    assert_eq!(found, Reply::Refused(MoveRefusal::Moved));
+    let pool = used.service.store().pool();
+    sqlx::query("UPDATE broker SET secret_tag = $1")
+        .bind(vec![1u8; 16])
+        .execute(pool)
+        .await
+        .unwrap();
+    let found = old.service.move_to(&used._database.url).await.unwrap();
+    assert_eq!(found, Reply::Refused(MoveRefusal::OtherBroker));
+    let shared = Database::postgres();
+    let other = Store::open(&shared.url).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE wiki (page TEXT)").execute(other.pool()).await.unwrap();
+    let found = old.service.move_to(&shared.url).await.unwrap();
+    assert_eq!(found, Reply::Refused(MoveRefusal::OtherTables("wiki".to_string())));
     // Nothing was closed, and no turn is kept.
+    assert_eq!(
+        old.service.undo_move(&shared.url).await.unwrap(),
+        Reply::Refused(MoveRefusal::Open)
+    );
     old.sell("alice", 1, 2).await;
     used.sell("bob", 1, 1).await;
 }
@@ -157,10 +188,66 @@ async fn a_move_that_fails_changes_nothing() {
     let pool = old.service.store().pool();
     sqlx::query(nul).bind("a\0b").execute(pool).await.unwrap();
     let target = Database::postgres();
-    let to = Store::open(&target.url).await.unwrap();
-    let why = old.service.move_to(&to).await.unwrap_err().to_string();
+    let why = old.service.move_to(&target.url).await.unwrap_err().to_string();
     assert!(why.contains("disabled_vendor"), "{why}");
     old.sell("alice", 1, 2).await;
+    assert_eq!(last_rows(old.service.store(), 1).await.unwrap()[0].what, "move taken back");
     sqlx::query("DELETE FROM disabled_vendor").execute(pool).await.unwrap();
-    assert!(old.service.move_to(&to).await.unwrap().granted().is_some());
+    assert!(old.service.move_to(&target.url).await.unwrap().granted().is_some());
+}
+
+/// The old database is closed before a row is copied, so a move that is cut off anywhere leaves at
+/// most one broker; it goes on, or is taken back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_that_was_cut_off_goes_on_or_is_taken_back() {
+    let old = world(Database::sqlite()).await;
+    old.sell("alice", 1, 1).await;
+    let (target, away) = (Database::postgres(), "postgres://postgres@127.0.0.1:1/gone");
+    // What a kill leaves between the closing and the copy.
+    let cut_off = async || {
+        assert!(old.service.move_to(&target.url).await.unwrap().granted().is_some());
+        let to = Store::open(&target.url).await.unwrap();
+        let all = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
+        sqlx::raw_sql(all).execute(to.pool()).await.unwrap();
+        to.close().await;
+        let order = SaleOrder { user: user("alice"), sets: 1, transaction: 9, now: DURING };
+        assert!(old.service.buy(&old.period, order).await.is_err());
+    };
+    cut_off().await;
+    // Nobody knows what is in a database that does not answer.
+    assert!(old.service.undo_move(away).await.is_err());
+    assert!(old.service.is_moved().await.unwrap());
+    assert!(old.service.undo_move(&target.url).await.unwrap().granted().is_some());
+    assert!(!old.service.is_moved().await.unwrap());
+    old.sell("alice", 1, 2).await;
+    cut_off().await;
+    assert!(old.service.move_to(&target.url).await.unwrap().granted().is_some());
+    assert_eq!(audit_faults(&Store::open(&target.url).await.unwrap()).await.unwrap(), [""; 0]);
+}
+
+/// A disk that is full when the old database is closed: nothing was copied yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_cannot_be_closed_is_not_copied() {
+    let old = world(Database::sqlite()).await;
+    old.sell("alice", 1, 1).await;
+    let store = old.service.store();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END";
+    sqlx::raw_sql(full).execute(store.pool()).await.unwrap();
+    let target = Database::postgres();
+    assert!(old.service.move_to(&target.url).await.is_err());
+    let to = Store::open(&target.url).await.unwrap();
+    let row = sqlx::query("SELECT COUNT(*) FROM broker").fetch_one(to.pool()).await.unwrap();
+    assert_eq!(row.get::<i64, _>(0), 0);
+    assert!(!old.service.is_moved().await.unwrap());
+}
+
+/// A broker that waits for a restore moves nowhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_halted_broker_is_not_moved() {
+    let old = world(Database::sqlite()).await;
+    let told = Progress { generation: 1, numbers: [("reserved:2026-12".to_string(), 9)].into() };
+    old.service.store().add_told(&told).await.unwrap();
+    let why = old.service.move_to(&Database::postgres().url).await.unwrap_err().to_string();
+    assert!(why.contains("mmbroker restored"), "{why}");
+    assert!(!old.service.is_moved().await.unwrap());
 }

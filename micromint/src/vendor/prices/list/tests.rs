@@ -77,6 +77,7 @@ fn every_spelling_of_a_path_costs_the_same() {
         "/./x",
         "/a/../x",
         "/%78",
+        "/%2578",
         "/x/",
         "/x?y",
         "/x#y",
@@ -92,7 +93,7 @@ fn every_spelling_of_a_path_costs_the_same() {
     for target in ["/f%C3%BCr/1", "/f%c3%bc%72/1/", "/f\u{fc}r/1"] {
         assert_eq!(coins(&list, target), Some(2), "{target}");
     }
-    for target in ["/X", "/%2578", "/x%00", "/x/y"] {
+    for target in ["/X", "/%25", "/x%00", "/x/y"] {
         assert_eq!(coins(&list, target), None, "{target}");
     }
 }
@@ -145,6 +146,10 @@ fn a_path_that_contents_read_differently_owes_the_highest_price_of_its_readings(
         "/x/..%5Capp/1",
         "/app//../1",
         "/x%2f/../app/1",
+        "/%2561pp/1",
+        "/%252561pp/1",
+        "/x/%252e%252e/app/1",
+        "/app%252f1",
     ] {
         assert_eq!(coins(&list, target), Some(2), "{target}");
     }
@@ -158,6 +163,29 @@ fn a_path_that_contents_read_differently_owes_the_highest_price_of_its_readings(
         "/.well-known/micromint%5c..%5c..%5capp%5c1",
     ] {
         assert_eq!(coins(&list, target), Some(2), "{target}");
+    }
+}
+
+#[test]
+fn a_receipt_opens_more_than_a_page_only_if_all_readings_agree() {
+    let list = list(
+        "[[price]]\npath = '/posts/{slug}/{*rest}'\ncoins = 1\nreceipt = '/posts/{slug}/'\n\
+         [[price]]\npath = '/posts/{slug}/extra'\ncoins = 1\n",
+    );
+    let receipt = |target: &str| at("news.example", target, &list).unwrap().receipt_path;
+    for target in ["/posts/one/", "/posts/one/a.jpg", "//posts/%6fne/a.jpg"] {
+        assert_eq!(receipt(target).as_deref(), Some("/posts/one"), "{target}");
+    }
+    for target in [
+        "/posts/one/..%2ftwo/",
+        "/posts/one/%2e%2e%2ftwo/",
+        "/posts/one/..;/two/",
+        "/posts/one/..%5ctwo/",
+        "/posts/one/%252e%252e/two/",
+        "/posts/one/x/..%2fextra",
+        "/posts/one/extra",
+    ] {
+        assert_eq!(receipt(target), None, "{target}");
     }
 }
 

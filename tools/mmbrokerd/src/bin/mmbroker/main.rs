@@ -110,8 +110,9 @@ enum Command {
     Mark(settle::Mark),
     /// Move the broker from SQLite to PostgreSQL
     ///
-    /// Copies every row to the empty database that another configuration names, and closes the old
-    /// database to every change. Stop the service before, and start it with the new configuration.
+    /// Closes the old database to every change, and copies every row to the empty database that
+    /// another configuration names. Stop the service before, and start it with the new
+    /// configuration. A move that was cut off goes on when it is run again.
     Move(operate::Move),
     /// Continue after the database was restored from a backup
     ///
@@ -149,6 +150,7 @@ fn run(arguments: &Arguments) -> Result<u8, ToolError> {
     match &arguments.command {
         Command::Init(init) => block_on(init.run(&arguments.broker.config)),
         Command::Trial(trial) => block_on(trial.run()),
+        Command::Move(to) => block_on(to.run(&arguments.broker)),
         command => block_on(async {
             let broker = arguments.broker.open().await?;
             let done = command.run(&broker).await;
@@ -162,8 +164,10 @@ impl Command {
     async fn run(&self, broker: &Broker) -> Result<u8, ToolError> {
         let service = &broker.service;
         match self {
-            // These have no broker yet.
-            Command::Init(_) | Command::Trial(_) => Ok(micromint_console::EXIT_OK),
+            // These have no broker yet, or one that may be closed.
+            Command::Init(_) | Command::Trial(_) | Command::Move(_) => {
+                Ok(micromint_console::EXIT_OK)
+            }
             Command::Check => check::run(broker).await,
             Command::Status(status) => status.run(broker).await,
             Command::Sums => sums::run(service).await,
@@ -188,7 +192,6 @@ impl Command {
             Command::Compromise(compromise) => compromise.run(broker).await,
             Command::Settle => settle::settle(broker).await,
             Command::Mark(mark) => mark.run(broker).await,
-            Command::Move(to) => to.run(broker).await,
             Command::Restored(restored) => restored.run(service).await,
             Command::ReleasePayouts(release) => release.run(service).await,
             Command::Payout(payout) => payout.run(service).await,

@@ -1,6 +1,7 @@
 //! The commands that set a broker up, move it, put money into accounts, print the audit log, and
 //! continue after a restore.
 
+use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::num::NonZero;
 use std::os::unix::fs::OpenOptionsExt;
@@ -14,7 +15,7 @@ use micromint::params::normal_broker_url;
 use micromint::period::Period;
 use micromint_console::{EXIT_OK, ToolError, say, tell};
 use mmbrokerd::config::Config;
-use mmbrokerd::programs::{Broker, counted};
+use mmbrokerd::programs::{BrokerArgs, counted};
 use mmbrokerd::service::{Restore, RestoredPeriod, Service};
 use mmbrokerd::shop::{deposit, last_rows};
 use mmbrokerd::store::{CONSOLE, Store};
@@ -92,6 +93,10 @@ pub(crate) struct ReleasePayouts {
 pub(crate) struct Move {
     /// The new configuration: a copy of the old one with another `database`
     new: PathBuf,
+    /// Open the old database again, after a move that was cut off, or because the new database is
+    /// lost. The new configuration must name a database without a broker
+    #[arg(long)]
+    take_back: bool,
 }
 
 fn period_and_sets(text: &str) -> Result<(Period, u64), String> {
@@ -140,30 +145,61 @@ impl Restored {
 }
 
 impl Move {
-    pub(crate) async fn run(&self, broker: &Broker) -> Result<u8, ToolError> {
+    pub(crate) async fn run(&self, old: &BrokerArgs) -> Result<u8, ToolError> {
+        let (service, config) = old.open_database().await?;
         let new = Config::load(&self.new)?;
-        let is_same = |of: fn(&Config) -> PathBuf| of(&new) == of(&broker.config);
-        if !is_same(Config::secret_file) || !is_same(Config::witness_file) {
-            return Err(format!(
-                "{}: expected the same secret and witness as in the old configuration, found \
-                 others; nothing was changed",
-                self.new.display()
-            )
-            .into());
+        self.check_same(&config, &new)?;
+        // Held to the end of this process.
+        let _only = only_mover(&config.witness_file())?;
+        if self.take_back {
+            service.undo_move(&new.database).await?.into_result()?;
+            say!("the old database is open again; start the broker with {}", old.config.display());
+        } else {
+            let rows = service.move_to(&new.database).await?.into_result()?;
+            say!("moved the broker: {}; the old database is closed", counted(rows, "row"));
+            say!("start the broker with: mmbrokerd --config {}", self.new.display());
         }
-        let target = Store::open(&new.database).await?;
-        let done = broker.service.move_to(&target).await;
-        target.close().await;
-        let rows = done?.into_result()?;
-        say!(
-            "moved the broker: {}; the old database is closed to every change",
-            counted(rows, "row")
-        );
-        say!(
-            "start the broker with the new configuration: mmbrokerd --config {}",
-            self.new.display()
-        );
+        service.store().close().await;
         Ok(EXIT_OK)
+    }
+
+    /// That the new configuration is of the same broker.
+    fn check_same(&self, old: &Config, new: &Config) -> Result<(), ToolError> {
+        let of = |config: &Config| {
+            [
+                ("url", PathBuf::from(&config.url)),
+                ("coins", config.coins.clone()),
+                ("secret", config.secret_file()),
+                ("witness", config.witness_file()),
+            ]
+        };
+        for ((what, expected), (_, found)) in of(old).into_iter().zip(of(new)) {
+            if expected != found {
+                return Err(format!(
+                    "{}: {what}: expected {}, as in the old configuration, found {}; nothing was \
+                     changed",
+                    self.new.display(),
+                    expected.display(),
+                    found.display()
+                )
+                .into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Keeps other moves of this broker away.
+fn only_mover(witness: &Path) -> Result<File, ToolError> {
+    let path = witness.with_extension("move");
+    let file = File::options().create(true).append(true).mode(0o600).open(&path);
+    let file = file.map_err(FileError::on("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err("another move of this broker is running; nothing was changed".to_string().into())
+        }
+        Err(TryLockError::Error(error)) => Err(FileError::on("lock", &path)(error).into()),
     }
 }
 
