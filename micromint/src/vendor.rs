@@ -141,7 +141,7 @@ pub use periods::{PARAMS_OF_BROKER_ENDING, check_period_beside};
 pub use preview::{Preview, TEASER_LEN_MAX, TITLE_LEN_MAX};
 pub use price::{
     PRICE_FILE_SIZE_MAX, PRICE_FILE_SUFFIX, Price, PriceError, is_price_file,
-    is_redirect_to_folder, parse_price, read_price_file,
+    is_redirect_to_folder, parse_price, read_price_file, replaces_price_file,
 };
 pub use prices::{
     ListEntry, ListPrice, PATTERN_PARTS_MAX, PRICE_LIST_ENTRIES_MAX, PRICE_LIST_SIZE_MAX, PriceList,

@@ -16,7 +16,7 @@ mod reply;
 mod report;
 
 use micromint::vendor::gate::{self, Next, PriceFiles, Stage, is_priced_part};
-use micromint::vendor::{is_price_file, is_redirect_to_folder};
+use micromint::vendor::{is_price_file, is_redirect_to_folder, replaces_price_file};
 
 use crate::sys::{AGAIN, Code, DECLINED, DONE, Level, OK, Request, Worker};
 
@@ -146,7 +146,7 @@ pub(crate) fn rewrite(request: &mut Request) -> Code {
 /// The precontent phase: the file is known, and every other check has passed.
 pub(crate) fn precontent(request: &mut Request) -> Code {
     let is_gated = request.location().options.is_gated();
-    if is_gated && is_price_file(request.path()) {
+    if is_gated && (is_price_file(request.path()) || replaces_a_price(request)) {
         return NOT_FOUND;
     }
     if request.is_subrequest() {
@@ -161,6 +161,16 @@ pub(crate) fn precontent(request: &mut Request) -> Code {
     match arrive(request) {
         DECLINED if !is_folder(request) => refused(request).unwrap_or(DECLINED),
         code => code,
+    }
+}
+
+/// Whether WebDAV would put something in the place of a price file.
+fn replaces_a_price(request: &Request) -> bool {
+    matches!(request.method(), b"COPY" | b"MOVE") && {
+        let headers = request.headers();
+        let mut fields = headers.iter();
+        let destination = fields.find(|(name, _)| name.eq_ignore_ascii_case(b"Destination"));
+        replaces_price_file(request.method(), destination.map(|(_, value)| *value))
     }
 }
 

@@ -80,11 +80,20 @@ impl Serve {
     }
 }
 
+/// The field that says whether caches may keep an answer.
+const CACHE_CONTROL: &str = "Cache-Control";
+
 impl Answer {
     /// The changes to the head of an answer that the site adds its own fields to: all fields of
-    /// this answer, with [`Answer::merge`] applied. `values` as for [`Serve::head`].
+    /// this answer, with [`Answer::merge`] applied, and nothing that lets a cache keep the answer
+    /// longer than it says itself. `values` as for [`Serve::head`].
     pub fn head(&self, values: impl Fn(&str) -> Vec<String>) -> HeadChanges<'_> {
         let mut changes = HeadChanges::with_room(self.headers.len() + self.merge.len());
+        // What the site says about all its pages, such as `public`, is not true of this answer.
+        if self.headers.iter().any(|(name, _)| *name == CACHE_CONTROL) {
+            changes.remove.push(CACHE_CONTROL);
+            changes.remove.extend(SHARED_CACHE_HEADERS);
+        }
         changes
             .add
             .extend(self.headers.iter().map(|(name, value)| (*name, Cow::Borrowed(&**value))));
@@ -137,12 +146,11 @@ impl<'a> HeadChanges<'a> {
     }
 
     fn keep_private(&mut self, values: &impl Fn(&str) -> Vec<String>) {
-        const NAME: &str = "Cache-Control";
         self.remove.reserve(1 + SHARED_CACHE_HEADERS.len());
-        self.remove.push(NAME);
+        self.remove.push(CACHE_CONTROL);
         self.remove.extend(SHARED_CACHE_HEADERS);
-        let merged = private_cache_control(values(NAME).iter().map(String::as_str));
-        self.add.push((NAME, merged));
+        let merged = private_cache_control(values(CACHE_CONTROL).iter().map(String::as_str));
+        self.add.push((CACHE_CONTROL, merged));
     }
 
     fn merge(&mut self, fields: &'a [Merge], values: &impl Fn(&str) -> Vec<String>) {
@@ -239,6 +247,25 @@ mod tests {
             head(404, RequestOutcome::Paid),
             expected,
             "a payment that stays is reported with an error too"
+        );
+    }
+
+    #[test]
+    fn an_answer_says_itself_how_long_caches_keep_it() {
+        let answer =
+            Answer { headers: vec![("Cache-Control", "no-store".into())], ..Answer::default() };
+        let there = [
+            ("Cache-control", "public, max-age=60"),
+            ("CDN-Cache-Control", "max-age=9"),
+            ("X", "y"),
+        ];
+        assert_eq!(
+            changed(&there, |values| answer.head(values)),
+            ["X: y", "Cache-Control: no-store"]
+        );
+        assert_eq!(
+            changed(&there, |values| answer.head_of_error_page(values)),
+            ["X: y", "Cache-Control: no-store"]
         );
     }
 

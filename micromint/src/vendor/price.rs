@@ -14,6 +14,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
+use super::normal_path::{NormalPath, path_and_query};
 use crate::money::{Money, coins};
 use crate::protocol::{COINS_PER_PAYMENT_MAX, parse_decimal};
 use crate::text_file::without_mark;
@@ -204,6 +205,15 @@ pub fn is_price_file(path: &[u8]) -> bool {
     path.ends_with(PRICE_FILE_SUFFIX.as_bytes())
 }
 
+/// Whether a request puts something in the place of a price file: a COPY or MOVE of WebDAV (RFC
+/// 4918, 9.8 and 9.9) whose `Destination` names one in any reading of its path.
+pub fn replaces_price_file(method: &[u8], destination: Option<&[u8]>) -> bool {
+    let path = || path_and_query(destination?).map(|(path, _)| path);
+    let names_one =
+        |path| NormalPath::readings(path).iter().any(|path| is_price_file(path.as_bytes()));
+    matches!(method, b"COPY" | b"MOVE") && path().is_some_and(names_one)
+}
+
 /// Whether the answer to this request is the server's own redirect to a folder, from its name
 /// without the slash at the end: `/2026` to `/2026/`. It is never charged, so the price is asked
 /// for the folder and not for the redirect.
@@ -224,6 +234,27 @@ mod tests {
 
     use super::*;
     use crate::money::Currency;
+
+    #[test]
+    fn nothing_is_put_in_the_place_of_a_price_file() {
+        let replaces = |method: &str, destination: &str| {
+            replaces_price_file(method.as_bytes(), Some(destination.as_bytes()))
+        };
+        for destination in [
+            "http://news.example/dav/p.html.mm",
+            "/dav/p.html.mm",
+            "/dav/p.html.%6dm?x",
+            "/dav/x%2f..%2fp.html.mm",
+            "/dav/p.html%252emm",
+        ] {
+            assert!(replaces("MOVE", destination) && replaces("COPY", destination));
+            assert!(!replaces("GET", destination) && !replaces("PUT", destination));
+        }
+        for destination in ["/dav/p.html", "http://news.example/p.mm/x", "", "*"] {
+            assert!(!replaces("MOVE", destination), "{destination}");
+        }
+        assert!(!replaces_price_file(b"MOVE", None));
+    }
 
     #[test]
     fn what_is_nearly_a_price_gets_a_hint() {

@@ -25,8 +25,9 @@ fn a_cache_before_the_paywall_keeps_free_pages_and_no_others() {
         &format!(
             "proxy_cache_path %FOLDER%/cache keys_zone=cdn:1m;
              micromint_config vendor.toml;
-             server {{ %SERVER% micromint on; add_header Cache-Control 'public, s-maxage=600';
-                 add_header CDN-Cache-Control 'max-age=600'; expires 1h; }}
+             server {{ %SERVER% micromint on;
+                 add_header Cache-Control 'public, s-maxage=600' always;
+                 add_header CDN-Cache-Control 'max-age=600' always; expires 1h; }}
              server {{ listen 127.0.0.1:%BACK_PORT%; {STATUS}
                  location / {{ proxy_pass http://127.0.0.1:%PORT%; proxy_set_header Host localhost:%PORT%;
                      proxy_cache cdn; proxy_cache_valid any 10m; proxy_ignore_headers Set-Cookie Vary; }} }}"
@@ -36,7 +37,10 @@ fn a_cache_before_the_paywall_keeps_free_pages_and_no_others() {
         Connection::open(nginx.site().back_port).ask(&request.with("Connection", "close"))
     };
     for _ in 0..2 {
-        assert_eq!(seen(&ask(RequestText::get("/one.html"))), row(402, "unpaid", "MISS"));
+        let unpaid = ask(RequestText::get("/one.html"));
+        assert_eq!(seen(&unpaid), row(402, "unpaid", "MISS"));
+        assert_eq!(unpaid.header("cache-control").as_deref(), Some("no-store"), "{unpaid:?}");
+        assert_eq!(unpaid.header("cdn-cache-control"), None);
     }
     let payment = payer::payment(&nginx.site().url("/one.html"), 1);
     let paid = ask(RequestText::get("/one.html").with_payment(&payment));

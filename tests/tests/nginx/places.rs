@@ -720,3 +720,30 @@ fn what_is_paid_at_one_host_opens_nothing_at_another() {
         assert_eq!(ask(port, target, host, paying).short(), word(200, "retry"), "{target}");
     }
 }
+
+/// WebDAV is for people who may write pages, and not their prices.
+#[test]
+fn webdav_puts_nothing_in_the_place_of_a_price_file() {
+    let site = Site::new();
+    site.page("dav/page.html", "a page", Some("2"));
+    site.write("www/dav/other.html", "0");
+    let nginx = Nginx::start(
+        site,
+        "micromint_config vendor.toml;
+         server { %SERVER% micromint on; location /dav/ { dav_methods PUT DELETE COPY MOVE; } }",
+    );
+    let ask = |method: &str, to: &str| {
+        let request = RequestText::new(method, "/dav/other.html").with("Overwrite", "T");
+        nginx.ask(&request.with("Destination", to)).status
+    };
+    for method in ["MOVE", "COPY"] {
+        for name in ["page.html.mm", "page.html.%6dm", "%2e/page.html.mm"] {
+            let url = nginx.site().url(&format!("/dav/{name}"));
+            assert_eq!(ask(method, &url.to_string()), 404, "{method} {name}");
+            assert_eq!(ask(method, &format!("/dav/{name}")), 404, "{method} {name}");
+        }
+    }
+    assert_eq!(nginx.get("/dav/page.html").status, 402);
+    assert_eq!(ask("COPY", "/dav/third.html"), 204);
+    assert_eq!(nginx.get("/dav/third.html").body, "0");
+}
