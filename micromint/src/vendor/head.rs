@@ -91,8 +91,8 @@ impl Answer {
         let mut changes = HeadChanges::with_room(self.headers.len() + self.merge.len());
         // What the site says about all its pages, such as `public`, is not true of this answer.
         if self.headers.iter().any(|(name, _)| *name == CACHE_CONTROL) {
-            changes.remove.push(CACHE_CONTROL);
-            changes.remove.extend(SHARED_CACHE_HEADERS);
+            let names = [CACHE_CONTROL].into_iter().chain(SHARED_CACHE_HEADERS);
+            changes.remove.extend(names.filter(|name| !values(name).is_empty()));
         }
         changes
             .add
