@@ -277,8 +277,8 @@ test("a vendor looks at its page, and the operator at all of them", { timeout: P
     await look(operator, `operator${name.replace("/", "-")}`);
   }
   await operator.goto(`${url}/operator/complaints`);
-  await operator.click("text=Older complaints");
-  await operator.waitForSelector("text=The last complaints");
+  await operator.click("text=Older entries");
+  await operator.waitForSelector("text=The newest entries");
   await look(operator, "operator-complaints-older");
   await operator.goto(`${url}/nothing`);
   await look(operator, "no-page");

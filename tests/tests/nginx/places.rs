@@ -727,6 +727,9 @@ fn webdav_puts_nothing_in_the_place_of_a_price_file() {
     let site = Site::new();
     site.page("dav/page.html", "a page", Some("2"));
     site.write("www/dav/other.html", "0");
+    // The workers may write there.
+    let folder = site.path("www/dav");
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).unwrap();
     let nginx = Nginx::start(
         site,
         "micromint_config vendor.toml;
