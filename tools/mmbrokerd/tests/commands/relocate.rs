@@ -1,5 +1,8 @@
 //! The operator moves the broker to PostgreSQL.
 
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+
 use crate::Place;
 use crate::databases::Database;
 
@@ -22,9 +25,21 @@ fn a_broker_moves_by_its_configuration() {
     assert!(refused(&old).contains("from SQLite to PostgreSQL"));
     std::fs::write(place.path("new.toml"), &new).unwrap();
     let status = place.text("mmbroker status");
+    let mut service = Command::new(env!("CARGO_BIN_EXE_mmbrokerd"));
+    service.current_dir(place.path(".")).args(["--config", "broker.toml"]);
+    let mut service =
+        service.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    let (mut line, mut output) = (String::new(), BufReader::new(service.stdout.take().unwrap()));
+    output.read_line(&mut line).unwrap();
+    assert!(line.contains("listening"), "{line}");
     let done = place.text("mmbroker move new.toml");
     assert!(done.contains("moved the broker: ") && done.contains("--config new.toml"), "{done}");
 
+    // A service that still runs on the old database ends.
+    assert_eq!(service.wait().unwrap().code(), Some(1));
+    let mut why = String::new();
+    service.stderr.unwrap().read_to_string(&mut why).unwrap();
+    assert!(why.contains("this broker was moved to another database"), "{why}");
     let deposit =
         place.program("mmbroker deposit alice").args(["1 USD", "--reference", "x"]).output();
     let why = String::from_utf8(deposit.unwrap().stderr).unwrap();
