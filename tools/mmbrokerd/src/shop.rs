@@ -62,7 +62,7 @@ use crate::places::Places;
 use crate::service::Service;
 
 pub(crate) use self::answer::page_with_form;
-pub(crate) use self::audit::Act;
+pub(crate) use self::audit::{Act, last_moved_to};
 pub use self::audit::{AuditRow, audit_faults, last_rows};
 pub use self::booking::{BookRefusal, Booked, RUN_FILE_SIZE_MAX, RunFile, Short, book_run};
 pub use self::complaints::{ANSWERS_MAX, COMPLAINT_CHARS_SHOWN_MAX, COMPLAINTS_SHOWN_MAX};

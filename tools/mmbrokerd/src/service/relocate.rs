@@ -12,7 +12,7 @@ use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Row};
 
 use super::{Service, ServiceError};
-use crate::shop::Act;
+use crate::shop::{Act, last_moved_to};
 use crate::store::{CONSOLE, Dialect, Store, StoreError, shown_url};
 
 /// How many rows one statement inserts. PostgreSQL takes 65,535 values in one.
@@ -107,6 +107,12 @@ pub enum MoveRefusal {
          the configuration that names that database"
     )]
     Moved,
+    /// The broker was moved elsewhere.
+    #[error(
+        "this broker was moved to {0}, or a move to it was cut off, and this configuration names \
+         another database; nothing was changed. Name that one; if it is lost, make it again, empty"
+    )]
+    MovedTo(String),
     /// There is nothing to take back.
     #[error("this database is open; nothing was changed")]
     Open,
@@ -148,7 +154,7 @@ impl Service {
     /// The broker is halted, or a database failed. If the copy failed, this database is open again;
     /// if it is not known whether the copy is complete, it stays closed, and the error says so.
     pub async fn move_to(&self, url: &str) -> Result<Reply<u64, MoveRefusal>, ServiceError> {
-        if let Some(refusal) = self.dialects(url) {
+        if let Some(refusal) = self.refusal(url).await? {
             return Ok(Reply::Refused(refusal));
         }
         let target = match self.tenant(url).await? {
@@ -176,7 +182,7 @@ impl Service {
     /// # Errors
     /// A database failed.
     pub async fn undo_move(&self, url: &str) -> Result<Reply<(), MoveRefusal>, ServiceError> {
-        if let Some(refusal) = self.dialects(url) {
+        if let Some(refusal) = self.refusal(url).await? {
             return Ok(Reply::Refused(refusal));
         }
         if !self.is_moved().await? {
@@ -200,9 +206,19 @@ impl Service {
         Ok(self.store.dialect() == Dialect::Sqlite && is_closed(&self.store).await?)
     }
 
-    fn dialects(&self, url: &str) -> Option<MoveRefusal> {
+    /// Why this broker is neither moved to the database at `url` nor taken back from there, as far
+    /// as this database tells.
+    async fn refusal(&self, url: &str) -> Result<Option<MoveRefusal>, StoreError> {
         let found = (self.store.dialect(), Dialect::of(url));
-        (found != (Dialect::Sqlite, Some(Dialect::Postgres))).then_some(MoveRefusal::Dialects)
+        if found != (Dialect::Sqlite, Some(Dialect::Postgres)) {
+            return Ok(Some(MoveRefusal::Dialects));
+        }
+        if !self.is_moved().await? {
+            return Ok(None);
+        }
+        let moves = last_moved_to(&self.store).await?;
+        let is_other = |to: &String| *to != shown_url(url, Dialect::Postgres);
+        Ok(moves.filter(is_other).map(MoveRefusal::MovedTo))
     }
 
     /// Who is in a database, which is not changed.

@@ -262,6 +262,15 @@ pub(super) async fn rows_before(
     query.fetch_all(store.pool()).await?.iter().map(AuditRow::read).collect()
 }
 
+/// To which database the broker was moved last.
+pub(crate) async fn last_moved_to(store: &Store) -> Result<Option<String>, StoreError> {
+    let row = sqlx::query("SELECT detail FROM audit WHERE what = $1 ORDER BY id DESC LIMIT 1")
+        .bind(Act::Moved.word())
+        .fetch_optional(store.pool())
+        .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
 /// The last decision of a dispute with one of these details.
 pub(super) async fn last_ruling(
     store: &Store,
