@@ -81,7 +81,7 @@ until grep -q '^mmbrokerd: listening' "$demo/broker.log"; do
     sleep 0.1
 done
 cat "$demo/broker.log"
-broker=$(sed -n 's/^the pages are at //p' "$demo/broker.log")
+broker=$(sed -n 's/^the pages are at \(.*\)\/$/\1/p' "$demo/broker.log")
 
 step "2. The operator makes vouchers, to be sold at a kiosk"
 log_in operator "$(password operator)"
