@@ -171,8 +171,8 @@ impl Owners {
     }
 
     /// Writes the owners file: appends what is new to the file of this name, or writes it as a
-    /// whole if it does not exist or is of a lower generation. A file that is written as a whole
-    /// can be read by every user.
+    /// whole if it does not exist, is of a lower generation, or belongs to a user who lets this one
+    /// only read it. A file that is written as a whole can be read by every user.
     ///
     /// # Errors
     /// The file cannot be written; it is damaged or for another vendor or period; it is newer; or
@@ -183,11 +183,15 @@ impl Owners {
         name: &str,
         params: &Params,
     ) -> Result<Written, OwnersError> {
-        let file = match directory.open(name, Open::Write) {
-            Ok(file) => file,
+        let (file, is_writable) = match directory.open(name, Open::Write) {
+            Ok(file) => (file, true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 replace_public(directory, name, &self.to_bytes())?;
                 return Ok(Written::Whole);
+            }
+            // Such as one that root installed in a folder of this user.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                (directory.open(name, Open::Read)?, false)
             }
             Err(error) => return Err(error.into()),
         };
@@ -206,6 +210,10 @@ impl Owners {
         }
         if self.checksum_below(head.count) != head.checksum {
             return Err(OwnersError::Changed(head.generation));
+        }
+        if !is_writable && self.count > head.count {
+            replace_public(directory, name, &self.to_bytes())?;
+            return Ok(Written::Whole);
         }
         self.append(file.as_ref(), &head)?;
         Ok(Written::Appended(self.count - head.count))
@@ -319,6 +327,8 @@ fn offset(index: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::host::SimulatedDirectory;
     use crate::testing::{params_with, test_params};
@@ -361,6 +371,54 @@ mod tests {
             assert_eq!(read(&directory, None).unwrap(), now);
         }
         assert_eq!(directory.open(NAME, Open::Read).unwrap().size().unwrap(), 256 + 8 * 32);
+    }
+
+    /// A folder whose file somebody else made: it can be read and replaced, and not written.
+    struct OfAnother(SimulatedDirectory);
+
+    impl Directory for OfAnother {
+        fn path(&self) -> &Path {
+            self.0.path()
+        }
+
+        fn open(&self, name: &str, how: Open) -> io::Result<Box<dyn File>> {
+            match how {
+                Open::Write if name == NAME => Err(io::ErrorKind::PermissionDenied.into()),
+                how => self.0.open(name, how),
+            }
+        }
+
+        fn names(&self) -> io::Result<Vec<String>> {
+            self.0.names()
+        }
+
+        fn remove(&self, name: &str) -> io::Result<()> {
+            self.0.remove(name)
+        }
+
+        fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+            self.0.rename(from, to)
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            self.0.sync()
+        }
+
+        fn is_on_network(&self) -> io::Result<bool> {
+            self.0.is_on_network()
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_user_is_replaced() {
+        let directory = OfAnother(SimulatedDirectory::new());
+        write(&directory.0, &owners(1, 0..4)).unwrap();
+        let write = |owners: &Owners| owners.write(&directory, NAME, &test_params());
+        assert_eq!(write(&owners(1, 0..4)).unwrap(), Written::Appended(0));
+        assert_eq!(write(&owners(1, 0..6)).unwrap(), Written::Whole);
+        assert_eq!(read(&directory.0, None).unwrap(), owners(1, 0..6));
+        assert!(matches!(write(&owners(1, 0..5)), Err(OwnersError::Older { .. })));
+        assert!(matches!(write(&owners(1, 1..9)), Err(OwnersError::Changed(1))));
     }
 
     #[test]
