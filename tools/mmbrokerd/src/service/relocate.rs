@@ -13,7 +13,7 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe, Row};
 
 use super::{Service, ServiceError};
 use crate::shop::{Act, last_moved_to};
-use crate::store::{CONSOLE, Dialect, Store, StoreError, shown_url};
+use crate::store::{CONSOLE, Dialect, Store, StoreError, Transaction, shown_url};
 
 /// How many rows one statement inserts. PostgreSQL takes 65,535 values in one.
 const ROWS_AT_A_TIME: usize = 500;
@@ -280,25 +280,26 @@ async fn tenant_of(store: &Store, tag: &[u8]) -> Result<Tenant, StoreError> {
     )
     .fetch_all(tx.connection())
     .await?;
-    let mut is_ours = false;
+    let (mut has_broker, mut other) = (false, None);
     for row in tables {
         let name: String = row.try_get(0)?;
-        is_ours |= name == "broker";
+        has_broker |= name == "broker";
         if name != MIGRATIONS_TABLE && !TABLES.contains(&name.as_str()) {
-            return Ok(Tenant::OtherTables(name));
+            other.get_or_insert(name);
         }
     }
-    if !is_ours {
-        return Ok(Tenant::Nobody);
+    // A broker counts first: others may have made tables beside it since.
+    if has_broker && let Some(found) = secret_tag_in(&mut tx).await? {
+        return Ok(if found == tag { Tenant::ThisBroker } else { Tenant::OtherBroker });
     }
+    Ok(other.map_or(Tenant::Nobody, Tenant::OtherTables))
+}
+
+/// By which secret a database has a broker.
+async fn secret_tag_in(tx: &mut Transaction) -> Result<Option<Vec<u8>>, StoreError> {
     sqlx::raw_sql("LOCK TABLE broker IN SHARE MODE").execute(tx.connection()).await?;
     let row = sqlx::query("SELECT secret_tag FROM broker").fetch_optional(tx.connection()).await?;
-    let found: Option<Vec<u8>> = row.map(|row| row.try_get(0)).transpose()?;
-    Ok(match found {
-        None => Tenant::Nobody,
-        Some(found) if found == tag => Tenant::ThisBroker,
-        Some(_) => Tenant::OtherBroker,
-    })
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
 /// Copies every row in one transaction. Returns their number.

@@ -229,7 +229,17 @@ async fn a_move_that_was_cut_off_goes_on_or_is_taken_back() {
     old.sell("alice", 1, 2).await;
     cut_off().await;
     assert!(old.service.move_to(&target.url).await.unwrap().granted().is_some());
-    assert_eq!(audit_faults(&Store::open(&target.url).await.unwrap()).await.unwrap(), [""; 0]);
+    let to = Store::open(&target.url).await.unwrap();
+    assert_eq!(audit_faults(&to).await.unwrap(), [""; 0]);
+    // The broker is there, whatever else somebody makes in that database.
+    sqlx::raw_sql("CREATE TABLE a_wiki (page TEXT)").execute(to.pool()).await.unwrap();
+    for found in [
+        old.service.undo_move(&target.url).await.unwrap().refused(),
+        old.service.move_to(&target.url).await.unwrap().refused(),
+    ] {
+        assert_eq!(found, Some(MoveRefusal::Moved));
+    }
+    assert!(old.service.is_moved().await.unwrap());
 }
 
 /// A disk that is full when the old database is closed: nothing was copied yet.
